@@ -1,0 +1,27 @@
+"""Choose the device to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from velora.core.errors import SettingError
+
+
+def set_device(device: str | torch.device | None = None) -> torch.device:
+    """Return the device that was asked for, or the GPU if there is one, else the CPU.
+
+    Args:
+        device: ``None`` or ``"auto"`` to choose, or a torch device such as ``"cpu"`` or ``"cuda:1"``.
+
+    Raises:
+        SettingError: if the device is unknown or absent on this machine.
+    """
+    if device is None or device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingError(f"device: {device!s} can't be used here ({reason}); use 'cpu' or 'auto'") from error
+    return chosen

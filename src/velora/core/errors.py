@@ -1,0 +1,29 @@
+"""The errors a user can meet, each one clear line: what was expected, what was received, what to do."""
+
+
+class VeloraError(Exception):
+    """Stand above every error that Velora raises on purpose; the command line prints these without a traceback."""
+
+
+class SettingError(VeloraError, ValueError):
+    """Report a setting that is out of its domain or does not fit another one."""
+
+
+class ShapeError(VeloraError, ValueError):
+    """Report a tensor whose shape is not the documented one."""
+
+
+class SpaceError(VeloraError, ValueError):
+    """Report an environment, or one of its spaces, that the agent can't serve."""
+
+
+class CheckpointError(VeloraError, ValueError):
+    """Report anything wrong with a checkpoint: missing parts, damage, an unknown version or another agent's state."""
+
+
+class RunDirectoryError(VeloraError, ValueError):
+    """Report a directory that can't hold this run: it belongs to another run, holds foreign files or isn't writable."""
+
+
+class NonFiniteError(VeloraError, ArithmeticError):
+    """Report a NaN or an infinity at the place where it first appeared."""

@@ -1,0 +1,103 @@
+"""What the layers below training know of the trainer and of an agent: their shape, not their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from velora.core.types import Evaluation, WindowStats
+
+
+class AgentView(Protocol):
+    """What a callback may count on in any agent."""
+
+    key: str
+    """Short registry key, such as ``"liquid_ddpg"``."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The run seed of every position on the seed axis."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        ...
+
+    def summary(self) -> Mapping[str, Any]:
+        """Describe the agent: class, settings, wiring, parameters (active and total) of each network."""
+        ...
+
+
+class Progress(Protocol):
+    """Where one seed of a run stands."""
+
+    seed_index: int
+    episode: int
+    """Episodes finished."""
+    step: int
+    """Environment steps taken."""
+    update: int
+    """Gradient updates made."""
+    done: bool
+
+    @property
+    def window(self) -> WindowStats:
+        """Statistics of the last ``window_size`` returns."""
+        ...
+
+
+class TrainerView(Protocol):
+    """What a callback may read and ask of the trainer. Everything here is safe to call from any hook."""
+
+    n_episodes: int
+    n_steps: int | None
+    batch_size: int
+    window_size: int
+    run_dir: Path | None
+    run_id: str
+    environment: str
+    should_stop: bool
+    stop_reason: str | None
+    last_evaluation: Evaluation | None
+    evaluate_every: int | None
+
+    @property
+    def progress(self) -> Sequence[Progress]:
+        """One entry per seed."""
+        ...
+
+    @property
+    def episode(self) -> int:
+        """Episodes finished by the slowest seed that still trains (with one seed: finished episodes)."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Environment steps taken per seed."""
+        ...
+
+    @property
+    def update(self) -> int:
+        """Gradient updates made."""
+        ...
+
+    @property
+    def window(self) -> WindowStats:
+        """The window of the first seed; with several seeds read ``progress[k].window``."""
+        ...
+
+    def losses(self) -> dict[str, float]:
+        """Read the metrics of the newest update, averaged over seeds (this copies from the device)."""
+        ...
+
+    def stop(self, reason: str, *, seed_index: int | None = None) -> None:
+        """Stop after the current step: the whole run, or one seed of it."""
+        ...
+
+    def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
+        """Write a resumable checkpoint."""
+        ...

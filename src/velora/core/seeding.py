@@ -1,0 +1,72 @@
+"""One generator per purpose and seed, so that adding a draw in one place never shifts the numbers of another."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import zlib
+
+import numpy as np
+import torch
+
+from velora.core.errors import SettingError
+
+_process_seed: int | None = None
+
+
+def derive(seed: int, purpose: str, *index: int) -> int:
+    """Derive the 63-bit seed of one purpose from a run seed.
+
+    Args:
+        seed: the run seed, >= 0.
+        purpose: a short name such as ``"exploration"``.
+        index: further coordinates, such as (environment, episode).
+    """
+    entropy = (seed, zlib.crc32(purpose.encode()), *index)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    """Make the NumPy generator of one purpose."""
+    return np.random.Generator(np.random.PCG64(derive(seed, purpose)))
+
+
+def torch_generator(seed: int, purpose: str) -> torch.Generator:
+    """Make the CPU torch generator of one purpose."""
+    return torch.Generator().manual_seed(derive(seed, purpose))
+
+
+def episode_seed(seed: int, environment: int, episode: int) -> int:
+    """Derive the seed that ``env.reset`` gets, so that any episode can be replayed alone (31 bits, as Gym accepts)."""
+    return derive(seed, "episode", environment, episode) >> 32
+
+
+def set_seed(seed: int) -> int:
+    """Seed Python, NumPy and torch, and every agent made afterwards without a ``seed=`` of its own.
+
+    Raises:
+        SettingError: if ``seed`` is negative or over 2**32 - 1.
+    """
+    global _process_seed
+    check_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the user's own code may draw from it
+    torch.manual_seed(seed)
+    _process_seed = seed
+    return seed
+
+
+def default_seed() -> int:
+    """Return the seed given to :func:`set_seed`, or a fresh random one."""
+    return secrets.randbelow(2**32) if _process_seed is None else _process_seed
+
+
+def check_seed(seed: int) -> int:
+    """Return ``seed`` if it is a whole number in [0, 2**32).
+
+    Raises:
+        SettingError: if it isn't.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise SettingError(f"seed: expected a whole number from 0 to 4294967295, got {seed!r}")
+    return int(seed)

@@ -1,0 +1,75 @@
+"""Types that several layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array: TypeAlias = NDArray[Any]
+Metrics: TypeAlias = Mapping[str, Tensor]
+"""What an update reports: name (``actor/loss``) to a detached tensor of shape (S,)."""
+
+
+@dataclass(slots=True)
+class Episode:
+    """Follow one episode of one seed while it runs; after its end it is the record of it.
+
+    ``seed_index`` is the position on the seed axis S, ``number`` counts from 1, ``reset_seed`` is the seed that
+    ``env.reset`` was given, and ``reward`` is the undiscounted return so far.
+    """
+
+    seed_index: int
+    number: int
+    reset_seed: int
+    reward: float = 0.0
+    length: int = 0
+    terminated: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStats:
+    """Summarise the last ``count`` of at most ``size`` episode returns; a window that isn't full says so."""
+
+    size: int
+    count: int
+    mean: float
+    std: float
+    max: float
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether the window has seen as many episodes as it holds."""
+        return self.count == self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Hold the returns of one round of evaluation episodes: no noise, no learning, the same reset seeds each time."""
+
+    seed_index: int
+    step: int
+    episode: int
+    returns: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Average the returns."""
+        return float(np.mean(self.returns))
+
+
+class Transition(NamedTuple):
+    """One environment step of every seed, as ``on_env_step`` receives it. Shapes: (S, feature) or (S,)."""
+
+    obs: Array
+    action: Array
+    reward: Array
+    next_obs: Array
+    terminated: Array
+    truncated: Array
+    dt: Array
