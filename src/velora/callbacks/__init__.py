@@ -1,1 +1,9 @@
-""""""
+"""The hooks of a training run, and the callbacks that come with Velora."""
+
+from velora.callbacks.base import HOOKS, Callback
+from velora.callbacks.early_stopping import EarlyStopping
+from velora.callbacks.print_summary import PrintSummary
+from velora.callbacks.progress_bar import ProgressBar
+from velora.callbacks.save_checkpoints import SaveCheckpoints
+
+__all__ = ["HOOKS", "Callback", "EarlyStopping", "PrintSummary", "ProgressBar", "SaveCheckpoints"]

@@ -62,6 +62,8 @@ class TrainerView(Protocol):
     environment: str
     should_stop: bool
     stop_reason: str | None
+    status: str
+    """``running``, then ``finished``, ``stopped`` (by a callback), ``interrupted`` (by a signal) or ``crashed``."""
     last_evaluation: Evaluation | None
     evaluate_every: int | None
 

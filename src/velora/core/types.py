@@ -16,11 +16,20 @@ Metrics: TypeAlias = Mapping[str, Tensor]
 
 
 @dataclass(slots=True)
+class Counters:
+    """Count what one seed has lived: finished episodes, environment steps, gradient updates."""
+
+    episode: int = 0
+    step: int = 0
+    update: int = 0
+
+
+@dataclass(slots=True)
 class Episode:
     """Follow one episode of one seed while it runs; after its end it is the record of it.
 
     ``seed_index`` is the position on the seed axis S, ``number`` counts from 1, ``reset_seed`` is the seed that
-    ``env.reset`` was given, and ``reward`` is the undiscounted return so far.
+    ``env.reset`` was given, ``reward`` is the undiscounted return so far and ``last_reward`` that of the newest step.
     """
 
     seed_index: int
@@ -28,6 +37,7 @@ class Episode:
     reset_seed: int
     reward: float = 0.0
     length: int = 0
+    last_reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
 

@@ -1,1 +1,20 @@
-""""""
+"""Modules with parameters, stacked over seeds: linear layers, wirings, cells, unrolling and networks."""
+
+from velora.nn.cells import CELL_KINDS, Cell, make_cell
+from velora.nn.linear import Linear
+from velora.nn.networks import LiquidActor, QNetwork
+from velora.nn.sequence import unroll
+from velora.nn.wiring import NCPWiring, auto_ncp, ncp
+
+__all__ = [
+    "CELL_KINDS",
+    "Cell",
+    "Linear",
+    "LiquidActor",
+    "NCPWiring",
+    "QNetwork",
+    "auto_ncp",
+    "make_cell",
+    "ncp",
+    "unroll",
+]

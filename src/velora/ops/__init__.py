@@ -1,1 +1,1 @@
-""""""
+"""Pure functions over tensors: targets, losses, averaging, clipping and noise."""

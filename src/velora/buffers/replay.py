@@ -1,0 +1,182 @@
+"""One ring per seed that serves single transitions and sequences from the same packed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from velora.core.errors import SettingError, ShapeError
+from velora.core.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Hold windows of experience as the learner reads them.
+
+    Shapes:
+        obs, next_obs: (S, B, T, O). action: (S, B, T, A), normalised to [-1, 1].
+        reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T) bool.
+        hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
+
+    ``dt`` is the time since the observation before, ``next_dt`` the time from ``obs`` to ``next_obs``, both in control
+    steps. ``start`` marks an episode's first observation: the recurrent state is zero there. A window may run over an
+    episode's end into the next episode.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    next_obs: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    dt: Tensor
+    next_dt: Tensor
+    start: Tensor
+    hidden: Tensor
+
+    def after(self, burn_in: int) -> Batch:
+        """Drop the first ``burn_in`` steps of every window; ``hidden`` is then no longer the state at its start."""
+        if burn_in == 0:
+            return self
+        cut = {name: getattr(self, name)[:, :, burn_in:] for name in self.__slots__ if name != "hidden"}
+        return Batch(**cut, hidden=self.hidden)
+
+
+class ReplayBuffer:
+    """Keep the newest ``capacity`` transitions of each seed, with the recurrent state they were acted from.
+
+    A row packs every field of a transition as float32, so that adding is one copy and sampling one gather.
+    Rows of one seed are in the order of time (one environment per seed), which is what makes windows possible.
+
+    Shapes:
+        rows: (S, capacity, 2 * O + A + H + 6).
+
+    Raises:
+        SettingError: if the capacity is below 1 or the rows don't fit in memory.
+    """
+
+    def __init__(self, capacity: int, *, n_seeds: int, obs_dim: int, action_dim: int, state_size: int) -> None:
+        if capacity < 1:
+            raise SettingError(f"buffer_size: expected at least 1 transition, got {capacity}")
+        self.capacity = capacity
+        self.n_seeds = n_seeds
+        widths = {
+            "obs": obs_dim, "action": action_dim, "reward": 1, "next_obs": obs_dim, "terminated": 1, "truncated": 1,
+            "dt": 1, "next_dt": 1, "start": 1, "hidden": state_size,
+        }  # fmt: skip
+        ends = np.cumsum(list(widths.values())).tolist()
+        self._columns = {n: slice(e - w, e) for (n, w), e in zip(widths.items(), ends, strict=True)}
+        try:
+            self._rows = np.zeros((n_seeds, capacity, ends[-1]), dtype=np.float32)
+        except MemoryError as error:
+            size = n_seeds * capacity * ends[-1] * 4 / 2**30
+            raise SettingError(f"buffer_size: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
+        self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
+        self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
+        self._seed_axis = np.arange(n_seeds)[:, None, None]
+
+    def __len__(self) -> int:
+        """Count the transitions of the seed that has fewest."""
+        return int(self._size.min())
+
+    @property
+    def row_width(self) -> int:
+        """Number of float32 values in one transition."""
+        return int(self._rows.shape[2])
+
+    def add(
+        self,
+        seed_index: int,
+        *,
+        obs: Array,
+        action: Array,
+        reward: float,
+        next_obs: Array,
+        terminated: bool,
+        truncated: bool,
+        dt: float,
+        next_dt: float,
+        start: bool,
+        hidden: Array,
+    ) -> None:
+        """Copy one transition of one seed into its ring, over the oldest when the ring is full.
+
+        Shapes:
+            obs, next_obs: (O,). action: (A,), normalised. hidden: (H,), the state before ``obs`` was seen.
+        """
+        at = int(self._position[seed_index])
+        np.concatenate(
+            (obs, action, (reward,), next_obs, (terminated, truncated, dt, next_dt, start), hidden),
+            out=self._rows[seed_index, at],
+            casting="unsafe",
+        )
+        self._position[seed_index] = (at + 1) % self.capacity
+        if self._size[seed_index] < self.capacity:
+            self._size[seed_index] += 1
+
+    def sample(
+        self, batch_size: int, length: int, generators: Sequence[np.random.Generator], device: torch.device
+    ) -> Batch:
+        """Draw windows of ``length`` steps, uniformly over every start that has a whole window after it.
+
+        Args:
+            generators: one per seed.
+
+        Raises:
+            SettingError: if a seed holds fewer than ``length`` transitions.
+        """
+        starts = np.empty((self.n_seeds, batch_size, 1), dtype=np.int64)
+        for k, generator in enumerate(generators):
+            n_starts = int(self._size[k]) - length + 1
+            if n_starts < 1:
+                raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size[k]} are stored")
+            oldest = int(self._position[k]) - int(self._size[k])
+            starts[k, :, 0] = generator.integers(0, n_starts, batch_size) + oldest
+        index = (starts + np.arange(length)) % self.capacity
+        return self._batch(torch.from_numpy(self._rows[self._seed_axis, index]).to(device))
+
+    def _batch(self, rows: Tensor) -> Batch:
+        column = {name: rows[..., where] for name, where in self._columns.items()}
+        flat = {n: column[n].squeeze(-1) for n in ("reward", "terminated", "truncated", "dt", "next_dt")}
+        return Batch(
+            obs=column["obs"],
+            action=column["action"],
+            next_obs=column["next_obs"],
+            start=column["start"].squeeze(-1) > 0.5,
+            hidden=column["hidden"][:, :, 0],
+            **flat,
+        )
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """Return the filled rows of one seed, sharing memory with the buffer, and where they lie.
+
+        Shapes:
+            rows: (1, size, row_width).
+        """
+        size = int(self._size[seed_index])
+        return {
+            "rows": torch.from_numpy(self._rows[seed_index : seed_index + 1, :size]),
+            "counters": {"size": size, "position": int(self._position[seed_index])},
+        }
+
+    def load_state_dict(self, rows: Tensor, *, position: int, size: int) -> None:
+        """Take over the saved rows of a buffer of one seed.
+
+        Raises:
+            ShapeError: if they don't fit this buffer.
+        """
+        if self.n_seeds != 1 or tuple(rows.shape) != (1, size, self.row_width) or size > self.capacity:
+            raise ShapeError(
+                f"buffer: expected rows of (1, at most {self.capacity}, {self.row_width}), got {tuple(rows.shape)}"
+            )
+        if not 0 <= position < self.capacity or (size < self.capacity and position != size):
+            raise ShapeError(f"buffer: position {position} doesn't fit {size} rows of {self.capacity}")
+        self._rows[0, :size] = rows[0].numpy()
+        self._position[0] = position
+        self._size[0] = size

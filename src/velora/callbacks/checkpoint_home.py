@@ -1,0 +1,188 @@
+"""A directory of checkpoints that belongs to one run: claimed at its start, held against others, kept tidy."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from velora.checkpoint import Checkpoint, saving
+from velora.checkpoint.schema import CONFIG_FILE
+from velora.core.errors import CheckpointError, RunDirectoryError
+
+logger = logging.getLogger(__name__)
+
+LOCK_NAME = ".lock"
+_OWN_PREFIX = ".velora-"
+_PRUNED = f"{_OWN_PREFIX}pruned-"
+_CHECKPOINT = re.compile(r"ep(?P<episode>[1-9][0-9]*)|final|interrupted|best")
+
+
+class CheckpointHome:
+    """Hold the directory of a run's checkpoints for as long as the run lives.
+
+    A lock of the operating system keeps a second live process out; it dies with its process, so a crash leaves
+    nothing to clean up. With several seeds every seed has a directory of its own inside.
+    """
+
+    def __init__(self, directory: Path, *, run_id: str, seeds: Sequence[int]) -> None:
+        """Claim the directory, making it where it is missing.
+
+        Args:
+            directory: where the checkpoints go.
+            run_id: the run that claims it.
+            seeds: the run seeds, in the order of the seed axis.
+
+        Raises:
+            RunDirectoryError: if it can't be written, another process works in it, or it holds another run's
+                checkpoints or anything that isn't a checkpoint. Nothing is changed then.
+        """
+        self.directory = directory.absolute()
+        self._run_id = run_id
+        self._parents = [self.directory / f"seed{seed}" for seed in seeds] if len(seeds) > 1 else [self.directory]
+        self._lock = FileLock(self.directory / LOCK_NAME)
+        try:
+            self._inspect()  # before anything is made in what may be someone else's directory
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirectoryError(
+                f"{self.directory}: another process is saving its checkpoints here; wait until it ends, stop it, or "
+                "choose another directory"
+            ) from None
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            self._inspect()
+            tempfile.TemporaryFile(prefix=_OWN_PREFIX, dir=self.directory).close()
+        except OSError as error:
+            self.release()
+            raise self._unwritable(error) from error
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let other processes in. Calling it twice is harmless."""
+        self._lock.release()
+
+    def parent(self, seed_index: int) -> Path:
+        """Return the directory that the checkpoints of one seed are written to."""
+        return self._parents[seed_index]
+
+    def needs_config(self, seed_index: int) -> bool:
+        """Tell whether the one-time overview of the agent is still to be written."""
+        return not (self.parent(seed_index) / CONFIG_FILE).exists()
+
+    def prune(self, seed_index: int, *, keep: int, newest: int) -> None:
+        """Remove this run's oldest ``epN``, after the newest was written.
+
+        Only valid checkpoints of this run are touched, and none of later episodes (a resume from an older
+        checkpoint finds those). What can't be removed is logged and tried again next time.
+
+        Args:
+            seed_index: the position on the seed axis.
+            keep: how many stay, >= 1.
+            newest: the episode of the checkpoint that was just written.
+        """
+        parent = self.parent(seed_index)
+        numbered = {
+            int(match["episode"]): path
+            for path in parent.iterdir()
+            if (match := _CHECKPOINT.fullmatch(path.name)) and match["episode"]
+        }
+        old = sorted(number for number in numbered if number <= newest)[:-keep]
+        for path in [numbered[number] for number in old if self._owner(numbered[number]) == self._run_id]:
+            self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
+        for path in parent.glob(f"{_PRUNED}*"):
+            self._try_to(shutil.rmtree, path)
+
+    def _inspect(self) -> None:
+        """Check that everything in the directory is this run's.
+
+        Raises:
+            RunDirectoryError: naming the first thing that isn't.
+        """
+        seeds = {path.name for path in self._parents if path != self.directory}
+        self._refuse_foreign(self.directory, also=seeds)
+        for parent in self._parents:
+            if seeds:
+                self._refuse_foreign(parent)
+            owners = [self._check_owner(path) for path in _checkpoints(parent)]
+            if (parent / CONFIG_FILE).exists() and self._run_id not in owners:
+                raise RunDirectoryError(
+                    f"{parent}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
+                    "choose another directory, or delete that file"
+                )
+
+    def _refuse_foreign(self, directory: Path, *, also: set[str] | frozenset[str] = frozenset()) -> None:
+        allowed = {LOCK_NAME, CONFIG_FILE, *saving.IGNORED} if not also else {LOCK_NAME, *saving.IGNORED, *also}
+        for name in _names(directory):
+            is_checkpoint = not also and _CHECKPOINT.fullmatch(name) and (directory / name).is_dir()
+            if not (name in allowed or is_checkpoint or name.startswith(_OWN_PREFIX)):
+                raise RunDirectoryError(
+                    f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
+                    f"directory of its own, such as {self.directory / 'checkpoints'}"
+                )
+
+    def _check_owner(self, path: Path) -> str | None:
+        """Return the run that a checkpoint belongs to, None if it is broken (a save may replace it).
+
+        Raises:
+            RunDirectoryError: if it is another run's, or holds someone's files.
+        """
+        owner = self._owner(path)
+        if owner is None:
+            try:
+                saving.check_target(path, overwrite=True)
+            except CheckpointError as error:
+                raise RunDirectoryError(str(error)) from error
+        elif owner != self._run_id:
+            whose = f"of run {owner}" if owner else "that no run wrote"
+            raise RunDirectoryError(
+                f"{path.parent}: expected an empty directory or this run's checkpoints, found {path.name} {whose}; "
+                f"go on with that run by resume={str(path.parent)!r}, or choose another directory"
+            )
+        return owner
+
+    @staticmethod
+    def _owner(path: Path) -> str | None:
+        """Return the id of the run that wrote a checkpoint, "" if none did, None if it is broken or empty."""
+        try:
+            metadata = Checkpoint.open(path).metadata
+        except CheckpointError:
+            return None
+        return str((metadata.train_state or {}).get("run_id", ""))
+
+    def _unwritable(self, error: OSError) -> RunDirectoryError:
+        reason = error.strerror or type(error).__name__
+        return RunDirectoryError(
+            f"{self.directory}: expected a directory that can be written, got {reason!r}; check its permissions or "
+            "choose another directory"
+        )
+
+    @staticmethod
+    def _try_to(action: Callable[..., object], path: Path, *args: object) -> None:
+        try:
+            action(path, *args)
+        except OSError as error:
+            logger.warning("%s: can't be removed (%s)", path, error)
+
+
+def _names(directory: Path) -> list[str]:
+    """List what is in a directory; one that doesn't exist is empty."""
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    """List the directories that carry a checkpoint's name."""
+    return [directory / name for name in _names(directory) if _CHECKPOINT.fullmatch(name)]

@@ -1,0 +1,72 @@
+"""Say at the start what is about to be trained, on what, and where the results go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from velora.callbacks.base import Callback
+from velora.callbacks.console import EdgeConsole
+from velora.core.protocols import AgentView, TrainerView
+
+
+class PrintSummary(Callback):
+    """Print the agent, its networks with their wiring and size, the budget, the device and the run directory."""
+
+    def __init__(self, *, console: Console | None = None) -> None:
+        """Choose where to print.
+
+        Args:
+            console: None is standard error.
+        """
+        self._console = EdgeConsole() if console is None else console
+
+    def on_fit_start(self, trainer: TrainerView, agent: AgentView) -> None:
+        """Print the summary, after a resume has restored the run."""
+        summary = agent.summary()
+        body = Group(_facts(trainer, agent), Text(), _networks(summary["networks"]))
+        self._console.print(Panel(body, title=Text(str(summary["agent"])), title_align="left", expand=False))
+
+
+def _facts(trainer: TrainerView, agent: AgentView) -> Table:
+    """Lay out what the run is as names and values."""
+    budget = f"{trainer.n_episodes:,} episodes"
+    if trainer.n_steps is not None:
+        budget += f", at most {trainer.n_steps:,} steps"
+    facts = {
+        "environment": trainer.environment,
+        "seeds" if len(agent.seeds) > 1 else "seed": ", ".join(map(str, agent.seeds)),
+        "budget": budget,
+        "batch": f"{trainer.batch_size:,}",
+        "device": f"{agent.device} ({torch.get_num_threads()} threads)",
+        "run directory": "none: metrics stay in memory" if trainer.run_dir is None else str(trainer.run_dir),
+    }
+    if trainer.episode or trainer.step:
+        facts["goes on from"] = f"episode {trainer.episode:,}, step {trainer.step:,}"
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _networks(networks: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Lay out the networks: wiring, and parameters that are wired (active) among all."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("network", no_wrap=True)
+    table.add_column("wiring", overflow="fold")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("active", justify="right", no_wrap=True)
+    for name, network in networks.items():
+        parameters, active = int(network["parameters"]), int(network["active"])
+        share = f" ({100 * active / parameters:.0f}%)" if active != parameters else ""
+        wiring = network["wiring"] or "fully connected"
+        table.add_row(Text(name), Text(str(wiring)), f"{parameters:,}", f"{active:,}{share}")
+    return table

@@ -1,0 +1,153 @@
+"""Save the run as it goes: numbered checkpoints, the best, the last, and where it was interrupted."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from velora.callbacks.base import Callback
+from velora.callbacks.checkpoint_home import CheckpointHome
+from velora.core.errors import NonFiniteError, SettingError
+from velora.core.protocols import AgentView, TrainerView
+from velora.core.types import Episode, Evaluation
+
+logger = logging.getLogger(__name__)
+
+
+class SaveCheckpoints(Callback):
+    """Write checkpoints of a run into a directory that belongs to it alone.
+
+    ``epN/`` every ``frequency`` episodes, ``best/`` when an evaluation beats all before it, ``final/`` at the end,
+    and ``interrupted/`` when a signal or an error ends the run; beside them, once, ``model_config.json``. With
+    several seeds each has these in ``seed<seed>/``. The directory is claimed before training starts: one that holds
+    another run or other files, can't be written, or is used by a live process is refused at once.
+
+    Example:
+        >>> SaveCheckpoints("checkpoints/ddpg-Pendulum", frequency=50, keep_last=3).state_key
+        'SaveCheckpoints[ddpg-Pendulum]'
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        frequency: int = 100,
+        buffer: bool = True,
+        keep_last: int | None = None,
+        final: bool = True,
+    ) -> None:
+        """Choose where, how often and how much to save.
+
+        Args:
+            directory: where the checkpoints go.
+            frequency: episodes between two ``epN``, >= 1.
+            buffer: save the replay buffer too. Without it a checkpoint is much smaller and can be loaded, but a run
+                can't be resumed from it exactly.
+            keep_last: how many ``epN`` stay, >= 1; the oldest goes once a newer one is safely written. None: all.
+            final: write ``final/`` when the run ends by its budget or by a callback.
+
+        Raises:
+            SettingError: if a number is out of its domain.
+        """
+        for name, value in (("frequency", frequency), ("keep_last", 1 if keep_last is None else keep_last)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1, got {value!r}")
+        self.directory = Path(directory)
+        self.frequency = frequency
+        self.buffer = buffer
+        self.keep_last = keep_last
+        self.final = final
+        self._home: CheckpointHome | None = None
+        self._is_training = False
+        self._due: dict[int, int] = {}
+        self._best: dict[int, float] = {}
+
+    @property
+    def state_key(self) -> str:
+        """One key per directory name, so that a run may keep two sets of checkpoints."""
+        return f"SaveCheckpoints[{self.directory.name}]"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best evaluation of each seed, by its run seed."""
+        return {"best": {str(seed): mean for seed, mean in self._best.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`state_dict` returned."""
+        self._best = {int(seed): float(mean) for seed, mean in state["best"].items()}
+
+    def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
+        """Claim the directory.
+
+        Raises:
+            RunDirectoryError: if it isn't to be had; the message says why and what to do.
+        """
+        self._is_training = False
+        self._due, self._best = {}, {}
+        self._home = CheckpointHome(self.directory, run_id=trainer.run_id, seeds=agent.seeds)
+
+    def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
+        """From here on there is something worth saving."""
+        self._is_training = True
+
+    def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:
+        """Note that a checkpoint is due; it is written once everything else at this episode's end is done."""
+        if episode.number % self.frequency == 0:
+            self._due[episode.seed_index] = episode.number
+
+    def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
+        """Write what is due, then remove what is too old."""
+        while self._due:
+            seed_index, number = self._due.popitem()
+            home = self._save(trainer, seed_index, f"ep{number}")
+            if self.keep_last is not None:
+                home.prune(seed_index, keep=self.keep_last, newest=number)
+
+    def on_evaluation_end(self, trainer: TrainerView, agent: AgentView, evaluation: Evaluation) -> None:
+        """Write ``best/`` if no evaluation of this seed was better."""
+        seed = agent.seeds[evaluation.seed_index]
+        if math.isfinite(evaluation.mean) and evaluation.mean > self._best.get(seed, -math.inf):
+            self._best[seed] = evaluation.mean
+            self._save(trainer, evaluation.seed_index, "best")
+
+    def on_train_end(self, trainer: TrainerView, agent: AgentView) -> None:
+        """Write ``final/``, or ``interrupted/`` if a signal ended the run."""
+        is_interrupted = trainer.status == "interrupted"
+        if is_interrupted or self.final:
+            for seed_index in range(len(agent.seeds)):
+                self._save(trainer, seed_index, "interrupted" if is_interrupted else "final")
+
+    def on_exception(self, trainer: TrainerView, agent: AgentView, exception: BaseException) -> None:
+        """Write ``interrupted/``; if that fails too it is logged, and the error that ended the run goes on.
+
+        After a :class:`NonFiniteError` nothing is written: the newest ``epN`` is the way back, not an agent of NaN.
+        """
+        try:
+            if self._is_training and not isinstance(exception, NonFiniteError):
+                for seed_index in range(len(agent.seeds)):
+                    self._save(trainer, seed_index, "interrupted")
+        except Exception:
+            logger.exception("%s: the interrupted run could not be saved", self.directory)
+        finally:
+            self._release()
+
+    def teardown(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
+        """Let other runs have the directory."""
+        self._release()
+
+    def _save(self, trainer: TrainerView, seed_index: int, name: str) -> CheckpointHome:
+        """Write one checkpoint, and the overview with the first."""
+        home = self._home
+        if home is None:
+            raise SettingError("save_checkpoints: expected setup() before the first save; pass it to train(callbacks=)")
+        needs_config = home.needs_config(seed_index)
+        trainer.save(home.parent(seed_index) / name, buffer=self.buffer, config=needs_config, seed_index=seed_index)
+        return home
+
+    def _release(self) -> None:
+        self._is_training = False
+        if self._home is not None:
+            self._home.release()
+            self._home = None

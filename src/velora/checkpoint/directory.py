@@ -1,0 +1,229 @@
+"""A checkpoint: one directory that holds everything about an agent, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self, final
+
+from torch import Tensor
+
+from velora.checkpoint import files, json_text, saving, staging, tensors
+from velora.checkpoint.registry import agents
+from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
+from velora.core.errors import CheckpointError
+
+_log: Final = logging.getLogger(__name__)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Stand for a checkpoint on disk whose metadata was verified; :meth:`read` verifies and loads its tensors.
+
+    A directory holds the old checkpoint whole or the new one whole, whatever happens during a save. Reading runs
+    nothing that the files choose, and every byte handed over was checked against its SHA-256. The digests catch
+    accidents, not an attacker who writes new ones; such files can lie, but run no code.
+    """
+
+    path: Path
+    metadata: Metadata
+
+    @classmethod
+    def write(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        metadata: Metadata | Mapping[str, Any],
+        tensors: Mapping[Part, Mapping[str, Tensor]],
+        overwrite: bool = True,
+        config: Mapping[str, Any] | None = None,
+        keep_buffer: bool = True,
+    ) -> Self:
+        """Save atomically: after a crash at any instant the directory holds what it held before, or all of this.
+
+        Missing parent directories are made. An existing checkpoint is replaced, a broken one too.
+
+        Args:
+            directory: the checkpoint's own directory, such as ``"run/ep10"``.
+            metadata: the members of :class:`Metadata`, without ``files``.
+            tensors: the tensors of each part; ``model_state`` and ``optim_state`` must be there and finite.
+            overwrite: False refuses to replace a checkpoint.
+            config: the overview for ``model_config.json`` in the parent directory: written once, never changed.
+            keep_buffer: when a checkpoint of the very same model and optimizer state is replaced, keep its buffer
+                (and, at the same progress, its train state) if none is given.
+
+        Raises:
+            CheckpointError: if something can't be stored, the directory holds anything but a checkpoint, the
+                overview there describes another agent, or the system refuses; nothing was changed then.
+        """
+        fields = metadata.document() if isinstance(metadata, Metadata) else metadata
+        checked = Metadata.build({**fields, "files": {}})
+        saving.check_parts(tensors)
+        checked.check_parts(tensors)
+        checked.encode(METADATA_FILE)
+        overview = None
+        if config is not None:
+            overview = json_text.render({k: json_text.plain(v, f"config.{k}") for k, v in config.items()}, CONFIG_FILE)
+        complete = saving.save(
+            _resolve(directory), checked, tensors, config=overview, overwrite=overwrite, keep_buffer=keep_buffer
+        )
+        return cls(Path(directory).absolute(), complete)
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str], *, agent: str | None = None) -> Self:
+        """Read and verify the metadata; the tensors stay on disk.
+
+        Args:
+            directory: as given to :meth:`write`.
+            agent: the key of the agent that is about to load it.
+
+        Raises:
+            MissingCheckpointError: if there is no checkpoint.
+            CheckpointError: if the metadata is damaged, of a newer version, or another agent's.
+        """
+        _resolve(directory)
+        path = Path(directory).absolute()
+        if not os.path.lexists(path):
+            staging.recover(path.parent, remove=False)
+        if not os.path.lexists(path):
+            raise files.MissingCheckpointError(f"{path}: no checkpoint here; check the path")
+        place = path / METADATA_FILE
+        metadata = Metadata.decode(files.read_small(place, json_text.MAX_BYTES), str(place))
+        _check_names(path, metadata)
+        if agent is not None and metadata.agent != agent:
+            raise CheckpointError(
+                f"{path}: holds a {metadata.agent!r} agent, not {agent!r}; {_way_out(metadata.agent)}"
+            )
+        return cls(path, metadata)
+
+    def read(self, name: Part, *, expect: tensors.Expected | None = None) -> dict[str, Tensor]:
+        """Load one part into fresh CPU tensors; every byte is verified before any is handed over.
+
+        Args:
+            name: the part, such as ``"model_state"``.
+            expect: shape and dtype of every tensor by name; compared with the file before memory is taken.
+
+        Raises:
+            MissingCheckpointError: if the file is gone.
+            CheckpointError: if this checkpoint has no such part, or the file is damaged or not what is expected.
+        """
+        file = TENSOR_FILES[name]
+        if file not in self.metadata.files:
+            raise CheckpointError(f"{self.path / file}: {_ABSENT.get(name, 'not part of this checkpoint')}")
+        try:
+            return tensors.read(
+                self.path / file,
+                self.metadata.files[file],
+                expect=expect,
+                allow_nonfinite=name in saving.MAY_BE_NONFINITE,
+            )
+        except CheckpointError as error:
+            self._check_current(error)
+            raise
+
+    def verify(self) -> None:
+        """Check every byte of every file, in a few megabytes of memory.
+
+        Raises:
+            MissingCheckpointError: if a file is gone.
+            CheckpointError: if one is damaged.
+        """
+        for part, file in TENSOR_FILES.items():
+            if file in self.metadata.files:
+                allow = part in saving.MAY_BE_NONFINITE
+                tensors.verify(self.path / file, self.metadata.files[file], allow_nonfinite=allow)
+
+    @classmethod
+    def latest(cls, run_dir: str | os.PathLike[str]) -> Self | None:
+        """Find the valid checkpoint with the most training steps in a run, or in its ``checkpoints`` directory.
+
+        Order is by environment step, then update and episode, never by clock. Each broken one on the way is
+        logged as a warning and skipped. At equal counters one that can resume a run comes first.
+        """
+        candidates = []
+        for parent in (Path(run_dir).absolute(), Path(run_dir).absolute() / "checkpoints"):
+            staging.recover(parent, remove=False)
+            for path in _children(parent):
+                try:
+                    candidates.append(cls.open(path))
+                except CheckpointError as error:
+                    _log.warning("skipped: %s", error)
+        for candidate in sorted(candidates, key=cls._rank, reverse=True):
+            try:
+                candidate.verify()
+            except CheckpointError as error:
+                _log.warning("skipped: %s", error)
+            else:
+                return candidate
+        return None
+
+    def _rank(self) -> tuple[int, int, int, bool, str]:
+        at = self.metadata.progress
+        return at.step, at.update, at.episode, self.metadata.train_state is not None, self.path.name
+
+    def _check_current(self, cause: CheckpointError) -> None:
+        """Tell damage from a save that replaced the directory after it was opened."""
+        try:
+            current = Checkpoint.open(self.path).metadata
+        except CheckpointError:
+            return
+        if current != self.metadata:
+            raise CheckpointError(
+                f"{self.path}: replaced by another save since it was opened; open it again"
+            ) from cause
+
+
+_ABSENT: Final[dict[str, str]] = {
+    "buffer_state": "no buffer was saved with this model state; load with buffer=False, or save with buffer=True",
+    "train_state": "no train state was saved, so a run can't be resumed from it; load the agent instead",
+}
+
+
+def _resolve(directory: str | os.PathLike[str]) -> Path:
+    try:
+        text = os.fspath(directory)
+        target = Path(os.path.realpath(text))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"directory: expected a path, received {directory!a} ({error})") from error
+    if not text or not target.name:
+        raise CheckpointError(f"directory: expected the path of a checkpoint directory, received {text!a}")
+    return target
+
+
+def _check_names(path: Path, metadata: Metadata) -> None:
+    """Refuse a stray part, which would belong to another checkpoint; mention other files, which are never read."""
+    names = set(files.list_names(path))
+    if stray := sorted((names & FILE_NAMES) - {METADATA_FILE, *metadata.files}):
+        raise CheckpointError(
+            f"{path / stray[0]}: not listed in {METADATA_FILE}, so of another checkpoint; move it away"
+        )
+    if foreign := sorted(names - FILE_NAMES - saving.IGNORED):
+        _log.warning("%s: not part of the checkpoint, ignored", path / foreign[0])
+
+
+def _children(parent: Path) -> list[Path]:
+    """List the directories that are, or were meant to be, checkpoints."""
+    try:
+        names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
+    except OSError:
+        return []
+    return [parent / name for name in names if _is_meant_as_checkpoint(parent / name)]
+
+
+def _is_meant_as_checkpoint(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    try:
+        return not FILE_NAMES.isdisjoint(files.list_names(path))
+    except CheckpointError as error:
+        _log.warning("skipped: %s", error)
+        return False
+
+
+def _way_out(agent: str) -> str:
+    name = agents.get(agent).__name__ if agent in agents else None
+    return f"load it with {name}.load" if name else "load it with that agent's class"

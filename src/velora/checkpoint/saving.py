@@ -1,0 +1,228 @@
+"""The writing protocol: check everything, build the whole checkpoint out of sight, then make it appear in one step."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from torch import Tensor
+
+from velora.checkpoint import files, json_text, tensors
+from velora.checkpoint.schema import (
+    CONFIG_FILE,
+    FILE_NAMES,
+    METADATA_FILE,
+    OPTIONAL_PARTS,
+    TENSOR_FILES,
+    FileInfo,
+    Metadata,
+    Part,
+    TensorFile,
+)
+from velora.checkpoint.staging import Stage
+from velora.core.errors import CheckpointError
+
+Parts: TypeAlias = Mapping[Part, Mapping[str, Tensor]]
+
+MAY_BE_NONFINITE: Final[frozenset[Part]] = frozenset({"buffer_state", "train_state"})
+"""Unused rows of a buffer and records such as "best so far" may hold anything; weights and optimizers may not."""
+
+IGNORED: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What file browsers leave behind: nobody's data."""
+_OURS: Final = frozenset({"schema_version", "metadata_sha256"})
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
+_COPY_BYTES: Final = 4 << 20
+_log: Final = logging.getLogger(__name__)
+
+
+def check_parts(parts: Parts) -> None:
+    """Check that these tensors can be stored and would be accepted when read.
+
+    Raises:
+        CheckpointError: if a part is unknown or missing, or holds something that can't be stored.
+    """
+    if unknown := sorted(set(parts) - set(TENSOR_FILES)):
+        raise CheckpointError(f"tensors: expected parts out of {', '.join(TENSOR_FILES)}; received {unknown[0]!r}")
+    for part, file in TENSOR_FILES.items():
+        if part in parts:
+            tensors.check(parts[part], file, allow_nonfinite=part in MAY_BE_NONFINITE)
+        elif part not in OPTIONAL_PARTS:
+            raise CheckpointError(f"tensors: expected {part!r} (it may be empty), received {sorted(parts)}")
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Check that saving to ``target`` destroys nothing but a checkpoint, whole or broken.
+
+    Raises:
+        CheckpointError: if it holds anything else, isn't a directory, or is taken and ``overwrite`` is False.
+    """
+    with naming(target):
+        try:
+            names = set(os.listdir(target)) - IGNORED
+        except FileNotFoundError:
+            return
+        if foreign := sorted(name for name in names if _is_foreign(target / name, names)):
+            raise CheckpointError(
+                f"{target}: expected a checkpoint or an empty directory, found {foreign[0]!a} in it; "
+                "choose another directory or move that away"
+            )
+    if names and not overwrite:
+        raise CheckpointError(f"{target}: already holds a checkpoint; choose another directory or pass overwrite=True")
+
+
+def check_config(path: Path, text: bytes) -> bool:
+    """Tell whether the one-time overview is already there.
+
+    Raises:
+        CheckpointError: if the file there says something else.
+    """
+    try:
+        found = files.read_small(path, json_text.MAX_BYTES)
+    except files.MissingCheckpointError:
+        return False
+    if found != text:
+        raise CheckpointError(
+            f"{path}: describes another agent than the one being saved; save under another parent directory, "
+            "or delete that file if it is out of date"
+        )
+    return True
+
+
+def save(
+    target: Path, metadata: Metadata, parts: Parts, *, config: bytes | None, overwrite: bool, keep_buffer: bool
+) -> Metadata:
+    """Write a checkpoint whose inputs were checked, and return its metadata with the files in it.
+
+    Raises:
+        CheckpointError: if the target must not be replaced, or the system refuses something. The target is then
+            as it was.
+    """
+    check_target(target, overwrite=overwrite)
+    if config is not None:
+        check_config(target.parent / CONFIG_FILE, config)
+    with naming(target), Stage(target) as stage:
+        infos: dict[TensorFile, FileInfo] = {}
+        for part, members in parts.items():
+            with naming(target / TENSOR_FILES[part]):
+                infos[TENSOR_FILES[part]] = tensors.write(stage.new / TENSOR_FILES[part], members)
+        complete = metadata.replace(files=infos)
+        if keep_buffer:
+            complete = _keep(target, stage.new, complete)
+        with naming(target / METADATA_FILE):
+            _write_file(stage.new / METADATA_FILE, complete.encode(METADATA_FILE))
+        check_target(target, overwrite=overwrite)
+        with _config_beside(stage, config):
+            stage.publish()
+    return complete
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into one line that names the file.
+
+    Raises:
+        CheckpointError: in place of an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{path}: can't be written ({files.reason(error)}); nothing was changed; check the free space and the "
+            "permissions, or save elsewhere"
+        ) from error
+
+
+def _is_foreign(path: Path, names: set[str]) -> bool:
+    if path.name not in FILE_NAMES:
+        return True
+    if path.is_dir() and not path.is_symlink():
+        return bool(os.listdir(path))
+    if path.name != METADATA_FILE or not names.isdisjoint(TENSOR_FILES.values()):
+        return False
+    # A lone metadata.json is a name that others use too: it is ours if it looks it, or if nothing can be read in it.
+    try:
+        document = json_text.parse(files.read_small(path, json_text.MAX_BYTES), str(path))
+    except CheckpointError:
+        return False
+    return _OURS.isdisjoint(document)
+
+
+def _keep(target: Path, new: Path, metadata: Metadata) -> Metadata:
+    """Keep the buffer and the train state of the checkpoint being replaced, if they belong to this same state."""
+    try:
+        path = target / METADATA_FILE
+        previous = Metadata.decode(files.read_small(path, json_text.MAX_BYTES), str(path))
+    except CheckpointError:
+        return metadata
+    for part in _kept_parts(previous, metadata):
+        file = TENSOR_FILES[part]
+        with naming(target / file):
+            _link_or_copy(target / file, new / file)
+        try:
+            tensors.verify(new / file, previous.files[file], allow_nonfinite=part in MAY_BE_NONFINITE)
+        except CheckpointError as error:
+            _log.warning("not kept: %s", error)
+            os.unlink(new / file)
+            continue
+        metadata = metadata.replace(files={**metadata.files, file: previous.files[file]}, **_member(previous, part))
+    return metadata
+
+
+def _kept_parts(previous: Metadata, metadata: Metadata) -> list[Part]:
+    state: tuple[TensorFile, ...] = (TENSOR_FILES["model_state"], TENSOR_FILES["optim_state"])
+    same = (previous.agent, previous.settings) == (metadata.agent, metadata.settings)
+    if not same or any(previous.files[file] != metadata.files[file] for file in state):
+        return []
+    candidates: list[Part] = ["buffer_state"]
+    if (previous.progress, previous.seed) == (metadata.progress, metadata.seed):
+        candidates.append("train_state")
+    return [part for part in candidates if TENSOR_FILES[part] in previous.files and not metadata.has(part)]
+
+
+def _member(metadata: Metadata, part: Part) -> dict[str, object]:
+    return {"buffer": metadata.buffer} if part == "buffer_state" else {"train_state": metadata.train_state}
+
+
+def _link_or_copy(source: Path, destination: Path) -> None:
+    try:
+        os.link(source, destination, follow_symlinks=False)
+    except OSError:
+        with files.open_regular(source) as stream, files.create(destination) as descriptor:
+            while data := stream.read(_COPY_BYTES):
+                files.write_all(descriptor, data)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with files.create(path) as descriptor:
+        files.write_all(descriptor, data)
+
+
+@contextmanager
+def _config_beside(stage: Stage, text: bytes | None) -> Iterator[None]:
+    """Write the overview into the parent, once; take it away again if the body fails."""
+    path = stage.target.parent / CONFIG_FILE
+    if text is None or check_config(path, text):
+        yield
+        return
+    staged = stage.root / CONFIG_FILE
+    with naming(path):
+        _write_file(staged, text)
+        try:
+            os.link(staged, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.rename(staged, path)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise

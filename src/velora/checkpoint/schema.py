@@ -1,0 +1,213 @@
+"""What ``metadata.json`` may say, and how it proves that it is undamaged."""
+
+from __future__ import annotations
+
+import hashlib
+import reprlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, Final, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from velora import __version__
+from velora.checkpoint import json_text
+from velora.core.errors import CheckpointError
+
+SCHEMA_VERSION: Final = 1
+MAX_CAPACITY: Final = 10**9
+
+Part = Literal["model_state", "optim_state", "buffer_state", "train_state"]
+"""The tensor files of a checkpoint, without their suffix."""
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+OPTIONAL_PARTS: Final[tuple[Part, ...]] = ("buffer_state", "train_state")
+
+METADATA_FILE: Final = "metadata.json"
+CONFIG_FILE: Final = "model_config.json"
+TensorFile = Literal[
+    "model_state.safetensors", "optim_state.safetensors", "buffer_state.safetensors", "train_state.safetensors"
+]
+TENSOR_FILES: Final[dict[Part, TensorFile]] = dict(zip(PARTS, get_args(TensorFile), strict=True))
+FILE_NAMES: Final = frozenset({METADATA_FILE, *TENSOR_FILES.values()})
+"""Every name that a checkpoint directory may hold."""
+
+Key = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Scalar = bool | int | float | str | None
+Migration = Callable[[dict[str, JsonValue]], dict[str, JsonValue]]
+
+MIGRATIONS: Final[dict[int, Migration]] = {}
+"""For each old schema version, the function that turns its document into the next version's."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Counters(_Strict):
+    """Say where the run stood: episodes finished, environment steps taken, gradient updates made."""
+
+    episode: Count = 0
+    step: Count = 0
+    update: Count = 0
+
+
+class FileInfo(_Strict):
+    """Pin one file: its length and the SHA-256 of all its bytes."""
+
+    size_bytes: Annotated[int, Field(ge=0, le=2**48)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _check_environment(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    name, kwargs = value.get("id"), value.get("kwargs", {})
+    if not isinstance(name, str) or not 1 <= len(name) <= 256:
+        raise ValueError(f"id: expected the name of an environment, received {name!a:.80}")
+    if not isinstance(kwargs, dict):
+        raise ValueError(f"kwargs: expected a dict, received {kwargs!a:.80}")
+    return value
+
+
+def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
+    if missing := [name for name in ("capacity", "size", "position") if type(value.get(name)) is not int]:
+        raise ValueError(f"expected the whole numbers capacity, size and position; {missing[0]} isn't one")
+    capacity, size, position = value["capacity"], value["size"], value["position"]
+    if not (1 <= capacity <= MAX_CAPACITY and size <= capacity and position < capacity):
+        raise ValueError(
+            f"expected 1 <= capacity <= {MAX_CAPACITY}, size <= capacity and position < capacity; "
+            f"received capacity {capacity}, size {size}, position {position}"
+        )
+    return value
+
+
+Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
+"""``id`` (str), ``kwargs`` (dict, optional), and whatever else the agent keeps."""
+BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
+"""``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
+
+
+class Metadata(_Strict):
+    """Hold everything about a checkpoint that isn't a tensor; ``files`` makes it the commit record of the directory.
+
+    ``settings`` are the agent's constructor settings, checked further by the agent; ``device`` is a hint only.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    velora_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!-]{1,64}$")] = __version__
+    agent: Key
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    settings: dict[str, JsonValue]
+    optimizers: dict[str, dict[str, Scalar | list[Scalar]]]
+    environment: Environment | None = None
+    device: Annotated[str, Field(max_length=64)] = "cpu"
+    progress: Counters = Counters()
+    buffer: BufferState | None = None
+    train_state: dict[str, JsonValue] | None = None
+    files: dict[TensorFile, FileInfo] = Field(default_factory=dict)
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any], where: str = "metadata") -> Self:
+        """Make the metadata from loose values, turning NumPy scalars and tuples into their JSON forms.
+
+        Raises:
+            CheckpointError: if a member is missing, unknown, of the wrong type or out of range.
+        """
+        try:
+            return cls.model_validate(json_text.plain(fields, where))
+        except ValidationError as error:
+            raise CheckpointError(f"{where}: {explain(error)}") from error
+
+    @classmethod
+    def decode(cls, raw: bytes, where: str) -> Self:
+        """Read ``metadata.json``: undamaged, of a known version, complete.
+
+        Raises:
+            CheckpointError: if it is none of that; the text says which.
+        """
+        document = json_text.parse(raw, where)
+        digest = document.pop("metadata_sha256", None)
+        if digest != _digest(document) or _render(document, where) != raw:
+            raise CheckpointError(f"{where}: damaged (its own SHA-256 doesn't match); load another checkpoint")
+        metadata = cls.build(upgrade(document, where), where)
+        metadata.check_parts([part for part in PARTS if TENSOR_FILES[part] in metadata.files], where)
+        return metadata
+
+    def encode(self, where: str) -> bytes:
+        """Write the bytes of ``metadata.json``, its own digest included.
+
+        Raises:
+            CheckpointError: if the text is over 1 MiB.
+        """
+        return _render(self.document(), where)
+
+    def document(self) -> dict[str, JsonValue]:
+        """Return the members as plain JSON; the optional ones are absent, not null."""
+        document: dict[str, JsonValue] = self.model_dump()
+        for optional in ("buffer", "train_state"):
+            if document[optional] is None:
+                del document[optional]
+        return document
+
+    def replace(self, **members: object) -> Self:
+        """Return a copy with some members exchanged for already validated ones."""
+        return self.model_copy(update=members)
+
+    def check_parts(self, parts: Collection[str], where: str = "metadata") -> None:
+        """Check that the optional members and the parts they describe come together.
+
+        Raises:
+            CheckpointError: if one is there without the other, or a part that no checkpoint lacks is missing.
+        """
+        for part in PARTS:
+            if self.has(part) != (part in parts):
+                one, other = ("a member", "no tensors") if self.has(part) else ("tensors", "no member")
+                raise CheckpointError(f"{where}: expected both or neither for {part}, received {one} and {other}")
+
+    def has(self, part: Part) -> bool:
+        """Tell whether the members call for this part."""
+        return {"buffer_state": self.buffer, "train_state": self.train_state}.get(part, True) is not None
+
+
+def upgrade(
+    document: dict[str, JsonValue],
+    where: str,
+    *,
+    current: int = SCHEMA_VERSION,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
+) -> dict[str, JsonValue]:
+    """Bring an older document to the current schema, one version at a time.
+
+    Raises:
+        CheckpointError: if the version is newer than this Velora, or too old to be read.
+    """
+    version = document.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"{where}: schema_version: expected a whole number from 1, received {version!r}")
+    if version > current:
+        writer = str(document.get("velora_version"))[:64]
+        raise CheckpointError(
+            f"{where}: schema version {version} needs a newer Velora: this one ({__version__}) reads up to {current}; "
+            f"install velora>={writer}"
+        )
+    while version < current:
+        if version not in migrations:
+            raise CheckpointError(f"{where}: schema version {version} is too old for this Velora ({__version__})")
+        document = migrations[version](document)
+        version += 1
+        document["schema_version"] = version
+    return document
+
+
+def explain(error: ValidationError) -> str:
+    """Put the first complaint of a schema into one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
+    received = "" if first["type"] == "missing" else f" (received {reprlib.repr(first['input'])!a})"
+    return f"{place}: {first['msg']}{received}".replace("\n", " ")
+
+
+def _digest(document: Mapping[str, JsonValue]) -> str:
+    return hashlib.sha256(json_text.canonical(document)).hexdigest()
+
+
+def _render(document: Mapping[str, JsonValue], where: str) -> bytes:
+    return json_text.render({**document, "metadata_sha256": _digest(document)}, where)

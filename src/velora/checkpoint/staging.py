@@ -1,0 +1,214 @@
+"""Build a directory out of sight, then give it its name in one step.
+
+A stage is ``.velora-stage-<pid>-<random>/`` beside the target:
+
+    new/            the directory being built; after an exchange, the one that was replaced
+    old/<name>/     the replaced directory, only on systems that can't exchange two directories in one step
+    model_config.json
+
+The process that builds it holds a lock on it, which the kernel drops when the process dies, so a left-over is told
+from a save in progress without trusting process ids or clocks. Without exchange there is an instant when the target
+has no name; :func:`recover` puts ``old/<name>`` back.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, final
+
+from velora.checkpoint import files
+
+_STAGE: Final = re.compile(r"\.velora-stage-[0-9]+-[0-9a-f]{16}")
+_ATTEMPTS: Final = 16
+_OCCUPIED: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+_log: Final = logging.getLogger(__name__)
+
+
+@final
+class Stage:
+    """Hold one save in progress; leaving the ``with`` block removes what is still hidden.
+
+    A parent directory that was made for this save alone goes again if the save fails.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """Plan a stage beside ``target``; nothing is made before ``with``."""
+        self.target = target
+        self.root = target.parent
+        self._lock: int | None = None
+        self._made_parents: list[Path] = []
+        self._exchanged = False
+        self._displaced = False
+
+    @property
+    def new(self) -> Path:
+        """The directory to fill."""
+        return self.root / "new"
+
+    @property
+    def _old(self) -> Path:
+        return self.root / "old" / self.target.name
+
+    def __enter__(self) -> Self:
+        """Make the stage, and the parents of the target where they are missing.
+
+        Raises:
+            OSError: as the system reports it; nothing is left.
+        """
+        try:
+            self._make_parents()
+            recover(self.target.parent)
+            self._make_root()
+            os.mkdir(self.new)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Remove the stage with what was replaced; after a failure, also the parents made for it."""
+        if self.root != self.target.parent:
+            _remove(self.root)
+        if self._lock is not None:
+            os.close(self._lock)
+        if kind is not None:
+            for parent in reversed(self._made_parents):
+                with suppress(OSError):
+                    os.rmdir(parent)
+
+    def publish(self) -> None:
+        """Give the new directory the target's name, durably; if that fails, the target is as it was.
+
+        Raises:
+            OSError: as the system reports it.
+        """
+        files.sync_directory(self.new)
+        for parent in self._made_parents:
+            files.sync_directory(parent.parent)
+        self._rename()
+        try:
+            files.sync_directory(self.target.parent)
+        except OSError:
+            self._withdraw()
+            raise
+
+    def _rename(self) -> None:
+        # Another writer may take or free the name at any time; then try again.
+        try:
+            for _ in range(_ATTEMPTS):
+                with suppress(FileNotFoundError):
+                    if self._take_free_name() or self._replace():
+                        return
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.target))
+        except OSError:
+            self._put_back()
+            raise
+
+    def _take_free_name(self) -> bool:
+        try:
+            os.rename(self.new, self.target)
+        except OSError as error:
+            if error.errno in _OCCUPIED or (os.name == "nt" and self.target.is_dir()):
+                return False
+            raise
+        return True
+
+    def _replace(self) -> bool:
+        self._exchanged = files.exchange(self.new, self.target)
+        if not self._exchanged:
+            os.makedirs(self._old.parent, exist_ok=True)
+            os.rename(self.target, self._old)
+            self._displaced = True
+        return self._exchanged
+
+    def _withdraw(self) -> None:
+        with suppress(OSError):
+            if self._exchanged:
+                files.exchange(self.new, self.target)
+            else:
+                os.rename(self.target, self.new)
+                self._put_back()
+
+    def _put_back(self) -> None:
+        if self._displaced:
+            with suppress(OSError):
+                os.rename(self._old, self.target)
+
+    def _make_parents(self) -> None:
+        missing = []
+        parent = self.target.parent
+        while not parent.exists():
+            missing.append(parent)
+            parent = parent.parent
+        for directory in reversed(missing):
+            with suppress(FileExistsError):
+                os.mkdir(directory)
+                self._made_parents.append(directory)
+
+    def _make_root(self) -> None:
+        for _ in range(_ATTEMPTS):
+            root = self.target.parent / f".velora-stage-{os.getpid()}-{secrets.token_hex(8)}"
+            os.mkdir(root)
+            # Between the two calls another save may take the new stage for a left-over; then make another one.
+            with suppress(BlockingIOError, FileNotFoundError):
+                lock = files.lock_directory(root)
+                if lock is None or root.exists():
+                    self.root, self._lock = root, lock
+                    return
+                os.close(lock)
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.target.parent))
+
+
+def recover(parent: Path, *, remove: bool = True) -> None:
+    """Finish what writers that died in ``parent`` left: put back what they had moved away, remove their stages.
+
+    Never touches the stage of a live writer, and never fails: what can't be removed stays for the next save.
+
+    Args:
+        parent: the directory that holds the checkpoints.
+        remove: False only puts back, as a reader should.
+    """
+    try:
+        stages = [name for name in os.listdir(parent) if _STAGE.fullmatch(name)]
+    except OSError:
+        return
+    for name in stages:
+        try:
+            lock = files.lock_directory(parent / name)
+        except OSError:
+            continue
+        _restore(parent / name, parent)
+        if lock is None:  # directories can't be locked here, so nothing proves the writer dead: leave it alone
+            continue
+        if remove:
+            _remove(parent / name)
+        os.close(lock)
+
+
+def _restore(stage: Path, parent: Path) -> None:
+    try:
+        names = os.listdir(stage / "old")
+    except OSError:
+        return
+    for name in names:
+        if not os.path.lexists(parent / name):
+            with suppress(OSError):
+                os.rename(stage / "old" / name, parent / name)
+                _log.warning("%s: put back after an interrupted save", parent / name)
+
+
+def _remove(stage: Path) -> None:
+    try:
+        shutil.rmtree(stage)
+    except OSError as error:
+        _log.warning("%s: left over, can't be removed (%s); the next save tries again", stage, files.reason(error))

@@ -1,0 +1,226 @@
+"""Stream tensors to and from a safetensors file, hashing every byte on the way.
+
+The layout is that of the safetensors library, which reads these files. What it lacks is added here: ``fsync``, a
+SHA-256 that is checked before a tensor is handed over, bounds on the header, and tensors that own their memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import torch
+from torch import Tensor
+
+from velora.checkpoint import files, header
+from velora.checkpoint.header import Entry
+from velora.checkpoint.schema import FileInfo
+from velora.core.errors import CheckpointError
+
+Expected: TypeAlias = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
+"""Name to (shape, dtype) of every tensor that a file must hold."""
+
+CHUNK_BYTES: Final = 4 << 20
+
+
+def check(tensors: Mapping[str, Tensor], where: str, *, allow_nonfinite: bool) -> None:
+    """Check before anything is written that a file of these tensors would be accepted when read.
+
+    Raises:
+        CheckpointError: if a name or dtype can't be stored, the header would be too long, or (unless
+            ``allow_nonfinite``) a value is NaN or infinite.
+    """
+    header.encode(header.plan(tensors, where), where)
+    if allow_nonfinite:
+        return
+    for name, tensor in tensors.items():
+        if any(not _is_finite(piece) for piece in _pieces(tensor.detach())):
+            raise CheckpointError(
+                f"{where}: {name}: expected finite values, received NaN or infinity; nothing was saved"
+            )
+
+
+def write(path: Path, tensors: Mapping[str, Tensor]) -> FileInfo:
+    """Write a new file, a few megabytes at a time, and wait until the device has it.
+
+    A tensor on another device, or one that isn't contiguous, is copied chunk by chunk, never as a whole.
+
+    Raises:
+        CheckpointError: if the tensors can't be stored.
+        OSError: as the system reports it.
+    """
+    entries = header.plan(tensors, path.name)
+    digest = hashlib.sha256()
+    size = 0
+    with files.create(path) as descriptor:
+        for data in _chunks(tensors, entries, path.name):
+            files.write_all(descriptor, data)
+            digest.update(data)
+            size += len(data)
+    return FileInfo(size_bytes=size, sha256=digest.hexdigest())
+
+
+def read(
+    path: Path, info: FileInfo, *, expect: Expected | None = None, allow_nonfinite: bool = False
+) -> dict[str, Tensor]:
+    """Read a file into fresh CPU tensors, which are returned only if every byte is the one that was written.
+
+    Args:
+        path: the file.
+        info: its length and digest, from the metadata.
+        expect: the exact names, shapes and dtypes; compared with the header before any memory is taken.
+        allow_nonfinite: accept NaN and infinities.
+
+    Raises:
+        MissingCheckpointError: if there is no such file.
+        CheckpointError: if it is damaged, malformed, not what was expected, or too large for the memory.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def allocate(entry: Entry) -> Iterator[Tensor]:
+        try:
+            tensors[entry.name] = torch.empty(entry.shape, dtype=entry.dtype)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: {entry.name}: no memory for {entry.end - entry.begin} bytes") from error
+        return iter(torch.split(tensors[entry.name].view(-1), CHUNK_BYTES // entry.dtype.itemsize))
+
+    _scan(path, info, allocate, expect=expect, allow_nonfinite=allow_nonfinite)
+    return {name: tensors[name] for name in sorted(tensors)}
+
+
+def verify(path: Path, info: FileInfo, *, allow_nonfinite: bool = False) -> None:
+    """Check a file as :func:`read` does, in a few megabytes of memory.
+
+    Raises:
+        MissingCheckpointError: if there is no such file.
+        CheckpointError: if it is damaged or malformed.
+    """
+    scratch = torch.empty(CHUNK_BYTES, dtype=torch.uint8)
+
+    def reuse(entry: Entry) -> Iterator[Tensor]:
+        remaining = entry.end - entry.begin
+        while remaining:
+            size = min(remaining, CHUNK_BYTES)
+            yield scratch[:size].view(entry.dtype)
+            remaining -= size
+
+    _scan(path, info, reuse, expect=None, allow_nonfinite=allow_nonfinite)
+
+
+def _scan(
+    path: Path,
+    info: FileInfo,
+    destination: Callable[[Entry], Iterator[Tensor]],
+    *,
+    expect: Expected | None,
+    allow_nonfinite: bool,
+) -> None:
+    with files.open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size != info.size_bytes:
+            raise CheckpointError(f"{path}: damaged ({size} bytes, metadata.json says {info.size_bytes}); load another")
+        if (memory := files.memory_bytes()) is not None and size > memory:
+            raise CheckpointError(
+                f"{path}: its {size} bytes don't fit into the {memory} bytes of this machine's memory"
+            )
+        digest = hashlib.sha256()
+        entries = _read_header(stream, size, digest.update, path)
+        if expect is not None:
+            _compare(entries, expect, path)
+        complaint = None
+        for entry in entries:
+            for part in destination(entry):
+                digest.update(_fill(stream, part, path))
+                complaint = complaint or _complain(entry, part, allow_nonfinite)
+        if stream.read(1) or digest.hexdigest() != info.sha256:
+            raise CheckpointError(
+                f"{path}: damaged (its SHA-256 isn't the one in metadata.json); load another checkpoint"
+            )
+        if complaint is not None:
+            raise CheckpointError(f"{path}: {complaint}; load another checkpoint")
+
+
+def _read_header(stream: FileIO, size: int, update: Callable[[bytes], None], path: Path) -> list[Entry]:
+    prefix = _take(stream, header.LENGTH_BYTES, path)
+    length = int.from_bytes(prefix, "little")
+    if length > min(header.MAX_HEADER_BYTES, size - header.LENGTH_BYTES):
+        raise CheckpointError(f"{path}: expected a header of at most {header.MAX_HEADER_BYTES} bytes, found {length}")
+    raw = _take(stream, length, path)
+    update(prefix + raw)
+    return header.decode(raw, size - header.LENGTH_BYTES - length, str(path))
+
+
+def _compare(entries: list[Entry], expect: Expected, path: Path) -> None:
+    found = {entry.name: entry for entry in entries}
+    if missing := sorted(expect.keys() - found.keys()):
+        raise CheckpointError(f"{path}: expected a tensor {missing[0]!r}, which is missing ({len(missing)} are)")
+    if unknown := sorted(found.keys() - expect.keys()):
+        raise CheckpointError(
+            f"{path}: found a tensor {unknown[0]!r} that this agent doesn't have ({len(unknown)} such)"
+        )
+    for name, (shape, dtype) in expect.items():
+        if (found[name].shape, found[name].dtype) != (tuple(shape), dtype):
+            wanted = f"{str(dtype).removeprefix('torch.')} {list(shape)}"
+            raise CheckpointError(f"{path}: {name}: expected {wanted}, found {found[name]}")
+
+
+def _complain(entry: Entry, part: Tensor, allow_nonfinite: bool) -> str | None:
+    if entry.dtype is torch.bool and bool((part.view(torch.uint8) > 1).any()):
+        return f"{entry.name}: expected booleans (0 or 1), found other bytes"
+    if not allow_nonfinite and not _is_finite(part):
+        return f"{entry.name}: expected finite values, found NaN or infinity"
+    return None
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _chunks(tensors: Mapping[str, Tensor], entries: list[Entry], where: str) -> Iterator[bytes | memoryview]:
+    yield header.encode(entries, where)
+    for entry in entries:
+        for piece in _pieces(tensors[entry.name].detach()):
+            yield _memory(piece.cpu().contiguous())
+
+
+def _pieces(tensor: Tensor) -> Iterator[Tensor]:
+    """Cut a tensor, in the order of its elements, into pieces of at most ``CHUNK_BYTES``."""
+    if tensor.is_contiguous():
+        yield from torch.split(tensor.view(-1), CHUNK_BYTES // tensor.element_size())
+        return
+    row_bytes = tensor[0].numel() * tensor.element_size()
+    if row_bytes > CHUNK_BYTES:
+        for row in tensor:
+            yield from _pieces(row)
+    else:
+        yield from torch.split(tensor, CHUNK_BYTES // row_bytes)
+
+
+def _memory(tensor: Tensor) -> memoryview:
+    return tensor.view(-1).view(torch.uint8).numpy().data
+
+
+def _fill(stream: FileIO, part: Tensor, path: Path) -> memoryview:
+    view = _memory(part)
+    filled = 0
+    while filled < len(view):
+        count = stream.readinto(view[filled:])
+        if not count:
+            raise _too_short(path)
+        filled += count
+    return view
+
+
+def _take(stream: FileIO, size: int, path: Path) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise _too_short(path)
+    return data
+
+
+def _too_short(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged (it ends too early); load another checkpoint")

@@ -1,0 +1,35 @@
+"""Go over composed settings once more, for what ``+name=value`` and ``~name`` let through."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from omegaconf import DictConfig, OmegaConf
+
+from velora.cli.names import did_you_mean
+from velora.core.errors import SettingError
+
+
+def check(cfg: DictConfig, prefix: str = "") -> None:
+    """Hold every part of the settings that has a schema against it.
+
+    Raises:
+        SettingError: if a setting is unknown, was removed, or has no value yet.
+    """
+    schema = OmegaConf.get_type(cfg)
+    if schema is not None and dataclasses.is_dataclass(schema):
+        known = [f.name for f in dataclasses.fields(schema)]
+        for key in cfg:
+            if key not in known:
+                hint = did_you_mean(str(key), known, f"expected one of {', '.join(known)}")
+                raise SettingError(f"{prefix}{key}: no such setting; {hint}")
+        for key in known:
+            if key not in cfg:
+                raise SettingError(f"{prefix}{key}: was removed, but is needed; leave ~{prefix}{key} out")
+    for key in cfg:
+        name = f"{prefix}{key}"
+        if OmegaConf.is_missing(cfg, key):
+            raise SettingError(f"{name}: needs a value; give it as {name}=...")
+        child = cfg._get_node(key)
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
+            check(child, f"{name}.")

@@ -1,0 +1,140 @@
+"""Find the word on a command line that keeps the settings from being composed, and say what to write instead.
+
+Hydra's own message takes several lines and names neither the nearest setting nor the type that was expected. This runs
+only after a failure, so it can afford to try the words one by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from velora.cli.arguments import Arguments
+from velora.cli.failures import one_line
+from velora.cli.names import did_you_mean, dotted_names, nearest
+
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    types.NoneType: "null",
+    list: "a list",
+    dict: "name: value pairs",
+}
+
+
+def diagnose(error: Exception, *, conf: Path, config_name: str, arguments: Arguments) -> str:
+    """Explain in one line why the settings could not be composed.
+
+    Args:
+        error: what Hydra raised.
+        conf: the directory of configuration files.
+        config_name: the file composed from.
+        arguments: the command line.
+    """
+    try:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            return _search(config_name, arguments) or one_line(error)
+    except (HydraException, OmegaConfBaseException):
+        return one_line(error)  # even without any override: the files themselves are at fault
+
+
+def _search(config_name: str, arguments: Arguments) -> str | None:
+    """Try group choices one by one, then the settings one by one on top of all group choices."""
+    extra = arguments.option("--config-dir", "-cd")
+    base = [f"hydra.searchpath=[file://{Path(extra).absolute()}]"] if extra else []
+    groups = set(compose(config_name, base, return_hydra_config=True).hydra.runtime.choices)
+    overrides = arguments.parsed()
+    choices = [o for o in overrides if o.key_or_group in groups]
+    for choice in choices:
+        for word in _single_words(choice):
+            try:
+                compose(config_name, [*base, word])
+            except MissingConfigException as error:
+                return _explain_choice(choice.key_or_group, word, error.options or ())
+    base += [next(_single_words(choice)) for choice in choices]
+    reference = compose(config_name, base, return_hydra_config=True)
+    for override in overrides:
+        if override in choices:
+            continue
+        for word in _single_words(override):
+            try:
+                compose(config_name, [*base, word], return_hydra_config=True)
+            except HydraException as error:
+                return _explain_setting(override.key_or_group, word, error, reference, groups)
+    return None
+
+
+def _single_words(override: Override) -> Iterator[str]:
+    """Yield the overrides that a sweep stands for, or the override as it was written."""
+    if override.is_sweep_override() and override.is_discrete_sweep():
+        for value in override.sweep_string_iterator():
+            yield f"{override.get_key_element()}={value}"
+    else:
+        yield override.input_line or ""
+
+
+def _explain_choice(group: str, word: str, options: Sequence[str]) -> str:
+    choice = word.partition("=")[2]
+    hint = did_you_mean(choice, options, f"choose one of {', '.join(options)}")
+    if group == "env":
+        hint += "; any registered Gymnasium id is taken by env.id=..."
+    return f"{group}={choice}: no such choice; {hint}"
+
+
+def _explain_setting(name: str, word: str, error: Exception, reference: DictConfig, groups: set[str]) -> str:
+    value = word.partition("=")[2]
+    known = dotted_names(reference) if name.startswith("hydra") else _own_names(reference)
+    if word.startswith(("+", "~")):
+        return f"{word}: {one_line(error)}"
+    if name in known:
+        expected = expected_type(reference, name)
+        return f"{name}: expected {expected}, got {value!r}" if expected else f"{name}: {one_line(error)}"
+    top, _, rest = name.partition(".")
+    option = rest.partition(".")[0]
+    if top in groups and option in GlobalHydra.instance().config_loader().get_group_options(top):
+        return f"{name}: not part of the settings yet; choose {top}={option} as well"
+    near = nearest(name, [*known, *groups])
+    if near is None and _takes_anything(reference, name):
+        return f"{name}: no such setting; write +{word} to add it"
+    return f"{name}: no such setting; {f'did you mean {near}?' if near else 'see --help for all of them'}"
+
+
+def _own_names(reference: DictConfig) -> list[str]:
+    return [name for name in dotted_names(reference) if name.partition(".")[0] != "hydra"]
+
+
+def _takes_anything(reference: DictConfig, name: str) -> bool:
+    """Tell whether ``name`` lies in a part that holds free names, such as ``env.kwargs``."""
+    parent: Any = OmegaConf.select(reference, name.rpartition(".")[0]) if "." in name else reference
+    return isinstance(parent, DictConfig) and not dataclasses.is_dataclass(OmegaConf.get_type(parent))
+
+
+def expected_type(cfg: DictConfig, name: str) -> str | None:
+    """Word the type that a setting's schema asks for, or ``None`` where it has no schema."""
+    parent_name, _, leaf = name.rpartition(".")
+    parent: Any = OmegaConf.select(cfg, parent_name) if parent_name else cfg
+    schema = OmegaConf.get_type(parent)
+    if schema is None or not dataclasses.is_dataclass(schema):
+        return None
+    return _words(typing.get_type_hints(schema).get(leaf))
+
+
+def _words(hint: Any) -> str | None:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return " or ".join(filter(None, (_words(part) for part in typing.get_args(hint))))
+    if dataclasses.is_dataclass(hint):
+        return WORDS[dict]
+    return WORDS.get(typing.get_origin(hint) or hint)

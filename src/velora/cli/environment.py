@@ -1,0 +1,46 @@
+"""Make the environment that settings or a checkpoint name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+
+from velora.core.errors import SettingError, SpaceError
+from velora.envs import EnvironmentSource, check_spaces
+from velora.envs.make import Env
+
+
+def make_environment(env_id: str, kwargs: Mapping[str, Any], *, render: str | None = None) -> Env:
+    """Make a registered environment.
+
+    Args:
+        env_id: its Gymnasium id.
+        kwargs: keywords for ``gymnasium.make``.
+        render: a render mode, such as ``"human"``.
+
+    Raises:
+        SpaceError: if the id is unknown, or something the environment needs isn't installed.
+        SettingError: if the environment doesn't take a keyword.
+    """
+    given = dict(kwargs) if render is None else {**kwargs, "render_mode": render}
+    try:
+        return EnvironmentSource(env_id, given).make()
+    except gym.error.Error as error:
+        raise SpaceError(f"env: {env_id} can't be made: {str(error).splitlines()[0]}") from error
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise SettingError(f"env.kwargs: {env_id} takes other keywords: {str(error).splitlines()[0]}") from error
+
+
+def dimensions(env: Env) -> tuple[int, int]:
+    """Return the numbers in an observation and in an action (O, A).
+
+    Raises:
+        SpaceError: if an agent of continuous control can't serve the environment.
+    """
+    sizes = [space.shape[0] if space.shape else 1 for space in (env.observation_space, env.action_space)]
+    check_spaces(env, state_dim=sizes[0], action_dim=sizes[1])
+    return sizes[0], sizes[1]

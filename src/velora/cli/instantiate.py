@@ -1,0 +1,110 @@
+"""Make the objects that settings name by ``_target_``, and say in one line what is wrong with such an entry."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import hydra.utils
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from velora.cli.failures import one_line
+from velora.cli.names import did_you_mean
+from velora.core.errors import SettingError, VeloraError
+
+_INSTANTIATE_PARAMETERS = inspect.signature(hydra.utils.instantiate).parameters
+
+
+def instantiate(name: str, node: Any, **more: Any) -> Any:
+    """Make the object that one entry describes.
+
+    Args:
+        name: where the entry is in the settings, for errors: ``"callbacks.early_stopping"``.
+        node: the entry: ``_target_`` and keywords.
+        more: further keywords.
+
+    Raises:
+        SettingError: if the class isn't there, or doesn't take one of the keywords.
+    """
+    target = locate_class(name, node)
+    check_keywords(name, node, target)
+    options: dict[str, Any] = {"_convert_": "all"}
+    if "_execution_whitelist_" in _INSTANTIATE_PARAMETERS:  # Hydra 1.4 and later; 1.3 would pass it to the class
+        options["_execution_whitelist_"] = sorted({path for _, path in targets(name, node)})
+    try:
+        return hydra.utils.instantiate(node, **options, **more)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, VeloraError):
+            raise type(cause)(f"{name}: {cause}") from cause
+        if isinstance(cause, ImportError):
+            raise SettingError(f"{name}: {one_line(cause)}") from cause
+        raise cause or error from None
+
+
+def locate_class(name: str, node: Any) -> type[Any]:
+    """Import the class that an entry names.
+
+    Raises:
+        SettingError: if the entry names none, or it can't be found.
+    """
+    path = node.get("_target_") if isinstance(node, DictConfig) else None
+    if not isinstance(path, str):
+        raise SettingError(f"{name}: expected an entry with a class in _target_, got {node!r}")
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ValueError as error:
+        raise SettingError(f"{name}._target_: expected module.Class, got {path!r}") from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise SettingError(f"{name}: {path} needs a package that isn't installed: {error.name}") from error
+        raise SettingError(
+            f"{name}._target_: there is no module {error.name!r}; modules are looked for in the current directory too"
+        ) from error
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        classes = [member for member, _ in inspect.getmembers(module, inspect.isclass)]
+        hint = did_you_mean(class_name, classes, "expected a class")
+        raise SettingError(f"{name}._target_: {module_name} has no class {class_name!r}; {hint}")
+    return found
+
+
+def check_keywords(name: str, node: Mapping[str, Any], target: type[Any]) -> None:
+    """Hold an entry's keywords against what its class takes.
+
+    Raises:
+        SettingError: naming the nearest keyword.
+    """
+    known = takes(target)
+    for keyword in node:
+        if known is not None and not keyword.startswith("_") and keyword not in known:
+            hint = did_you_mean(keyword, known, f"it takes {', '.join(sorted(known))}")
+            raise SettingError(f"{name}.{keyword}: {target.__name__} has no such setting; {hint}")
+
+
+def takes(target: type[Any]) -> set[str] | None:
+    """List the keywords a class takes, or return ``None`` if any may do."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return {p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+
+
+def targets(name: str, node: Any) -> Iterator[tuple[str, str]]:
+    """Find every ``_target_`` in an entry, with where it is."""
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if isinstance(plain, dict):
+        if isinstance(plain.get("_target_"), str):
+            yield f"{name}._target_", plain["_target_"]
+        for key, child in plain.items():
+            yield from targets(f"{name}.{key}", child)
+    elif isinstance(plain, list):
+        for position, child in enumerate(plain):
+            yield from targets(f"{name}.{position}", child)

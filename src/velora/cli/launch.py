@@ -1,0 +1,161 @@
+"""Run a job under Hydra: a command line in, an exit code out, and every mistake of the user's in one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+import velora
+from velora.cli import run_directory, schema
+from velora.cli.arguments import Arguments
+from velora.cli.check import check
+from velora.cli.diagnose import diagnose
+from velora.cli.failures import is_expected, one_line
+from velora.core.errors import RunDirectoryError
+
+Job: TypeAlias = Callable[[DictConfig, Path], float]
+"""Takes the settings and the run directory, returns the objective that a sweep would maximise."""
+
+OK, CRASH, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_failure_log = logging.getLogger("velora.cli.failure")
+
+
+class _Failed(BaseException):
+    """Carry the exit code of a job that has reported its failure past Hydra, which would print lines of its own."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+@dataclass
+class _Jobs:
+    """Count what became of the jobs of this process."""
+
+    results: list[tuple[str, float]] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    began: bool = False
+
+
+def config_dir() -> Path:
+    """Find the configuration files: inside an installed package, or at the top of a checkout."""
+    package = Path(velora.__file__).parent
+    packaged = package / "conf"
+    return packaged if packaged.is_dir() else package.parents[1] / "conf"
+
+
+def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | None = None) -> int:
+    """Compose the settings and run the job once, or for every combination that ``-m`` asks for.
+
+    Classes that the settings name are also looked for in the current directory, so that a user's own callback needs no
+    installation.
+
+    Args:
+        command: what the user called it, such as ``"train"``; errors begin with it.
+        job: what to run.
+        arguments: the command line.
+        config_name: the file in ``conf/`` to begin with; by default that of the command's name.
+
+    Returns:
+        The exit code: 0; 1 after an unexpected error, whose traceback was printed; 2 for a mistake of the user's; 130
+        when interrupted.
+    """
+    schema.register()
+    run_directory.register_resolvers()
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    name, conf, jobs = config_name or command, config_dir(), _Jobs()
+    entry = hydra.main(version_base="1.3", config_path=str(conf), config_name=name)(_guard(command, job, jobs))
+    with _hydra_process(command, arguments):
+        try:
+            entry()
+        except _Failed as failed:
+            return failed.code
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else OK
+        except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
+            if jobs.failures:
+                done = len(jobs.results) + len(jobs.failures)
+                sys.stderr.write(f"velora {command}: {len(jobs.failures)} of {done} jobs failed, see above\n")
+                return jobs.failures[0]
+            if is_expected(error) and not jobs.began:
+                line = diagnose(error, conf=conf, config_name=name, arguments=arguments)
+                return _report(command, error, line)
+            return _report(command, error)
+    _summarise(jobs)
+    return OK
+
+
+def _guard(command: str, job: Job, jobs: _Jobs) -> Callable[[DictConfig], float]:
+    """Wrap a job so that its failure is reported at once, in its log file too, and leaves no empty directory."""
+
+    def run(cfg: DictConfig) -> float:
+        settings = HydraConfig.get()
+        run_dir = Path(settings.runtime.output_dir)
+        is_sweep = settings.mode == RunMode.MULTIRUN
+        label = f"#{settings.job.num}  {' '.join(settings.overrides.task)}" if is_sweep else ""
+        jobs.began = True
+        try:
+            check(cfg)
+            result = job(cfg, run_dir)
+        except Exception as error:
+            prefix = f"{label}: " if is_sweep else ""
+            code = _report(command, error, f"{prefix}{one_line(error)}")
+            if (run_dir / run_directory.CONFIG).exists() and not isinstance(error, RunDirectoryError):
+                _failure_log.error(one_line(error), exc_info=error)
+            run_directory.remove_if_empty(run_dir)
+            if not is_sweep:
+                raise _Failed(code) from error
+            jobs.failures.append(code)
+            raise
+        if is_sweep:
+            jobs.results.append((label, result))
+        return result
+
+    return run
+
+
+def _report(command: str, error: BaseException, line: str | None = None) -> int:
+    """Print what went wrong to stderr and return the exit code for it."""
+    if is_expected(error) and os.environ.get("VELORA_TRACEBACK") != "1":
+        sys.stderr.write(f"velora {command}: {line or one_line(error)}\n")
+        return BAD_INPUT
+    traceback.print_exception(error)
+    return BAD_INPUT if is_expected(error) else CRASH
+
+
+def _summarise(jobs: _Jobs) -> None:
+    """List the objective of every job of a sweep."""
+    for label, result in jobs.results:
+        sys.stdout.write(f"{label}  {result:.6g}\n")
+
+
+@contextmanager
+def _hydra_process(command: str, arguments: Arguments) -> Iterator[None]:
+    """Give Hydra the command line it reads, and make it raise errors instead of printing them and exiting."""
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    words: Sequence[str] = (*arguments.options, *arguments.overrides)
+    sys.argv = [f"velora {command}", *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -1,0 +1,76 @@
+"""From settings to the agent, the callbacks and the loggers of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from velora.callbacks import Callback, SaveCheckpoints
+from velora.cli.environment import dimensions
+from velora.cli.instantiate import instantiate, locate_class, takes
+from velora.core.devices import set_device
+from velora.core.errors import SettingError
+from velora.envs.make import Env
+from velora.models import Agent
+
+
+def choose_device(cfg: DictConfig) -> torch.device:
+    """Set the number of threads and return the device.
+
+    Raises:
+        SettingError: if either isn't possible here.
+    """
+    if cfg.threads < 1:
+        raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
+    torch.set_num_threads(cfg.threads)
+    return set_device(cfg.name)
+
+
+def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, seed: int) -> Agent:
+    """Make the agent for an environment; its dimensions follow from that.
+
+    Raises:
+        SettingError, SpaceError: if a setting is out of its domain, or the environment doesn't fit.
+    """
+    state_dim, action_dim = dimensions(env)
+    agent = instantiate("agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, seed=seed)
+    if not isinstance(agent, Agent):
+        raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
+    return agent
+
+
+def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir: Path) -> list[Callback]:
+    """Make the callbacks, the one that saves checkpoints last, so that it saves what the others have done.
+
+    An entry set to null is left out.
+
+    Raises:
+        SettingError: if an entry isn't a callback.
+    """
+    made: list[Callback] = []
+    for name, node in callbacks.items():
+        if node is not None:
+            made.append(instantiate(f"callbacks.{name}", node))
+    if checkpoint.frequency is not None or checkpoint.final:
+        made.append(SaveCheckpoints(checkpoint_dir, **checkpoint))
+    return made
+
+
+def make_loggers(cfg: DictConfig, run_dir: Path) -> list[Any]:
+    """Make the loggers; those that write files do so in the run directory, unless they are told otherwise.
+
+    Raises:
+        SettingError: if an entry isn't a logger, or its package isn't installed.
+    """
+    made = []
+    for name, node in cfg.items():
+        if node is None:
+            continue
+        where = f"logger.{name}"
+        known = takes(locate_class(where, node)) or {"save_dir"}
+        needs_dir = "save_dir" in known and "save_dir" not in node
+        made.append(instantiate(where, node, **({"save_dir": str(run_dir)} if needs_dir else {})))
+    return made

@@ -1,0 +1,102 @@
+"""Go on with a run: its saved settings take the place of the configuration files, the command line wins over both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from velora.cli.arguments import Arguments
+from velora.cli.instantiate import targets
+from velora.cli.run_directory import load_settings
+from velora.core.errors import RunDirectoryError, SettingError
+
+CONFIG_NAME = "resumed_run"
+FREE_GROUPS = ("device", "checkpoint", "train", "callbacks", "logger")
+"""Groups of which another file may be chosen for the rest of a run."""
+FIXED_GROUPS = ("agent", "env", "experiment")
+"""Groups that make it another run."""
+TRUSTED = ("velora.", "lightning.pytorch.")
+"""Where classes may come from that only the run's own config.yaml names."""
+
+
+def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
+    """Offer a run's saved settings to Hydra as the file ``resumed_run``, and send its output to the same directory.
+
+    A file in a directory shouldn't decide which code runs, so a class or an environment's module from outside Velora
+    and Lightning must be named again on the command line.
+
+    Args:
+        run_dir: the run to go on with.
+        arguments: the command line.
+
+    Returns:
+        The command line, with the output directory added.
+
+    Raises:
+        SettingError: if the command line asks for another run, or for several.
+        RunDirectoryError: if there is no run to go on with.
+    """
+    if arguments.is_multirun:
+        raise SettingError("resume: goes on with one run; leave -m (--multirun) out")
+    named = {override.key_or_group for override in arguments.parsed()}
+    for group in FIXED_GROUPS:
+        if group in named:
+            raise SettingError(f"{group}: can't change when a run is resumed; start a new run by leaving resume= out")
+    saved = load_settings(run_dir)
+    kept: dict[str, Any] = {}
+    for key in (*FREE_GROUPS, "agent", "env"):
+        if key not in saved:
+            raise RunDirectoryError(f"{run_dir}/config.yaml has no {key!r}; expected the settings of a training run")
+        if key not in named:
+            kept[key] = saved[key]
+    _refuse_foreign_code(run_dir, kept, named)
+    defaults: list[Any] = ["train_schema"]
+    defaults += [{group: None if group in kept else "default"} for group in FREE_GROUPS]
+    defaults += ["_self_", {"override hydra/job_logging": "velora"}]
+    node = {"defaults": defaults, **kept, "hydra": {"output_subdir": None, "job": {"name": "train"}}}
+    ConfigStore.instance().store(name=CONFIG_NAME, node=node, provider="velora")
+    return arguments.adding(hydra__run__dir=str(run_dir))
+
+
+def _refuse_foreign_code(run_dir: Path, kept: dict[str, Any], named: set[str]) -> None:
+    for group in ("callbacks", "logger"):
+        for where, path in targets(group, kept.get(group, {})):
+            if not path.startswith(TRUSTED) and where not in named:
+                raise SettingError(
+                    f"{where}: {run_dir}/config.yaml names code from outside Velora; "
+                    f"if you trust it, add {where}={path} to the command line"
+                )
+    env_id = str(OmegaConf.select(OmegaConf.create(kept), "env.id"))
+    if ":" in env_id and "env.id" not in named:
+        raise SettingError(
+            f"env.id: {run_dir}/config.yaml names a module to import; "
+            f"if you trust it, add env.id={env_id} to the command line"
+        )
+
+
+def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
+    """List what a resumed run does differently from before, as ``name: old -> new``."""
+    old, new = dict(_leaves(saved)), dict(_leaves(cfg))
+    names = sorted((old.keys() | new.keys()) - {"resume"})
+    return [
+        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _leaves(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    return _walk(OmegaConf.to_container(cfg, resolve=True), "")
+
+
+def _walk(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        items: Iterable[tuple[Any, Any]] = tree.items()
+        for key, value in items:
+            yield from _walk(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, tree

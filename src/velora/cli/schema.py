@@ -1,0 +1,116 @@
+"""What every setting of ``conf/`` is called and which type it has, so that a slip fails before anything is built.
+
+The YAML files hold the values and explain them; these classes hold names and types. Hydra merges each file into its
+class, and `velora.cli.check` goes over the result once more, for what ``+name=value`` lets through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class LiquidDDPGSchema:
+    """Settings of :class:`velora.models.LiquidDDPG`; its constructor documents them."""
+
+    _target_: str = "velora.models.LiquidDDPG"
+    n_neurons: int = MISSING
+    cell: str = MISSING
+    cell_mode: str = MISSING
+    mixed_memory: bool = MISSING
+    sparsity: float = MISSING
+    critic_units: list[int] = MISSING
+    optimizer: str = MISSING
+    actor_lr: float = MISSING
+    critic_lr: float = MISSING
+    gamma: float = MISSING
+    tau: float = MISSING
+    grad_clip: float | None = MISSING
+    reward_scale: float = MISSING
+    buffer_size: int = MISSING
+    warmup_steps: int = MISSING
+    sequence_length: int = MISSING
+    burn_in: int = MISSING
+    noise_std: float = MISSING
+    noise_correlation: float = MISSING
+
+
+@dataclass
+class EnvSchema:
+    """An environment, and how long to train on it unless ``train.n_episodes`` is set."""
+
+    id: str = MISSING
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    n_episodes: int = 100
+
+
+@dataclass
+class DeviceSchema:
+    """Where to compute, and on how many threads."""
+
+    name: str = MISSING
+    threads: int = MISSING
+
+
+@dataclass
+class CheckpointSchema:
+    """When to save, and what."""
+
+    frequency: int | None = MISSING
+    buffer: bool = MISSING
+    keep_last: int | None = MISSING
+    final: bool = MISSING
+
+
+@dataclass
+class TrainSchema:
+    """The arguments of ``agent.train``, and the one seed."""
+
+    n_episodes: int = MISSING
+    n_steps: int | None = MISSING
+    batch_size: int = MISSING
+    window_size: int = MISSING
+    evaluate_every: int | None = MISSING
+    evaluation_episodes: int = MISSING
+    seed: int | None = MISSING
+    progress_bar: bool = MISSING
+    summary: bool = MISSING
+    log_every: int = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """Everything that ``velora train`` can be told."""
+
+    agent: Any = MISSING
+    env: EnvSchema = field(default_factory=EnvSchema)
+    device: DeviceSchema = field(default_factory=DeviceSchema)
+    checkpoint: CheckpointSchema = field(default_factory=CheckpointSchema)
+    train: TrainSchema = field(default_factory=TrainSchema)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    resume: str | None = None
+
+
+@dataclass
+class EvaluateConfig:
+    """Everything that ``velora evaluate`` can be told."""
+
+    checkpoint: str = MISSING
+    episodes: int = MISSING
+    seed: int | None = None
+    render: str | None = None
+    env: EnvSchema | None = None
+    device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
+def register() -> None:
+    """Put the schemas where Hydra looks for them."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig, provider="velora")
+    store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
+    store.store(group="agent", name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")

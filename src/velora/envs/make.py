@@ -1,0 +1,105 @@
+"""Turn what a user passes as ``env`` into as many environments as are needed."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+
+from velora.core.errors import SpaceError
+
+Env: TypeAlias = gym.Env[Any, Any]
+EnvLike: TypeAlias = Env | str | Callable[[], Env]
+
+
+class EnvironmentSource:
+    """Make environments from an instance, a registered id or a function, and say how to make them again.
+
+    An instance is used as it is for the first one and never closed (its owner does that); further ones are made from
+    its ``spec``, which names the same id, keywords and wrappers.
+
+    Args:
+        env: the environment, its registered id, or a function that makes one.
+        kwargs: keywords for ``gymnasium.make`` where ``env`` is an id.
+
+    Raises:
+        SpaceError: if the id is unknown, or what was passed is no environment.
+    """
+
+    def __init__(self, env: EnvLike, kwargs: Mapping[str, Any] | None = None) -> None:
+        self._given: Env | None = None
+        self._make: Callable[[], Env] | None = None
+        if isinstance(env, str):
+            find_spec(env)
+            self._make = lambda: gym.make(env, disable_env_checker=True, **(kwargs or {}))
+        elif isinstance(env, gym.Env):
+            self._given = env
+            if env.spec is not None:
+                spec = copy.deepcopy(env.spec)
+                spec.disable_env_checker = True
+                self._make = lambda: gym.make(spec)
+        elif callable(env):
+            self._make = env
+        else:
+            raise SpaceError(f"env: expected a gymnasium environment, its id or a function, got {type(env).__name__}")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Tell whether more than one environment can be made."""
+        return self._make is not None
+
+    def first(self) -> tuple[Env, bool]:
+        """Return the environment to train on, and whether it is ours to close."""
+        return (self._given, False) if self._given is not None else (self.make(), True)
+
+    def make(self) -> Env:
+        """Make a fresh environment.
+
+        Raises:
+            SpaceError: if only one unregistered instance is at hand, or the maker gives something else.
+        """
+        if self._make is None:
+            raise SpaceError(
+                "env: a single environment without a registered id can't be made again; "
+                "register it with gymnasium.register, or pass a function that makes it"
+            )
+        made = self._make()
+        if not isinstance(made, gym.Env):
+            raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
+        return made
+
+
+def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
+    """Look an id up among Gymnasium's registered environments.
+
+    Raises:
+        SpaceError: if it isn't there; the message names the nearest one.
+    """
+    try:
+        return gym.spec(env_id)
+    except (gym.error.Error, ImportError, ValueError) as error:
+        near = difflib.get_close_matches(env_id, list(gym.registry), n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else "; see gymnasium.registry for the known ones"
+        raise SpaceError(f"env: {env_id!r} is no registered Gymnasium environment{hint}") from error
+
+
+def describe(env: Env) -> dict[str, Any]:
+    """Name an environment for a checkpoint: its id, and the keywords that JSON can hold.
+
+    Returns:
+        ``{"id": str, "kwargs": dict}``; the id of an unregistered environment is its class name.
+    """
+    if env.spec is None:
+        return {"id": type(env.unwrapped).__name__, "kwargs": {}}
+    kwargs = {}
+    for key, value in env.spec.kwargs.items():
+        try:
+            kwargs[key] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError):
+            continue
+    kwargs.pop("render_mode", None)
+    return {"id": env.spec.id, "kwargs": kwargs}

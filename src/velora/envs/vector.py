@@ -1,0 +1,83 @@
+"""Several environments in one process, stepped one after another, reset only when the caller says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from velora.core.errors import NonFiniteError
+from velora.core.types import Array
+
+NOMINAL_DT = 1.0
+"""Time between two observations, in control steps, of an environment that steps regularly."""
+
+
+class Step(NamedTuple):
+    """What one environment answered to one action. ``obs``: (O,)."""
+
+    obs: Array
+    reward: float
+    terminated: bool
+    truncated: bool
+
+
+class Environments:
+    """Hold E environments and the observation each is at.
+
+    Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
+    next one's start is ever made. Processes would cost more than the simulators that Velora is for.
+
+    Shapes:
+        obs: (E, O) float32, the newest observation of each.
+    """
+
+    def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int) -> None:
+        self.envs = list(envs)
+        self.obs: NDArray[np.float32] = np.zeros((len(self.envs), obs_dim), dtype=np.float32)
+
+    def __len__(self) -> int:
+        """Count the environments."""
+        return len(self.envs)
+
+    def reset(self, index: int, *, seed: int) -> Array:
+        """Begin an episode that ``seed`` decides entirely.
+
+        Raises:
+            NonFiniteError: if the observation isn't finite.
+        """
+        obs, _ = self.envs[index].reset(seed=seed)
+        self.obs[index] = obs
+        if not np.isfinite(self.obs[index]).all():
+            raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
+        return self.obs[index]
+
+    def step(self, index: int, action: NDArray[np.float32]) -> Step:
+        """Act once in one environment; ``obs[index]`` then holds the answer.
+
+        Raises:
+            NonFiniteError: if the observation or the reward isn't finite.
+        """
+        obs, reward, terminated, truncated, _ = self.envs[index].step(action)
+        self.obs[index] = obs
+        # The sum is finite unless some part isn't; one call instead of two over tiny arrays.
+        if not np.isfinite(self.obs[index].sum() + float(reward)):
+            raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {reward}")
+        return Step(self.obs[index], float(reward), bool(terminated), bool(truncated))
+
+    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> Array:
+        """Restore an environment in the middle of an episode by living it again.
+
+        Exact for every environment that is deterministic given its reset seed; copying simulator state is not.
+
+        Shapes:
+            actions: (steps, A) in the environment's units, as they were given.
+            returns: (O,), the observation after the last action.
+        """
+        self.reset(index, seed=seed)
+        for action in actions:
+            self.step(index, action)
+        return self.obs[index]

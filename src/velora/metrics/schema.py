@@ -1,0 +1,142 @@
+"""The tables of ``metrics.db`` and the statements that fill them.
+
+A metric is a row of its own, not a column, so an agent may report whatever it likes without a change here.
+NaN is stored as NULL, everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
+
+DATABASE_NAME = "metrics.db"
+SCHEMA_VERSION = 1
+
+Statement: TypeAlias = tuple[str, tuple[Any, ...]]
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS experiment (
+        run_id TEXT PRIMARY KEY, agent TEXT NOT NULL, environment TEXT NOT NULL, seeds TEXT NOT NULL,
+        settings TEXT NOT NULL, versions TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT,
+        status TEXT NOT NULL, stop_reason TEXT
+    )""",
+    """
+    CREATE TABLE IF NOT EXISTS episode (
+        run_id TEXT NOT NULL, seed INTEGER NOT NULL, episode INTEGER NOT NULL, step INTEGER NOT NULL,
+        updates INTEGER NOT NULL, reward REAL, length INTEGER NOT NULL, terminated INTEGER NOT NULL,
+        truncated INTEGER NOT NULL, reset_seed INTEGER NOT NULL, window_mean REAL, window_std REAL, window_max REAL,
+        window_count INTEGER NOT NULL, seconds REAL, PRIMARY KEY (run_id, seed, episode)
+    )""",
+    """
+    CREATE TABLE IF NOT EXISTS metric (
+        run_id TEXT NOT NULL, seed INTEGER NOT NULL, episode INTEGER NOT NULL, name TEXT NOT NULL, value REAL,
+        PRIMARY KEY (run_id, seed, episode, name)
+    ) WITHOUT ROWID""",
+    """
+    CREATE TABLE IF NOT EXISTS evaluation (
+        run_id TEXT NOT NULL, seed INTEGER NOT NULL, step INTEGER NOT NULL, episode INTEGER NOT NULL,
+        mean REAL, std REAL, min REAL, max REAL, returns TEXT NOT NULL, PRIMARY KEY (run_id, seed, step)
+    )""",
+)
+
+_INSERT_RUN = """
+    INSERT INTO experiment (run_id, agent, environment, seeds, settings, versions, started_at, status)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 'running')
+    ON CONFLICT (run_id) DO UPDATE SET settings = excluded.settings, versions = excluded.versions, status = 'running',
+        finished_at = NULL, stop_reason = NULL"""
+
+
+def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open the database for writing, making its directory, file and tables where they are missing.
+
+    Write-ahead logging lets others read while training writes, and ``synchronous=NORMAL`` spares the disk: a power
+    cut may lose the newest rows but never damages the file.
+
+    Args:
+        path: the file, or None for a database in memory.
+        busy_timeout_s: how long a statement waits for another process's lock.
+
+    Raises:
+        OSError: if the directory can't be made.
+        sqlite3.Error: if the file can't be opened or written, or isn't ours.
+    """
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path or ":memory:", timeout=busy_timeout_s, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if found not in (0, SCHEMA_VERSION):
+            raise sqlite3.DatabaseError(f"its tables have version {found}, this release writes {SCHEMA_VERSION}")
+        if found == 0:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in _TABLES:
+                connection.execute(table)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def insert_run(row: ExperimentRow) -> Statement:
+    """Make the statement that records a run, or marks a resumed one as running again (its start stays)."""
+    return (
+        _INSERT_RUN,
+        (
+            row.run_id,
+            row.agent,
+            row.environment,
+            json.dumps([int(seed) for seed in row.seeds]),
+            json.dumps(dict(row.settings), default=str),
+            json.dumps(dict(row.versions)),
+            row.started_at,
+        ),
+    )
+
+
+def update_run(run_id: str, status: str, stop_reason: str | None, finished_at: str) -> Statement:
+    """Make the statement that records how a run ended."""
+    return (
+        "UPDATE experiment SET status = ?, stop_reason = ?, finished_at = ? WHERE run_id = ?",
+        (status, stop_reason, finished_at, run_id),
+    )
+
+
+def insert_episode(run_id: str, row: EpisodeRow) -> list[Statement]:
+    """Make the statements that record an episode and its metrics."""
+    key = (run_id, int(row.seed), int(row.episode))
+    counts = (int(row.step), int(row.updates), float(row.reward), int(row.length))
+    end = (int(row.terminated), int(row.truncated), int(row.reset_seed))
+    window = (float(row.window_mean), float(row.window_std), float(row.window_max), int(row.window_count))
+    values = (*key, *counts, *end, *window, float(row.seconds))
+    episode = (f"INSERT OR REPLACE INTO episode VALUES ({', '.join('?' * len(values))})", values)
+    metric = "INSERT OR REPLACE INTO metric VALUES (?, ?, ?, ?, ?)"
+    return [episode, *((metric, (*key, name, float(value))) for name, value in row.metrics.items())]
+
+
+def insert_evaluation(run_id: str, row: EvaluationRow) -> Statement:
+    """Make the statement that records a round of evaluation; a return that isn't finite is null in its JSON."""
+    returns = [float(value) for value in row.returns]
+    listed = json.dumps([value if math.isfinite(value) else None for value in returns])
+    return (
+        "INSERT OR REPLACE INTO evaluation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (run_id, int(row.seed), int(row.step), int(row.episode), row.mean, row.std, min(returns), max(returns), listed),
+    )
+
+
+def delete_after(run_id: str, seed: int, episode: int, step: int) -> list[Statement]:
+    """Make the statements that remove a seed's later episodes, with their metrics, and its later evaluations."""
+    limits = (("episode", "episode", episode), ("metric", "episode", episode), ("evaluation", "step", step))
+    return [
+        (f"DELETE FROM {table} WHERE run_id = ? AND seed = ? AND {column} > ?", (run_id, int(seed), int(last)))
+        for table, column, last in limits
+    ]

@@ -1,0 +1,521 @@
+"""What all agents share: networks with a seed axis, acting, updating, training, saving and loading."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from velora.buffers import Batch, ReplayBuffer
+from velora.callbacks.base import Callback
+from velora.checkpoint import Checkpoint
+from velora.core import seeding
+from velora.core.devices import set_device
+from velora.core.errors import CheckpointError, SettingError, ShapeError
+from velora.core.types import Array, Counters
+from velora.envs import ActionBounds, check_spaces, describe
+from velora.envs.make import EnvLike
+from velora.models import persistence
+from velora.models.exploration import Exploration
+from velora.models.optimizers import OPTIMIZERS
+from velora.models.settings import Settings
+from velora.nn.parameters import count_parameters
+from velora.ops.parameters import clip_gradients
+from velora.training.hooks import NO_HOOKS, HookTable
+from velora.training.result import TrainResult
+from velora.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+
+class Agent(ABC):
+    """Hold networks and what they learn from; subclasses say which networks, and how one update goes.
+
+    An agent isn't an ``nn.Module``, which owns ``train`` already; it holds modules. Every parameter, buffer and batch
+    carries the seed axis S first.
+
+    Attributes:
+        networks: ``"actor"``, ``"critic"``, ... and their targets ``"target_actor"``, ...
+        settings: what the constructor was given, checked.
+        seeds: the run seed of every position on the seed axis.
+        wirings: of the networks that have one, in words.
+        environment: the environment last trained on, as a checkpoint names it; ``None`` before.
+        bounds: of the actions of that environment; [-1, 1] before.
+        progress: episodes, environment steps and updates lived so far, by seed.
+    """
+
+    key: ClassVar[str]
+    settings_type: ClassVar[type[Settings]]
+    settings: Any
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        *,
+        device: str | torch.device | None = None,
+        seed: int | None = None,
+        seeds: Iterable[int] | None = None,
+    ) -> None:
+        self.settings = self.settings_type.check(settings)
+        self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
+        self.seeds = _check_seeds(seed, seeds)
+        self.device = set_device(device)
+        self.wirings: dict[str, str] = {}
+        self.networks = self._with_targets(self.configure_networks())
+        self.environment: dict[str, Any] | None = None
+        self.bounds = ActionBounds.unit(self.settings.action_dim)
+        self.progress = [Counters() for _ in self.seeds]
+        self.exploration = Exploration(
+            self.seeds,
+            self.settings.action_dim,
+            std=self.settings.noise_std,
+            correlation=self.settings.noise_correlation,
+        )
+        self.sampling = [seeding.generator(s, "sampling") for s in self.seeds]
+        self.hooks: HookTable = NO_HOOKS
+        self._buffer: ReplayBuffer | None = None
+        self._optimizers: dict[str, Optimizer] | None = None
+        self._optimizer_state: persistence.OptimizerState = {}
+        self._frozen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+
+    # ------------------------------------------------------------------------------------------- what subclasses say
+
+    @abstractmethod
+    def configure_networks(self) -> dict[str, nn.Module]:
+        """Build the trained networks by name; the base makes their targets."""
+
+    @abstractmethod
+    def learning_rates(self) -> Mapping[str, float]:
+        """Name the trained networks with their learning rates."""
+
+    @abstractmethod
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Make one update from a batch; return detached metrics of shape (S,)."""
+
+    def configure_optimizers(self) -> dict[str, Optimizer]:
+        """Build one optimizer for each trained network."""
+        return {
+            name: self.optimizer_kind.build(list(self.networks[name].parameters()), rate)
+            for name, rate in self.learning_rates().items()
+        }
+
+    # ------------------------------------------------------------------------------------------------------- parts
+
+    def _with_targets(self, networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
+        targets = {f"target_{name}": copy.deepcopy(net).requires_grad_(False) for name, net in networks.items()}
+        everything = {**networks, **targets}
+        for net in everything.values():
+            net.to(self.device)
+        self.online_parameters = [p for net in networks.values() for p in net.parameters()]
+        self.target_parameters = [p for net in targets.values() for p in net.parameters()]
+        return everything
+
+    def init_generators(self, network: str) -> list[torch.Generator]:
+        """Make the generators that draw a network's first weights, one for each seed."""
+        return [seeding.torch_generator(s, f"init {network}") for s in self.seeds]
+
+    @property
+    def n_seeds(self) -> int:
+        """Number of agents trained side by side (S)."""
+        return len(self.seeds)
+
+    @property
+    def buffer(self) -> ReplayBuffer:
+        """The replay buffer, allocated when it is first needed."""
+        if self._buffer is None:
+            s = self.settings
+            self._buffer = ReplayBuffer(
+                s.buffer_size,
+                n_seeds=self.n_seeds,
+                obs_dim=s.state_dim,
+                action_dim=s.action_dim,
+                state_size=self.state_size,
+            )
+        return self._buffer
+
+    @property
+    def has_buffer(self) -> bool:
+        """Tell whether any experience is stored."""
+        return self._buffer is not None and len(self._buffer) > 0
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The optimizers, built when training first needs them: torch takes a second to import what they use."""
+        if self._optimizers is None:
+            self._optimizers = self.configure_optimizers()
+            persistence.set_optimizer_tensors(self._optimizers, self.networks, self._optimizer_state)
+            self._optimizer_state = {}
+        return self._optimizers
+
+    @property
+    def state_size(self) -> int:
+        """Numbers in the recurrent state of one policy (H)."""
+        return int(self.networks["actor"].cell.state_size)  # type: ignore[union-attr, arg-type]
+
+    def initial_hidden(self, batch: int = 1) -> Tensor:
+        """Make the recurrent state of an episode's first step.
+
+        Shapes:
+            returns: (S, batch, H), zeros.
+        """
+        return torch.zeros(self.n_seeds, batch, self.state_size, device=self.device)
+
+    def summary(self) -> dict[str, Any]:
+        """Describe the agent for people: class, settings, wiring, parameters active and in all, of one seed."""
+        networks = {}
+        for name in self.learning_rates():
+            count = count_parameters(self.networks[name])
+            networks[name] = {"wiring": self.wirings.get(name), "parameters": count.total, "active": count.active}
+        return {"agent": type(self).__name__, "settings": self.settings_dict(), "networks": networks}
+
+    # ------------------------------------------------------------------------------------------------------ acting
+
+    @torch.inference_mode()
+    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow the policy one step, without noise.
+
+        Shapes:
+            obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
+            returns: action (S, B, A) in [-1, 1], hidden (S, B, H).
+        """
+        action, hidden = self.networks["actor"].step(obs, hidden, dt)  # type: ignore[operator]
+        return action, hidden
+
+    def explore(self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool) -> tuple[Array, Tensor]:
+        """Act in training: at random during warm-up, with noise afterwards. The state advances in both.
+
+        Shapes:
+            obs: (S, O). hidden: (S, 1, H). dt: (S, 1), in control steps.
+            returns: action (S, A) in [-1, 1], hidden (S, 1, H).
+        """
+        action, hidden = self.act(torch.from_numpy(obs).to(self.device).unsqueeze(1), hidden, dt)
+        if random:
+            return self.exploration.random_actions(), hidden
+        return self.exploration.perturb(action.squeeze(1).cpu().numpy()), hidden
+
+    def predict(
+        self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None
+    ) -> tuple[Any, Any]:
+        """Choose the action for an observation, without noise, in the environment's units.
+
+        Pass the returned hidden state back in at the next step; pass ``None`` when an episode begins.
+
+        Shapes:
+            state: (O,) or (B, O), NumPy, a sequence or torch. hidden: (H,) or (B, H), or ``None``.
+            returns: action (A,) or (B, A) and hidden (H,) or (B, H), NumPy, or torch if ``state`` was.
+
+        Args:
+            dt: time since the observation before, in control steps; ``None`` is 1, a regular step.
+
+        Raises:
+            ShapeError: if a shape doesn't fit the agent.
+            SettingError: if the agent holds several seeds; take one with ``agent.seed(k)``.
+        """
+        if self.n_seeds > 1:
+            raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
+        obs = torch.as_tensor(state, dtype=torch.float32, device=self.device)
+        if obs.ndim not in (1, 2) or obs.shape[-1] != self.settings.state_dim:
+            expected = self.settings.state_dim
+            raise ShapeError(f"predict: expected a state of ({expected},) or (B, {expected}), got {tuple(obs.shape)}")
+        shape = (*obs.shape[:-1], self.state_size)
+        h = torch.zeros(shape) if hidden is None else torch.as_tensor(hidden, dtype=torch.float32)
+        if h.shape != shape:
+            raise ShapeError(f"predict: expected a hidden state of {tuple(shape)}, got {tuple(h.shape)}")
+        steps = torch.as_tensor(1.0 if dt is None else dt, dtype=torch.float32).expand(shape[:-1])
+        if not bool((steps > 0).all()) or not bool(steps.isfinite().all()):
+            raise SettingError(f"predict: expected dt to be a positive number of control steps, got {dt}")
+        rows = [t.to(self.device).reshape(1, -1, *t.shape[obs.ndim - 1 :]) for t in (obs, h, steps)]
+        action, h = self.act(*rows)
+        scaled = self.bounds.to_environment(action[0].cpu().numpy()).reshape(*shape[:-1], -1)
+        h = h[0].reshape(shape)
+        if isinstance(state, Tensor):
+            return torch.from_numpy(scaled).to(self.device), h.clone()
+        return scaled, h.cpu().numpy()
+
+    # ---------------------------------------------------------------------------------------------------- learning
+
+    def settings_dict(self) -> dict[str, Any]:
+        """Return the constructor settings as JSON."""
+        values: dict[str, Any] = self.settings.model_dump(mode="json")
+        return values
+
+    def adapt(self, env: gym.Env[Any, Any]) -> None:
+        """Check that an environment fits, and take over its name and the units of its actions.
+
+        Raises:
+            SpaceError: if it doesn't fit.
+        """
+        self.bounds = check_spaces(env, state_dim=self.settings.state_dim, action_dim=self.settings.action_dim)
+        self.environment = describe(env)
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch that the buffer can never fill.
+
+        Raises:
+            SettingError: if it is larger than the buffer.
+        """
+        if batch_size > self.settings.buffer_size:
+            raise SettingError(
+                f"batch_size: {batch_size} is more than the {self.settings.buffer_size} transitions that the buffer "
+                "holds; lower batch_size or raise buffer_size"
+            )
+
+    def configure_training(self) -> None:
+        """Build what only training needs."""
+        _ = self.optimizers, self.buffer
+
+    def begin_episode(self, seed_index: int) -> None:
+        """Forget the exploration noise of the episode before."""
+        self.exploration.begin_episode(seed_index)
+
+    def is_warming_up(self) -> bool:
+        """Tell whether the next action is drawn at random; counts all steps of the agent's life, not of one run."""
+        return bool(max(p.step for p in self.progress) < self.settings.warmup_steps)
+
+    def is_learning_due(self, batch_size: int) -> bool:
+        """Tell whether there is enough experience for an update."""
+        window = self.settings.burn_in + self.settings.sequence_length
+        return not self.is_warming_up() and len(self.buffer) >= max(batch_size, window)
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draw a batch of windows from the replay buffer."""
+        window = self.settings.burn_in + self.settings.sequence_length
+        return self.buffer.sample(batch_size, window, self.sampling, self.device)
+
+    def optimize(self, name: str, loss: Tensor) -> None:
+        """Take one optimizer step of one network, firing Lightning's hooks around it in Lightning's order.
+
+        Only that network's parameters get gradients, whatever else the loss runs through.
+
+        Shapes:
+            loss: (S,); summed here, since seeds share no parameter.
+        """
+        optimizer, hooks = self.optimizers[name], self.hooks
+        parameters = optimizer.param_groups[0]["params"]
+        for hook in hooks.on_before_zero_grad:
+            hook(optimizer)
+        optimizer.zero_grad()
+        total = loss.sum()
+        for hook in hooks.on_before_backward:
+            hook(total)
+        total.backward(inputs=parameters)
+        for hook in hooks.on_after_backward:
+            hook()
+        if self.settings.grad_clip is not None:
+            clip_gradients(parameters, max_norm=self.settings.grad_clip)
+        for hook in hooks.on_before_optimizer_step:
+            hook(optimizer)
+        optimizer.step()
+
+    def freeze(self, seed_index: int) -> None:
+        """Keep one seed as it is from now on, while the others go on learning."""
+        own = slice(seed_index, seed_index + 1)
+        tensors = [*self.online_parameters, *self.target_parameters]
+        for optimizer in self.optimizers.values():
+            tensors += [t for kept in optimizer.state.values() for t in kept.values() if t.dim() > 0]
+        self._frozen[seed_index] = [(t.data[own], t.data[own].clone()) for t in tensors]
+
+    def hold_frozen(self) -> None:
+        """Undo what an update did to frozen seeds."""
+        for pairs in self._frozen.values():
+            for live, kept in pairs:
+                live.copy_(kept)
+
+    def train(
+        self,
+        env: EnvLike,
+        batch_size: int,
+        *,
+        n_episodes: int = 100,
+        n_steps: int | None = None,
+        window_size: int = 10,
+        evaluate_every: int | None = None,
+        evaluation_episodes: int = 10,
+        callbacks: Sequence[Callback] | None = None,
+        logger: Logger | Sequence[Logger] | None = None,
+        run_dir: str | Path | None = None,
+        resume: str | Path | None = None,
+        progress_bar: bool = True,
+        summary: bool = True,
+        log_every: int = 100,
+    ) -> TrainResult:
+        """Train in an environment; show progress; return what happened.
+
+        Args:
+            env: a Gymnasium environment, a registered id, or a function that makes one.
+            batch_size: windows in one update (B).
+            n_episodes: episodes to train for, for each seed.
+            n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
+            window_size: episodes in the moving statistics of the return.
+            evaluate_every: episodes between evaluations; ``None`` for none.
+            evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
+            callbacks: ours, or stock ones of Lightning.
+            logger: Lightning loggers.
+            run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.
+            resume: a checkpoint, or a directory of checkpoints, to go on from as if never stopped.
+            progress_bar: show one.
+            summary: print what is trained, before it starts.
+            log_every: updates between two rows to the loggers.
+
+        Raises:
+            SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
+            CheckpointError: if ``resume`` can't be gone on from.
+        """
+        trainer = Trainer(
+            batch_size=batch_size,
+            n_episodes=n_episodes,
+            n_steps=n_steps,
+            window_size=window_size,
+            evaluate_every=evaluate_every,
+            evaluation_episodes=evaluation_episodes,
+            callbacks=callbacks,
+            logger=logger,
+            run_dir=run_dir,
+            progress_bar=progress_bar,
+            summary=summary,
+            log_every=log_every,
+        )
+        return trainer.fit(self, env, resume=resume)
+
+    # ------------------------------------------------------------------------------------------- saving and loading
+
+    def seed(self, index: int) -> Self:
+        """Copy the agent at one position of the seed axis out, as an ordinary agent of one seed.
+
+        The replay buffer and the generators stay behind: the copy is for acting, evaluating and saving.
+
+        Raises:
+            SettingError: if there is no such position.
+        """
+        if not 0 <= index < self.n_seeds:
+            raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index}")
+        own = slice(index, index + 1)
+        alone = type(self)(**self.settings.model_dump(), device=self.device, seed=self.seeds[index])
+        for name, tensor in persistence.model_tensors(alone.networks).items():
+            net, _, rest = name.partition(".")
+            tensor.copy_(self.networks[net].state_dict()[rest][own])
+        alone.load_optimizer_tensors(
+            {name: (t[own] if t.dim() else t).clone() for name, t in self.optimizer_tensors().items()}
+        )
+        alone.environment, alone.bounds = self.environment, self.bounds
+        alone.progress = [replace(self.progress[index])]
+        return alone
+
+    def optimizer_tensors(self) -> persistence.OptimizerState:
+        """Return what the optimizers keep, ``<network>.<parameter>.<key>`` to tensor; empty before the first update."""
+        if self._optimizers is None:
+            return self._optimizer_state
+        return persistence.optimizer_tensors(self._optimizers, self.networks)
+
+    def load_optimizer_tensors(self, state: persistence.OptimizerState) -> None:
+        """Take over saved optimizer state; the optimizers themselves are built when training needs them."""
+        self._optimizer_state, self._optimizers = state, None
+
+    def generators(self, seed_index: int) -> dict[str, np.random.Generator]:
+        """Name the generators of one seed."""
+        return {"sampling": self.sampling[seed_index], **self.exploration.generators(seed_index)}
+
+    def training_state(self, seed_index: int) -> dict[str, Any]:
+        """Return what an exact resume needs besides weights, optimizers, buffer and generators."""
+        return {"exploration": self.exploration.state_dict(seed_index)}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Take that over."""
+        self.exploration.load_state_dict(state["exploration"])
+
+    def save_training(
+        self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: persistence.TrainState
+    ) -> Path:
+        """Write a checkpoint of one seed together with the state of its run; the trainer calls it."""
+        return persistence.write(
+            self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
+        )
+
+    def restore(self, checkpoint: Checkpoint, *, buffer: bool) -> list[str]:
+        """Become the agent of a checkpoint, but keep the settings this one was given.
+
+        Returns:
+            One line for each setting that differs.
+
+        Raises:
+            CheckpointError: if the checkpoint is another agent's, or a tensor doesn't fit.
+        """
+        if checkpoint.metadata.agent != self.key:
+            raise CheckpointError(
+                f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
+            )
+        persistence.read(self, checkpoint, buffer=buffer)
+        saved, given = checkpoint.metadata.settings, self.settings_dict()
+        return [
+            f"{name} was {saved.get(name)!r}, goes on as {value!r}"
+            for name, value in given.items()
+            if saved.get(name) != value
+        ]
+
+    def save(
+        self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True
+    ) -> Path:
+        """Write the agent to a directory, all of it or nothing.
+
+        An existing checkpoint there is replaced in one step. If that one holds the same weights and a replay buffer,
+        and this call saves none, its buffer stays.
+
+        Args:
+            dirpath: the directory of this checkpoint, such as ``checkpoints/ddpg-InvertedPendulum/ep10``.
+            buffer: save the replay buffer too.
+            config: write ``model_config.json``, an overview of the agent, in the directory above (once).
+            overwrite: ``False`` refuses to replace an existing checkpoint.
+
+        Raises:
+            CheckpointError: if the directory holds anything else, or can't be written.
+            SettingError: if the agent holds several seeds; save one with ``agent.seed(k).save(...)``.
+        """
+        if self.n_seeds > 1:
+            raise SettingError(f"save: this agent holds {self.n_seeds} seeds; save one with agent.seed(k).save(...)")
+        return persistence.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls, dirpath: str | Path, *, buffer: bool = False, device: str | torch.device | None = None
+    ) -> Self:
+        """Read an agent from a directory that :meth:`save` or a training run wrote.
+
+        Every byte is checked first; nothing in the files is ever run.
+
+        Args:
+            dirpath: the checkpoint directory.
+            buffer: load the replay buffer too.
+            device: where to put it; ``None`` chooses.
+
+        Raises:
+            FileNotFoundError: if there is no such checkpoint.
+            CheckpointError: if it is damaged, of another agent, or has no buffer where one was asked for.
+        """
+        checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
+        try:
+            agent = cls(**checkpoint.metadata.settings, device=device, seed=checkpoint.metadata.seed)
+        except (SettingError, TypeError) as error:
+            raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
+        persistence.read(agent, checkpoint, buffer=buffer)
+        return agent
+
+
+def _check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...]:
+    if seeds is None:
+        return (seeding.default_seed() if seed is None else seeding.check_seed(seed),)
+    if seed is not None:
+        raise SettingError("seeds: give seed= for one agent or seeds= for several, not both")
+    checked = tuple(seeding.check_seed(s) for s in seeds)
+    if not checked or len(set(checked)) != len(checked):
+        raise SettingError(f"seeds: expected at least one seed and none twice, got {list(checked)}")
+    return checked

@@ -1,0 +1,163 @@
+"""Deep deterministic policy gradient with a liquid policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from velora.buffers import Batch
+from velora.checkpoint.registry import agents
+from velora.core import seeding
+from velora.models.agent import Agent
+from velora.models.recurrence import burnt_in, next_actions
+from velora.models.settings import DDPGSettings, Settings
+from velora.nn.cells import make_cell
+from velora.nn.networks import LiquidActor, QNetwork
+from velora.nn.wiring import auto_ncp
+from velora.ops.losses import mean_per_seed, squared_error
+from velora.ops.parameters import polyak
+from velora.ops.returns import td_target
+
+
+@agents.register("liquid_ddpg")
+class LiquidDDPG(Agent):
+    """Learn a deterministic liquid policy from replayed windows, with a dense critic.
+
+    Args:
+        state_dim: numbers in an observation (O).
+        n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
+        action_dim: numbers in an action (A).
+        cell: ``"cfc"``, ``"ltc"``, ``"gru"`` or ``"memoryless"``.
+        cell_mode: of a CfC: ``"default"``, ``"pure"`` or ``"no_gate"``.
+        mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
+        sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
+        critic_units: sizes of the critic's hidden layers. Only the policy has to be small.
+        optimizer: ``"adam"``, ``"adamw"``, ``"rmsprop"`` or ``"sgd"``.
+        actor_lr, critic_lr: learning rates.
+        gamma: discount per control step.
+        tau: share by which the targets follow at each update.
+        grad_clip: largest gradient norm of a network and seed; ``None`` doesn't clip.
+        reward_scale: factor on rewards inside the critic's loss.
+        buffer_size: transitions kept for each seed.
+        warmup_steps: steps of uniform random actions before learning begins.
+        sequence_length: steps of a replayed window that are learned from, by backpropagation through time.
+        burn_in: steps before those that only bring the recurrent state up to date.
+        noise_std, noise_correlation: deviation of the exploration noise, as a share of half the action range, and its
+            correlation from step to step.
+        device: where to compute; ``None`` chooses.
+        seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
+        seeds: several, to train as many independent agents side by side.
+
+    Raises:
+        SettingError: if a setting is out of its domain.
+
+    Example:
+        >>> agent = LiquidDDPG(3, 10, 1, seed=0)
+        >>> action, hidden = agent.predict([0.1, 0.2, 0.3])
+        >>> action.shape, hidden.shape
+        ((1,), (11,))
+
+    Source:
+        Lillicrap et al. 2016 (arXiv 1509.02971), algorithm 1; windows from stored recurrent state with burn-in from
+        Kapturowski et al. 2019 (R2D2). Differs: the policy is recurrent and the critic is not, so the critic is the
+        value of an observation (right where observations are states); gradients are clipped and rewards scaled
+        (without them learning relapsed, see benchmarks/learning); warm-up is random; no weight decay or batch
+        normalisation, which the paper's small-state tasks did not need here.
+    """
+
+    key: ClassVar[str] = "liquid_ddpg"
+    settings_type: ClassVar[type[Settings]] = DDPGSettings
+    settings: DDPGSettings
+
+    def __init__(
+        self,
+        state_dim: int,
+        n_neurons: int,
+        action_dim: int,
+        *,
+        cell: str = "cfc",
+        cell_mode: str = "default",
+        mixed_memory: bool = False,
+        sparsity: float = 0.5,
+        critic_units: Sequence[int] = (64, 64),
+        optimizer: str = "adam",
+        actor_lr: float = 1e-3,
+        critic_lr: float = 1e-3,
+        gamma: float = 0.99,
+        tau: float = 0.02,
+        grad_clip: float | None = 1.0,
+        reward_scale: float = 0.1,
+        buffer_size: int = 100_000,
+        warmup_steps: int = 1_000,
+        sequence_length: int = 1,
+        burn_in: int = 0,
+        noise_std: float = 0.3,
+        noise_correlation: float = 0.85,
+        device: str | torch.device | None = None,
+        seed: int | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        settings = {name: value for name, value in locals().items() if name in DDPGSettings.model_fields}
+        super().__init__(settings, device=device, seed=seed, seeds=seeds)
+
+    def configure_networks(self) -> dict[str, nn.Module]:
+        """Build the liquid actor and the dense critic; each seed draws its own wiring and weights."""
+        s = self.settings
+        wirings = [
+            auto_ncp(
+                s.state_dim,
+                s.n_neurons + s.action_dim,
+                s.action_dim,
+                sparsity=s.sparsity,
+                seed=seeding.derive(seed, "wiring") >> 31,
+            )
+            for seed in self.seeds
+        ]
+        cell = make_cell(
+            s.cell, wirings, self.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory
+        )
+        critic = QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=self.init_generators("critic"))
+        self.wirings["actor"] = wirings[0].describe()
+        return {"actor": LiquidActor(cell), "critic": critic}
+
+    def learning_rates(self) -> Mapping[str, float]:
+        """Name the trained networks with their learning rates."""
+        return {"actor": self.settings.actor_lr, "critic": self.settings.critic_lr}
+
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Make one update of critic, actor and targets.
+
+        The hidden states are those of acting: a window starts from the state that was stored with it, and the actor and
+        its target each unroll from there over the burn-in and the window.
+
+        Shapes:
+            batch: (S, B, burn_in + sequence_length, ...).
+            returns: metrics of shape (S,).
+        """
+        s, actor, critic = self.settings, self.networks["actor"], self.networks["critic"]
+        window = batch.after(s.burn_in)
+        obs, next_obs = window.obs.flatten(1, 2), window.next_obs.flatten(1, 2)
+        with torch.no_grad():
+            next_action = next_actions(self.networks["target_actor"], batch)[:, :, s.burn_in :].flatten(1, 2)
+            next_q = self.networks["target_critic"](next_obs, next_action)
+            reward, terminated = window.reward.flatten(1), window.terminated.flatten(1)
+            y = td_target(reward * s.reward_scale, terminated, next_q, gamma=s.gamma)
+            hidden = burnt_in(actor, batch, s.burn_in)
+
+        q = critic(obs, window.action.flatten(1, 2))
+        critic_loss = squared_error(q, y)
+        self.optimize("critic", critic_loss)
+
+        pi, _ = actor(window.obs, hidden, window.dt, window.start)
+        actor_loss = -mean_per_seed(critic(obs, pi.flatten(1, 2)))
+        self.optimize("actor", actor_loss)
+
+        polyak(self.target_parameters, self.online_parameters, tau=s.tau)
+        return {
+            "actor/loss": actor_loss.detach(),
+            "critic/loss": critic_loss.detach(),
+            "critic/q": mean_per_seed(q.detach()),
+        }

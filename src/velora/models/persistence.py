@@ -1,0 +1,217 @@
+"""Map an agent to the files of a checkpoint and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from velora.buffers import ReplayBuffer
+from velora.checkpoint import Checkpoint
+from velora.core.errors import CheckpointError, ShapeError
+from velora.core.types import Counters
+from velora.envs import ActionBounds
+from velora.models.optimizers import OptimizerKind
+
+OptimizerState: TypeAlias = dict[str, Tensor]
+"""``<network>.<parameter>.<key>`` to tensor, as ``optim_state.safetensors`` holds it."""
+TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
+"""The JSON and the tensors of an exact resume."""
+
+
+class Saveable(Protocol):
+    """What a checkpoint takes from an agent."""
+
+    key: str
+    seeds: tuple[int, ...]
+    device: torch.device
+    networks: dict[str, nn.Module]
+    optimizer_kind: OptimizerKind
+    environment: dict[str, Any] | None
+    bounds: ActionBounds
+    progress: list[Counters]
+
+    @property
+    def buffer(self) -> ReplayBuffer:
+        """Stored experience."""
+        ...
+
+    def settings_dict(self) -> dict[str, Any]:
+        """Return the constructor settings as JSON."""
+        ...
+
+    def learning_rates(self) -> Mapping[str, float]:
+        """Name the trained networks with their learning rates."""
+        ...
+
+    def optimizer_tensors(self) -> OptimizerState:
+        """Return what the optimizers keep."""
+        ...
+
+    def load_optimizer_tensors(self, state: OptimizerState) -> None:
+        """Take that over."""
+        ...
+
+    def summary(self) -> dict[str, Any]:
+        """Describe the agent for people."""
+        ...
+
+
+def write(
+    agent: Saveable,
+    dirpath: Path,
+    *,
+    seed_index: int = 0,
+    buffer: bool,
+    config: bool,
+    overwrite: bool = True,
+    train_state: TrainState | None = None,
+) -> Path:
+    """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
+    k = slice(seed_index, seed_index + 1)
+    optim_state = {n: t[k] if t.dim() > 0 else t for n, t in agent.optimizer_tensors().items()}
+    steps = {name: _steps_of(name, optim_state) for name in agent.learning_rates()}
+    settings = agent.settings_dict()
+    progress = agent.progress[seed_index]
+    fields: dict[str, Any] = {
+        "agent": agent.key,
+        "seed": agent.seeds[seed_index],
+        "settings": settings,
+        "optimizers": {
+            name: {"kind": settings["optimizer"], "lr": rate, "steps": steps[name]}
+            for name, rate in agent.learning_rates().items()
+        },
+        "environment": _environment(agent),
+        "device": str(agent.device),
+        "progress": {"episode": progress.episode, "step": progress.step, "update": progress.update},
+    }
+    tensors: dict[str, Mapping[str, Tensor]] = {
+        "model_state": {n: t[k] for n, t in model_tensors(agent.networks).items()},
+        "optim_state": optim_state,
+    }
+    if buffer:
+        stored = agent.buffer.state_dict(seed_index)
+        fields["buffer"] = {"capacity": agent.buffer.capacity, **stored.pop("counters")}
+        tensors["buffer_state"] = stored
+    if train_state is not None:
+        fields["train_state"], tensors["train_state"] = train_state
+    overview = {**agent.summary(), "environment": fields["environment"]} if config else None
+    return Checkpoint.write(dirpath, metadata=fields, tensors=tensors, overwrite=overwrite, config=overview).path
+
+
+def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool) -> None:
+    """Fill a freshly built agent of one seed from a checkpoint.
+
+    Raises:
+        CheckpointError: if a tensor is missing or doesn't fit, or a buffer was asked for that isn't there.
+    """
+    metadata = checkpoint.metadata
+    if buffer and metadata.buffer is None:
+        raise CheckpointError(
+            f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
+        )
+    live = model_tensors(agent.networks)
+    model_state = checkpoint.read("model_state", expect=_shapes(live))
+    optim_state = checkpoint.read("optim_state", expect=_shapes(_expected_optimizer_state(agent, checkpoint)))
+    if buffer:
+        _read_buffer(agent.buffer, checkpoint)
+    with torch.no_grad():
+        for name, tensor in model_state.items():
+            live[name].copy_(tensor)
+    agent.load_optimizer_tensors(optim_state)
+    agent.seeds = (metadata.seed,)
+    progress = metadata.progress
+    agent.progress[0] = Counters(progress.episode, progress.step, progress.update)
+    if metadata.environment is not None:
+        _read_environment(agent, checkpoint)
+
+
+def model_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Name every parameter and buffer, ``<network>.<parameter>``; the tensors are the live ones."""
+    return {f"{net}.{name}": t for net, module in networks.items() for name, t in module.state_dict().items()}
+
+
+def optimizer_tensors(optimizers: Mapping[str, Optimizer], networks: Mapping[str, nn.Module]) -> OptimizerState:
+    """Name everything the optimizers keep; empty before the first step."""
+    return {
+        f"{net}.{name}.{key}": value
+        for net, optimizer in optimizers.items()
+        for name, parameter in networks[net].named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def set_optimizer_tensors(
+    optimizers: Mapping[str, Optimizer], networks: Mapping[str, nn.Module], state: OptimizerState
+) -> None:
+    """Put saved optimizer state back."""
+    for net, optimizer in optimizers.items():
+        for name, parameter in networks[net].named_parameters():
+            prefix = f"{net}.{name}."
+            kept = {key.removeprefix(prefix): t for key, t in state.items() if key.startswith(prefix)}
+            if kept:
+                optimizer.state[parameter] = {
+                    key: (t.clone() if t.dim() == 0 else t.to(parameter.device, copy=True)) for key, t in kept.items()
+                }
+
+
+def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> OptimizerState:
+    kind, expected = agent.optimizer_kind, {}
+    for net in agent.learning_rates():
+        saved = checkpoint.metadata.optimizers.get(net)
+        if saved is None:
+            raise CheckpointError(f"{checkpoint.path}: the optimizer of {net!r} is missing")
+        if saved.get("steps") == 0:
+            continue
+        for name, parameter in agent.networks[net].named_parameters():
+            if kind.counts_steps:
+                expected[f"{net}.{name}.step"] = torch.zeros(())
+            expected |= {f"{net}.{name}.{key}": parameter.detach() for key in kind.state}
+    return expected
+
+
+def _steps_of(net: str, state: OptimizerState) -> int:
+    counts = [int(t) for name, t in state.items() if name.startswith(f"{net}.") and name.endswith(".step")]
+    return counts[0] if counts else 0
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
+
+
+def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint) -> None:
+    info = checkpoint.metadata.buffer
+    assert info is not None
+    expect = {"rows": ((1, info.size, buffer.row_width), torch.float32)}
+    rows = checkpoint.read("buffer_state", expect=expect)["rows"]
+    try:
+        buffer.load_state_dict(rows, position=info.position, size=info.size)
+    except ShapeError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error}") from error
+
+
+def _environment(agent: Saveable) -> dict[str, Any] | None:
+    if agent.environment is None:
+        return None
+    return {**agent.environment, "action_low": list(agent.bounds.low), "action_high": list(agent.bounds.high)}
+
+
+def _read_environment(agent: Saveable, checkpoint: Checkpoint) -> None:
+    info = checkpoint.metadata.environment
+    assert info is not None
+    extra = info.model_extra or {}
+    try:
+        low, high = extra["action_low"], extra["action_high"]
+        bounds = ActionBounds(tuple(map(float, low)), tuple(map(float, high)))  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint.path}: environment: the action bounds are unreadable") from error
+    size = len(agent.bounds.low)
+    if not len(bounds.low) == len(bounds.high) == size or any(a >= b for a, b in zip(bounds.low, bounds.high, strict=True)):
+        raise CheckpointError(f"{checkpoint.path}: environment: expected {size} action bounds, low below high")
+    agent.environment = {"id": info.id, "kwargs": dict(info.kwargs)}
+    agent.bounds = bounds

@@ -1,0 +1,77 @@
+"""The settings of agents: every number with its domain, checked once, before anything is built."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from velora.core.errors import SettingError
+
+
+class Settings(BaseModel):
+    """Hold an agent's settings as a checkpoint stores them: strict, frozen, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def check(cls, values: dict[str, Any]) -> Self:
+        """Validate the settings given to a constructor.
+
+        Raises:
+            SettingError: one line that names the first setting at fault.
+        """
+        try:
+            return cls.model_validate({name: _plain(value) for name, value in values.items()})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+            problem = first["msg"].removeprefix("Value error, ")
+            problem = problem[:1].lower() + problem[1:]
+            received = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+            raise SettingError(f"{name}: {problem}{received}") from None
+
+
+class DDPGSettings(Settings):
+    """Settings of :class:`~velora.models.LiquidDDPG`; the constructor documents them."""
+
+    state_dim: int = Field(ge=1, le=65_536)
+    n_neurons: int = Field(ge=3, le=4_096)
+    action_dim: int = Field(ge=1, le=4_096)
+    cell: Literal["cfc", "ltc", "gru", "memoryless"]
+    cell_mode: Literal["default", "pure", "no_gate"]
+    mixed_memory: bool
+    sparsity: float = Field(ge=0.1, le=0.9)
+    critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
+    optimizer: str
+    actor_lr: float = Field(gt=0.0, le=10.0)
+    critic_lr: float = Field(gt=0.0, le=10.0)
+    gamma: float = Field(ge=0.0, le=1.0)
+    tau: float = Field(gt=0.0, le=1.0)
+    grad_clip: float | None = Field(gt=0.0)
+    reward_scale: float = Field(gt=0.0)
+    buffer_size: int = Field(ge=1, le=1_000_000_000)
+    warmup_steps: int = Field(ge=0)
+    sequence_length: int = Field(ge=1, le=10_000)
+    burn_in: int = Field(ge=0, le=10_000)
+    noise_std: float = Field(ge=0.0)
+    noise_correlation: float = Field(ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if any(not 1 <= units <= 65_536 for units in self.critic_units):
+            raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
+        window = self.sequence_length + self.burn_in
+        if window > self.buffer_size:
+            raise ValueError(
+                f"buffer_size: {self.buffer_size} can't hold one window of {window} steps (burn_in + sequence_length)"
+            )
+        return self
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy scalars, and lists as JSON and Hydra give them, into what the settings hold."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,26 @@
+"""Recurrent cells behind one interface: (input, state, elapsed time) -> state."""
+
+from velora.nn.cells.backbone import BackboneSettings
+from velora.nn.cells.base import Cell, Weights
+from velora.nn.cells.cfc import CfCCell, CfCMode
+from velora.nn.cells.factory import CELL_KINDS, make_cell
+from velora.nn.cells.gru import GRUCell
+from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.ltc import LTCCell
+from velora.nn.cells.memoryless import MemorylessCell
+from velora.nn.cells.mixed import MixedMemoryCell
+
+__all__ = [
+    "CELL_KINDS",
+    "BackboneSettings",
+    "Cell",
+    "CfCCell",
+    "CfCMode",
+    "GRUCell",
+    "LTCCell",
+    "LayeredCell",
+    "MemorylessCell",
+    "MixedMemoryCell",
+    "Weights",
+    "make_cell",
+]

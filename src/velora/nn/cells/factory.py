@@ -1,0 +1,75 @@
+"""Build any kind of cell on a wiring, by its short name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from velora.core.errors import SettingError
+from velora.nn.cells.base import Cell
+from velora.nn.cells.cfc import CfCCell, CfCMode
+from velora.nn.cells.gru import GRUCell
+from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.ltc import LTCCell, check_wirings
+from velora.nn.cells.memoryless import MemorylessCell
+from velora.nn.cells.mixed import MixedMemoryCell
+from velora.nn.wiring import NCPWiring
+
+CELL_KINDS = ("cfc", "ltc", "gru", "memoryless")
+_LIQUID_KINDS = ("cfc", "ltc")
+
+
+def make_cell(
+    kind: str,
+    wirings: Sequence[NCPWiring],
+    generators: Sequence[torch.Generator],
+    *,
+    mode: str = "default",
+    mixed_memory: bool = False,
+) -> Cell:
+    """Build a cell for S seeds on neural circuit policies.
+
+    CfC, GRU and memoryless circuits are three layers (inter, command, motor) in one step; an LTC is one set of
+    equations over all neurons. Either way the readout has one number per motor neuron.
+
+    Args:
+        kind: ``"cfc"``, ``"ltc"``, ``"gru"`` or ``"memoryless"``.
+        wirings: one per seed, of equal sizes.
+        generators: one per seed, for the initial parameters.
+        mode: form of the CfC cell; only for ``"cfc"``.
+        mixed_memory: whether an LSTM carries the state over long spans; only for ``"cfc"`` and ``"ltc"``.
+
+    Raises:
+        SettingError: if the kind or mode is unknown, an option doesn't belong to the kind, or the wirings don't fit.
+
+    Example:
+        >>> from velora.nn.wiring import auto_ncp
+        >>> cell = make_cell("cfc", [auto_ncp(3, 12, 2)], [torch.Generator().manual_seed(0)])
+        >>> cell.state_size, cell.output_size
+        (12, 2)
+    """
+    if kind not in CELL_KINDS:
+        raise SettingError(f"cell: expected one of {', '.join(CELL_KINDS)}, got {kind!r}")
+    if mode != "default" and kind != "cfc":
+        raise SettingError(f"cell_mode: only a cfc cell has modes, but the cell is {kind!r}; leave it at 'default'")
+    if mixed_memory and kind not in _LIQUID_KINDS:
+        raise SettingError(f"mixed_memory: only for {' and '.join(_LIQUID_KINDS)} cells, but the cell is {kind!r}")
+    check_wirings(wirings, len(generators))
+
+    cell = LTCCell(wirings, generators) if kind == "ltc" else LayeredCell(_layers(kind, wirings, generators, mode))
+    return MixedMemoryCell(cell, generators) if mixed_memory else cell
+
+
+def _layers(kind: str, wirings: Sequence[NCPWiring], generators: Sequence[torch.Generator], mode: str) -> list[Cell]:
+    make: dict[str, Callable[[int, int, Tensor], Cell]] = {
+        "cfc": lambda n, m, mask: CfCCell(n, m, generators, mode=cast(CfCMode, mode), mask=mask),
+        "gru": lambda n, m, mask: GRUCell(n, m, generators, mask=mask),
+        "memoryless": lambda n, m, mask: MemorylessCell(n, m, generators, mask=mask),
+    }
+    per_layer = zip(*[wiring.layer_masks() for wiring in wirings], strict=True)
+    masks = [torch.from_numpy(np.stack(layer)) for layer in per_layer]
+    return [make[kind](mask.shape[2], mask.shape[1], mask) for mask in masks]

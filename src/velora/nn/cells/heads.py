@@ -1,0 +1,56 @@
+"""Several linear heads that read (input, state), fused into one product, with the wiring's mask on every head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from velora.core.errors import ShapeError
+from velora.nn.linear import Linear
+
+
+def fused_heads(
+    input_size: int,
+    units: int,
+    n_heads: int,
+    generators: Sequence[torch.Generator],
+    *,
+    mask: Tensor | None = None,
+    init: Literal["torch", "xavier"] = "xavier",
+) -> Linear:
+    """Make one map from concat(input, state) to the heads, stacked one after another.
+
+    The mask says which inputs each neuron reads and holds for every head; recurrence inside a layer is dense, as in
+    ncps.
+
+    Shapes:
+        mask: (S, units, input_size). The map's weight: (S, n_heads * units, input_size + units).
+
+    Raises:
+        ShapeError: if the mask has another shape.
+
+    Source:
+        ``WiredCfCCell`` of ncps 1.0.1. Differs: ncps masks ff1 and ff2 only, so its time heads let inputs through
+        that the wiring does not connect.
+    """
+    full = None
+    if mask is not None:
+        check_mask(mask, len(generators), units, input_size)
+        recurrent = mask.new_ones(len(generators), units, units)
+        full = torch.cat([mask, recurrent], dim=2).repeat(1, n_heads, 1)
+    return Linear(input_size + units, n_heads * units, generators=generators, mask=full, init=init, n_heads=n_heads)
+
+
+def check_mask(mask: Tensor, n_seeds: int, units: int, input_size: int) -> None:
+    """Refuse a layer's mask of the wrong shape.
+
+    Raises:
+        ShapeError: if it isn't (S, units, input_size).
+    """
+    if mask.shape != (n_seeds, units, input_size):
+        raise ShapeError(
+            f"mask: expected (seeds, units, inputs) = {(n_seeds, units, input_size)}, got {tuple(mask.shape)}"
+        )

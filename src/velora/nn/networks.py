@@ -1,0 +1,131 @@
+"""The two networks of an actor-critic agent: a liquid policy and a plain critic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from velora.core.errors import SettingError, ShapeError
+from velora.nn.cells.base import Cell
+from velora.nn.linear import Linear
+from velora.nn.sequence import unroll
+
+
+@final
+class LiquidActor(nn.Module):
+    """Act by a recurrent cell: its readout is the action, in [-1, 1].
+
+    A cell whose readout may leave [-1, 1] goes through tanh; a bounded one is used as it is, so that the motor
+    neurons are the action.
+
+    Args:
+        cell: reads observations, puts out one number per action.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, obs: Tensor, hidden: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Act along sequences.
+
+        Shapes:
+            obs: (S, B, T, O). hidden: (S, B, H). dt and resets: (S, B, T), see :func:`velora.nn.sequence.unroll`.
+            Returns actions (S, B, T, A) and the hidden state after the last step (S, B, H).
+
+        Raises:
+            ShapeError: if a tensor isn't shaped as above.
+        """
+        states, hidden = self.states(obs, hidden, dt, resets)
+        return self.actions(states), hidden
+
+    def states(self, obs: Tensor, hidden: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the hidden state after every step (S, B, T, H), and after the last one (S, B, H).
+
+        Raises:
+            ShapeError: if a tensor isn't shaped as :meth:`forward` says.
+        """
+        return unroll(self.cell, obs, hidden, dt, resets)
+
+    def actions(self, states: Tensor) -> Tensor:
+        """Read the actions (S, ..., A) off hidden states (S, ..., H)."""
+        readout = self.cell.readout(states)
+        return readout if self.cell.is_bounded else torch.tanh(readout)
+
+    def step(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """Act once.
+
+        Shapes:
+            obs: (S, B, O). hidden: (S, B, H). dt: (S, B).
+            Returns the action (S, B, A) and the next hidden state (S, B, H).
+
+        Raises:
+            ShapeError: if a tensor isn't shaped as above.
+        """
+        hidden = self.cell(obs, hidden, dt)
+        return self.actions(hidden), hidden
+
+    def initial_state(self, batch: int) -> Tensor:
+        """Return the hidden state at an episode's start, zeros (S, batch, H)."""
+        return self.cell.initial_state(batch)
+
+
+@final
+class QNetwork(nn.Module):
+    """Estimate the return of an observation and an action with a dense ReLU network.
+
+    It is not liquid on purpose: a bounded recurrent readout can't follow the range of Q (measured; only the policy
+    has to be small).
+
+    Args:
+        obs_dim: features of the observation, O.
+        action_dim: features of the action, A.
+        units: neurons of each hidden layer.
+        generators: one per seed.
+
+    Raises:
+        SettingError: if a size is below 1 or there is no generator.
+    """
+
+    def __init__(
+        self,
+        obs_dim: int,
+        action_dim: int,
+        *,
+        units: Sequence[int] = (64, 64),
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        if min(obs_dim, action_dim, *units) < 1:
+            raise SettingError(
+                f"QNetwork: expected sizes >= 1, got obs_dim={obs_dim}, action_dim={action_dim}, units={tuple(units)}"
+            )
+        self.n_seeds, self.obs_dim, self.action_dim = len(generators), obs_dim, action_dim
+        sizes = [obs_dim + action_dim, *units, 1]
+        self.layers = nn.ModuleList(
+            Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
+        )
+
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Estimate Q of every row.
+
+        Shapes:
+            obs: (S, N, O). action: (S, N, A). Returns (S, N).
+
+        Raises:
+            ShapeError: if a tensor isn't shaped as above.
+        """
+        rows = (self.n_seeds, *obs.shape[1:2])
+        if obs.shape != (*rows, self.obs_dim) or action.shape != (*rows, self.action_dim):
+            raise ShapeError(
+                f"QNetwork: expected obs ({self.n_seeds}, N, {self.obs_dim}) and action ({self.n_seeds}, N, "
+                f"{self.action_dim}), got {tuple(obs.shape)} and {tuple(action.shape)}"
+            )
+        x = torch.cat((obs, action), 2)
+        for layer in self.layers[:-1]:
+            x = torch.relu(layer(x))
+        value: Tensor = self.layers[-1](x)
+        return value.squeeze(2)

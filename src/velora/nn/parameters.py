@@ -1,0 +1,47 @@
+"""Count what a network can really change: parameters without those that its wiring switches off."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class Masked(Protocol):
+    """A module that multiplies some of its own parameters by masks."""
+
+    def masked_parameters(self) -> dict[str, Tensor]:
+        """Map the name of each masked parameter to its mask, of the same shape."""
+        ...
+
+
+class ParameterCount(NamedTuple):
+    """Say how many numbers a network holds and how many of them have an effect."""
+
+    active: int
+    total: int
+
+
+def count_parameters(module: nn.Module, seed_index: int = 0) -> ParameterCount:
+    """Count the parameters of one seed of a stacked network.
+
+    Args:
+        module: a network of this package; all parameters and masks are (S, ...).
+        seed_index: the seed; different wirings may have different numbers of synapses.
+
+    Example:
+        >>> import torch
+        >>> from velora.nn.linear import Linear
+        >>> mask = torch.tensor([[1, 0, 0], [1, 1, 0]])
+        >>> count_parameters(Linear(3, 2, generators=[torch.Generator()], mask=mask))
+        ParameterCount(active=5, total=8)
+    """
+    active = total = 0
+    for part in module.modules():
+        masks = part.masked_parameters() if isinstance(part, Masked) else {}
+        for name, parameter in part.named_parameters(recurse=False):
+            size = parameter[seed_index].numel()
+            total += size
+            active += int(masks[name][seed_index].sum()) if name in masks else size
+    return ParameterCount(active, total)

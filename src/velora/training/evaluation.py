@@ -1,0 +1,118 @@
+"""Let an agent act without noise or learning, and add up what it earns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from velora.core import seeding
+from velora.core.types import Array
+from velora.envs import ActionBounds, Environments, EnvironmentSource
+from velora.envs.make import Env
+from velora.envs.vector import NOMINAL_DT
+
+MOST_AT_ONCE = 32
+
+
+class Actor(Protocol):
+    """What evaluation needs of an agent."""
+
+    device: torch.device
+    bounds: ActionBounds
+
+    @property
+    def n_seeds(self) -> int:
+        """Size of the seed axis."""
+        ...
+
+    def initial_hidden(self, batch: int = 1) -> Tensor:
+        """Return zeros (S, batch, H)."""
+        ...
+
+    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow the policy one step."""
+        ...
+
+
+def evaluation_seeds(episodes: int) -> list[int]:
+    """List the reset seeds of evaluation: the same for every run and every time, so that scores compare."""
+    return [seeding.episode_seed(0, 1, number) for number in range(1, episodes + 1)]
+
+
+def evaluate(agent: Actor, envs: Environments, reset_seeds: Sequence[int]) -> Array:
+    """Run one episode from each reset seed; all seeds of the agent face the same episodes.
+
+    Every environment is the lane of one episode after another; all lanes act together.
+
+    Shapes:
+        envs: S times as many as lanes, lane by lane within a seed.
+        returns: (S, episodes), undiscounted returns.
+    """
+    n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
+    returns = np.zeros((n_seeds, len(reset_seeds)))
+    hidden = agent.initial_hidden(lanes)
+    dt = torch.full((n_seeds, lanes), NOMINAL_DT, device=agent.device)
+    waiting = [list(enumerate(reset_seeds))[::-1] for _ in range(n_seeds)]
+    playing: dict[int, int] = {}
+
+    def begin(at: int) -> None:
+        """Give a lane its next episode, if one is waiting."""
+        playing.pop(at, None)
+        queue = waiting[at // lanes]
+        if queue:
+            playing[at], reset_seed = queue.pop()
+            envs.reset(at, seed=reset_seed)
+
+    for at in range(len(envs)):
+        begin(at)
+    while playing:
+        obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
+        action, hidden = agent.act(obs, hidden, dt)
+        in_units = agent.bounds.to_environment(action.cpu().numpy()).reshape(len(envs), -1)
+        ended = []
+        for at, episode in list(playing.items()):
+            step = envs.step(at, in_units[at])
+            returns[at // lanes, episode] += step.reward
+            if step.terminated or step.truncated:
+                begin(at)
+                ended.append(at)
+        if ended:
+            hidden = hidden.clone()
+            hidden.view(len(envs), -1)[ended] = 0.0
+    return returns
+
+
+class EvaluationEnvironments:
+    """Make the environments of evaluation when they are first needed, keep them, and close them in the end.
+
+    Where only one environment exists, ``spare`` (which must be between two episodes then) serves all episodes in turn.
+    """
+
+    def __init__(self, source: EnvironmentSource, spare: Env | None, *, obs_dim: int) -> None:
+        self._source, self._spare, self._obs_dim = source, spare, obs_dim
+        self._made: Environments | None = None
+
+    @property
+    def is_separate(self) -> bool:
+        """Tell whether evaluation leaves the training environment alone."""
+        return self._source.is_repeatable
+
+    def get(self, *, n_seeds: int, episodes: int) -> Environments:
+        """Return environments for so many seeds and episodes."""
+        if not self.is_separate:
+            return Environments([self._spare], obs_dim=self._obs_dim)
+        if self._made is None:
+            lanes = min(episodes, MOST_AT_ONCE)
+            made = [self._source.make() for _ in range(n_seeds * lanes)]
+            self._made = Environments(made, obs_dim=self._obs_dim)
+        return self._made
+
+    def close(self) -> None:
+        """Close what was made."""
+        for env in self._made.envs if self._made else ():
+            env.close()
+        self._made = None

@@ -1,0 +1,77 @@
+"""Which hooks are really used, found out once, so that an unused one costs nothing per step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from velora.callbacks.base import HOOKS, Callback
+from velora.core.errors import SettingError
+
+Hook: TypeAlias = Callable[..., Any]
+
+
+class HookTable:
+    """Hold, for every hook, the overriding methods of all callbacks, in order, bound to trainer and agent.
+
+    Every hook's name is an attribute: a tuple of functions that take what comes after ``(trainer, agent)``.
+    """
+
+    on_before_zero_grad: tuple[Hook, ...]
+    on_before_backward: tuple[Hook, ...]
+    on_after_backward: tuple[Hook, ...]
+    on_before_optimizer_step: tuple[Hook, ...]
+    on_env_step: tuple[Hook, ...]
+    on_train_batch_start: tuple[Hook, ...]
+    on_train_batch_end: tuple[Hook, ...]
+
+    def __init__(self, callbacks: Sequence[Any], *first: Any) -> None:
+        for name in HOOKS:
+            setattr(self, name, tuple(partial(getattr(c, name), *first) for c in callbacks if overrides(c, name)))
+
+    def fire(self, name: str, *args: Any) -> None:
+        """Call one hook of every callback that has it."""
+        for hook in getattr(self, name):
+            hook(*args)
+
+
+NO_HOOKS = HookTable(())
+"""The table of an agent that isn't being trained."""
+
+
+def overrides(callback: Any, name: str) -> bool:
+    """Tell whether a callback does anything at a hook.
+
+    Stock Lightning callbacks share the names; what they inherit from ``lightning.pytorch.Callback`` does nothing.
+    """
+    method = getattr(callback, name, None)
+    if method is None:
+        return False
+    function = getattr(method, "__func__", method)
+    if isinstance(callback, Callback):
+        return function is not getattr(Callback, name)
+    return not (
+        function.__module__ == "lightning.pytorch.callbacks.callback" and function.__qualname__ == f"Callback.{name}"
+    )
+
+
+def check_callbacks(callbacks: Sequence[Any]) -> None:
+    """Refuse what is no callback, and two whose saved states could not be told apart.
+
+    Raises:
+        SettingError: naming the one at fault.
+    """
+    for callback in callbacks:
+        if isinstance(callback, type) or not (hasattr(callback, "state_key") and hasattr(callback, "on_fit_start")):
+            raise SettingError(
+                f"callbacks: expected instances of velora.callbacks.Callback, got {callback!r}"
+                + (" (a class: add parentheses)" if isinstance(callback, type) else "")
+            )
+    stateful = Counter(c.state_key for c in callbacks if c.state_dict())
+    for key, count in stateful.items():
+        if count > 1:
+            raise SettingError(
+                f"callbacks: {count} share the state_key {key!r}; give each its own by overriding state_key"
+            )

@@ -1,0 +1,101 @@
+"""Where one seed of a run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velora.core import seeding
+from velora.core.errors import CheckpointError
+from velora.core.types import Counters, Episode, WindowStats
+from velora.metrics.window import MovingWindow
+
+
+class Lane:
+    """Follow one seed through a run: its counters, its running episode and its last returns.
+
+    ``lived`` counts the agent's whole life and is shared with the agent; ``episode``, ``step`` and ``update`` count
+    this run. The actions of the unfinished episode are kept with its reset seed: that is enough to restore any
+    deterministic environment in the middle of an episode.
+    """
+
+    def __init__(self, seed_index: int, seed: int, lived: Counters, *, window_size: int) -> None:
+        self.seed_index = seed_index
+        self.seed = seed
+        self.lived = lived
+        self.origin = Counters(lived.episode, lived.step, lived.update)
+        self.moving = MovingWindow(window_size)
+        self.returns: list[float] = []
+        self.running: Episode | None = None
+        self.actions: list[NDArray[np.float32]] = []
+        self.done = False
+
+    @property
+    def episode(self) -> int:
+        """Episodes finished in this run."""
+        return self.lived.episode - self.origin.episode
+
+    @property
+    def step(self) -> int:
+        """Environment steps taken in this run."""
+        return self.lived.step - self.origin.step
+
+    @property
+    def update(self) -> int:
+        """Gradient updates made in this run."""
+        return self.lived.update - self.origin.update
+
+    @property
+    def window(self) -> WindowStats:
+        """Statistics of the last returns."""
+        return self.moving.stats()
+
+    def begin(self) -> Episode:
+        """Open the next episode, with the reset seed that belongs to it alone."""
+        reset_seed = seeding.episode_seed(self.seed, 0, self.lived.episode + 1)
+        self.running = Episode(self.seed_index, self.episode + 1, reset_seed)
+        self.actions.clear()
+        return self.running
+
+    def end(self) -> Episode:
+        """Close the running episode and count it."""
+        assert self.running is not None
+        episode, self.running = self.running, None
+        self.lived.episode += 1
+        self.moving.add(episode.reward)
+        self.returns.append(episode.reward)
+        self.actions.clear()
+        return episode
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as JSON, with the action log as an array under ``"actions"``."""
+        running = self.running
+        return {
+            "origin": [self.origin.episode, self.origin.step, self.origin.update],
+            "lived": [self.lived.episode, self.lived.step, self.lived.update],
+            "moving": self.moving.state_dict(),
+            "running": None if running is None else [running.number, running.reset_seed, running.reward],
+            "actions": np.stack(self.actions) if self.actions else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a saved lane; the environment is restored by the caller, from ``running`` and ``actions``.
+
+        Raises:
+            CheckpointError: if the parts contradict each other.
+        """
+        self.origin = Counters(*state["origin"])
+        self.lived.episode, self.lived.step, self.lived.update = state["lived"]
+        self.moving.load_state_dict(state["moving"])
+        actions = state["actions"]
+        self.actions = [] if actions is None else list(np.asarray(actions, dtype=np.float32))
+        if state["running"] is None:
+            self.running = None
+            if self.actions:
+                raise CheckpointError("train_state: actions of an unfinished episode, but no unfinished episode")
+            return
+        number, reset_seed, reward = state["running"]
+        self.running = Episode(self.seed_index, number, reset_seed, reward, length=len(self.actions))

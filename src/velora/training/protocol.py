@@ -1,0 +1,131 @@
+"""What the trainer asks of an agent. Any class of this shape can be trained; ours are in ``velora.models``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from velora.buffers import Batch, ReplayBuffer
+from velora.checkpoint import Checkpoint
+from velora.core.types import Array, Counters, Metrics
+from velora.envs import ActionBounds
+from velora.training.hooks import HookTable
+
+
+class TrainableAgent(Protocol):
+    """Act, store, learn, save: the trainer decides when, the agent how."""
+
+    key: str
+    hooks: HookTable
+    device: torch.device
+    bounds: ActionBounds
+    environment: dict[str, Any] | None
+    seeds: tuple[int, ...]
+    progress: list[Counters]
+
+    @property
+    def n_seeds(self) -> int:
+        """Size of the seed axis."""
+        ...
+
+    @property
+    def buffer(self) -> ReplayBuffer:
+        """Where experience goes."""
+        ...
+
+    def settings_dict(self) -> Mapping[str, Any]:
+        """Return the constructor settings as JSON."""
+        ...
+
+    def summary(self) -> Mapping[str, Any]:
+        """Describe the agent for people."""
+        ...
+
+    def adapt(self, env: gym.Env[Any, Any]) -> None:
+        """Check that the environment fits, and take over its name and action units."""
+        ...
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch that the buffer can never fill."""
+        ...
+
+    def configure_training(self) -> None:
+        """Build what only training needs, such as optimizers."""
+        ...
+
+    def initial_hidden(self, batch: int = 1) -> Tensor:
+        """Return zeros (S, batch, H)."""
+        ...
+
+    def begin_episode(self, seed_index: int) -> None:
+        """Forget what belongs to the episode before, such as the noise."""
+        ...
+
+    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow the policy one step."""
+        ...
+
+    def explore(
+        self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool
+    ) -> tuple[NDArray[np.float32], Tensor]:
+        """Act in training."""
+        ...
+
+    def is_warming_up(self) -> bool:
+        """Tell whether the next action is drawn at random."""
+        ...
+
+    def is_learning_due(self, batch_size: int) -> bool:
+        """Tell whether this step is followed by an update."""
+        ...
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draw what the next update learns from."""
+        ...
+
+    def training_step(self, batch: Batch) -> Metrics:
+        """Make one update."""
+        ...
+
+    def freeze(self, seed_index: int) -> None:
+        """Keep one seed as it is from now on."""
+        ...
+
+    def hold_frozen(self) -> None:
+        """Undo what an update did to frozen seeds."""
+        ...
+
+    def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:
+        """Name the generators of one seed."""
+        ...
+
+    def training_state(self, seed_index: int) -> Mapping[str, Any]:
+        """Return what else an exact resume needs, as numbers, lists and dicts."""
+        ...
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Take that over."""
+        ...
+
+    def save_training(
+        self,
+        dirpath: Path,
+        *,
+        seed_index: int,
+        buffer: bool,
+        config: bool,
+        train_state: tuple[dict[str, Any], Mapping[str, Tensor]],
+    ) -> Path:
+        """Write a checkpoint of one seed together with the state of its run."""
+        ...
+
+    def restore(self, checkpoint: Checkpoint, *, buffer: bool) -> Sequence[str]:
+        """Become the agent of a checkpoint; return one line for each setting that differs from it."""
+        ...

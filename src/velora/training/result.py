@@ -1,0 +1,27 @@
+"""What a training run leaves in the hands of the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from velora.core.types import Evaluation
+
+
+@dataclass(slots=True)
+class TrainResult:
+    """Sum a finished run up.
+
+    Attributes:
+        status: ``"finished"`` when the budget was used up, ``"stopped"`` when a callback stopped it earlier.
+        stop_reason: what the callback said.
+        returns: of every training episode, by seed.
+        evaluations: every evaluation, in order.
+        run_dir: where the metrics are, if anywhere.
+    """
+
+    status: str
+    stop_reason: str | None
+    returns: list[list[float]]
+    evaluations: list[Evaluation] = field(default_factory=list)
+    run_dir: Path | None = None

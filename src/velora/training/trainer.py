@@ -1,0 +1,429 @@
+"""The one loop: act, step, store, learn; hooks where their names say."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from velora.callbacks.base import Callback
+from velora.callbacks.print_summary import PrintSummary
+from velora.callbacks.progress_bar import ProgressBar
+from velora.core.errors import SettingError
+from velora.core.types import Evaluation, Metrics, Transition, WindowStats
+from velora.envs import Environments, EnvironmentSource
+from velora.envs.make import EnvLike
+from velora.envs.vector import NOMINAL_DT
+from velora.metrics.store import RunStore
+from velora.training import resume as resuming
+from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
+from velora.training.hooks import NO_HOOKS, HookTable, check_callbacks
+from velora.training.lane import Lane
+from velora.training.protocol import TrainableAgent
+from velora.training.result import TrainResult
+from velora.training.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+    from lightning.pytorch.loggers import Logger
+
+log = logging.getLogger(__name__)
+
+
+class Trainer:
+    """Train an agent in an environment, once. Its arguments are those of :meth:`velora.models.Agent.train`.
+
+    Attributes:
+        status: ``"running"``, then ``"finished"`` (the budget is used up), ``"stopped"`` (by a callback),
+            ``"interrupted"`` (by a signal) or ``"crashed"`` (by an exception).
+        run_id: names the run in its checkpoints and metrics; a resume keeps it.
+        progress: one entry per seed: ``episode``, ``step``, ``update``, ``window``, ``done``.
+        metrics: the run store.
+        fabric: Lightning's, for loggers and device.
+
+    Raises:
+        SettingError: if a setting is out of its domain.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        n_episodes: int = 100,
+        n_steps: int | None = None,
+        window_size: int = 10,
+        evaluate_every: int | None = None,
+        evaluation_episodes: int = 10,
+        callbacks: Sequence[Callback] | None = None,
+        logger: Logger | Sequence[Logger] | None = None,
+        run_dir: str | Path | None = None,
+        progress_bar: bool = True,
+        summary: bool = True,
+        log_every: int = 100,
+    ) -> None:
+        self.batch_size = _at_least_one("batch_size", batch_size)
+        self.n_episodes = _at_least_one("n_episodes", n_episodes)
+        self.n_steps = None if n_steps is None else _at_least_one("n_steps", n_steps)
+        self.window_size = _at_least_one("window_size", window_size)
+        self.evaluate_every = None if evaluate_every is None else _at_least_one("evaluate_every", evaluate_every)
+        self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
+        self.log_every = _at_least_one("log_every", log_every)
+        self.loggers = [] if logger is None else list(logger) if isinstance(logger, Sequence) else [logger]
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.callbacks = list(callbacks or ())
+        check_callbacks(self.callbacks)
+        for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
+            if wanted and not any(isinstance(c, kind) for c in self.callbacks):
+                self.callbacks.append(kind())
+        self.run_id = secrets.token_hex(8)
+        self.environment = ""
+        self.status = "running"
+        self.should_stop = False
+        self.stop_reason: str | None = None
+        self.last_evaluation: Evaluation | None = None
+        self.evaluations: list[Evaluation] = []
+        self.hooks = NO_HOOKS
+        self._lanes: list[Lane] = []
+        self._metrics: Metrics = {}
+        self._evaluated_at = 0
+        self._has_learned = False
+
+    # ------------------------------------------------------------------------------------- what callbacks may read
+
+    @property
+    def progress(self) -> Sequence[Lane]:
+        """Where every seed stands."""
+        return self._lanes
+
+    @property
+    def episode(self) -> int:
+        """Episodes finished by the slowest seed that still trains."""
+        return min(lane.episode for lane in self._training_lanes())
+
+    @property
+    def step(self) -> int:
+        """Environment steps taken per seed."""
+        return max(lane.step for lane in self._lanes)
+
+    @property
+    def update(self) -> int:
+        """Gradient updates made."""
+        return max(lane.update for lane in self._lanes)
+
+    @property
+    def window(self) -> WindowStats:
+        """Statistics of the first seed's last returns."""
+        return self._lanes[0].window
+
+    def losses(self) -> dict[str, float]:
+        """Read the newest update's metrics, averaged over seeds; this waits for the device."""
+        return {name: float(value.mean()) for name, value in self._metrics.items()}
+
+    def stop(self, reason: str, *, seed_index: int | None = None) -> None:
+        """Stop after the step in progress: the run, or one of its seeds."""
+        if seed_index is None or len(self._lanes) == 1:
+            self.should_stop = True
+            self.stop_reason = reason
+        elif not self._lanes[seed_index].done:
+            self._finish(self._lanes[seed_index])
+            self.stop_reason = f"seed {self._lanes[seed_index].seed}: {reason}"
+
+    def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
+        """Write a checkpoint of one seed that a run can be resumed from; see :meth:`velora.models.Agent.save`."""
+        self.metrics.flush()
+        extra: dict[str, Any] = {}
+        self.hooks.fire("on_save_checkpoint", extra)
+        state = resuming.pack_run(
+            run_id=self.run_id,
+            evaluated_at=self._evaluated_at,
+            agent=self._agent,
+            lane=self._lanes[seed_index],
+            hidden=self._hidden,
+            callbacks=self.callbacks,
+            extra=extra,
+        )
+        path = self._agent.save_training(
+            Path(directory), seed_index=seed_index, buffer=buffer, config=config, train_state=state
+        )
+        self.hooks.fire("on_checkpoint_saved", path)
+        return path
+
+    def evaluate(self) -> list[Evaluation]:
+        """Evaluate every seed now on the fixed evaluation episodes, and record it.
+
+        Raises:
+            SettingError: in the middle of an episode, where the training environment is the only one there is.
+        """
+        if not self._evaluation_envs.is_separate and self._lanes[0].running is not None:
+            raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
+        self.hooks.fire("on_evaluation_start")
+        self.hooks.fire("on_validation_start")
+        envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
+        returns = evaluate(self._agent, envs, evaluation_seeds(self.evaluation_episodes))
+        made = [
+            Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
+            for lane, row in zip(self._lanes, returns, strict=True)
+        ]
+        self.hooks.fire("on_validation_end")
+        for evaluation in made:
+            self.evaluations.append(evaluation)
+            self.last_evaluation = evaluation
+            self.metrics.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
+            self._log({"evaluation/mean": evaluation.mean}, evaluation.seed_index)
+            self.hooks.fire("on_evaluation_end", evaluation)
+        return made
+
+    # --------------------------------------------------------------------------------------------------- the run
+
+    def fit(self, agent: TrainableAgent, env: EnvLike, *, resume: str | Path | None = None) -> TrainResult:
+        """Train; see :meth:`velora.models.Agent.train`."""
+        if self.status != "running" or self._lanes:
+            raise SettingError("fit: a Trainer runs once; make another one")
+        with ExitStack() as stack:
+            self._prepare(agent, env, stack)
+            state = None if resume is None else resuming.restore_agent(agent, resuming.find(Path(resume)))
+            self._make_lanes(agent, state)
+            self._open_store(agent, stack)
+            try:
+                with stop_on_signals(self._interrupt):
+                    self._start(agent, state)
+                    while not self._is_over():
+                        self._step(agent)
+                    self._end()
+            except BaseException as error:
+                self._crash(error)
+                raise
+        returns = [lane.returns for lane in self._lanes]
+        return TrainResult(self.status, self.stop_reason, returns, self.evaluations, self.run_dir)
+
+    def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack) -> None:
+        """Check that everything fits together, before anything is written."""
+        source = EnvironmentSource(env)
+        first, is_ours = source.first()
+        if is_ours:
+            stack.callback(first.close)
+        agent.adapt(first)
+        agent.check_batch_size(self.batch_size)
+        envs = [first, *(source.make() for _ in range(agent.n_seeds - 1))]
+        for made in envs[1:]:
+            stack.callback(made.close)
+        obs_dim = first.observation_space.shape[0]  # type: ignore[index]
+        self._envs = Environments(envs, obs_dim=obs_dim)
+        self._evaluation_envs = EvaluationEnvironments(source, first, obs_dim=obs_dim)
+        stack.callback(self._evaluation_envs.close)
+        self._agent = agent
+        assert agent.environment is not None
+        self.environment = agent.environment["id"]
+        self.fabric = _make_fabric(agent.device, self.loggers)
+
+    def _make_lanes(self, agent: TrainableAgent, state: resuming.RunState | None) -> None:
+        self._lanes = [
+            Lane(k, seed, agent.progress[k], window_size=self.window_size) for k, seed in enumerate(agent.seeds)
+        ]
+        self._hidden: Tensor = agent.initial_hidden()
+        self._dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
+        if state is not None:
+            self.run_id, self._evaluated_at = state.run_id, state.evaluated_at
+            self._hidden = resuming.restore_lane(state, self._lanes[0], self._envs, self._hidden)
+
+    def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
+        path = None if self.run_dir is None else self.run_dir / "metrics.db"
+        self.metrics = stack.enter_context(RunStore(path))
+        self.metrics.start_run(
+            run_id=self.run_id,
+            agent=agent.key,
+            environment=self.environment,
+            seeds=agent.seeds,
+            settings=agent.settings_dict(),
+        )
+        for lane in self._lanes:
+            self.metrics.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
+
+    def _start(self, agent: TrainableAgent, state: resuming.RunState | None) -> None:
+        self.hooks = agent.hooks = HookTable(self.callbacks, self, agent)
+        self.hooks.fire("setup", "fit")
+        agent.configure_training()
+        if state is not None:
+            resuming.restore_callbacks(state, self.callbacks, self.hooks)
+        self.hooks.fire("on_fit_start")
+        self.hooks.fire("on_train_start")
+        if state is not None:
+            resuming.restore_generators(state, agent)
+
+    def _end(self) -> None:
+        if self.status == "running":
+            self.status = "stopped" if self.should_stop else "finished"
+        self.hooks.fire("on_train_end")
+        self.hooks.fire("on_fit_end")
+        self.hooks.fire("teardown", "fit")
+        self._close(self.status)
+
+    def _crash(self, error: BaseException) -> None:
+        """Tell the callbacks; one that fails here is reported and doesn't hide the error that it was told of."""
+        if self.status == "interrupted" and isinstance(error, KeyboardInterrupt):
+            return  # a signal's usual course, after everything was saved
+        self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
+        for hook in self.hooks.on_exception:
+            try:
+                hook(error)
+            except Exception:  # noqa: BLE001 - reported, and the first error goes on
+                log.exception("a callback failed in on_exception")
+        self._close(self.status)
+
+    def _close(self, status: str) -> None:
+        self._agent.hooks = NO_HOOKS
+        self.metrics.finish_run(status, self.stop_reason)
+        for logger in self.loggers:
+            logger.finalize("success" if status in ("finished", "stopped") else "failed")
+
+    def _interrupt(self, signal_name: str) -> None:
+        self.status = "interrupted"
+        self.stop(f"received {signal_name}")
+
+    # --------------------------------------------------------------------------------------------------- the loop
+
+    def _step(self, agent: TrainableAgent) -> None:
+        lanes = [lane for lane in self._lanes if not lane.done]
+        for lane in lanes:
+            if lane.running is None:
+                self._begin_episode(agent, lane)
+        obs, before = self._envs.obs.copy(), self._hidden
+        action, self._hidden = agent.explore(obs, before, self._dt, random=agent.is_warming_up())
+        in_units = agent.bounds.to_environment(action)
+        stored = before.squeeze(1).cpu().numpy()
+        for lane in lanes:
+            self._step_lane(agent, lane, obs, action, in_units, stored)
+        if self.hooks.on_env_step:
+            self._report_step(obs, action)
+        if agent.is_learning_due(self.batch_size):
+            self._learn(agent, lanes)
+        for lane in lanes:
+            if lane.running is not None and (lane.running.terminated or lane.running.truncated):
+                self._end_episode(lane)
+            if not lane.done and self._is_used_up(lane):
+                self._finish(lane)
+
+    def _begin_episode(self, agent: TrainableAgent, lane: Lane) -> None:
+        episode = lane.begin()
+        self._envs.reset(lane.seed_index, seed=episode.reset_seed)
+        self._hidden = self._hidden.clone()
+        self._hidden[lane.seed_index] = 0.0
+        agent.begin_episode(lane.seed_index)
+        self.hooks.fire("on_episode_start", episode)
+        self.hooks.fire("on_train_epoch_start")
+
+    def _step_lane(
+        self, agent: TrainableAgent, lane: Lane, obs: Any, action: Any, in_units: Any, stored: Any
+    ) -> None:
+        k, episode = lane.seed_index, lane.running
+        assert episode is not None
+        step = self._envs.step(k, in_units[k])
+        agent.buffer.add(
+            k,
+            obs=obs[k],
+            action=action[k],
+            reward=step.reward,
+            next_obs=step.obs,
+            terminated=step.terminated,
+            truncated=step.truncated,
+            dt=NOMINAL_DT,
+            next_dt=NOMINAL_DT,
+            start=episode.length == 0,
+            hidden=stored[k],
+        )
+        lane.actions.append(in_units[k])
+        lane.lived.step += 1
+        episode.reward += step.reward
+        episode.last_reward = step.reward
+        episode.length += 1
+        episode.terminated, episode.truncated = step.terminated, step.truncated
+
+    def _report_step(self, obs: Any, action: Any) -> None:
+        running = [lane.running for lane in self._lanes]
+        transition = Transition(
+            obs=obs,
+            action=action,
+            reward=np.array([0.0 if e is None else e.last_reward for e in running]),
+            next_obs=self._envs.obs.copy(),
+            terminated=np.array([e is not None and e.terminated for e in running]),
+            truncated=np.array([e is not None and e.truncated for e in running]),
+            dt=np.full(len(running), NOMINAL_DT),
+        )
+        self.hooks.fire("on_env_step", transition)
+
+    def _learn(self, agent: TrainableAgent, lanes: list[Lane]) -> None:
+        if not self._has_learned:
+            self._has_learned = True
+            self.hooks.fire("on_warmup_end")
+        update = self.update
+        batch = agent.sample(self.batch_size)
+        for hook in self.hooks.on_train_batch_start:
+            hook(batch, update)
+        self._metrics = agent.training_step(batch)
+        agent.hold_frozen()
+        for lane in lanes:
+            lane.lived.update += 1
+        for hook in self.hooks.on_train_batch_end:
+            hook(self._metrics, batch, update)
+        if self.loggers and (update + 1) % self.log_every == 0:
+            self._log(self.losses())
+
+    def _end_episode(self, lane: Lane) -> None:
+        episode = lane.end()
+        window = lane.window
+        self.metrics.add_episode(
+            episode, seed=lane.seed, step=lane.step, update=lane.update, window=window, losses=self.losses()
+        )
+        self._log({"episode/return": episode.reward, "episode/length": float(episode.length)}, lane.seed_index)
+        self.hooks.fire("on_episode_end", episode)
+        self.hooks.fire("on_train_epoch_end")
+        if lane.episode % self.window_size == 0:
+            self.hooks.fire("on_window_end", window)
+        if self.evaluate_every and self.episode // self.evaluate_every > self._evaluated_at:
+            self._evaluated_at = self.episode // self.evaluate_every
+            self.evaluate()
+
+    def _training_lanes(self) -> list[Lane]:
+        return [lane for lane in self._lanes if not lane.done] or self._lanes
+
+    def _is_used_up(self, lane: Lane) -> bool:
+        return lane.episode >= self.n_episodes or (self.n_steps is not None and lane.step >= self.n_steps)
+
+    def _finish(self, lane: Lane) -> None:
+        lane.done = True
+        if len(self._lanes) > 1:
+            self._agent.freeze(lane.seed_index)
+
+    def _is_over(self) -> bool:
+        for lane in self._lanes:
+            if not lane.done and self._is_used_up(lane):  # a resumed run may have nothing left to do
+                self._finish(lane)
+        return self.should_stop or all(lane.done for lane in self._lanes)
+
+    def _log(self, metrics: dict[str, float], seed_index: int = 0) -> None:
+        if self.loggers:
+            prefix = "" if len(self._lanes) == 1 else f"seed{self._lanes[seed_index].seed}/"
+            self.fabric.log_dict({prefix + name: value for name, value in metrics.items()}, step=self.step)
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:
+    """Make Lightning's Fabric for one device; Lightning is imported here, since only training needs it."""
+    from lightning.fabric import Fabric
+
+    devices: Any = [device.index] if device.type == "cuda" and device.index is not None else 1
+    fabric = Fabric(accelerator=device.type, devices=devices, loggers=loggers)
+    fabric.launch()
+    return fabric

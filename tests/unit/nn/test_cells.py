@@ -1,0 +1,239 @@
+"""What all cells share, what each kind does, and what they refuse."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.functional import jacobian
+
+from velora.core.errors import SettingError, ShapeError
+from velora.nn.cells import (
+    CELL_KINDS,
+    BackboneSettings,
+    Cell,
+    CfCCell,
+    GRUCell,
+    LayeredCell,
+    LTCCell,
+    MemorylessCell,
+    MixedMemoryCell,
+    make_cell,
+)
+from velora.nn.wiring import NCPWiring, auto_ncp
+
+from . import reference as ref
+
+INPUTS, UNITS, OUTPUTS = 3, 9, 2
+LAYERED = ("cfc", "cfc-pure", "cfc-no_gate", "gru", "memoryless")
+
+
+@pytest.mark.parametrize("variant", ref.VARIANTS)
+def test_the_interface(variant: str) -> None:
+    cell = ref.build(variant, seeds=(0, 1, 2))
+    h = cell.initial_state(5)
+    assert h.shape == (3, 5, cell.state_size)
+    assert (h == 0).all()
+    after = cell(ref.noise(3, 5, cell.input_size), h, ref.irregular(3, 5))
+    assert after.shape == h.shape
+    assert cell.readout(after).shape == (3, 5, cell.output_size)
+    assert cell.readout(after.unsqueeze(2)).shape == (3, 5, 1, cell.output_size)
+    assert cell.state_size == (16 if "mixed" in variant else 8)
+    assert all(value.shape[0] == 3 for value in cell.state_dict().values())
+
+
+@pytest.mark.parametrize("variant", ref.VARIANTS)
+def test_a_cell_that_says_so_is_bounded(variant: str) -> None:
+    cell = ref.build(variant)
+    assert cell.is_bounded == (variant not in ("ltc", "ltc-mixed", "cfc-pure", "cfc-no_gate"))
+    if cell.is_bounded:
+        h = cell.initial_state(20)
+        for t in range(10):
+            h = cell(100.0 * ref.noise(1, 20, cell.input_size, seed=t), h, ref.irregular(1, 20))
+        assert cell.readout(h).abs().max() <= 1.0
+
+
+@pytest.mark.parametrize("variant", ref.VARIANTS)
+def test_a_copy_is_independent(variant: str) -> None:
+    cell = ref.build(variant)
+    twin = copy.deepcopy(cell)
+    x, h, dt = ref.noise(1, 2, cell.input_size), cell.initial_state(2), ref.irregular(1, 2)
+    before = twin(x, h, dt)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter += 0.3
+    assert twin(x, h, dt).equal(before)
+    twin.load_state_dict(cell.state_dict())
+    assert twin(x, h, dt).equal(cell(x, h, dt))
+
+
+@pytest.mark.parametrize("variant", ref.VARIANTS)
+def test_a_checkpoint_brings_its_wiring(variant: str) -> None:
+    cell, other = ref.build(variant, seeds=(1,)), ref.build(variant, seeds=(2,))
+    other.load_state_dict(cell.state_dict())
+    x, h, dt = ref.noise(1, 4, cell.input_size), cell.initial_state(4), ref.irregular(1, 4)
+    assert other(x, h, dt).equal(cell(x, h, dt))
+
+
+@pytest.mark.parametrize("variant", ref.VARIANTS)
+def test_only_what_reads_time_depends_on_it(variant: str) -> None:
+    cell = ref.build(variant)
+    x, h = ref.noise(1, 4, cell.input_size), cell.initial_state(4)
+    slow, fast = cell(x, h, torch.full((1, 4), 2.0)), cell(x, h, torch.full((1, 4), 0.1))
+    assert slow.equal(fast) == (variant in ("gru", "memoryless"))
+
+
+def test_a_memoryless_cell_never_reads_its_state() -> None:
+    cell = ref.build("memoryless")
+    x, dt = ref.noise(1, 4, cell.input_size), torch.ones(1, 4)
+    forgotten = torch.full((1, 4, cell.state_size), float("nan"))
+    assert cell(x, forgotten, dt).equal(cell(x, cell.initial_state(4), dt))
+
+
+def test_a_default_cfc_step_by_hand() -> None:
+    cell = CfCCell(1, 1, ref.generators(1))
+    with torch.no_grad():
+        # Heads in the order ff1, ff2, time_a, time_b; columns are (input, state).
+        cell.heads.weight.copy_(torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]]]))
+        cell.heads.bias.copy_(torch.tensor([[0.0, 0.0, 2.0, -1.0]]))
+    after = cell(torch.tensor([[[0.5]]]), torch.tensor([[[-0.3]]]), torch.tensor([[0.5]]))
+    # gate = sigmoid(2 * 0.5 - 1) = 1/2: the mean of tanh(0.5) = 0.46211716 and tanh(-0.3) = -0.29131261
+    torch.testing.assert_close(after.item(), 0.08540227, rtol=1e-6, atol=1e-7)
+
+
+def reach(wiring: NCPWiring) -> Tensor:
+    """Mark which neuron of a layered state (inter, command, motor) an input can reach within one step."""
+    inter, command, motor = (torch.from_numpy(mask).double() for mask in wiring.layer_masks())
+    return torch.cat([inter, command @ inter, motor @ command @ inter]) > 0
+
+
+@pytest.mark.parametrize("variant", LAYERED)
+def test_inputs_reach_exactly_the_wired_neurons(variant: str) -> None:
+    wiring = auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=3)
+    assert not reach(wiring).all()
+    kind, _, mode = variant.partition("-")
+    cell = make_cell(kind, [wiring], ref.generators(1), mode=mode or "default").double()
+    x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, UNITS).double(), torch.ones(1, 1).double()
+    change = jacobian(lambda x: cell(x, h, dt), x)
+    assert ((change[0, 0, :, 0, 0] != 0) == reach(wiring)).all()
+
+
+@pytest.mark.parametrize("variant", ["cfc", "cfc-pure", "cfc-no_gate", "gru"])
+def test_states_reach_their_own_layer_and_the_wired_ones(variant: str) -> None:
+    wiring = auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=3)
+    inter, command, motor = (torch.from_numpy(mask).double() for mask in wiring.layer_masks())
+    # A layer is dense inside; its new state is what the next layer reads.
+    first = torch.cat([torch.ones(len(inter), len(inter)), torch.zeros(len(inter), UNITS - len(inter))], 1).double()
+    second = command @ first
+    second[:, len(inter) : len(inter) + len(command)] = 1
+    third = motor @ second
+    third[:, -len(motor) :] = 1
+    kind, _, mode = variant.partition("-")
+    cell = make_cell(kind, [wiring], ref.generators(1), mode=mode or "default").double()
+    x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, UNITS).double(), torch.ones(1, 1).double()
+    change = jacobian(lambda h: cell(x, h, dt), h)
+    assert ((change[0, 0, :, 0, 0] != 0) == (torch.cat([first, second, third]) > 0)).all()
+
+
+def test_an_ltc_has_exactly_the_synapses_of_its_wiring() -> None:
+    wiring = auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=3)
+    cell = LTCCell([wiring], ref.generators(1), ode_unfolds=1).double()
+    x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, UNITS).double(), torch.ones(1, 1).double()
+    from_x, from_h = jacobian(lambda x, h: cell(x, h, dt), (x, h))
+    found_sensory, found = (change[0, 0, :, 0, 0].T != 0 for change in (from_x, from_h))
+    assert found_sensory.equal(torch.from_numpy(wiring.sensory_adjacency != 0))
+    assert found.equal(torch.from_numpy(wiring.adjacency != 0) | torch.eye(UNITS, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("kind", CELL_KINDS)
+def test_missing_synapses_get_no_gradient(kind: str) -> None:
+    cell = make_cell(
+        kind, [auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=k) for k in range(2)], ref.generators(2)
+    )
+    h = cell.initial_state(4)
+    for t in range(3):
+        h = cell(ref.noise(2, 4, INPUTS, seed=t), h, torch.ones(2, 4))
+    h.square().sum().backward()
+    for part in cell.modules():
+        masks: dict[str, Tensor] = getattr(part, "masked_parameters", dict)()
+        for name, mask in masks.items():
+            parameter = part.get_parameter(name)
+            assert parameter.grad is not None
+            assert (parameter.grad[~mask] == 0).all()
+            assert (parameter[~mask] == 0).all()
+            assert (parameter.grad[mask] != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((2, 4, 4), (2, 4, 8), (2, 4)), r"x: expected \(seeds, batch, features\) = \(2, B, 3\), got \(2, 4, 4\)"),
+        (((1, 4, 3), (2, 4, 8), (2, 4)), r"x: expected"),
+        (((4, 3), (2, 4, 8), (2, 4)), r"x: expected"),
+        (((2, 4, 3), (2, 1, 8), (2, 4)), r"h: expected \(seeds, batch, state\) = \(2, 4, 8\), got \(2, 1, 8\)"),
+        (((2, 4, 3), (2, 4, 8), (2, 4, 1)), r"dt: expected \(seeds, batch\) = \(2, 4\), got \(2, 4, 1\)"),
+        (((2, 4, 3), (2, 4, 8), (4,)), r"dt: expected"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(shapes: tuple[tuple[int, ...], ...], message: str) -> None:
+    cell = ref.build("cfc", seeds=(0, 1))
+    with pytest.raises(ShapeError, match=message):
+        cell(*(torch.zeros(shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("kind", CELL_KINDS)
+def test_wirings_must_fit_each_other_and_the_generators(kind: str) -> None:
+    with pytest.raises(SettingError, match=r"one per generator .2, at least 1., got 1"):
+        make_cell(kind, [auto_ncp(3, 8, 2)], ref.generators(2))
+    with pytest.raises(SettingError, match="got 0"):
+        make_cell(kind, [], [])
+    with pytest.raises(SettingError, match="equal sizes for all seeds"):
+        make_cell(kind, [auto_ncp(3, 8, 2), auto_ncp(3, 9, 2)], ref.generators(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("rnn", {}, "cell: expected one of cfc, ltc, gru, memoryless, got 'rnn'"),
+        ("cfc", {"mode": "fast"}, "mode: a CfC cell is one of default, pure, no_gate, got 'fast'"),
+        ("ltc", {"mode": "pure"}, "only a cfc cell has modes, but the cell is 'ltc'"),
+        ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc and ltc cells, but the cell is 'gru'"),
+    ],
+)
+def test_options_of_another_kind_are_refused(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        make_cell(kind, [auto_ncp(3, 8, 2)], ref.generators(1), **options)
+
+
+def test_a_backbone_on_a_wiring_is_refused() -> None:
+    with pytest.raises(SettingError, match="it mixes all inputs"):
+        CfCCell(3, 4, ref.generators(1), mask=torch.ones(1, 4, 3), backbone=BackboneSettings())
+
+
+@pytest.mark.parametrize("settings", [{"units": 0}, {"layers": 0}, {"activation": "sine"}])
+def test_backbone_settings_are_checked(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="backbone:"):
+        BackboneSettings(**settings)
+
+
+@pytest.mark.parametrize("layer", [CfCCell, GRUCell, MemorylessCell])
+def test_a_layer_mask_of_another_shape_is_refused(layer: type[Cell]) -> None:
+    with pytest.raises(ShapeError, match=r"mask: expected \(seeds, units, inputs\) = \(1, 4, 3\), got \(1, 3, 4\)"):
+        layer(3, 4, ref.generators(1), mask=torch.ones(1, 3, 4))  # type: ignore[call-arg,arg-type]
+
+
+def test_parts_that_do_not_fit_together_are_refused() -> None:
+    one, two = ref.generators(1), ref.generators(2)
+    with pytest.raises(SettingError, match="at least one cell"):
+        LayeredCell([])
+    with pytest.raises(SettingError, match="puts out 4 features for 1 seeds, but the next reads 5 for 1"):
+        LayeredCell([CfCCell(3, 4, one), CfCCell(5, 2, one)])
+    with pytest.raises(SettingError, match=r"one per seed .1., got 2"):
+        MixedMemoryCell(CfCCell(3, 4, one), two)
+    with pytest.raises(SettingError, match="ode_unfolds: expected at least 1, got 0"):
+        LTCCell([auto_ncp(3, 8, 2)], one, ode_unfolds=0)
+    with pytest.raises(SettingError, match="input_size: expected at least 1, got 0"):
+        GRUCell(0, 4, one)
