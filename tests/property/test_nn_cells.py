@@ -16,7 +16,7 @@ from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
 
 VARIANTS = ("cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "gru", "memoryless", "backbone")
-SMALL = settings(max_examples=25, deadline=None)
+SMALL = settings(max_examples=15, deadline=None)
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
 numbers = st.integers(0, 2**32 - 1)
 

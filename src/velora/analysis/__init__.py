@@ -1,1 +1,1 @@
-""""""
+"""Look at finished runs: learning curves with confidence bands, and the statistics behind them."""

@@ -58,6 +58,8 @@ class CheckpointHome:
             ) from None
         except OSError as error:
             raise self._unwritable(error) from error
+        except NotImplementedError:
+            logger.warning("%s: can't be locked here; take care that no other run uses it", self.directory)
         try:
             self._inspect()
             tempfile.TemporaryFile(prefix=_OWN_PREFIX, dir=self.directory).close()
@@ -109,26 +111,24 @@ class CheckpointHome:
         Raises:
             RunDirectoryError: naming the first thing that isn't.
         """
-        seeds = {path.name for path in self._parents if path != self.directory}
-        self._refuse_foreign(self.directory, also=seeds)
+        if self._parents != [self.directory]:
+            self._refuse_foreign(self.directory, allowed={path.name for path in self._parents})
         for parent in self._parents:
-            if seeds:
-                self._refuse_foreign(parent)
-            owners = [self._check_owner(path) for path in _checkpoints(parent)]
+            checkpoints = _checkpoints(parent)
+            self._refuse_foreign(parent, allowed={CONFIG_FILE, *(path.name for path in checkpoints)})
+            owners = [self._check_owner(path) for path in checkpoints]
             if (parent / CONFIG_FILE).exists() and self._run_id not in owners:
                 raise RunDirectoryError(
                     f"{parent}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
                     "choose another directory, or delete that file"
                 )
 
-    def _refuse_foreign(self, directory: Path, *, also: set[str] | frozenset[str] = frozenset()) -> None:
-        allowed = {LOCK_NAME, CONFIG_FILE, *saving.IGNORED} if not also else {LOCK_NAME, *saving.IGNORED, *also}
+    def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
         for name in _names(directory):
-            is_checkpoint = not also and _CHECKPOINT.fullmatch(name) and (directory / name).is_dir()
-            if not (name in allowed or is_checkpoint or name.startswith(_OWN_PREFIX)):
+            if name not in {LOCK_NAME, *saving.IGNORED, *allowed} and not name.startswith(_OWN_PREFIX):
                 raise RunDirectoryError(
                     f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
-                    f"directory of its own, such as {self.directory / 'checkpoints'}"
+                    f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
                 )
 
     def _check_owner(self, path: Path) -> str | None:
@@ -185,4 +185,8 @@ def _names(directory: Path) -> list[str]:
 
 def _checkpoints(directory: Path) -> list[Path]:
     """List the directories that carry a checkpoint's name."""
-    return [directory / name for name in _names(directory) if _CHECKPOINT.fullmatch(name)]
+    return [
+        path
+        for path in map(directory.joinpath, _names(directory))
+        if _CHECKPOINT.fullmatch(path.name) and path.is_dir()
+    ]

@@ -34,7 +34,7 @@ class SaveCheckpoints(Callback):
         self,
         directory: str | Path,
         *,
-        frequency: int = 100,
+        frequency: int | None = 100,
         buffer: bool = True,
         keep_last: int | None = None,
         final: bool = True,
@@ -43,7 +43,7 @@ class SaveCheckpoints(Callback):
 
         Args:
             directory: where the checkpoints go.
-            frequency: episodes between two ``epN``, >= 1.
+            frequency: episodes between two ``epN``, >= 1. None: no ``epN``.
             buffer: save the replay buffer too. Without it a checkpoint is much smaller and can be loaded, but a run
                 can't be resumed from it exactly.
             keep_last: how many ``epN`` stay, >= 1; the oldest goes once a newer one is safely written. None: all.
@@ -52,9 +52,10 @@ class SaveCheckpoints(Callback):
         Raises:
             SettingError: if a number is out of its domain.
         """
-        for name, value in (("frequency", frequency), ("keep_last", 1 if keep_last is None else keep_last)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1, got {value!r}")
+        for name, value in (("frequency", frequency), ("keep_last", keep_last)):
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (is_whole and value >= 1):
+                raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
         self.directory = Path(directory)
         self.frequency = frequency
         self.buffer = buffer
@@ -94,7 +95,7 @@ class SaveCheckpoints(Callback):
 
     def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:
         """Note that a checkpoint is due; it is written once everything else at this episode's end is done."""
-        if episode.number % self.frequency == 0:
+        if self.frequency is not None and episode.number % self.frequency == 0:
             self._due[episode.seed_index] = episode.number
 
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
@@ -124,14 +125,13 @@ class SaveCheckpoints(Callback):
 
         After a :class:`NonFiniteError` nothing is written: the newest ``epN`` is the way back, not an agent of NaN.
         """
-        try:
-            if self._is_training and not isinstance(exception, NonFiniteError):
-                for seed_index in range(len(agent.seeds)):
-                    self._save(trainer, seed_index, "interrupted")
-        except Exception:
-            logger.exception("%s: the interrupted run could not be saved", self.directory)
-        finally:
-            self._release()
+        is_worth_it = self._is_training and not isinstance(exception, NonFiniteError)
+        for seed_index in range(len(agent.seeds)) if is_worth_it else ():
+            try:
+                self._save(trainer, seed_index, "interrupted")
+            except Exception:
+                logger.exception("%s: seed %d could not be saved", self.directory, agent.seeds[seed_index])
+        self._release()
 
     def teardown(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Let other runs have the directory."""

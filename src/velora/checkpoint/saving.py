@@ -66,6 +66,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             names = set(os.listdir(target)) - IGNORED
         except FileNotFoundError:
             return
+        except NotADirectoryError as error:
+            raise CheckpointError(f"{target}: a file, expected a directory or nothing; choose another name") from error
         if foreign := sorted(name for name in names if _is_foreign(target / name, names)):
             raise CheckpointError(
                 f"{target}: expected a checkpoint or an empty directory, found {foreign[0]!a} in it; "
@@ -87,8 +89,8 @@ def check_config(path: Path, text: bytes) -> bool:
         return False
     if found != text:
         raise CheckpointError(
-            f"{path}: describes another agent than the one being saved; save under another parent directory, "
-            "or delete that file if it is out of date"
+            f"{path}: describes another agent than the one being saved{_difference(path, found, text)}; "
+            "save under another parent directory, or delete that file if it is out of date"
         )
     return True
 
@@ -137,6 +139,15 @@ def naming(path: Path) -> Iterator[None]:
             f"{path}: can't be written ({files.reason(error)}); nothing was changed; check the free space and the "
             "permissions, or save elsewhere"
         ) from error
+
+
+def _difference(path: Path, found: bytes, text: bytes) -> str:
+    try:
+        there, here = json_text.parse(found, str(path)), json_text.parse(text, str(path))
+    except CheckpointError:
+        return ""
+    keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
+    return f" ({keys[0]!a}: {there.get(keys[0])!a:.60} there, {here.get(keys[0])!a:.60} here)" if keys else ""
 
 
 def _is_foreign(path: Path, names: set[str]) -> bool:
@@ -192,7 +203,7 @@ def _member(metadata: Metadata, part: Part) -> dict[str, object]:
 
 def _link_or_copy(source: Path, destination: Path) -> None:
     try:
-        os.link(source, destination, follow_symlinks=False)
+        os.link(source, destination)
     except OSError:
         with files.open_regular(source) as stream, files.create(destination) as descriptor:
             while data := stream.read(_COPY_BYTES):
@@ -208,21 +219,27 @@ def _write_file(path: Path, data: bytes) -> None:
 def _config_beside(stage: Stage, text: bytes | None) -> Iterator[None]:
     """Write the overview into the parent, once; take it away again if the body fails."""
     path = stage.target.parent / CONFIG_FILE
-    if text is None or check_config(path, text):
-        yield
-        return
-    staged = stage.root / CONFIG_FILE
-    with naming(path):
-        _write_file(staged, text)
-        try:
-            os.link(staged, path)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            os.rename(staged, path)
+    made = False
+    if text is not None and not check_config(path, text):
+        with naming(path):
+            made = _place(stage.root / CONFIG_FILE, path, text)
     try:
         yield
     except BaseException:
-        with suppress(OSError):
-            os.unlink(path)
+        if made:
+            with suppress(OSError):
+                os.unlink(path)
         raise
+
+
+def _place(staged: Path, path: Path, text: bytes) -> bool:
+    _write_file(staged, text)
+    try:
+        os.link(staged, path)  # unlike a rename, this never replaces what another writer put there meanwhile
+    except FileExistsError:
+        return not check_config(path, text)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.rename(staged, path)
+    return True

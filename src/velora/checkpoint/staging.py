@@ -46,7 +46,6 @@ class Stage:
         self._lock: int | None = None
         self._made_parents: list[Path] = []
         self._exchanged = False
-        self._displaced = False
 
     @property
     def new(self) -> Path:
@@ -78,7 +77,7 @@ class Stage:
     ) -> None:
         """Remove the stage with what was replaced; after a failure, also the parents made for it."""
         if self.root != self.target.parent:
-            _remove(self.root)
+            _finish(self.root, self.target.parent)
         if self._lock is not None:
             os.close(self._lock)
         if kind is not None:
@@ -111,7 +110,7 @@ class Stage:
                         return
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.target))
         except OSError:
-            self._put_back()
+            _restore(self.root, self.target.parent)
             raise
 
     def _take_free_name(self) -> bool:
@@ -128,7 +127,6 @@ class Stage:
         if not self._exchanged:
             os.makedirs(self._old.parent, exist_ok=True)
             os.rename(self.target, self._old)
-            self._displaced = True
         return self._exchanged
 
     def _withdraw(self) -> None:
@@ -137,12 +135,7 @@ class Stage:
                 files.exchange(self.new, self.target)
             else:
                 os.rename(self.target, self.new)
-                self._put_back()
-
-    def _put_back(self) -> None:
-        if self._displaced:
-            with suppress(OSError):
-                os.rename(self._old, self.target)
+                _restore(self.root, self.target.parent)
 
     def _make_parents(self) -> None:
         missing = []
@@ -159,13 +152,16 @@ class Stage:
         for _ in range(_ATTEMPTS):
             root = self.target.parent / f".velora-stage-{os.getpid()}-{secrets.token_hex(8)}"
             os.mkdir(root)
+            self.root = root
             # Between the two calls another save may take the new stage for a left-over; then make another one.
             with suppress(BlockingIOError, FileNotFoundError):
-                lock = files.lock_directory(root)
-                if lock is None or root.exists():
-                    self.root, self._lock = root, lock
+                self._lock = files.lock_directory(root)
+                if self._lock is None or root.exists():
                     return
-                os.close(lock)
+                os.close(self._lock)
+                self._lock = None
+            with suppress(OSError):
+                os.rmdir(root)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.target.parent))
 
 
@@ -187,28 +183,39 @@ def recover(parent: Path, *, remove: bool = True) -> None:
             lock = files.lock_directory(parent / name)
         except OSError:
             continue
-        _restore(parent / name, parent)
-        if lock is None:  # directories can't be locked here, so nothing proves the writer dead: leave it alone
-            continue
-        if remove:
-            _remove(parent / name)
-        os.close(lock)
+        if remove and lock is not None:
+            _finish(parent / name, parent)
+        else:  # a reader, or a system without such locks, where nothing proves the writer dead
+            _restore(parent / name, parent)
+        if lock is not None:
+            os.close(lock)
 
 
-def _restore(stage: Path, parent: Path) -> None:
-    try:
-        names = os.listdir(stage / "old")
-    except OSError:
+def _finish(stage: Path, parent: Path) -> None:
+    """Remove a stage, but never the only copy of what it had replaced."""
+    if not _restore(stage, parent):
         return
-    for name in names:
-        if not os.path.lexists(parent / name):
-            with suppress(OSError):
-                os.rename(stage / "old" / name, parent / name)
-                _log.warning("%s: put back after an interrupted save", parent / name)
-
-
-def _remove(stage: Path) -> None:
     try:
         shutil.rmtree(stage)
     except OSError as error:
         _log.warning("%s: left over, can't be removed (%s); the next save tries again", stage, files.reason(error))
+
+
+def _restore(stage: Path, parent: Path) -> bool:
+    """Put a replaced directory back where its name is free; False if one is still without its name."""
+    try:
+        names = os.listdir(stage / "old")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    for name in names:
+        if os.path.lexists(parent / name):
+            continue
+        try:
+            os.rename(stage / "old" / name, parent / name)
+        except OSError as error:
+            _log.warning("%s: can't be put back from %s (%s)", parent / name, stage, files.reason(error))
+            return False
+        _log.warning("%s: put back after an interrupted save", parent / name)
+    return True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString, Quote
-from hydra.errors import OverrideParseException
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
 
 from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError
@@ -15,6 +16,7 @@ from velora.core.errors import SettingError
 FLAGS = ("--help", "-h", "--hydra-help", "--resolve", "--run", "-r", "--multirun", "-m", "--shell-completion", "-sc")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
 WITH_OPTIONAL_VALUE = ("--info", "-i")
+CONFIG_DIR = ("--config-dir", "-cd")
 MULTIRUN = ("--multirun", "-m")
 
 
@@ -55,6 +57,9 @@ class Arguments:
                 )
         arguments = cls(tuple(options), tuple(overrides))
         arguments.parsed()
+        extra = arguments.option(*CONFIG_DIR)
+        if extra is not None and not Path(extra).is_dir():
+            raise SettingError(f"--config-dir: {extra} is no directory; expected files such as env/mine.yaml in it")
         return arguments
 
     def parsed(self) -> list[Override]:
@@ -68,7 +73,7 @@ class Arguments:
         for word in self.overrides:
             try:
                 found.append(parser.parse_override(word))
-            except OverrideParseException as error:
+            except HydraException as error:
                 raise SettingError(
                     f"{word}: expected name=value, as in train.n_episodes=300 "
                     "(a value with spaces, commas or brackets needs quotes inside the shell's: 'name=\"a, b\"')"
@@ -101,6 +106,11 @@ class Arguments:
             if name in names:
                 return value if equals else self.options[position + 1]
         return None
+
+    def renaming(self, old: str, new: str) -> Arguments:
+        """Return the same arguments with one setting under another name."""
+        words = tuple(new + word[len(old) :] if word.startswith(f"{old}=") else word for word in self.overrides)
+        return replace(self, overrides=words)
 
     def adding(self, **settings: str) -> Arguments:
         """Return the same arguments with further settings, whose names have ``__`` for each dot."""

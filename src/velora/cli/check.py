@@ -15,21 +15,27 @@ def check(cfg: DictConfig, prefix: str = "") -> None:
 
     Raises:
         SettingError: if a setting is unknown, was removed, or has no value yet.
+        OmegaConfBaseException: if a reference can't be resolved.
     """
     schema = OmegaConf.get_type(cfg)
     if schema is not None and dataclasses.is_dataclass(schema):
         known = [f.name for f in dataclasses.fields(schema)]
-        for key in cfg:
+        present = set(cfg.keys())  # `in` would leave out what has no value yet
+        for key in map(str, cfg):
             if key not in known:
-                hint = did_you_mean(str(key), known, f"expected one of {', '.join(known)}")
+                hint = did_you_mean(
+                    f"{prefix}{key}", [f"{prefix}{name}" for name in known], "see --help for all of them"
+                )
                 raise SettingError(f"{prefix}{key}: no such setting; {hint}")
         for key in known:
-            if key not in cfg:
+            if key not in present:
                 raise SettingError(f"{prefix}{key}: was removed, but is needed; leave ~{prefix}{key} out")
-    for key in cfg:
+    for key in map(str, cfg):
         name = f"{prefix}{key}"
         if OmegaConf.is_missing(cfg, key):
             raise SettingError(f"{name}: needs a value; give it as {name}=...")
         child = cfg._get_node(key)
         if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
             check(child, f"{name}.")
+        else:
+            cfg[key]  # resolves ${...}, which may lead nowhere or to the wrong type

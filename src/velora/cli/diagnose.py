@@ -20,7 +20,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from velora.cli.arguments import Arguments
+from velora.cli.arguments import CONFIG_DIR, Arguments
 from velora.cli.failures import one_line
 from velora.cli.names import did_you_mean, dotted_names, nearest
 
@@ -44,19 +44,28 @@ def diagnose(error: Exception, *, conf: Path, config_name: str, arguments: Argum
         config_name: the file composed from.
         arguments: the command line.
     """
+    return find_mistake(conf=conf, config_name=config_name, arguments=arguments) or one_line(error)
+
+
+def find_mistake(*, conf: Path, config_name: str, arguments: Arguments) -> str | None:
+    """Explain the first word that can't be composed; ``None`` if every word can, or if the files can't without them."""
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):
-            return _search(config_name, arguments) or one_line(error)
+            return _search(config_name, arguments)
     except (HydraException, OmegaConfBaseException):
-        return one_line(error)  # even without any override: the files themselves are at fault
+        return None
 
 
 def _search(config_name: str, arguments: Arguments) -> str | None:
     """Try group choices one by one, then the settings one by one on top of all group choices."""
-    extra = arguments.option("--config-dir", "-cd")
+    extra = arguments.option(*CONFIG_DIR)
     base = [f"hydra.searchpath=[file://{Path(extra).absolute()}]"] if extra else []
     groups = set(compose(config_name, base, return_hydra_config=True).hydra.runtime.choices)
     overrides = arguments.parsed()
+    for override in overrides:
+        if override.is_sweep_override() and not arguments.is_multirun:
+            name, _, values = (override.input_line or "").partition("=")
+            return f"{name}: got several values; add -m to run one job with each (a list is written [{values}])"
     choices = [o for o in overrides if o.key_or_group in groups]
     for choice in choices:
         for word in _single_words(choice):
@@ -89,8 +98,8 @@ def _single_words(override: Override) -> Iterator[str]:
 def _explain_choice(group: str, word: str, options: Sequence[str]) -> str:
     choice = word.partition("=")[2]
     hint = did_you_mean(choice, options, f"choose one of {', '.join(options)}")
-    if group == "env":
-        hint += "; any registered Gymnasium id is taken by env.id=..."
+    if group == "env" and "-v" in choice:
+        hint = f"a registered Gymnasium id is given as env.id={choice}"
     return f"{group}={choice}: no such choice; {hint}"
 
 
@@ -107,7 +116,7 @@ def _explain_setting(name: str, word: str, error: Exception, reference: DictConf
     if top in groups and option in GlobalHydra.instance().config_loader().get_group_options(top):
         return f"{name}: not part of the settings yet; choose {top}={option} as well"
     near = nearest(name, [*known, *groups])
-    if near is None and _takes_anything(reference, name):
+    if (near is None or name.startswith(f"{near}.")) and _takes_anything(reference, name):
         return f"{name}: no such setting; write +{word} to add it"
     return f"{name}: no such setting; {f'did you mean {near}?' if near else 'see --help for all of them'}"
 

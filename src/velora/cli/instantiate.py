@@ -39,10 +39,18 @@ def instantiate(name: str, node: Any, **more: Any) -> Any:
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, VeloraError):
-            raise type(cause)(f"{name}: {cause}") from cause
+            raise type(cause)(_placed(name, str(cause), node)) from cause
         if isinstance(cause, ImportError):
             raise SettingError(f"{name}: {one_line(cause)}") from cause
         raise cause or error from None
+
+
+def _placed(name: str, message: str, node: Any) -> str:
+    """Begin a constructor's message with the setting's full name, however much of it the message has already."""
+    parent, _, own = name.rpartition(".")
+    if message.startswith(f"{own}."):
+        return f"{parent}.{message}"
+    return f"{name}.{message}" if message.partition(":")[0] in node else f"{name}: {message}"
 
 
 def locate_class(name: str, node: Any) -> type[Any]:
@@ -104,7 +112,7 @@ def targets(name: str, node: Any) -> Iterator[tuple[str, str]]:
         if isinstance(plain.get("_target_"), str):
             yield f"{name}._target_", plain["_target_"]
         for key, child in plain.items():
-            yield from targets(f"{name}.{key}", child)
+            yield from targets(f"{name}.{key!s}", child)
     elif isinstance(plain, list):
         for position, child in enumerate(plain):
             yield from targets(f"{name}.{position}", child)

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,9 @@ import velora
 from velora.cli import run_directory, schema
 from velora.cli.arguments import Arguments
 from velora.cli.check import check
-from velora.cli.diagnose import diagnose
+from velora.cli.diagnose import diagnose, find_mistake
 from velora.cli.failures import is_expected, one_line
-from velora.core.errors import RunDirectoryError
+from velora.core.errors import RunDirectoryError, SettingError
 
 Job: TypeAlias = Callable[[DictConfig, Path], float]
 """Takes the settings and the run directory, returns the objective that a sweep would maximise."""
@@ -41,12 +41,30 @@ class _Failed(BaseException):
 
 
 @dataclass
-class _Jobs:
-    """Count what became of the jobs of this process."""
+class _Session:
+    """Follow one command: how it reports errors, and what became of its jobs."""
 
+    command: str
+    full_errors: bool
     results: list[tuple[str, float]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     began: bool = False
+
+    def report(self, error: BaseException, line: str | None = None) -> int:
+        """Print what went wrong to stderr and return the exit code for it."""
+        if is_expected(error) and not self.full_errors:
+            sys.stderr.write(f"velora {self.command}: {line or one_line(error)}\n")
+            return BAD_INPUT
+        traceback.print_exception(error)
+        return BAD_INPUT if is_expected(error) else CRASH
+
+    def summarise(self) -> None:
+        """Say how many jobs of a sweep failed, and list the objective of the others."""
+        if self.failures:
+            done = len(self.results) + len(self.failures)
+            sys.stderr.write(f"velora {self.command}: {len(self.failures)} of {done} jobs failed, see above\n")
+        for label, result in self.results:
+            sys.stdout.write(f"{label}  {result:.6g}\n")
 
 
 def config_dir() -> Path:
@@ -76,8 +94,13 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
     run_directory.register_resolvers()
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    name, conf, jobs = config_name or command, config_dir(), _Jobs()
-    entry = hydra.main(version_base="1.3", config_path=str(conf), config_name=name)(_guard(command, job, jobs))
+    name, conf = config_name or command, config_dir()
+    if arguments.is_multirun:  # Hydra would make the sweep's directory before it finds this
+        mistake = find_mistake(conf=conf, config_name=name, arguments=arguments)
+        if mistake is not None:
+            raise SettingError(mistake)
+    session = _Session(command, full_errors=os.environ.get("HYDRA_FULL_ERROR") == "1")
+    entry = hydra.main(version_base="1.3", config_path=str(conf), config_name=name)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
             entry()
@@ -88,19 +111,17 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else OK
         except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
-            if jobs.failures:
-                done = len(jobs.results) + len(jobs.failures)
-                sys.stderr.write(f"velora {command}: {len(jobs.failures)} of {done} jobs failed, see above\n")
-                return jobs.failures[0]
-            if is_expected(error) and not jobs.began:
-                line = diagnose(error, conf=conf, config_name=name, arguments=arguments)
-                return _report(command, error, line)
-            return _report(command, error)
-    _summarise(jobs)
+            if session.failures:
+                session.summarise()
+                return session.failures[0]
+            if is_expected(error) and not session.began:
+                return session.report(error, diagnose(error, conf=conf, config_name=name, arguments=arguments))
+            return session.report(error)
+    session.summarise()
     return OK
 
 
-def _guard(command: str, job: Job, jobs: _Jobs) -> Callable[[DictConfig], float]:
+def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:
     """Wrap a job so that its failure is reported at once, in its log file too, and leaves no empty directory."""
 
     def run(cfg: DictConfig) -> float:
@@ -108,48 +129,31 @@ def _guard(command: str, job: Job, jobs: _Jobs) -> Callable[[DictConfig], float]
         run_dir = Path(settings.runtime.output_dir)
         is_sweep = settings.mode == RunMode.MULTIRUN
         label = f"#{settings.job.num}  {' '.join(settings.overrides.task)}" if is_sweep else ""
-        jobs.began = True
+        session.began = True
         try:
             check(cfg)
             result = job(cfg, run_dir)
         except Exception as error:
-            prefix = f"{label}: " if is_sweep else ""
-            code = _report(command, error, f"{prefix}{one_line(error)}")
+            code = session.report(error, f"{label}: {one_line(error)}" if is_sweep else None)
             if (run_dir / run_directory.CONFIG).exists() and not isinstance(error, RunDirectoryError):
                 _failure_log.error(one_line(error), exc_info=error)
             run_directory.remove_if_empty(run_dir)
             if not is_sweep:
                 raise _Failed(code) from error
-            jobs.failures.append(code)
+            session.failures.append(code)
             raise
         if is_sweep:
-            jobs.results.append((label, result))
+            session.results.append((label, result))
         return result
 
     return run
-
-
-def _report(command: str, error: BaseException, line: str | None = None) -> int:
-    """Print what went wrong to stderr and return the exit code for it."""
-    if is_expected(error) and os.environ.get("VELORA_TRACEBACK") != "1":
-        sys.stderr.write(f"velora {command}: {line or one_line(error)}\n")
-        return BAD_INPUT
-    traceback.print_exception(error)
-    return BAD_INPUT if is_expected(error) else CRASH
-
-
-def _summarise(jobs: _Jobs) -> None:
-    """List the objective of every job of a sweep."""
-    for label, result in jobs.results:
-        sys.stdout.write(f"{label}  {result:.6g}\n")
 
 
 @contextmanager
 def _hydra_process(command: str, arguments: Arguments) -> Iterator[None]:
     """Give Hydra the command line it reads, and make it raise errors instead of printing them and exiting."""
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    words: Sequence[str] = (*arguments.options, *arguments.overrides)
-    sys.argv = [f"velora {command}", *words]
+    sys.argv = [f"velora {command}", *arguments.options, *arguments.overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from velora import __version__
+from velora.cli.commands import COMMANDS
+from velora.cli.names import did_you_mean
+from velora.core.errors import SettingError, VeloraError
 
 HELP = """\
 Velora trains liquid neural networks to control things.
@@ -31,16 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; ``None`` takes those of the process.
     """
-    command, *arguments = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
+    command, *words = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
-        _say(HELP)
+        sys.stdout.write(f"{HELP}\n")
         return 0
     if command in ("-V", "--version"):
-        _say(f"velora {__version__}")
+        sys.stdout.write(f"velora {__version__}\n")
         return 0
-    if command not in COMMANDS:
-        near = _nearest(command, list(COMMANDS))
-        hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(COMMANDS)}"
-        sys.stderr.write(f"velora: {command!r} is no command; {hint} See velora --help\n")
+    try:
+        if command not in COMMANDS:
+            hint = did_you_mean(command, COMMANDS, f"expected one of {', '.join(COMMANDS)}")
+            raise SettingError(f"{command!r} is no command; {hint}")
+        return COMMANDS[command](words)
+    except VeloraError as error:
+        sys.stderr.write(f"velora {command}: {error}\n")
         return 2
-    return COMMANDS[command](arguments)

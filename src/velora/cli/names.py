@@ -11,19 +11,28 @@ from omegaconf import DictConfig
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that looks most like ``name``, or ``None`` if none does.
 
-    Of dotted names the last part counts first, so that ``n_episodes`` finds ``train.n_episodes``.
+    Compared are whole names, then what follows the last dot, then the single words of that.
 
     Example:
         >>> nearest("n_episods", ["train.n_episodes", "train.n_steps"])
         'train.n_episodes'
+        >>> nearest("agent.unitz", ["agent.critic_units", "agent.tau"])
+        'agent.critic_units'
     """
     names = sorted(set(known))
-    whole = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
-    if whole:
-        return whole[0]
-    by_last_part = {known_name.rpartition(".")[2]: known_name for known_name in reversed(names)}
-    last = difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.6)
-    return by_last_part[last[0]] if last else None
+    leaves = {_leaf(known_name): known_name for known_name in reversed(names)}
+    words = {word: leaves[leaf] for leaf in leaves for word in leaf.split("_") if len(word) > 3}
+    whole = {known_name: known_name for known_name in names}
+    leaf = _leaf(name)
+    for wanted, table, cutoff in ((name, whole, 0.85), (leaf, leaves, 0.75), (leaf, words, 0.75), (leaf, leaves, 0.6)):
+        found = difflib.get_close_matches(wanted, table, n=1, cutoff=cutoff)
+        if found:
+            return table[found[0]]
+    return None
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -35,7 +44,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
 def dotted_names(cfg: DictConfig, prefix: str = "") -> list[str]:
     """List every name in a configuration, groups and settings, as one writes it on the command line."""
     names = []
-    for key in cfg:
+    for key in map(str, cfg):
         names.append(f"{prefix}{key}")
         child = cfg._get_node(key)
         if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():

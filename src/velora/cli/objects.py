@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,20 @@ def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir
         SettingError: if an entry isn't a callback.
     """
     made: list[Callback] = []
-    for name, node in callbacks.items():
-        if node is not None:
-            made.append(instantiate(f"callbacks.{name}", node))
+    for name, node in _entries("callbacks", callbacks):
+        made.append(instantiate(name, node))
     if checkpoint.frequency is not None or checkpoint.final:
-        made.append(SaveCheckpoints(checkpoint_dir, **checkpoint))
+        # Without a frequency only the end is saved: no episode's number is a multiple of the largest integer.
+        frequency = sys.maxsize if checkpoint.frequency is None else checkpoint.frequency
+        made.append(
+            SaveCheckpoints(
+                checkpoint_dir,
+                frequency=frequency,
+                buffer=checkpoint.buffer,
+                keep_last=checkpoint.keep_last,
+                final=checkpoint.final,
+            )
+        )
     return made
 
 
@@ -66,11 +76,13 @@ def make_loggers(cfg: DictConfig, run_dir: Path) -> list[Any]:
         SettingError: if an entry isn't a logger, or its package isn't installed.
     """
     made = []
-    for name, node in cfg.items():
-        if node is None:
-            continue
-        where = f"logger.{name}"
-        known = takes(locate_class(where, node)) or {"save_dir"}
+    for name, node in _entries("logger", cfg):
+        known = takes(locate_class(name, node)) or {"save_dir"}
         needs_dir = "save_dir" in known and "save_dir" not in node
-        made.append(instantiate(where, node, **({"save_dir": str(run_dir)} if needs_dir else {})))
+        made.append(instantiate(name, node, **({"save_dir": str(run_dir)} if needs_dir else {})))
     return made
+
+
+def _entries(group: str, cfg: DictConfig) -> list[tuple[str, Any]]:
+    """List the entries of a group under their full names."""
+    return [(f"{group}.{key!s}", node) for key, node in cfg.items() if node is not None]

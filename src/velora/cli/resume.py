@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,8 @@ def _leaves(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
 
 
 def _walk(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(tree, dict) and tree:
-        items: Iterable[tuple[Any, Any]] = tree.items()
-        for key, value in items:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
             yield from _walk(value, f"{name}.{key}" if name else str(key))
     else:
         yield name, tree

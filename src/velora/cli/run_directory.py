@@ -14,7 +14,7 @@ from yaml import YAMLError
 
 from velora.core.errors import RunDirectoryError
 
-CONFIG = "config.yaml"
+CONFIG, METRICS, CHECKPOINTS = "config.yaml", "metrics.db", "checkpoints"
 
 
 def run_label(name: str) -> str:
@@ -30,27 +30,27 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("velora.run_label", run_label, use_cache=True, replace=True)
 
 
-def claim(run_dir: Path, cfg: DictConfig, *, comment: str = "") -> None:
-    """Begin a run in its directory by writing its settings there, or not at all.
+def check_free(run_dir: Path) -> None:
+    """Refuse to begin a run in the directory of another.
 
     Raises:
-        RunDirectoryError: if the directory holds a run already, or can't be written.
+        RunDirectoryError: if the directory holds a run already.
     """
-    held = next((name for name in (CONFIG, "metrics.db", "checkpoints") if (run_dir / name).exists()), None)
+    held = next((name for name in (CONFIG, METRICS, CHECKPOINTS) if (run_dir / name).exists()), None)
     if held is not None:
         raise RunDirectoryError(
-            f"{run_dir} holds a run already ({held}); go on with it by resume={run_dir}, or choose another hydra.run.dir"
+            f"{run_dir} holds a run already ({held}); go on with it by resume={run_dir}, "
+            "or choose another hydra.run.dir"
         )
-    save_settings(run_dir, cfg, comment=comment)
 
 
-def save_settings(run_dir: Path, cfg: DictConfig, *, comment: str = "") -> None:
+def save_settings(run_dir: Path, cfg: DictConfig) -> None:
     """Write ``config.yaml`` in one step: a reader finds the old file whole or the new one.
 
     Raises:
         RunDirectoryError: if the directory can't be written.
     """
-    text = "".join(f"# {line}\n" for line in comment.splitlines()) + OmegaConf.to_yaml(cfg, resolve=True)
+    text = OmegaConf.to_yaml(cfg, resolve=True)
     staged = run_dir / f".{CONFIG}.{secrets.token_hex(4)}"
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,9 @@ def save_settings(run_dir: Path, cfg: DictConfig, *, comment: str = "") -> None:
             os.fsync(file.fileno())
         staged.replace(run_dir / CONFIG)
     except OSError as error:
-        raise RunDirectoryError(f"{run_dir} can't be written ({error.strerror}); choose another hydra.run.dir") from error
+        raise RunDirectoryError(
+            f"{run_dir} can't be written ({error.strerror}); choose another hydra.run.dir"
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
@@ -83,6 +85,20 @@ def load_settings(run_dir: Path) -> DictConfig:
     if not isinstance(settings, DictConfig):
         raise RunDirectoryError(f"{path} holds no settings: expected name: value pairs")
     return settings
+
+
+def discard_unstarted(run_dir: Path) -> None:
+    """Remove what was made for a run that was refused before its settings were written.
+
+    A directory with settings holds a run, and is left alone.
+    """
+    if (run_dir / CONFIG).exists():
+        return
+    checkpoints = run_dir / CHECKPOINTS
+    for path in (run_dir / METRICS, run_dir / f"{METRICS}-wal", run_dir / f"{METRICS}-shm", checkpoints / ".lock"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        checkpoints.rmdir()
 
 
 def remove_if_empty(run_dir: Path) -> None:

@@ -40,12 +40,20 @@ class LiquidDDPGSchema:
 
 
 @dataclass
+class RecommendedSchema:
+    """What ``train`` and ``checkpoint`` take over from the environment's file unless they are told otherwise."""
+
+    n_episodes: int = 100
+    checkpoint_frequency: int = 50
+
+
+@dataclass
 class EnvSchema:
-    """An environment, and how long to train on it unless ``train.n_episodes`` is set."""
+    """An environment, and how long to train on it."""
 
     id: str = MISSING
     kwargs: dict[str, Any] = field(default_factory=dict)
-    n_episodes: int = 100
+    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
 
 
 @dataclass
@@ -97,10 +105,17 @@ class TrainConfig:
 
 
 @dataclass
+class SavedAgentSchema:
+    """The checkpoint to evaluate."""
+
+    path: str = MISSING
+
+
+@dataclass
 class EvaluateConfig:
     """Everything that ``velora evaluate`` can be told."""
 
-    checkpoint: str = MISSING
+    checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = MISSING
     seed: int | None = None
     render: str | None = None
@@ -113,4 +128,4 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
-    store.store(group="agent", name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
+    store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")

@@ -348,6 +348,7 @@ class Agent(ABC):
         progress_bar: bool = True,
         summary: bool = True,
         log_every: int = 100,
+        threads: int | None = 1,
     ) -> TrainResult:
         """Train in an environment; show progress; return what happened.
 
@@ -366,6 +367,7 @@ class Agent(ABC):
             progress_bar: show one.
             summary: print what is trained, before it starts.
             log_every: updates between two rows to the loggers.
+            threads: of torch, while training; ``None`` leaves them as they are. Networks this small are fastest on 1.
 
         Raises:
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
@@ -384,6 +386,7 @@ class Agent(ABC):
             progress_bar=progress_bar,
             summary=summary,
             log_every=log_every,
+            threads=threads,
         )
         return trainer.fit(self, env, resume=resume)
 

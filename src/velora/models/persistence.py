@@ -187,10 +187,12 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], t
 def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint) -> None:
     info = checkpoint.metadata.buffer
     assert info is not None
-    expect = {"rows": ((1, info.size, buffer.row_width), torch.float32)}
-    rows = checkpoint.read("buffer_state", expect=expect)["rows"]
+    if info.keys() != {"capacity", "size", "position"}:
+        raise CheckpointError(f"{checkpoint.path}: buffer: expected capacity, size and position, got {sorted(info)}")
+    size, position = int(info["size"]), int(info["position"])
+    rows = checkpoint.read("buffer_state", expect={"rows": ((1, size, buffer.row_width), torch.float32)})["rows"]
     try:
-        buffer.load_state_dict(rows, position=info.position, size=info.size)
+        buffer.load_state_dict(rows, position=position, size=size)
     except ShapeError as error:
         raise CheckpointError(f"{checkpoint.path}: {error}") from error
 
@@ -202,16 +204,12 @@ def _environment(agent: Saveable) -> dict[str, Any] | None:
 
 
 def _read_environment(agent: Saveable, checkpoint: Checkpoint) -> None:
-    info = checkpoint.metadata.environment
-    assert info is not None
-    extra = info.model_extra or {}
+    info = dict(checkpoint.metadata.environment or {})
+    size = len(agent.bounds.low)
     try:
-        low, high = extra["action_low"], extra["action_high"]
-        bounds = ActionBounds(tuple(map(float, low)), tuple(map(float, high)))  # type: ignore[arg-type]
+        low, high = (tuple(float(bound) for bound in info.pop(name)) for name in ("action_low", "action_high"))  # type: ignore[arg-type,union-attr]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint.path}: environment: the action bounds are unreadable") from error
-    size = len(agent.bounds.low)
-    if not len(bounds.low) == len(bounds.high) == size or any(a >= b for a, b in zip(bounds.low, bounds.high, strict=True)):
+    if not len(low) == len(high) == size or any(a >= b for a, b in zip(low, high, strict=True)):
         raise CheckpointError(f"{checkpoint.path}: environment: expected {size} action bounds, low below high")
-    agent.environment = {"id": info.id, "kwargs": dict(info.kwargs)}
-    agent.bounds = bounds
+    agent.environment, agent.bounds = info, ActionBounds(low, high)

@@ -70,6 +70,19 @@ class NCPWiring:
         """Number of synapses from inputs to neurons."""
         return int(np.count_nonzero(self.sensory_adjacency))
 
+    def describe(self) -> str:
+        """Say the circuit in one line.
+
+        Example:
+            >>> auto_ncp(3, 12, 2).describe()
+            '3 inputs -> 6 inter -> 4 command -> 2 motor, 30 synapses'
+        """
+        synapses = self.n_synapses + self.n_sensory_synapses
+        return (
+            f"{self.inputs} inputs -> {self.inter} inter -> {self.command} command -> {self.motor} motor, "
+            f"{synapses} synapses"
+        )
+
     def layer_masks(self) -> tuple[BoolArray, BoolArray, BoolArray]:
         """Return which feed-forward connections exist, layer by layer.
 

@@ -67,6 +67,7 @@ class Trainer:
         progress_bar: bool = True,
         summary: bool = True,
         log_every: int = 100,
+        threads: int | None = 1,
     ) -> None:
         self.batch_size = _at_least_one("batch_size", batch_size)
         self.n_episodes = _at_least_one("n_episodes", n_episodes)
@@ -75,6 +76,7 @@ class Trainer:
         self.evaluate_every = None if evaluate_every is None else _at_least_one("evaluate_every", evaluate_every)
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
         self.log_every = _at_least_one("log_every", log_every)
+        self.threads = None if threads is None else _at_least_one("threads", threads)
         self.loggers = [] if logger is None else list(logger) if isinstance(logger, Sequence) else [logger]
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.callbacks = list(callbacks or ())
@@ -187,6 +189,7 @@ class Trainer:
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
         with ExitStack() as stack:
+            _use_threads(self.threads, stack)
             self._prepare(agent, env, stack)
             state = None if resume is None else resuming.restore_agent(agent, resuming.find(Path(resume)))
             self._make_lanes(agent, state)
@@ -417,6 +420,13 @@ def _at_least_one(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+def _use_threads(threads: int | None, stack: ExitStack) -> None:
+    """Compute with so many threads until the run is over; small networks lose by sharing work."""
+    if threads is not None and threads != torch.get_num_threads():
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(threads)
 
 
 def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:

@@ -43,10 +43,13 @@ def test_auto_ncp_equals_ncps(inputs: int, units: int, outputs: int, sparsity: f
     np.testing.assert_array_equal(ours.sensory_adjacency, theirs.sensory_adjacency_matrix)
 
 
-@pytest.mark.parametrize("seed", [0, 9, 22222])
+# With seed 45 and (7, 2, 1) all inter neurons pick the same command neuron; ncps then repairs the other one with 2
+# synapses, not 3, as it bounds the repair by the wrong layer.
+@pytest.mark.parametrize("seed", [0, 9, 45, 22222])
 @pytest.mark.parametrize(
     ("inputs", "sizes", "fans"),
     [
+        (2, (7, 2, 1), (2, 1, 0, 1)),
         (7, (10, 5, 3), (4, 2, 6, 3)),
         (32, (12, 6, 1), (4, 4, 6, 6)),
         (1, (9, 2, 5), (1, 1, 0, 1)),
@@ -102,6 +105,8 @@ def test_a_wiring_counts_its_synapses() -> None:
     assert wiring.n_synapses == np.abs(wiring.adjacency).sum()
     # 4 inputs reach 6 inter neurons each; with this seed 2 of the 12 are left out and get 2 inputs each.
     assert wiring.n_sensory_synapses == 28
+    total = 28 + wiring.n_synapses
+    assert wiring.describe() == f"4 inputs -> 12 inter -> 8 command -> 1 motor, {total} synapses"
 
 
 def test_sparsity_zero_connects_everything() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +18,6 @@ def fused_heads(
     generators: Sequence[torch.Generator],
     *,
     mask: Tensor | None = None,
-    init: Literal["torch", "xavier"] = "xavier",
 ) -> Linear:
     """Make one map from concat(input, state) to the heads, stacked one after another.
 
@@ -41,7 +39,7 @@ def fused_heads(
         check_mask(mask, len(generators), units, input_size)
         recurrent = mask.new_ones(len(generators), units, units)
         full = torch.cat([mask, recurrent], dim=2).repeat(1, n_heads, 1)
-    return Linear(input_size + units, n_heads * units, generators=generators, mask=full, init=init, n_heads=n_heads)
+    return Linear(input_size + units, n_heads * units, generators=generators, mask=full, init="xavier", n_heads=n_heads)
 
 
 def check_mask(mask: Tensor, n_seeds: int, units: int, input_size: int) -> None:

@@ -1,0 +1,101 @@
+"""What ``velora evaluate`` runs: an agent from a checkpoint, without noise and without learning."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from velora.checkpoint import Checkpoint, agents
+from velora.cli.environment import dimensions, make_environment
+from velora.cli.objects import choose_device
+from velora.core import seeding
+from velora.core.errors import CheckpointError, SettingError
+from velora.envs import Environments, EnvironmentSource
+from velora.envs.make import Env
+from velora.models import Agent
+from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
+
+
+def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
+    """Print the return of every episode, their mean and deviation, and all of it as one line of JSON at the end.
+
+    Args:
+        cfg: settings of the shape of ``conf/evaluate.yaml``.
+        run_dir: not used; evaluating writes nothing.
+
+    Returns:
+        The mean return.
+
+    Raises:
+        VeloraError: if the checkpoint can't be loaded, or its environment not be made.
+    """
+    if cfg.episodes < 1:
+        raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
+    checkpoint = Checkpoint.open(cfg.checkpoint.path)
+    agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
+    agent = agent_type.load(cfg.checkpoint.path, device=choose_device(cfg.device))
+    env_id, kwargs = _environment(cfg, agent.environment)
+    env = make_environment(env_id, kwargs, render=cfg.render)
+    try:
+        returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
+    finally:
+        env.close()
+    _print(cfg.checkpoint.path, env_id, returns)
+    return float(np.mean(returns))
+
+
+def _environment(cfg: DictConfig, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    """Choose the environment: that of the command line, else the one the agent was trained in.
+
+    Raises:
+        CheckpointError: if neither names one, or the checkpoint names a module to import.
+    """
+    if cfg.env is not None:
+        if OmegaConf.is_missing(cfg.env, "id"):
+            raise SettingError("env.id: needs a value, such as env.id=Pendulum-v1")
+        return cfg.env.id, OmegaConf.to_container(cfg.env.kwargs, resolve=True)  # type: ignore[return-value]
+    where = cfg.checkpoint.path
+    if saved is None:
+        raise CheckpointError(f"{where}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
+    if ":" in saved["id"]:
+        raise CheckpointError(
+            f"{where}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
+        )
+    return saved["id"], saved.get("kwargs", {})
+
+
+def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
+    """List the reset seeds: training's evaluation episodes, or others that ``seed`` decides."""
+    if seed is None:
+        return evaluation_seeds(episodes)
+    seeding.check_seed(seed)
+    return [seeding.episode_seed(seed, 1, number) for number in range(1, episodes + 1)]
+
+
+def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
+    """Run the episodes, side by side unless someone watches; return what each earned."""
+    obs_dim, _ = dimensions(env)
+    agent.adapt(env)
+    if alone:
+        return evaluate(agent, Environments([env], obs_dim=obs_dim), reset_seeds)[0].tolist()  # type: ignore[no-any-return]
+    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim)
+    try:
+        envs = side_by_side.get(n_seeds=1, episodes=len(reset_seeds))
+        return evaluate(agent, envs, reset_seeds)[0].tolist()  # type: ignore[no-any-return]
+    finally:
+        side_by_side.close()
+
+
+def _print(checkpoint: str, env_id: str, returns: Sequence[float]) -> None:
+    mean, std = float(np.mean(returns)), float(np.std(returns))
+    for number, value in enumerate(returns, start=1):
+        sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
+    sys.stdout.write(f"return  {mean:.1f} ± {std:.1f} over {len(returns)} episodes of {env_id}\n")
+    record = {"checkpoint": checkpoint, "environment": env_id, "mean": mean, "std": std, "returns": list(returns)}
+    sys.stdout.write(json.dumps(record) + "\n")

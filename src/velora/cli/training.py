@@ -1,0 +1,138 @@
+"""What ``velora train`` runs: from settings to a trained agent and the mean return it earns."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from velora.callbacks import Callback
+from velora.cli import resume, run_directory
+from velora.cli.environment import make_environment
+from velora.cli.objects import choose_device, make_agent, make_callbacks, make_loggers
+from velora.core.errors import RunDirectoryError, VeloraError
+from velora.core.protocols import AgentView
+from velora.core.seeding import set_seed
+from velora.training.result import TrainResult
+
+CHECKPOINTS = "checkpoints"
+log = logging.getLogger(__name__)
+
+
+class KeepSettings(Callback):
+    """Write ``config.yaml`` once everything has turned out to fit, and before anything is trained."""
+
+    def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
+        self.cfg, self.run_dir = cfg, run_dir
+
+    def on_fit_start(self, trainer: Any, agent: AgentView) -> None:
+        """Write the settings; ``resume`` belongs to one command, not to the run."""
+        settings = self.cfg.copy()
+        settings.resume = None
+        run_directory.save_settings(self.run_dir, settings)
+
+
+class FinalEvaluation(Callback):
+    """Evaluate the agent that a run ends with, unless that has just been done."""
+
+    def on_train_end(self, trainer: Any, agent: AgentView) -> None:
+        """Evaluate; an interrupted run is in a hurry and goes without."""
+        last = trainer.last_evaluation
+        if trainer.status != "interrupted" and (last is None or last.step != trainer.step):
+            trainer.evaluate()
+
+
+def run_training(cfg: DictConfig, run_dir: Path) -> float:
+    """Train as the settings say, evaluate the result, and print what can be done with it next.
+
+    Args:
+        cfg: settings of the shape of ``conf/train.yaml``.
+        run_dir: where everything that is written goes.
+
+    Returns:
+        The mean return over the fixed evaluation episodes: what a sweep maximises.
+
+    Raises:
+        VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
+    """
+    cfg = _with_seed(cfg)
+    if cfg.resume is None:
+        run_directory.check_free(run_dir)
+    else:
+        _check_resumed(cfg, run_dir)
+    try:
+        result = _train(cfg, run_dir)
+    except VeloraError:
+        run_directory.discard_unstarted(run_dir)
+        raise
+    except KeyboardInterrupt:
+        sys.stdout.write(f"interrupted; go on with: velora train resume={_shown(run_dir)}\n")
+        raise
+    _report(cfg, run_dir, result)
+    return result.evaluations[-1].mean
+
+
+def _with_seed(cfg: DictConfig) -> DictConfig:
+    """Return the settings with a seed: the one that was set, 0 included, or one drawn now and written down."""
+    seed = secrets.randbelow(2**32) if cfg.train.seed is None else cfg.train.seed
+    cfg = cfg.copy()
+    cfg.train.seed = seed
+    return cfg
+
+
+def _check_resumed(cfg: DictConfig, run_dir: Path) -> None:
+    """Print what differs from the run's settings so far."""
+    if Path(cfg.resume).resolve() != run_dir.resolve():
+        raise RunDirectoryError(f"resume: give it on the command line, not in a file; expected {run_dir}")
+    for line in resume.differences(run_directory.load_settings(run_dir), cfg):
+        sys.stdout.write(f"resume: {line}\n")
+
+
+def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
+    device = choose_device(cfg.device)
+    seed = set_seed(cfg.train.seed)
+    kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
+    env = make_environment(cfg.env.id, kwargs)  # type: ignore[arg-type]
+    try:
+        agent = make_agent(cfg.agent, env, device=device, seed=seed)
+        callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / CHECKPOINTS)
+        arguments = {name: value for name, value in cfg.train.items() if name not in ("seed", "batch_size")}
+        return agent.train(
+            env,
+            cfg.train.batch_size,
+            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation()],
+            logger=make_loggers(cfg.logger, run_dir),
+            run_dir=run_dir,
+            resume=None if cfg.resume is None else run_dir / CHECKPOINTS,
+            **arguments,
+        )
+    finally:
+        env.close()
+
+
+def _report(cfg: DictConfig, run_dir: Path, result: TrainResult) -> None:
+    """Print how the run ended and what can be done next."""
+    last = result.evaluations[-1]
+    run = _shown(run_dir)
+    reason = result.stop_reason if any(result.returns) else "there was nothing left to train"
+    lines = [
+        f"run       {run}",
+        f"ended     {result.status}" + (f": {reason}" if reason else ""),
+        f"return    {last.mean:.1f} ± {np.std(last.returns):.1f} over {len(last.returns)} evaluation episodes",
+    ]
+    if cfg.checkpoint.final:
+        lines.append(f"evaluate  velora evaluate checkpoint={run / CHECKPOINTS / 'final'}")
+        if cfg.checkpoint.buffer:
+            lines.append(f"go on     velora train resume={run} train.n_episodes={2 * cfg.train.n_episodes}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _shown(path: Path) -> Path:
+    """Shorten a path for printing, if it is below the current directory."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
