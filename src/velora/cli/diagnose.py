@@ -113,7 +113,11 @@ def _explain_setting(name: str, word: str, error: Exception, reference: DictConf
         return f"{name}: expected {expected}, got {value!r}" if expected else f"{name}: {one_line(error)}"
     top, _, rest = name.partition(".")
     option = rest.partition(".")[0]
-    if top in groups and option in GlobalHydra.instance().config_loader().get_group_options(top):
+    if (
+        top in groups
+        and f"{top}.{option}" not in known
+        and option in GlobalHydra.instance().config_loader().get_group_options(top)
+    ):
         return f"{name}: not part of the settings yet; choose {top}={option} as well"
     near = nearest(name, [*known, *groups])
     if (near is None or name.startswith(f"{near}.")) and _takes_anything(reference, name):

@@ -56,10 +56,9 @@ def _environment(cfg: DictConfig, saved: Mapping[str, Any] | None) -> tuple[str,
     Raises:
         CheckpointError: if neither names one, or the checkpoint names a module to import.
     """
-    if cfg.env is not None:
-        if OmegaConf.is_missing(cfg.env, "id"):
-            raise SettingError("env.id: needs a value, such as env.id=Pendulum-v1")
-        return cfg.env.id, OmegaConf.to_container(cfg.env.kwargs, resolve=True)  # type: ignore[return-value]
+    kwargs: Any = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
+    if cfg.env.id is not None:
+        return cfg.env.id, kwargs
     where = cfg.checkpoint.path
     if saved is None:
         raise CheckpointError(f"{where}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
@@ -67,7 +66,7 @@ def _environment(cfg: DictConfig, saved: Mapping[str, Any] | None) -> tuple[str,
         raise CheckpointError(
             f"{where}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
         )
-    return saved["id"], saved.get("kwargs", {})
+    return saved["id"], {**saved.get("kwargs", {}), **kwargs}
 
 
 def _reset_seeds(seed: int | None, episodes: int) -> list[int]:

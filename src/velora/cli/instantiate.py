@@ -48,7 +48,7 @@ def instantiate(name: str, node: Any, **more: Any) -> Any:
 def _placed(name: str, message: str, node: Any) -> str:
     """Begin a constructor's message with the setting's full name, however much of it the message has already."""
     parent, _, own = name.rpartition(".")
-    if message.startswith(f"{own}."):
+    if message.startswith((f"{own}.", f"{own}:")):
         return f"{parent}.{message}"
     return f"{name}.{message}" if message.partition(":")[0] in node else f"{name}: {message}"
 

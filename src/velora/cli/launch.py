@@ -114,11 +114,18 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
             if session.failures:
                 session.summarise()
                 return session.failures[0]
+            if isinstance(error, OSError) and not session.began and error.filename is not None:
+                return session.report(RunDirectoryError(_unwritable(error)))
             if is_expected(error) and not session.began:
                 return session.report(error, diagnose(error, conf=conf, config_name=name, arguments=arguments))
             return session.report(error)
     session.summarise()
     return OK
+
+
+def _unwritable(error: OSError) -> str:
+    where = f"{error.filename} can't be made ({error.strerror})"
+    return f"{where}; go to a directory that you may write to, or choose another hydra.run.dir"
 
 
 def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:

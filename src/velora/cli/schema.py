@@ -112,6 +112,15 @@ class SavedAgentSchema:
 
 
 @dataclass
+class ElsewhereSchema:
+    """An environment other than the one the agent was trained in; without an id, that one with other keywords."""
+
+    id: str | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+
+
+@dataclass
 class EvaluateConfig:
     """Everything that ``velora evaluate`` can be told."""
 
@@ -119,7 +128,7 @@ class EvaluateConfig:
     episodes: int = MISSING
     seed: int | None = None
     render: str | None = None
-    env: EnvSchema | None = None
+    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
 
 

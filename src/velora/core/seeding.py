@@ -22,7 +22,7 @@ def derive(seed: int, purpose: str, *index: int) -> int:
         purpose: a short name such as ``"exploration"``.
         index: further coordinates, such as (environment, episode).
     """
-    entropy = (seed, zlib.crc32(purpose.encode()), *index)
+    entropy = (seed, zlib.crc32(purpose.encode()), len(index), *index)
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

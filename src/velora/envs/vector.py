@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -63,8 +64,7 @@ class Environments:
         """
         obs, reward, terminated, truncated, _ = self.envs[index].step(action)
         self.obs[index] = obs
-        # The sum is finite unless some part isn't; one call instead of two over tiny arrays.
-        if not np.isfinite(self.obs[index].sum() + float(reward)):
+        if not (math.isfinite(reward) and np.isfinite(self.obs[index]).all()):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {reward}")
         return Step(self.obs[index], float(reward), bool(terminated), bool(truncated))
 

@@ -95,9 +95,9 @@ def test_an_unwired_input_reaches_no_head() -> None:
         assert (leak[0, inter][unwired] != 0).all()
 
 
-def test_the_pure_form_starts_at_its_documented_constants() -> None:
+def test_the_pure_form_starts_at_constants_that_can_learn() -> None:
     ours = CfCCell(INPUTS, UNITS, ref.generators(2), mode="pure")
-    assert (ours.w_tau == 0).all()
+    assert (ours.w_tau == 0.1).all()
     assert (ours.A == 1).all()
     theirs = ncps.torch.CfCCell(INPUTS, UNITS, mode="pure")
     assert (theirs.w_tau != 0).any()

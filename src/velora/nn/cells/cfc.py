@@ -45,8 +45,9 @@ class CfCCell(Cell):
     Source:
         Hasani et al. 2022, "Closed-form continuous-time neural networks", eqs. 3 (pure) and 4 (default), in the forms
         of ncps 1.0.1: ``time_b`` is ncps's addition to eq. 4. Differs from ncps: dt is one number per sample (ncps
-        mixes up batch and neurons); a mask holds on the time heads too; ``w_tau`` starts at 0 and ``A`` at 1 as
-        documented there, where its Xavier initialiser overwrites both with noise.
+        mixes up batch and neurons); a mask holds on the time heads too; ``A`` starts at 1 as
+        documented there, where its Xavier initialiser overwrites it with noise; ``w_tau`` starts at 0.1, since at the
+        documented 0 its absolute value has no gradient and it would never move.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class CfCCell(Cell):
         else:
             self.heads = Linear(backbone.units, n_heads * units, generators=generators, init="xavier", n_heads=n_heads)
         if mode == "pure":
-            self.w_tau = nn.Parameter(torch.zeros(len(generators), units))
+            self.w_tau = nn.Parameter(torch.full((len(generators), units), 0.1))
             self.A = nn.Parameter(torch.ones(len(generators), units))
 
     def weights(self) -> Weights:

@@ -1,0 +1,173 @@
+"""A run without learning: it satisfies the protocols that callbacks see, and saves real checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from velora.callbacks import Callback
+from velora.checkpoint import Checkpoint
+from velora.core.protocols import AgentView, TrainerView
+from velora.core.types import Episode, Evaluation, WindowStats
+from velora.metrics import MovingWindow
+
+
+@dataclass
+class Agent:
+    seeds: tuple[int, ...] = (7,)
+    key: str = "liquid_ddpg"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def summary(self) -> Mapping[str, Any]:
+        return {
+            "agent": "LiquidDDPG",
+            "settings": {"gamma": 0.99},
+            "networks": {
+                "actor": {"wiring": "3 -> 8 -> 6 -> 1, 60 synapses", "parameters": 1000, "active": 400},
+                "critic": {"wiring": None, "parameters": 4_545, "active": 4_545},
+            },
+        }
+
+
+class Lane:
+    def __init__(self, seed_index: int, window_size: int) -> None:
+        self.seed_index = seed_index
+        self.episode = 0
+        self.step = 0
+        self.update = 0
+        self.done = False
+        self.moving = MovingWindow(window_size)
+
+    @property
+    def window(self) -> WindowStats:
+        return self.moving.stats()
+
+
+@dataclass
+class Trainer:
+    agent: Agent = field(default_factory=Agent)
+    callbacks: Sequence[Callback] = ()
+    run_id: str = "run-1"
+    n_episodes: int = 10
+    n_steps: int | None = None
+    batch_size: int = 32
+    window_size: int = 3
+    run_dir: Path | None = None
+    environment: str = "Pendulum-v1"
+    should_stop: bool = False
+    stop_reason: str | None = None
+    status: str = "running"
+    last_evaluation: Evaluation | None = None
+    evaluate_every: int | None = None
+    reported: dict[str, float] = field(default_factory=dict)
+    saves: list[tuple[str, bool, bool]] = field(default_factory=list)
+    disk_is_full: bool = False
+
+    def __post_init__(self) -> None:
+        self.lanes = [Lane(k, self.window_size) for k in range(len(self.agent.seeds))]
+
+    @property
+    def progress(self) -> Sequence[Lane]:
+        return self.lanes
+
+    @property
+    def episode(self) -> int:
+        return min(lane.episode for lane in self.lanes)
+
+    @property
+    def step(self) -> int:
+        return max(lane.step for lane in self.lanes)
+
+    @property
+    def update(self) -> int:
+        return max(lane.update for lane in self.lanes)
+
+    @property
+    def window(self) -> WindowStats:
+        return self.lanes[0].window
+
+    def losses(self) -> dict[str, float]:
+        return self.reported
+
+    def stop(self, reason: str, *, seed_index: int | None = None) -> None:
+        self.stop_reason = reason
+        if seed_index is not None:
+            self.lanes[seed_index].done = True
+        self.should_stop = seed_index is None or all(lane.done for lane in self.lanes)
+
+    def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
+        if self.disk_is_full:
+            raise OSError(28, "No space left on device")
+        lane = self.lanes[seed_index]
+        weights = {"weight": torch.full((2, 2), float(lane.episode))}
+        states = {c.state_key: c.state_dict() for c in self.callbacks}
+        Checkpoint.write(
+            directory,
+            metadata={
+                "agent": "liquid_ddpg",
+                "seed": self.agent.seeds[seed_index],
+                "settings": {},
+                "optimizers": {},
+                "progress": {"episode": lane.episode, "step": lane.step, "update": lane.update},
+                "train_state": {"run_id": self.run_id, "callbacks": states},
+            },
+            tensors={"model_state": weights, "optim_state": {}, "train_state": weights},
+            config={"agent": "liquid_ddpg"} if config else None,
+        )
+        self.saves.append((Path(directory).name, buffer, config))
+        return Path(directory)
+
+    # ---- the run, as a real trainer would fire it
+
+    def fire(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(self, self.agent, *args)
+
+    def start(self) -> None:
+        self.fire("setup", "fit")
+        self.fire("on_fit_start")
+        self.fire("on_train_start")
+
+    def play(self, *returns: float, seed_index: int = 0) -> None:
+        """Finish one episode per return, each of 200 steps."""
+        lane = self.lanes[seed_index]
+        for value in returns:
+            lane.episode += 1
+            lane.step += 200
+            lane.moving.add(value)
+            episode = Episode(seed_index, lane.episode, reset_seed=0, reward=value, length=200, truncated=True)
+            self.fire("on_episode_end", episode)
+            self.fire("on_train_epoch_end")
+
+    def learn(self, updates: int = 1) -> None:
+        for _ in range(updates):
+            if not self.update:
+                self.fire("on_warmup_end")
+            for lane in self.lanes:
+                lane.update += 1
+            self.fire("on_train_batch_end", {}, None, self.update - 1)
+
+    def evaluate(self, *returns: float, seed_index: int = 0) -> None:
+        lane = self.lanes[seed_index]
+        self.fire("on_evaluation_start")
+        self.last_evaluation = Evaluation(seed_index, lane.step, lane.episode, returns)
+        self.fire("on_evaluation_end", self.last_evaluation)
+
+    def end(self, status: str = "finished") -> None:
+        self.status = status
+        self.fire("on_train_end")
+        self.fire("on_fit_end")
+        self.fire("teardown", "fit")
+
+    def crash(self, error: BaseException) -> None:
+        self.status = "crashed"
+        self.fire("on_exception", error)
+
+
+def check_protocols(trainer: Trainer, agent: Agent) -> tuple[TrainerView, AgentView]:
+    """Let a type checker compare the stand-ins with what callbacks are promised."""
+    return trainer, agent

@@ -1,0 +1,287 @@
+"""The agent: what it learns from, what it answers, what it refuses."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from velora.buffers import Batch
+from velora.core.errors import SettingError, ShapeError, SpaceError
+from velora.models import LiquidDDPG
+from velora.models.recurrence import burnt_in, next_actions
+
+CELLS = [
+    {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
+    {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"},
+]  # fmt: skip
+
+
+def make(**settings: Any) -> LiquidDDPG:
+    return LiquidDDPG(3, 8, 2, **{"device": "cpu", "seed": 5, **settings})
+
+
+def make_batch(agent: LiquidDDPG, *, batch: int = 6, seed: int = 0, n_seeds: int = 1) -> Batch:
+    """Make windows of random transitions in which one episode ends inside."""
+    g = torch.Generator().manual_seed(seed)
+    length = agent.settings.burn_in + agent.settings.sequence_length
+    shape = (n_seeds, batch, length)
+    start = torch.zeros(shape, dtype=torch.bool)
+    start[:, :, -1] = length > 2
+    return Batch(
+        obs=torch.randn(*shape, 3, generator=g),
+        action=torch.rand(*shape, 2, generator=g) * 2 - 1,
+        reward=torch.randn(*shape, generator=g),
+        next_obs=torch.randn(*shape, 3, generator=g),
+        terminated=(torch.rand(*shape, generator=g) < 0.3).float(),
+        truncated=torch.zeros(shape),
+        dt=torch.ones(shape),
+        next_dt=torch.ones(shape),
+        start=start,
+        hidden=torch.randn(n_seeds, batch, agent.state_size, generator=g) * 0.3,
+    )
+
+
+def parameters(agent: LiquidDDPG, net: str) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in agent.networks[net].named_parameters()}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda c: "-".join(map(str, c.values())))
+def test_every_cell_trains_every_network_and_recurrent_weights_get_gradient(cell: dict[str, Any]) -> None:
+    agent = make(sequence_length=3, burn_in=1, tau=0.5, grad_clip=None, **cell)
+    seen: dict[str, float] = {}
+    original = agent.optimize
+
+    def spy(name: str, loss: Tensor) -> None:
+        original(name, loss)
+        if name == "actor":
+            seen.update({n: float(p.grad.abs().sum()) for n, p in agent.networks["actor"].named_parameters()})  # type: ignore[union-attr]
+
+    agent.optimize = spy  # type: ignore[method-assign]
+    before = {net: parameters(agent, net) for net in agent.networks}
+    metrics = agent.training_step(make_batch(agent))
+    assert set(metrics) == {"actor/loss", "critic/loss", "critic/q"}
+    assert all(m.shape == (1,) and m.isfinite().all() for m in metrics.values())
+    assert all(gradient > 0.0 for gradient in seen.values()), seen
+    for net, old in before.items():
+        assert any(not torch.equal(old[n], p) for n, p in parameters(agent, net).items()), net
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_the_columns_that_read_the_old_state_get_gradient(length: int) -> None:
+    agent = make(sequence_length=length, grad_clip=None, actor_lr=1e-9)
+    agent.training_step(make_batch(agent))
+    layers = agent.networks["actor"].cell.layers  # type: ignore[union-attr]
+    for layer, inputs in zip(layers, (3, 5, 3), strict=True):  # type: ignore[arg-type]
+        weight = next(p for n, p in layer.named_parameters() if n.endswith("weight"))
+        assert weight.grad[:, :, inputs:].abs().sum() > 0.0  # type: ignore[index]
+
+
+def test_targets_bootstrap_by_hand() -> None:
+    """One update of the critic against the same arithmetic written out with autograd and torch's own Adam."""
+    agent = make(sequence_length=1, gamma=0.9, tau=0.25, reward_scale=0.5, grad_clip=None, critic_lr=0.01)
+    twin = copy.deepcopy(agent.networks)
+    batch = make_batch(agent)
+    obs, action, next_obs = batch.obs[:, :, 0], batch.action[:, :, 0], batch.next_obs[:, :, 0]
+    agent.training_step(batch)
+
+    dt = torch.ones(1, 6)
+    _, after = twin["target_actor"].step(obs, batch.hidden, dt)  # type: ignore[operator]
+    best, _ = twin["target_actor"].step(next_obs, after, dt)  # type: ignore[operator]
+    y = 0.5 * batch.reward[:, :, 0] + 0.9 * (1 - batch.terminated[:, :, 0]) * twin["target_critic"](next_obs, best)
+    adam = torch.optim.Adam(twin["critic"].parameters(), lr=0.01)
+    (twin["critic"](obs, action) - y.detach()).pow(2).mean().backward()
+    adam.step()
+    for name, parameter in twin["critic"].named_parameters():
+        torch.testing.assert_close(parameters(agent, "critic")[name], parameter.detach(), rtol=1e-5, atol=1e-6)
+        target = dict(twin["target_critic"].named_parameters())[name]
+        mixed = 0.75 * target + 0.25 * parameter
+        torch.testing.assert_close(parameters(agent, "target_critic")[name], mixed.detach(), rtol=1e-5, atol=1e-6)
+
+    adam = torch.optim.Adam(twin["actor"].parameters(), lr=agent.settings.actor_lr)
+    pi, _ = twin["actor"].step(obs, batch.hidden, dt)  # type: ignore[operator]
+    (-twin["critic"](obs, pi).mean()).backward(inputs=list(twin["actor"].parameters()))
+    adam.step()
+    for name, parameter in twin["actor"].named_parameters():
+        torch.testing.assert_close(parameters(agent, "actor")[name], parameter.detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_learning_recomputes_the_hidden_states_of_acting() -> None:
+    agent = make(warmup_steps=10**6, sequence_length=5, burn_in=2, buffer_size=500)
+    env = gym.make("Pendulum-v1", max_episode_steps=17)
+    wide = LiquidDDPG(3, 8, 1, device="cpu", seed=5, warmup_steps=10**6, sequence_length=5, burn_in=2, buffer_size=500)
+    wide.train(env, 4, n_episodes=6, progress_bar=False, summary=False)
+    del agent
+    batch = wide.buffer.sample(32, 7, wide.sampling, torch.device("cpu"))
+    states, _ = wide.networks["actor"].states(batch.obs, batch.hidden, batch.dt, batch.start)  # type: ignore[operator]
+    # What acting stored at every later step is what unrolling from the first stored state comes to.
+    rows = {tuple(o.tolist()): h for o, h in _stored(wide)}
+    checked = 0
+    for b in range(32):
+        for t in range(1, 7):
+            expected = torch.zeros(wide.state_size) if batch.start[0, b, t] else states[0, b, t - 1]
+            torch.testing.assert_close(rows[tuple(batch.obs[0, b, t].tolist())], expected, rtol=1e-5, atol=1e-6)
+            checked += 1
+    assert checked == 32 * 6
+    assert batch.start.any()
+    burnt = burnt_in(wide.networks["actor"], batch, 2)  # type: ignore[arg-type]
+    torch.testing.assert_close(burnt, states[:, :, 1])
+
+
+def _stored(agent: LiquidDDPG) -> list[tuple[Tensor, Tensor]]:
+    rows = agent.buffer.state_dict(0)["rows"][0]
+    return [(row[:3], row[-agent.state_size :]) for row in rows]
+
+
+def test_next_actions_step_aside_at_the_end_of_an_episode() -> None:
+    agent = make(sequence_length=4)
+    batch = make_batch(agent)
+    actor = agent.networks["target_actor"]
+    got = next_actions(actor, batch)  # type: ignore[arg-type]
+    hidden = batch.hidden
+    for t in range(4):
+        hidden = hidden.masked_fill(batch.start[:, :, t, None], 0.0)
+        _, hidden = actor.step(batch.obs[:, :, t], hidden, batch.dt[:, :, t])  # type: ignore[operator]
+        expected, _ = actor.step(batch.next_obs[:, :, t], hidden, batch.next_dt[:, :, t])  # type: ignore[operator]
+        torch.testing.assert_close(got[:, :, t], expected)
+
+
+def test_a_seed_among_three_learns_as_it_does_alone() -> None:
+    together = make(seed=None, seeds=[4, 5, 6], sequence_length=2)
+    alone = make(seed=5, sequence_length=2)
+    one = make_batch(alone)
+    three = Batch(**{n: getattr(one, n).repeat_interleave(3, 0) for n in Batch.__slots__})
+    for _ in range(5):
+        together.training_step(three)
+        alone.training_step(one)
+    taken = together.seed(1)
+    for net in alone.networks:
+        for (name, a), b in zip(parameters(alone, net).items(), parameters(taken, net).values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5, msg=f"{net}.{name}")
+    assert taken.seeds == (5,)
+
+
+def test_a_frozen_seed_stays_while_its_neighbour_learns() -> None:
+    agent = make(seed=None, seeds=[1, 2])
+    batch = make_batch(agent, n_seeds=2)
+    agent.training_step(batch)
+    agent.freeze(0)
+    before = parameters(agent, "actor")
+    agent.training_step(batch)
+    agent.hold_frozen()
+    after = parameters(agent, "actor")
+    assert all(torch.equal(before[n][0], after[n][0]) for n in before)
+    assert any(not torch.equal(before[n][1], after[n][1]) for n in before)
+
+
+@pytest.mark.parametrize("kind", [list, np.asarray, torch.tensor])
+def test_predict_answers_in_kind(kind: Any) -> None:
+    agent = make()
+    single, batch = kind([0.1, 0.2, 0.3]), kind([[0.1, 0.2, 0.3]] * 4)
+    action, hidden = agent.predict(single)
+    actions, hiddens = agent.predict(batch)
+    expected = torch.Tensor if kind is torch.tensor else np.ndarray
+    assert all(isinstance(x, expected) for x in (action, hidden, actions, hiddens))
+    assert (action.shape, hidden.shape) == ((2,), (10,))
+    assert (actions.shape, hiddens.shape) == ((4, 2), (4, 10))
+    np.testing.assert_allclose(np.asarray(actions[2]), np.asarray(action), rtol=1e-6)
+    again, _ = agent.predict(single)
+    assert np.array_equal(np.asarray(again), np.asarray(action))
+    later, _ = agent.predict(single, hidden)
+    assert not np.array_equal(np.asarray(later), np.asarray(action))
+    slow, _ = agent.predict(single, hidden, dt=3.0)
+    assert not np.array_equal(np.asarray(slow), np.asarray(later))
+
+
+def test_predict_is_in_the_units_of_the_environment() -> None:
+    agent = LiquidDDPG(3, 6, 1, device="cpu", seed=0)
+    inner, _ = agent.predict([1.0, 0.0, 0.0])
+    agent.adapt(gym.make("Pendulum-v1"))
+    outer, _ = agent.predict([1.0, 0.0, 0.0])
+    np.testing.assert_allclose(outer, 2 * inner, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.0, 0.0],), r"expected a state of \(3,\) or \(B, 3\), got \(2,\)"),
+        (([0.0] * 3, [0.0] * 4), r"expected a hidden state of \(10,\), got \(4,\)"),
+        (([[0.0] * 3] * 2, np.zeros((1, 10))), r"expected a hidden state of \(2, 10\)"),
+    ],
+)
+def test_predict_refuses_other_shapes(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        make().predict(*arguments)
+    with pytest.raises(SettingError, match="positive number of control steps"):
+        make().predict([0.0] * 3, dt=0.0)
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"n_neurons": 2}, "n_neurons: input should be greater than or equal to 3, got 2"),
+    ({"state_dim": 0}, "state_dim"),
+    ({"action_dim": -1}, "action_dim"),
+    ({"gamma": 1.5}, "gamma: input should be less than or equal to 1, got 1.5"),
+    ({"gamma": float("nan")}, "gamma"),
+    ({"actor_lr": float("inf")}, "actor_lr: input should be"),
+    ({"critic_lr": -1e-3}, "critic_lr"),
+    ({"actor_lr": "fast"}, "actor_lr: input should be a valid number, got 'fast'"),
+    ({"tau": 0.0}, "tau"),
+    ({"buffer_size": 0}, "buffer_size"),
+    ({"buffer_size": 3, "sequence_length": 4}, "can't hold one window of 4 steps"),
+    ({"critic_units": (64, 0)}, "critic_units"),
+    ({"critic_units": ()}, "critic_units"),
+    ({"cell": "lstm"}, "cell: input should be 'cfc', 'ltc', 'gru' or 'memoryless', got 'lstm'"),
+    ({"cell": "gru", "cell_mode": "pure"}, "cell_mode"),
+    ({"cell": "gru", "mixed_memory": True}, "mixed_memory"),
+    ({"optimizer": "adamm"}, "did you mean 'adam'"),
+    ({"sparsity": 1.0}, "sparsity"),
+    ({"noise_correlation": 1.0}, "noise_correlation"),
+    ({"seed": -1}, "seed: expected a whole number"),
+    ({"device": "cuda:77"}, "device: cuda:77 can't be used here"),
+    ({"seed": None, "seeds": [1, 1]}, "none twice"),
+    ({"seed": 1, "seeds": [2]}, "not both"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD, ids=lambda x: str(x)[:40])
+def test_a_bad_setting_is_one_line_that_names_it(settings: dict[str, Any], message: str) -> None:
+    sizes = {"state_dim": 3, "n_neurons": 8, "action_dim": 2, "device": "cpu", "seed": 0}
+    with pytest.raises(SettingError) as error:
+        LiquidDDPG(**{**sizes, **settings})
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "arguments", "error", "message"),
+    [
+        ("Pendulum-v1", {"batch_size": 1001}, SettingError, "batch_size: 1001 is more than the 1000 transitions"),
+        ("Pendulum-v1", {"batch_size": 0}, SettingError, "batch_size: expected a whole number of at least 1, got 0"),
+        ("Pendulum-v1", {"n_episodes": 2.5}, SettingError, "n_episodes"),
+        ("Pendulum-v1", {"window_size": 0}, SettingError, "window_size"),
+        ("Pendulum-v1", {"callbacks": ["x"]}, SettingError, "callbacks: expected instances"),
+        ("InvertedPendulum-v5", {}, SpaceError, "observations have 4 numbers, the agent expects state_dim=3"),
+        ("CartPole-v1", {}, SpaceError, "state_dim"),
+        ("Pendulm-v1", {}, SpaceError, "did you mean 'Pendulum-v1'"),
+    ],
+)
+def test_training_refuses_what_does_not_fit(
+    tmp_path: Any, env: str, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    agent = LiquidDDPG(3, 8, 1, device="cpu", seed=0, buffer_size=1000)
+    directory = tmp_path / "run"
+    with pytest.raises(error, match=message) as caught:
+        agent.train(env, **{"batch_size": 8, "run_dir": directory, **arguments})
+    assert "\n" not in str(caught.value)
+    assert not directory.exists()
+
+
+def test_numpy_numbers_are_settings_too() -> None:
+    agent = LiquidDDPG(np.int64(3), int(np.prod((2, 4))), np.int32(2), gamma=np.float64(0.9), device="cpu", seed=0)
+    assert type(agent.settings.state_dim) is int
+    assert type(agent.settings.gamma) is float
