@@ -149,6 +149,7 @@ class Scenario:
     version: int = 2
     config: bool = False
     exchange: bool = True
+    interrupted: bool = False
 
     def prepare(self, run: Path) -> Path:
         """Make the directory as it is before the save."""
@@ -156,6 +157,11 @@ class Scenario:
         target = run / "new parent" / "ep10" if self.before is None else run / "ep10"
         if self.before is not None:
             save(target, 1, *self.before)
+        if self.interrupted:  # between the two renames of a system without exchange
+            stage = run / ".velora-stage-4194305-0123456789abcdef"
+            shutil.copytree(target, stage / "new")
+            (stage / "old").mkdir()
+            target.rename(stage / "old" / "ep10")
         return target
 
     def perform(self, target: Path) -> None:
@@ -180,6 +186,8 @@ SCENARIOS = {
     "overwrite": Scenario(()),
     "overwrite with buffer": Scenario(("buffer_state",), ("buffer_state", "train_state"), config=True),
     "same model keeps its buffer": Scenario(("buffer_state", "train_state"), version=1),
+    "after an interrupted exchange": Scenario(("buffer_state",), interrupted=True),
+    "interrupted without exchange": Scenario(("buffer_state",), interrupted=True, exchange=False),
     "overwrite without exchange": Scenario(("buffer_state",), exchange=False),
 }
 

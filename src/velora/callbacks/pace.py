@@ -37,7 +37,7 @@ class Pace:
     @property
     def steps_per_second(self) -> float | None:
         """Environment steps per second, or None while there is too little to tell."""
-        return self._rates()[0]
+        return self._rates()[0] or None
 
     def seconds_left(self, *, n_episodes: int | None, n_steps: int | None) -> float | None:
         """Estimate the time to the end of the run: whichever budget is used up first.

@@ -103,6 +103,8 @@ class ProgressBar(Callback):
 
     def _draw(self, trainer: TrainerView, phase: str) -> None:
         """Draw the state of the run; a terminal or pipe that went away ends the drawing, not the training."""
+        if self._next_s == math.inf:  # stopped
+            return
         now = time.perf_counter()
         self._next_s = now + self._interval_s
         self._pace.mark(now, trainer.step, trainer.episode)
@@ -121,7 +123,6 @@ class ProgressBar(Callback):
         except (OSError, ValueError) as error:  # ValueError: the stream was closed
             logger.warning("progress bar: can't write (%s); it is off for the rest of the run", error)
             self._stop()
-            self._console.quiet = True
 
     def _stop(self) -> None:
         """Stop the live bar and never draw again before the next run. Calling it twice is harmless."""

@@ -93,7 +93,7 @@ def as_picture(snapshot: Snapshot) -> RenderableType:
     top.add_column(no_wrap=True, justify="right")
     top.add_row(
         Text(snapshot.phase, style="bold"),
-        Bar(total=1.0, completed=snapshot.fraction),
+        Bar(total=1.0, completed=snapshot.fraction, complete_style="cyan", finished_style="green"),
         Text(f"{100 * snapshot.fraction:.0f}%"),
     )
     return Group(top, Text("  ".join(describe(snapshot)), style="cyan"))

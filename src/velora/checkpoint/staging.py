@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Final, Self, final
 
 from velora.checkpoint import files
+from velora.core.errors import CheckpointError
 
 _STAGE: Final = re.compile(r"\.velora-stage-[0-9]+-[0-9a-f]{16}")
 _ATTEMPTS: Final = 16
@@ -90,6 +91,7 @@ class Stage:
 
         Raises:
             OSError: as the system reports it.
+            CheckpointError: if the system neither confirms the new name nor lets it be taken back.
         """
         files.sync_directory(self.new)
         for parent in self._made_parents:
@@ -97,8 +99,12 @@ class Stage:
         self._rename()
         try:
             files.sync_directory(self.target.parent)
-        except OSError:
-            self._withdraw()
+        except OSError as error:
+            if not self._withdraw():
+                raise CheckpointError(
+                    f"{self.target}: the new checkpoint is in place, but the system doesn't confirm that the disk "
+                    f"has it ({files.reason(error)}); check the disk and save again"
+                ) from error
             raise
 
     def _rename(self) -> None:
@@ -129,13 +135,14 @@ class Stage:
             os.rename(self.target, self._old)
         return self._exchanged
 
-    def _withdraw(self) -> None:
-        with suppress(OSError):
+    def _withdraw(self) -> bool:
+        try:
             if self._exchanged:
-                files.exchange(self.new, self.target)
-            else:
-                os.rename(self.target, self.new)
-                _restore(self.root, self.target.parent)
+                return files.exchange(self.new, self.target)
+            os.rename(self.target, self.new)
+        except OSError:
+            return False
+        return _restore(self.root, self.target.parent)
 
     def _make_parents(self) -> None:
         missing = []

@@ -34,8 +34,6 @@ def check(cfg: DictConfig, prefix: str = "") -> None:
         name = f"{prefix}{key}"
         if OmegaConf.is_missing(cfg, key):
             raise SettingError(f"{name}: needs a value; give it as {name}=...")
-        child = cfg._get_node(key)
-        if isinstance(child, DictConfig) and not child._is_none() and not child._is_interpolation():
+        child = cfg[key]  # resolves ${...}, which may lead nowhere or to the wrong type
+        if isinstance(child, DictConfig):
             check(child, f"{name}.")
-        else:
-            cfg[key]  # resolves ${...}, which may lead nowhere or to the wrong type

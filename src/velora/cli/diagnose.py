@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.arguments import CONFIG_DIR, Arguments
 from velora.cli.failures import one_line
+from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.names import did_you_mean, dotted_names, nearest
 
 WORDS: dict[Any, str] = {
@@ -35,22 +36,19 @@ WORDS: dict[Any, str] = {
 }
 
 
-def diagnose(error: Exception, *, conf: Path, config_name: str, arguments: Arguments) -> str:
-    """Explain in one line why the settings could not be composed.
+def find_mistake(*, conf: Path, config_name: str, arguments: Arguments) -> str | None:
+    """Explain in one line the first word that can't be composed.
 
     Args:
-        error: what Hydra raised.
         conf: the directory of configuration files.
         config_name: the file composed from.
         arguments: the command line.
+
+    Returns:
+        The explanation; ``None`` if every word can be composed, or if the files can't even without them.
     """
-    return find_mistake(conf=conf, config_name=config_name, arguments=arguments) or one_line(error)
-
-
-def find_mistake(*, conf: Path, config_name: str, arguments: Arguments) -> str | None:
-    """Explain the first word that can't be composed; ``None`` if every word can, or if the files can't without them."""
     try:
-        with initialize_config_dir(str(conf), version_base="1.3"):
+        with initialize_config_dir(str(conf), **VERSION_BASE):
             return _search(config_name, arguments)
     except (HydraException, OmegaConfBaseException):
         return None
@@ -73,6 +71,8 @@ def _search(config_name: str, arguments: Arguments) -> str | None:
                 compose(config_name, [*base, word])
             except MissingConfigException as error:
                 return _explain_choice(choice.key_or_group, word, error.options or ())
+            except Exception as error:  # noqa: BLE001 - no code of a user's runs here, and Hydra fails in many ways
+                return f"{word}: {one_line(error)}"
     base += [next(_single_words(choice)) for choice in choices]
     reference = compose(config_name, base, return_hydra_config=True)
     for override in overrides:
@@ -81,7 +81,7 @@ def _search(config_name: str, arguments: Arguments) -> str | None:
         for word in _single_words(override):
             try:
                 compose(config_name, [*base, word], return_hydra_config=True)
-            except HydraException as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 return _explain_setting(override.key_or_group, word, error, reference, groups)
     return None
 

@@ -12,10 +12,9 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from velora.cli.failures import one_line
+from velora.cli.hydra_versions import allow
 from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
-
-_INSTANTIATE_PARAMETERS = inspect.signature(hydra.utils.instantiate).parameters
 
 
 def instantiate(name: str, node: Any, **more: Any) -> Any:
@@ -31,11 +30,9 @@ def instantiate(name: str, node: Any, **more: Any) -> Any:
     """
     target = locate_class(name, node)
     check_keywords(name, node, target)
-    options: dict[str, Any] = {"_convert_": "all"}
-    if "_execution_whitelist_" in _INSTANTIATE_PARAMETERS:  # Hydra 1.4 and later; 1.3 would pass it to the class
-        options["_execution_whitelist_"] = sorted({path for _, path in targets(name, node)})
+    permission = allow(path for _, path in targets(name, node))
     try:
-        return hydra.utils.instantiate(node, **options, **more)
+        return hydra.utils.instantiate(node, _convert_="all", **permission, **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, VeloraError):

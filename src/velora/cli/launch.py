@@ -21,8 +21,9 @@ import velora
 from velora.cli import run_directory, schema
 from velora.cli.arguments import Arguments
 from velora.cli.check import check
-from velora.cli.diagnose import diagnose, find_mistake
+from velora.cli.diagnose import find_mistake
 from velora.cli.failures import is_expected, one_line
+from velora.cli.hydra_versions import VERSION_BASE
 from velora.core.errors import RunDirectoryError, SettingError
 
 Job: TypeAlias = Callable[[DictConfig, Path], float]
@@ -100,27 +101,37 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
         if mistake is not None:
             raise SettingError(mistake)
     session = _Session(command, full_errors=os.environ.get("HYDRA_FULL_ERROR") == "1")
-    entry = hydra.main(version_base="1.3", config_path=str(conf), config_name=name)(_guard(job, session))
+    entry = hydra.main(config_path=str(conf), config_name=name, **VERSION_BASE)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
-            entry()
-        except _Failed as failed:
-            return failed.code
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        except SystemExit as stop:
-            return stop.code if isinstance(stop.code, int) else OK
+            return _outcome(entry, session)
         except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
-            if session.failures:
-                session.summarise()
-                return session.failures[0]
-            if isinstance(error, OSError) and not session.began and error.filename is not None:
+            if isinstance(error, OSError) and error.filename is not None:
                 return session.report(RunDirectoryError(_unwritable(error)))
-            if is_expected(error) and not session.began:
-                return session.report(error, diagnose(error, conf=conf, config_name=name, arguments=arguments))
+            mistake = find_mistake(conf=conf, config_name=name, arguments=arguments)
+            return session.report(error if mistake is None else SettingError(mistake))
+
+
+def _outcome(entry: Callable[[], object], session: _Session) -> int:
+    """Run all jobs and return the exit code; what goes wrong before the first of them is raised."""
+    try:
+        entry()
+    except _Failed as failed:
+        return failed.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            sys.stderr.write(f"{stop.code}\n")
+            return CRASH
+        return stop.code or OK
+    except Exception as error:
+        if not session.began:
+            raise
+        if not session.failures:  # of a launcher that runs its jobs in other processes
             return session.report(error)
     session.summarise()
-    return OK
+    return session.failures[0] if session.failures else OK
 
 
 def _unwritable(error: OSError) -> str:
@@ -144,11 +155,12 @@ def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:
             code = session.report(error, f"{label}: {one_line(error)}" if is_sweep else None)
             if (run_dir / run_directory.CONFIG).exists() and not isinstance(error, RunDirectoryError):
                 _failure_log.error(one_line(error), exc_info=error)
-            run_directory.remove_if_empty(run_dir)
             if not is_sweep:
                 raise _Failed(code) from error
             session.failures.append(code)
             raise
+        finally:
+            run_directory.remove_if_empty(run_dir)
         if is_sweep:
             session.results.append((label, result))
         return result

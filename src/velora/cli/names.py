@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -46,7 +46,8 @@ def dotted_names(cfg: DictConfig, prefix: str = "") -> list[str]:
     names = []
     for key in map(str, cfg):
         names.append(f"{prefix}{key}")
-        child = cfg._get_node(key)
-        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
-            names += dotted_names(child, f"{prefix}{key}.")
+        if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, key):
+            continue
+        if isinstance(cfg[key], DictConfig):
+            names += dotted_names(cfg[key], f"{prefix}{key}.")
     return names

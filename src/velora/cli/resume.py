@@ -19,7 +19,7 @@ FREE_GROUPS = ("device", "checkpoint", "train", "callbacks", "logger")
 """Groups of which another file may be chosen for the rest of a run."""
 FIXED_GROUPS = ("agent", "env", "experiment")
 """Groups that make it another run."""
-TRUSTED = ("velora.", "lightning.pytorch.")
+TRUSTED = ("velora.callbacks.", "velora.models.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
 """Where classes may come from that only the run's own config.yaml names."""
 
 
@@ -56,14 +56,14 @@ def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
     _refuse_foreign_code(run_dir, kept, named)
     defaults: list[Any] = ["train_schema"]
     defaults += [{group: None if group in kept else "default"} for group in FREE_GROUPS]
-    defaults += ["_self_", {"override hydra/job_logging": "velora"}]
+    defaults += ["_self_", {"override hydra/job_logging": "velora"}, {"override hydra/help": "velora_train"}]
     node = {"defaults": defaults, **kept, "hydra": {"output_subdir": None, "job": {"name": "train"}}}
     ConfigStore.instance().store(name=CONFIG_NAME, node=node, provider="velora")
     return arguments.adding(hydra__run__dir=str(run_dir))
 
 
 def _refuse_foreign_code(run_dir: Path, kept: dict[str, Any], named: set[str]) -> None:
-    for group in ("callbacks", "logger"):
+    for group in ("agent", "callbacks", "logger"):
         for where, path in targets(group, kept.get(group, {})):
             if not path.startswith(TRUSTED) and where not in named:
                 raise SettingError(

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from velora.cli.hydra_versions import register_resolver
 from velora.core.errors import RunDirectoryError
 
 CONFIG, METRICS, CHECKPOINTS = "config.yaml", "metrics.db", "checkpoints"
@@ -26,8 +27,8 @@ def run_label(name: str) -> str:
 
 
 def register_resolvers() -> None:
-    """Make ``${velora.run_label:...}`` known; each run asks once and keeps the answer."""
-    OmegaConf.register_new_resolver("velora.run_label", run_label, use_cache=True, replace=True)
+    """Make ``${velora.run_label:...}`` known."""
+    register_resolver("velora.run_label", run_label)
 
 
 def check_free(run_dir: Path) -> None:

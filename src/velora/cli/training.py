@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import sys
 from pathlib import Path
@@ -20,12 +19,9 @@ from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.training.result import TrainResult
 
-CHECKPOINTS = "checkpoints"
-log = logging.getLogger(__name__)
-
 
 class KeepSettings(Callback):
-    """Write ``config.yaml`` once everything has turned out to fit, and before anything is trained."""
+    """Hand the settings to ``config.yaml`` and the loggers, once everything fits and before anything is trained."""
 
     def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
         self.cfg, self.run_dir = cfg, run_dir
@@ -35,6 +31,8 @@ class KeepSettings(Callback):
         settings = self.cfg.copy()
         settings.resume = None
         run_directory.save_settings(self.run_dir, settings)
+        for logger in trainer.loggers:
+            logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
 
 
 class FinalEvaluation(Callback):
@@ -71,7 +69,8 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
         run_directory.discard_unstarted(run_dir)
         raise
     except KeyboardInterrupt:
-        sys.stdout.write(f"interrupted; go on with: velora train resume={_shown(run_dir)}\n")
+        if _can_go_on(cfg) and (run_dir / run_directory.CONFIG).exists():
+            sys.stdout.write(f"interrupted; go on with: velora train resume={_shown(run_dir)}\n")
         raise
     _report(cfg, run_dir, result)
     return result.evaluations[-1].mean
@@ -100,7 +99,7 @@ def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     env = make_environment(cfg.env.id, kwargs)  # type: ignore[arg-type]
     try:
         agent = make_agent(cfg.agent, env, device=device, seed=seed)
-        callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / CHECKPOINTS)
+        callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / run_directory.CHECKPOINTS)
         arguments = {name: value for name, value in cfg.train.items() if name not in ("seed", "batch_size")}
         return agent.train(
             env,
@@ -108,7 +107,7 @@ def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
             callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation()],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
-            resume=None if cfg.resume is None else run_dir / CHECKPOINTS,
+            resume=None if cfg.resume is None else run_dir / run_directory.CHECKPOINTS,
             **arguments,
         )
     finally:
@@ -126,10 +125,15 @@ def _report(cfg: DictConfig, run_dir: Path, result: TrainResult) -> None:
         f"return    {last.mean:.1f} ± {np.std(last.returns):.1f} over {len(last.returns)} evaluation episodes",
     ]
     if cfg.checkpoint.final:
-        lines.append(f"evaluate  velora evaluate checkpoint={run / CHECKPOINTS / 'final'}")
-        if cfg.checkpoint.buffer:
-            lines.append(f"go on     velora train resume={run} train.n_episodes={2 * cfg.train.n_episodes}")
+        lines.append(f"evaluate  velora evaluate checkpoint={run / run_directory.CHECKPOINTS / 'final'}")
+    if _can_go_on(cfg):
+        lines.append(f"go on     velora train resume={run} train.n_episodes={2 * cfg.train.n_episodes}")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _can_go_on(cfg: DictConfig) -> bool:
+    """Tell whether the run saves what it takes to resume it."""
+    return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
 
 
 def _shown(path: Path) -> Path:

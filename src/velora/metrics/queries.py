@@ -26,7 +26,11 @@ _BUSY_TIMEOUT_S = 5.0
 
 
 def experiments(source: Source) -> list[ExperimentRow]:
-    """List the runs in a store, oldest first."""
+    """List the runs in a store, oldest first.
+
+    Raises:
+        RunDirectoryError: if there is no store at ``source``.
+    """
     with _open(source) as connection:
         return _experiments(connection)
 

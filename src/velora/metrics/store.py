@@ -136,6 +136,9 @@ class RunStore:
             update: gradient updates made up to its end.
             window: statistics of the last returns, this one included.
             losses: what the newest update reported, by name.
+
+        Raises:
+            VeloraError: if no run was started.
         """
         ended_s = time.perf_counter()
         started_s, self._ended_s[seed] = self._ended_s.get(seed, ended_s), ended_s
@@ -159,12 +162,20 @@ class RunStore:
         self._writer.add(insert_episode(self._run(), row))
 
     def add_evaluation(self, evaluation: Evaluation, *, seed: int) -> None:
-        """Record a round of evaluation of the run seed ``seed``."""
+        """Record a round of evaluation of the run seed ``seed``.
+
+        Raises:
+            VeloraError: if no run was started.
+        """
         row = EvaluationRow(seed, evaluation.step, evaluation.episode, evaluation.returns)
         self._writer.add([insert_evaluation(self._run(), row)])
 
     def finish_run(self, status: str, stop_reason: str | None = None) -> None:
-        """Record how the run ended: ``finished``, ``stopped``, ``interrupted`` or ``crashed``."""
+        """Record how the run ended: ``finished``, ``stopped``, ``interrupted`` or ``crashed``.
+
+        Raises:
+            VeloraError: if no run was started.
+        """
         self._writer.add([update_run(self._run(), status, stop_reason, now())])
         self.flush()
 
@@ -175,6 +186,9 @@ class RunStore:
             seed: the run seed.
             episode: the last finished episode that stays.
             step: the last environment step whose evaluation stays.
+
+        Raises:
+            VeloraError: if no run was started.
         """
         self._writer.add(delete_after(self._run(), seed, episode, step))
         self.flush()

@@ -223,7 +223,8 @@ class Agent(ABC):
         """
         if self.n_seeds > 1:
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
-        obs = torch.as_tensor(state, dtype=torch.float32, device=self.device)
+        values = state if isinstance(state, Tensor) else np.asarray(state, dtype=np.float32)
+        obs = torch.as_tensor(values, dtype=torch.float32, device=self.device)
         if obs.ndim not in (1, 2) or obs.shape[-1] != self.settings.state_dim:
             expected = self.settings.state_dim
             raise ShapeError(f"predict: expected a state of ({expected},) or (B, {expected}), got {tuple(obs.shape)}")

@@ -45,7 +45,7 @@ class Trainer:
             ``"interrupted"`` (by a signal) or ``"crashed"`` (by an exception).
         run_id: names the run in its checkpoints and metrics; a resume keeps it.
         progress: one entry per seed: ``episode``, ``step``, ``update``, ``window``, ``done``.
-        metrics: the run store.
+        metrics: the run store, open from ``on_fit_start`` to the end.
         fabric: Lightning's, for loggers and device.
 
     Raises:
@@ -92,6 +92,7 @@ class Trainer:
         self.last_evaluation: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
+        self.metrics: RunStore | None = None
         self._lanes: list[Lane] = []
         self._metrics: Metrics = {}
         self._evaluated_at = 0
@@ -139,7 +140,7 @@ class Trainer:
 
     def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from; see :meth:`velora.models.Agent.save`."""
-        self.metrics.flush()
+        self._store.flush()
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         state = resuming.pack_run(
@@ -177,7 +178,7 @@ class Trainer:
         for evaluation in made:
             self.evaluations.append(evaluation)
             self.last_evaluation = evaluation
-            self.metrics.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
+            self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
             self._log({"evaluation/mean": evaluation.mean}, evaluation.seed_index)
             self.hooks.fire("on_evaluation_end", evaluation)
         return made
@@ -193,10 +194,9 @@ class Trainer:
             self._prepare(agent, env, stack)
             state = None if resume is None else resuming.restore_agent(agent, resuming.find(Path(resume)))
             self._make_lanes(agent, state)
-            self._open_store(agent, stack)
             try:
                 with stop_on_signals(self._interrupt):
-                    self._start(agent, state)
+                    self._start(agent, state, stack)
                     while not self._is_over():
                         self._step(agent)
                     self._end()
@@ -236,22 +236,10 @@ class Trainer:
             self.run_id, self._evaluated_at = state.run_id, state.evaluated_at
             self._hidden = resuming.restore_lane(state, self._lanes[0], self._envs, self._hidden)
 
-    def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
-        path = None if self.run_dir is None else self.run_dir / "metrics.db"
-        self.metrics = stack.enter_context(RunStore(path))
-        self.metrics.start_run(
-            run_id=self.run_id,
-            agent=agent.key,
-            environment=self.environment,
-            seeds=agent.seeds,
-            settings=agent.settings_dict(),
-        )
-        for lane in self._lanes:
-            self.metrics.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
-
-    def _start(self, agent: TrainableAgent, state: resuming.RunState | None) -> None:
+    def _start(self, agent: TrainableAgent, state: resuming.RunState | None, stack: ExitStack) -> None:
         self.hooks = agent.hooks = HookTable(self.callbacks, self, agent)
         self.hooks.fire("setup", "fit")
+        self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training()
         if state is not None:
             resuming.restore_callbacks(state, self.callbacks, self.hooks)
@@ -259,6 +247,19 @@ class Trainer:
         self.hooks.fire("on_train_start")
         if state is not None:
             resuming.restore_generators(state, agent)
+
+    def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
+        store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")
+        self.metrics = stack.enter_context(store)
+        store.start_run(
+            run_id=self.run_id,
+            agent=agent.key,
+            environment=self.environment,
+            seeds=agent.seeds,
+            settings=agent.settings_dict(),
+        )
+        for lane in self._lanes:
+            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
 
     def _end(self) -> None:
         if self.status == "running":
@@ -282,7 +283,8 @@ class Trainer:
 
     def _close(self, status: str) -> None:
         self._agent.hooks = NO_HOOKS
-        self.metrics.finish_run(status, self.stop_reason)
+        if self.metrics is not None:
+            self.metrics.finish_run(status, self.stop_reason)
         for logger in self.loggers:
             logger.finalize("success" if status in ("finished", "stopped") else "failed")
 
@@ -381,17 +383,22 @@ class Trainer:
     def _end_episode(self, lane: Lane) -> None:
         episode = lane.end()
         window = lane.window
-        self.metrics.add_episode(
+        self._store.add_episode(
             episode, seed=lane.seed, step=lane.step, update=lane.update, window=window, losses=self.losses()
         )
         self._log({"episode/return": episode.reward, "episode/length": float(episode.length)}, lane.seed_index)
         self.hooks.fire("on_episode_end", episode)
-        self.hooks.fire("on_train_epoch_end")
         if lane.episode % self.window_size == 0:
             self.hooks.fire("on_window_end", window)
         if self.evaluate_every and self.episode // self.evaluate_every > self._evaluated_at:
             self._evaluated_at = self.episode // self.evaluate_every
             self.evaluate()
+        self.hooks.fire("on_train_epoch_end")
+
+    @property
+    def _store(self) -> RunStore:
+        assert self.metrics is not None
+        return self.metrics
 
     def _training_lanes(self) -> list[Lane]:
         return [lane for lane in self._lanes if not lane.done] or self._lanes

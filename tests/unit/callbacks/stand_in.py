@@ -66,6 +66,7 @@ class Trainer:
     reported: dict[str, float] = field(default_factory=dict)
     saves: list[tuple[str, bool, bool]] = field(default_factory=list)
     disk_is_full: bool = False
+    n_reads: int = 0
 
     def __post_init__(self) -> None:
         self.lanes = [Lane(k, self.window_size) for k in range(len(self.agent.seeds))]
@@ -91,6 +92,7 @@ class Trainer:
         return self.lanes[0].window
 
     def losses(self) -> dict[str, float]:
+        self.n_reads += 1
         return self.reported
 
     def stop(self, reason: str, *, seed_index: int | None = None) -> None:

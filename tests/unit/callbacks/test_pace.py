@@ -53,3 +53,11 @@ def test_a_used_up_budget_takes_no_more_time() -> None:
     pace.mark(0.0, 0, 0)
     pace.mark(1.0, 10, 12)
     assert pace.seconds_left(n_episodes=10, n_steps=None) == 0.0
+
+
+def test_no_step_is_too_little_to_tell() -> None:
+    pace = Pace()
+    pace.mark(0.0, 400, 2)
+    pace.mark(1.0, 400, 2)
+    assert pace.steps_per_second is None
+    assert pace.seconds_left(n_episodes=10, n_steps=1000) is None

@@ -1,0 +1,77 @@
+# The one list of commands. It needs Python 3.11 or later and make; everything else goes into .venv.
+#   make train ARGS="env=inverted_pendulum train.seed=1"     ARGS reaches the command
+#   make test PYTHON=python3.12                              choose the Python that .venv is made with
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.complete
+ARGS ?=
+JOBS ?= 2
+PYTHON ?=
+# Tests that need a GPU run where there is one.
+NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train evaluate test test-all check format lint types layers bench-learning docs clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+setup: $(STAMP)  ## Make .venv and install everything, as pinned in constraints.txt
+
+train: setup  ## Train the default agent: LiquidDDPG on Pendulum-v1, about a minute
+	$(RUN) scripts/train.py agent=liquid_ddpg env=pendulum $(ARGS)
+
+evaluate: setup  ## Evaluate a checkpoint: make evaluate ARGS="checkpoint=<run>/checkpoints/final"
+	$(RUN) scripts/evaluate.py $(ARGS)
+
+test: setup  ## Run the default tests
+	$(PYTEST) -m "not slow$(if $(NO_GPU), and $(NO_GPU))" $(ARGS)
+
+test-all: setup  ## Run every test, the slow ones too
+	$(PYTEST) -m "$(NO_GPU)" $(ARGS)
+
+check: setup  ## What a contribution must pass: format, lint, types, layers, tests
+	$(RUN) -m ruff format --check .
+	$(MAKE) lint types layers test
+
+format: setup  ## Format the code and fix what can be fixed
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+lint: setup  ## Lint
+	$(RUN) -m ruff check .
+
+types: setup  ## Check types
+	$(RUN) -m mypy
+
+layers: setup  ## Check that imports point down the layers
+	$(VENV)/bin/lint-imports
+
+bench-learning: setup  ## Measure how fast agents learn: the tables in benchmarks/learning
+	$(RUN) -m benchmarks.learning $(ARGS)
+
+docs: setup  ## Build the documentation into site/
+	$(RUN) -m mkdocs build --strict $(ARGS)
+
+clean:  ## Remove caches and build results; .venv and outputs stay
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
+	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@python=; \
+	for candidate in $(if $(PYTHON),'$(PYTHON)',python3 python python3.14 python3.13 python3.12 python3.11); do \
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	        python=$$candidate; break; \
+	    fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "Velora needs Python 3.11 or later; found none $(if $(PYTHON),in PYTHON=$(PYTHON),on this machine)." >&2; \
+	    echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	"$$python" -m venv $(VENV) || { \
+	    echo "$$python can't make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

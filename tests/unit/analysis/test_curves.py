@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import logging
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from velora.analysis.curves import SeedCurve, load_curves, make_band, moving_mean, plot_runs
+from velora.core.errors import RunDirectoryError, SettingError, VeloraError
+from velora.core.types import Episode, Evaluation
+from velora.metrics import MovingWindow, RunStore
+
+
+def write_run(
+    run_dir: Path,
+    seeds: Sequence[int] = (0,),
+    *,
+    agent: str = "liquid_ddpg",
+    returns: Sequence[float] = (-3.0, -2.0, 0.0),
+) -> Path:
+    with RunStore(run_dir / "metrics.db") as store:
+        store.start_run(run_id=run_dir.name, agent=agent, environment="Pendulum-v1", seeds=seeds)
+        for seed in seeds:
+            for number, value in enumerate(returns, start=1):
+                episode = Episode(0, number, reset_seed=0, reward=value, length=200, truncated=True)
+                stats = MovingWindow(3).stats()
+                store.add_episode(episode, seed=seed, step=200 * number, update=0, window=stats)
+            if returns:
+                store.add_evaluation(Evaluation(0, 400, 2, (-1.0, -3.0)), seed=seed)
+    return run_dir
+
+
+def curve(steps: Sequence[float], returns: Sequence[float]) -> SeedCurve:
+    nothing = np.empty(0)
+    return SeedCurve(np.array(steps, float), np.array(returns, float), nothing, nothing)
+
+
+def test_moving_mean_does_not_average_over_what_is_not_there() -> None:
+    np.testing.assert_allclose(moving_mean(np.array([4.0, 0.0, 2.0, 6.0]), 3), [4.0, 2.0, 2.0, 8.0 / 3])
+    np.testing.assert_allclose(moving_mean(np.array([4.0]), 10), [4.0])
+
+
+def test_a_band_covers_the_steps_that_all_seeds_have() -> None:
+    band = make_band([curve([0, 100], [0, 100]), curve([50, 200], [10, 10])], window=1)
+    assert (band.steps[0], band.steps[-1]) == (50.0, 100.0)
+    assert (band.mean[0], band.low[0], band.high[0]) == (30.0, 10.0, 50.0)
+    assert (band.mean[-1], band.low[-1], band.high[-1]) == (55.0, 10.0, 100.0)
+    assert band.kind == "min to max"
+
+
+def test_the_band_says_what_it_is() -> None:
+    seeds = [curve([0, 1], [k, k]) for k in range(3)]
+    assert make_band(seeds[:1], window=1).kind == ""
+    assert make_band(seeds[:2], window=1).kind == "min to max"
+    band = make_band(seeds, window=1)
+    assert band.kind == "95 % bootstrap interval"
+    assert np.all((band.low >= 0) & (band.low < 1) & (band.high > 1) & (band.high <= 2))
+
+
+def test_seeds_without_common_steps_are_refused() -> None:
+    with pytest.raises(SettingError, match="ends at 10 and one that begins at 20"):
+        make_band([curve([0, 10], [1, 1]), curve([20, 30], [1, 1])], window=1)
+
+
+def test_runs_of_the_same_agent_are_seeds_of_one_curve(tmp_path: Path) -> None:
+    write_run(tmp_path / "sweep" / "0", (0,))
+    write_run(tmp_path / "sweep" / "1", (1,))
+    write_run(tmp_path / "other", (0, 1, 2), agent="gru")
+    groups = load_curves([tmp_path / "sweep", tmp_path / "other" / "metrics.db"])
+    assert {label: len(curves) for label, curves in groups.items()} == {
+        "liquid_ddpg on Pendulum-v1": 2,
+        "gru on Pendulum-v1": 3,
+    }
+    first = groups["liquid_ddpg on Pendulum-v1"][0]
+    np.testing.assert_array_equal(first.steps, [200, 400, 600])
+    np.testing.assert_array_equal(first.returns, [-3.0, -2.0, 0.0])
+    np.testing.assert_array_equal(first.evaluation_means, [-2.0])
+
+
+def test_returns_that_are_not_finite_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_run(tmp_path / "run", returns=(1.0, math.nan, 3.0))
+    (curves,) = load_curves([tmp_path]).values()
+    np.testing.assert_array_equal(curves[0].returns, [1.0, 3.0])
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "1 episodes of seed 0" in caplog.text
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1), (0, 1, 2, 3)])
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_a_picture_is_made(tmp_path: Path, seeds: tuple[int, ...], suffix: str) -> None:
+    write_run(tmp_path / "run", seeds)
+    out = plot_runs([tmp_path / "run"], tmp_path / "new" / f"curve{suffix}", window=2, title="Pendulum", dpi=50)
+    assert out.read_bytes().lstrip()[:5] in (b"\x89PNG\r", b"<?xml")
+
+
+def test_the_legend_says_what_the_band_is(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", (0, 1, 2))
+    text = plot_runs([tmp_path / "run"], tmp_path / "curve.svg").read_text()
+    for label in ("95 % bootstrap interval", "mean of 3 seeds", "evaluation", "environment steps per seed"):
+        assert label in text
+
+
+def test_one_episode_is_enough(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", (0, 1), returns=(0.0,))
+    assert plot_runs([tmp_path / "run"], tmp_path / "curve.png", dpi=50).stat().st_size > 0
+
+
+def test_a_run_that_is_still_going_on_can_be_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    with RunStore(tmp_path / "run" / "metrics.db") as store:
+        store.start_run(run_id="run", agent="liquid_ddpg", environment="Pendulum-v1", seeds=(0,))
+        assert plot_runs([tmp_path / "run"], tmp_path / "curve.png", dpi=50).exists()
+
+
+def test_nothing_to_draw(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"expected a run directory with metrics\.db, found none"):
+        plot_runs([tmp_path], tmp_path / "curve.png")
+    write_run(tmp_path / "run", returns=())
+    with pytest.raises(RunDirectoryError, match="expected finished episodes, found none"):
+        plot_runs([tmp_path], tmp_path / "curve.png")
+
+
+def test_bad_settings(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    with pytest.raises(SettingError, match="window: expected a whole number >= 1, got 0"):
+        plot_runs([tmp_path], tmp_path / "curve.png", window=0)
+    with pytest.raises(VeloraError, match="can't be written"):
+        plot_runs([tmp_path], tmp_path / "curve.doc")
+    with pytest.raises(VeloraError, match="can't be written"):
+        plot_runs([tmp_path], tmp_path / "run" / "metrics.db" / "curve.png")
+
+
+def test_matplotlib_is_imported_late_and_its_absence_explained(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    program = (
+        "import sys; from velora.analysis.curves import plot_runs; assert 'matplotlib' not in sys.modules;"
+        "sys.modules['matplotlib'] = None; plot_runs([sys.argv[1]], 'curve.png')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert "matplotlib isn't installed; install it with: pip install 'velora[plot]'" in done.stderr
+    assert not (tmp_path / "curve.png").exists()
