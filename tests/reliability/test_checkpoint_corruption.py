@@ -168,7 +168,7 @@ def test_a_stray_part_is_refused(checkpoint: Path) -> None:
     plain = checkpoint.parent / "ep20"
     cf.save(plain, 2)
     shutil.copy(checkpoint / "buffer_state.safetensors", plain)
-    with pytest.raises(CheckpointError, match="buffer_state.safetensors: not listed"):
+    with pytest.raises(CheckpointError, match=r"buffer_state\.safetensors: not listed"):
         Checkpoint.open(plain)
 
 

@@ -107,7 +107,7 @@ def _explain_setting(name: str, word: str, error: Exception, reference: DictConf
     value = word.partition("=")[2]
     known = dotted_names(reference) if name.startswith("hydra") else _own_names(reference)
     if word.startswith(("+", "~")):
-        return f"{word}: {one_line(error)}"
+        return f"{word}: {one_line(error.__cause__ or error)}"
     if name in known:
         expected = expected_type(reference, name)
         return f"{name}: expected {expected}, got {value!r}" if expected else f"{name}: {one_line(error)}"
@@ -131,7 +131,10 @@ def _own_names(reference: DictConfig) -> list[str]:
 
 def _takes_anything(reference: DictConfig, name: str) -> bool:
     """Tell whether ``name`` lies in a part that holds free names, such as ``env.kwargs``."""
-    parent: Any = OmegaConf.select(reference, name.rpartition(".")[0]) if "." in name else reference
+    parent: Any = None
+    while parent is None and "." in name:
+        name = name.rpartition(".")[0]
+        parent = OmegaConf.select(reference, name)
     return isinstance(parent, DictConfig) and not dataclasses.is_dataclass(OmegaConf.get_type(parent))
 
 
