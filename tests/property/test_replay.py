@@ -107,7 +107,14 @@ def test_a_restored_ring_goes_on_like_the_original(capacity: int, count: int, mo
 
 @pytest.mark.parametrize(
     ("rows", "position", "size"),
-    [((1, 3, 1), 3, 3), ((2, 3, 14), 3, 3), ((1, 9, 14), 1, 9), ((1, 3, 14), 2, 3), ((1, 8, 14), 8, 8), ((1, 3, 14), -1, 3)],
+    [
+        ((1, 3, 1), 3, 3),
+        ((2, 3, 14), 3, 3),
+        ((1, 9, 14), 1, 9),
+        ((1, 3, 14), 2, 3),
+        ((1, 8, 14), 8, 8),
+        ((1, 3, 14), -1, 3),
+    ],
 )
 def test_rows_that_do_not_fit_are_refused(rows: tuple[int, ...], position: int, size: int) -> None:
     buffer = make(8)

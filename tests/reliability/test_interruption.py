@@ -36,7 +36,9 @@ agent.train(env, 8, n_episodes=40, n_steps=150, window_size=3, run_dir=directory
 """
 
 
-def run(env: str, state_dim: int, directory: Path, at_step: int, name: str, *resume: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    env: str, state_dim: int, directory: Path, at_step: int, name: str, *resume: Path
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", RUN, env, str(state_dim), str(directory), str(at_step), name, *map(str, resume)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
@@ -71,7 +73,9 @@ def test_a_signal_in_the_middle_of_an_episode_loses_nothing(
     assert digests(whole / "checkpoints" / "final") == digests(cut / "checkpoints" / "final")
 
 
-@pytest.mark.parametrize("step", [60, pytest.param(33, marks=pytest.mark.slow), pytest.param(148, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "step", [60, pytest.param(33, marks=pytest.mark.slow), pytest.param(148, marks=pytest.mark.slow)]
+)
 def test_kill_nine_costs_what_came_after_the_newest_checkpoint(tmp_path: Path, step: int) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     run("InvertedPendulum-v5", 4, whole, -1, "SIGTERM")
@@ -84,7 +88,8 @@ def test_kill_nine_costs_what_came_after_the_newest_checkpoint(tmp_path: Path, s
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     slow = RUN.replace("class Strike", "import time\n\n\nclass Strike").replace(
-        "if trainer.step == int(at_step):", "if trainer.step == 5:\n            print('ready', flush=True); time.sleep(60)\n        if False:"
+        "if trainer.step == int(at_step):",
+        "if trainer.step == 5:\n            print('ready', flush=True); time.sleep(60)\n        if False:",
     )
     command = [sys.executable, "-c", slow, "Pendulum-v1", "3", str(tmp_path), "5", "SIGTERM"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:

@@ -1,4 +1,4 @@
-"""Go over composed settings once more, for what ``+name=value`` and ``~name`` let through."""
+"""Go over composed settings once more, for what ``+name=value`` lets through and what has no value yet."""
 
 from __future__ import annotations
 
@@ -14,22 +14,18 @@ def check(cfg: DictConfig, prefix: str = "") -> None:
     """Hold every part of the settings that has a schema against it.
 
     Raises:
-        SettingError: if a setting is unknown, was removed, or has no value yet.
+        SettingError: if a setting is unknown, or has no value.
         OmegaConfBaseException: if a reference can't be resolved.
     """
     schema = OmegaConf.get_type(cfg)
     if schema is not None and dataclasses.is_dataclass(schema):
         known = [f.name for f in dataclasses.fields(schema)]
-        present = set(cfg.keys())  # `in` would leave out what has no value yet
         for key in map(str, cfg):
             if key not in known:
                 hint = did_you_mean(
                     f"{prefix}{key}", [f"{prefix}{name}" for name in known], "see --help for all of them"
                 )
                 raise SettingError(f"{prefix}{key}: no such setting; {hint}")
-        for key in known:
-            if key not in present:
-                raise SettingError(f"{prefix}{key}: was removed, but is needed; leave ~{prefix}{key} out")
     for key in map(str, cfg):
         name = f"{prefix}{key}"
         if OmegaConf.is_missing(cfg, key):

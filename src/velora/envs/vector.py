@@ -38,7 +38,7 @@ class Environments:
 
     def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int) -> None:
         self.envs = list(envs)
-        self.obs: NDArray[np.float32] = np.zeros((len(self.envs), obs_dim), dtype=np.float32)
+        self.obs: Array = np.zeros((len(self.envs), obs_dim), dtype=np.float32)
 
     def __len__(self) -> int:
         """Count the environments."""
@@ -54,7 +54,8 @@ class Environments:
         self.obs[index] = obs
         if not np.isfinite(self.obs[index]).all():
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
-        return self.obs[index]
+        newest: Array = self.obs[index]
+        return newest
 
     def step(self, index: int, action: NDArray[np.float32]) -> Step:
         """Act once in one environment; ``obs[index]`` then holds the answer.
@@ -77,7 +78,7 @@ class Environments:
             actions: (steps, A) in the environment's units, as they were given.
             returns: (O,), the observation after the last action.
         """
-        self.reset(index, seed=seed)
+        newest = self.reset(index, seed=seed)
         for action in actions:
-            self.step(index, action)
-        return self.obs[index]
+            newest = self.step(index, action).obs
+        return newest

@@ -203,9 +203,7 @@ class Agent(ABC):
             return self.exploration.random_actions(), hidden
         return self.exploration.perturb(action.squeeze(1).cpu().numpy()), hidden
 
-    def predict(
-        self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None
-    ) -> tuple[Any, Any]:
+    def predict(self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None) -> tuple[Any, Any]:
         """Choose the action for an observation, without noise, in the environment's units.
 
         Pass the returned hidden state back in at the next step; pass ``None`` when an episode begins.
@@ -309,7 +307,7 @@ class Agent(ABC):
         total = loss.sum()
         for hook in hooks.on_before_backward:
             hook(total)
-        total.backward(inputs=parameters)
+        torch.autograd.backward(total, inputs=parameters)
         for hook in hooks.on_after_backward:
             hook()
         if self.settings.grad_clip is not None:
@@ -466,9 +464,7 @@ class Agent(ABC):
             if saved.get(name) != value
         ]
 
-    def save(
-        self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True
-    ) -> Path:
+    def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:
         """Write the agent to a directory, all of it or nothing.
 
         An existing checkpoint there is replaced in one step. If that one holds the same weights and a replay buffer,
@@ -489,9 +485,7 @@ class Agent(ABC):
         return persistence.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
 
     @classmethod
-    def load(
-        cls, dirpath: str | Path, *, buffer: bool = False, device: str | torch.device | None = None
-    ) -> Self:
+    def load(cls, dirpath: str | Path, *, buffer: bool = False, device: str | torch.device | None = None) -> Self:
         """Read an agent from a directory that :meth:`save` or a training run wrote.
 
         Every byte is checked first; nothing in the files is ever run.
@@ -507,7 +501,8 @@ class Agent(ABC):
         """
         checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
         try:
-            agent = cls(**checkpoint.metadata.settings, device=device, seed=checkpoint.metadata.seed)
+            settings: dict[str, Any] = dict(checkpoint.metadata.settings)
+            agent = cls(**settings, device=device, seed=checkpoint.metadata.seed)
         except (SettingError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         persistence.read(agent, checkpoint, buffer=buffer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,8 @@ class LiquidDDPG(Agent):
     ) -> None:
         settings = {name: value for name, value in locals().items() if name in DDPGSettings.model_fields}
         super().__init__(settings, device=device, seed=seed, seeds=seeds)
+        self.actor, self.target_actor = (cast(LiquidActor, self.networks[n]) for n in ("actor", "target_actor"))
+        self.critic, self.target_critic = (cast(QNetwork, self.networks[n]) for n in ("critic", "target_critic"))
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and the dense critic; each seed draws its own wiring and weights."""
@@ -116,9 +118,7 @@ class LiquidDDPG(Agent):
             )
             for seed in self.seeds
         ]
-        cell = make_cell(
-            s.cell, wirings, self.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory
-        )
+        cell = make_cell(s.cell, wirings, self.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
         critic = QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=self.init_generators("critic"))
         self.wirings["actor"] = wirings[0].describe()
         return {"actor": LiquidActor(cell), "critic": critic}
@@ -137,12 +137,12 @@ class LiquidDDPG(Agent):
             batch: (S, B, burn_in + sequence_length, ...).
             returns: metrics of shape (S,).
         """
-        s, actor, critic = self.settings, self.networks["actor"], self.networks["critic"]
+        s, actor, critic = self.settings, self.actor, self.critic
         window = batch.after(s.burn_in)
         obs, next_obs = window.obs.flatten(1, 2), window.next_obs.flatten(1, 2)
         with torch.no_grad():
-            next_action = next_actions(self.networks["target_actor"], batch)[:, :, s.burn_in :].flatten(1, 2)
-            next_q = self.networks["target_critic"](next_obs, next_action)
+            next_action = next_actions(self.target_actor, batch)[:, :, s.burn_in :].flatten(1, 2)
+            next_q = self.target_critic(next_obs, next_action)
             reward, terminated = window.reward.flatten(1), window.terminated.flatten(1)
             y = td_target(reward * s.reward_scale, terminated, next_q, gamma=s.gamma)
             hidden = burnt_in(actor, batch, s.burn_in)

@@ -47,7 +47,8 @@ class Exploration:
         size = self.noise.shape[1]
         normal = np.stack([g.standard_normal(size) for g in self._normal])
         self.noise = correlated_noise(self.noise, normal, std=self._std, correlation=self._correlation)
-        return np.clip(actions + self.noise, -1.0, 1.0)
+        perturbed: NDArray[np.float32] = np.clip(actions + self.noise, -1.0, 1.0)
+        return perturbed
 
     def generators(self, seed_index: int) -> dict[str, np.random.Generator]:
         """Name the generators of one seed."""

@@ -27,15 +27,9 @@ class OptimizerKind:
 OPTIMIZERS: Registry[OptimizerKind] = Registry("optimizer")
 """Register an optimizer of your own here; it has to be elementwise, so that seeds don't mix."""
 
-OPTIMIZERS.register("adam")(
-    OptimizerKind(lambda p, lr: torch.optim.Adam(p, lr, fused=True), ("exp_avg", "exp_avg_sq"))
-)
+OPTIMIZERS.register("adam")(OptimizerKind(lambda p, lr: torch.optim.Adam(p, lr, fused=True), ("exp_avg", "exp_avg_sq")))
 OPTIMIZERS.register("adamw")(
     OptimizerKind(lambda p, lr: torch.optim.AdamW(p, lr, fused=True), ("exp_avg", "exp_avg_sq"))
 )
-OPTIMIZERS.register("rmsprop")(
-    OptimizerKind(lambda p, lr: torch.optim.RMSprop(p, lr), ("square_avg",))
-)
-OPTIMIZERS.register("sgd")(
-    OptimizerKind(lambda p, lr: torch.optim.SGD(p, lr), (), counts_steps=False)
-)
+OPTIMIZERS.register("rmsprop")(OptimizerKind(lambda p, lr: torch.optim.RMSprop(p, lr), ("square_avg",)))
+OPTIMIZERS.register("sgd")(OptimizerKind(lambda p, lr: torch.optim.SGD(p, lr), (), counts_steps=False))

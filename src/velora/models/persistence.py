@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from velora.buffers import ReplayBuffer
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.schema import Part
 from velora.core.errors import CheckpointError, ShapeError
 from velora.core.types import Counters
 from velora.envs import ActionBounds
@@ -26,7 +27,6 @@ TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
 class Saveable(Protocol):
     """What a checkpoint takes from an agent."""
 
-    key: str
     seeds: tuple[int, ...]
     device: torch.device
     networks: dict[str, nn.Module]
@@ -34,6 +34,11 @@ class Saveable(Protocol):
     environment: dict[str, Any] | None
     bounds: ActionBounds
     progress: list[Counters]
+
+    @property
+    def key(self) -> str:
+        """Short registry key."""
+        ...
 
     @property
     def buffer(self) -> ReplayBuffer:
@@ -89,7 +94,7 @@ def write(
         "device": str(agent.device),
         "progress": {"episode": progress.episode, "step": progress.step, "update": progress.update},
     }
-    tensors: dict[str, Mapping[str, Tensor]] = {
+    tensors: dict[Part, Mapping[str, Tensor]] = {
         "model_state": {n: t[k] for n, t in model_tensors(agent.networks).items()},
         "optim_state": optim_state,
     }

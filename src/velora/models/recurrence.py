@@ -23,9 +23,7 @@ def burnt_in(actor: LiquidActor, batch: Batch, burn_in: int) -> Tensor:
         return batch.hidden
     with torch.no_grad():
         first = slice(0, burn_in)
-        _, hidden = actor.states(
-            batch.obs[:, :, first], batch.hidden, batch.dt[:, :, first], batch.start[:, :, first]
-        )
+        _, hidden = actor.states(batch.obs[:, :, first], batch.hidden, batch.dt[:, :, first], batch.start[:, :, first])
     return hidden
 
 

@@ -40,7 +40,7 @@ def clip_gradients(parameters: Sequence[Tensor], *, max_norm: float) -> Tensor:
     gradients = [p.grad for p in parameters if p.grad is not None]
     n_seeds = gradients[0].shape[0]
     if n_seeds == 1:
-        norms = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).reshape(1)
+        norms: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).reshape(1)
         torch._foreach_mul_(gradients, (max_norm / (norms[0] + 1e-6)).clamp(max=1.0))
         return norms
     squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])

@@ -92,7 +92,7 @@ class EvaluationEnvironments:
     Where only one environment exists, ``spare`` (which must be between two episodes then) serves all episodes in turn.
     """
 
-    def __init__(self, source: EnvironmentSource, spare: Env | None, *, obs_dim: int) -> None:
+    def __init__(self, source: EnvironmentSource, spare: Env, *, obs_dim: int) -> None:
         self._source, self._spare, self._obs_dim = source, spare, obs_dim
         self._made: Environments | None = None
 

@@ -26,6 +26,7 @@ class HookTable:
     on_env_step: tuple[Hook, ...]
     on_train_batch_start: tuple[Hook, ...]
     on_train_batch_end: tuple[Hook, ...]
+    on_exception: tuple[Hook, ...]
 
     def __init__(self, callbacks: Sequence[Any], *first: Any) -> None:
         for name in HOOKS:

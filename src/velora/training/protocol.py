@@ -22,13 +22,17 @@ from velora.training.hooks import HookTable
 class TrainableAgent(Protocol):
     """Act, store, learn, save: the trainer decides when, the agent how."""
 
-    key: str
     hooks: HookTable
     device: torch.device
     bounds: ActionBounds
     environment: dict[str, Any] | None
     seeds: tuple[int, ...]
     progress: list[Counters]
+
+    @property
+    def key(self) -> str:
+        """Short registry key."""
+        ...
 
     @property
     def n_seeds(self) -> int:
@@ -72,9 +76,7 @@ class TrainableAgent(Protocol):
         """Follow the policy one step."""
         ...
 
-    def explore(
-        self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool
-    ) -> tuple[NDArray[np.float32], Tensor]:
+    def explore(self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool) -> tuple[NDArray[np.float32], Tensor]:
         """Act in training."""
         ...
 

@@ -78,7 +78,9 @@ def find(directory: Path) -> Checkpoint:
     else:
         newest = Checkpoint.latest(directory)
         if newest is None:
-            raise FileNotFoundError(f"resume: {directory} holds no checkpoint; name a directory written by SaveCheckpoints")
+            raise FileNotFoundError(
+                f"resume: {directory} holds no checkpoint; name a directory written by SaveCheckpoints"
+            )
         checkpoint = newest
     if checkpoint.metadata.train_state is None:
         raise CheckpointError(

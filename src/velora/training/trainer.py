@@ -277,7 +277,7 @@ class Trainer:
         for hook in self.hooks.on_exception:
             try:
                 hook(error)
-            except Exception:  # noqa: BLE001 - reported, and the first error goes on
+            except Exception:
                 log.exception("a callback failed in on_exception")
         self._close(self.status)
 
@@ -324,9 +324,7 @@ class Trainer:
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_lane(
-        self, agent: TrainableAgent, lane: Lane, obs: Any, action: Any, in_units: Any, stored: Any
-    ) -> None:
+    def _step_lane(self, agent: TrainableAgent, lane: Lane, obs: Any, action: Any, in_units: Any, stored: Any) -> None:
         k, episode = lane.seed_index, lane.running
         assert episode is not None
         step = self._envs.step(k, in_units[k])
@@ -441,6 +439,6 @@ def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:
     from lightning.fabric import Fabric
 
     devices: Any = [device.index] if device.type == "cuda" and device.index is not None else 1
-    fabric = Fabric(accelerator=device.type, devices=devices, loggers=loggers)
+    fabric = Fabric(accelerator=device.type, devices=devices, loggers=list(loggers))
     fabric.launch()
     return fabric

@@ -50,14 +50,6 @@ def test_slips_are_named(changes: dict[str, Any], expected: str) -> None:
     assert expected in str(caught.value)
 
 
-def test_a_removed_setting_is_missed() -> None:
-    cfg = settings()
-    OmegaConf.set_struct(cfg, False)
-    object.__getattribute__(cfg, "__dict__")["_content"].pop("name")
-    with pytest.raises(SettingError, match="name: was removed"):
-        check(cfg)
-
-
 @pytest.mark.parametrize("reference", ["${nowhere}", "${name}"])
 def test_references_are_followed(reference: str) -> None:
     with pytest.raises(OmegaConfBaseException):

@@ -107,7 +107,9 @@ def test_what_is_not_finite_is_named_at_once(answer: list[float], reward: float)
 
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "InvertedPendulum-v5", "Hopper-v5", "LunarLanderContinuous-v3"])
 def test_replay_restores_an_episode_to_the_bit(env_id: str) -> None:
-    first, second = (Environments([gym.make(env_id)], obs_dim=gym.make(env_id).observation_space.shape[0]) for _ in "ab")
+    first, second = (
+        Environments([gym.make(env_id)], obs_dim=gym.make(env_id).observation_space.shape[0]) for _ in "ab"
+    )
     generator = np.random.default_rng(0)
     size = first.envs[0].action_space.shape[0]  # type: ignore[index]
     first.reset(0, seed=5)

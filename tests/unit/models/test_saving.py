@@ -32,7 +32,9 @@ def agent() -> LiquidDDPG:
 
 def assert_same(a: LiquidDDPG, b: LiquidDDPG) -> None:
     for net in a.networks:
-        for (name, x), y in zip(a.networks[net].state_dict().items(), b.networks[net].state_dict().values(), strict=True):
+        for (name, x), y in zip(
+            a.networks[net].state_dict().items(), b.networks[net].state_dict().values(), strict=True
+        ):
             assert torch.equal(x, y), f"{net}.{name}"
 
 
@@ -58,9 +60,7 @@ def test_a_loaded_agent_predicts_and_learns_the_same(tmp_path: Path, settings: d
         b, hidden_b = loaded.predict(state, hidden_b)
         assert np.array_equal(a, b)
     window = original.settings.sequence_length + original.settings.burn_in
-    batches = [
-        x.buffer.sample(16, window, [np.random.default_rng(0)], torch.device("cpu")) for x in (original, loaded)
-    ]
+    batches = [x.buffer.sample(16, window, [np.random.default_rng(0)], torch.device("cpu")) for x in (original, loaded)]
     for x, batch in zip((original, loaded), batches, strict=True):
         x.training_step(batch)
     assert_same(original, loaded)

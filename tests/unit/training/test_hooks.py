@@ -72,7 +72,9 @@ def test_the_whole_sequence() -> None:
 
 def test_hooks_are_given_what_their_signature_says() -> None:
     recorder = Recorder()
-    make().train(short_pendulum(), 2, n_episodes=3, evaluate_every=3, evaluation_episodes=2, callbacks=[recorder], **QUIET)
+    make().train(
+        short_pendulum(), 2, n_episodes=3, evaluate_every=3, evaluation_episodes=2, callbacks=[recorder], **QUIET
+    )
     assert recorder.given("setup") == recorder.given("teardown") == [("fit",)]
     assert [e.number for (e,) in recorder.given("on_episode_end")] == [1, 2, 3]
     last = recorder.given("on_episode_end")[-1][0]

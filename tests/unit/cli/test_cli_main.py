@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from velora import __version__
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+def test_help_teaches(command, words: tuple[str, ...]) -> None:
+    code, out, err = command(*words)
+    assert (code, err) == (0, "")
+    for line in ("velora train", "velora evaluate checkpoint=<run>/checkpoints/final", "resume=<run>", "-m train.seed"):
+        assert line in out
+
+
+def test_version(command) -> None:
+    assert command("--version") == (0, f"velora {__version__}\n", "")
+
+
+def test_unknown_command(command) -> None:
+    code, _, err = command("trian")
+    assert code == 2
+    assert err == "velora trian: 'trian' is no command; did you mean train?\n"
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_help_of_a_command_lists_examples_groups_and_settings(command, name: str) -> None:
+    code, out, err = command(name, "--help")
+    assert (code, err) == (0, "")
+    assert f"velora {name} " in out
+    assert "env: half_cheetah, hopper" in out
+    assert "threads: 1" in out
+    assert "_schema" not in out
+    assert "Hydra" not in out
+
+
+def test_plot_help_and_mistakes(command) -> None:
+    assert command("plot", "--help").code == command("plot").code == 0
+    for words, expected in (
+        (("out=a.png",), "expected at least one run directory"),
+        (("run", "windw=3"), "windw=3: no such setting; did you mean window?"),
+        (("run", "window=x"), "window: expected a whole number, got 'x'"),
+        (("nowhere",), "nowhere: expected a run directory"),
+    ):
+        code, _, err = command("plot", *words)
+        assert code == 2
+        assert err.startswith("velora plot: ")
+        assert expected in err
+        assert err.count("\n") == 1
