@@ -95,7 +95,8 @@ from pathlib import Path
 from velora.checkpoint import Checkpoint
 
 forbidden = ("import", "exec", "compile", "pickle", "marshal", "code.", "os.system", "os.exec", "os.posix_spawn",
-             "os.fork", "subprocess", "ctypes", "socket", "webbrowser", "mmap", "cpython.run", "shutil", "os.rename", "os.remove")
+             "os.fork", "subprocess", "ctypes", "socket", "webbrowser", "mmap", "cpython.run",
+             "shutil", "os.rename", "os.remove")
 events, loaded, watching = Counter(), 0, False
 
 def hook(event, args):

@@ -109,7 +109,7 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
             if isinstance(error, OSError) and error.filename is not None:
                 return session.report(RunDirectoryError(_unwritable(error)))
             mistake = find_mistake(conf=conf, config_name=name, arguments=arguments)
-            return session.report(error if mistake is None else SettingError(mistake))
+            return session.report(error if mistake is None or session.full_errors else SettingError(mistake))
 
 
 def _outcome(entry: Callable[[], object], session: _Session) -> int:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that looks most like ``name``, or ``None`` if none does.
 
-    Compared are whole names, then what follows the last dot, then the single words of that.
+    Compared are whole names, then what follows the last dot, then the single words of that; the shortest path wins.
 
     Example:
         >>> nearest("n_episods", ["train.n_episodes", "train.n_steps"])
@@ -19,7 +19,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         >>> nearest("agent.unitz", ["agent.critic_units", "agent.tau"])
         'agent.critic_units'
     """
-    names = sorted(set(known))
+    names = sorted(set(known), key=lambda known_name: (known_name.count("."), known_name))
     leaves = {_leaf(known_name): known_name for known_name in reversed(names)}
     words = {word: leaves[leaf] for leaf in leaves for word in leaf.split("_") if len(word) > 3}
     whole = {known_name: known_name for known_name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ def choose_device(cfg: DictConfig) -> torch.device:
     Raises:
         SettingError: if either isn't possible here.
     """
-    if cfg.threads < 1:
+    if cfg.threads is not None and cfg.threads < 1:
         raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
-    torch.set_num_threads(cfg.threads)
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
     return set_device(cfg.name)
 
 
@@ -55,18 +55,17 @@ def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir
     for name, node in _entries("callbacks", callbacks):
         made.append(instantiate(name, node))
     if checkpoint.frequency is not None or checkpoint.final:
-        # Without a frequency only the end is saved: no episode's number is a multiple of the largest integer.
-        frequency = sys.maxsize if checkpoint.frequency is None else checkpoint.frequency
-        made.append(
-            SaveCheckpoints(
-                checkpoint_dir,
-                frequency=frequency,
-                buffer=checkpoint.buffer,
-                keep_last=checkpoint.keep_last,
-                final=checkpoint.final,
-            )
-        )
+        made.append(_make_saver(checkpoint, checkpoint_dir))
     return made
+
+
+def _make_saver(cfg: DictConfig, directory: Path) -> SaveCheckpoints:
+    try:
+        return SaveCheckpoints(
+            directory, frequency=cfg.frequency, buffer=cfg.buffer, keep_last=cfg.keep_last, final=cfg.final
+        )
+    except SettingError as error:
+        raise SettingError(str(error).replace("save_checkpoints.", "checkpoint.")) from error
 
 
 def make_loggers(cfg: DictConfig, run_dir: Path) -> list[Any]:

@@ -79,13 +79,15 @@ def _refuse_foreign_code(run_dir: Path, kept: dict[str, Any], named: set[str]) -
 
 
 def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
-    """List what a resumed run does differently from before, as ``name: old -> new``."""
+    """List what a resumed run does differently from before, as ``name: old -> new``.
+
+    Changes of the agent are left to the trainer, which compares them with the checkpoint itself.
+    """
     old, new = dict(_leaves(saved)), dict(_leaves(cfg))
-    names = sorted((old.keys() | new.keys()) - {"resume"})
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
-        for name in names
-        if old.get(name) != new.get(name)
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) and name != "resume" and not name.startswith("agent.")
     ]
 
 

@@ -61,7 +61,7 @@ class DeviceSchema:
     """Where to compute, and on how many threads."""
 
     name: str = MISSING
-    threads: int = MISSING
+    threads: int | None = MISSING
 
 
 @dataclass

@@ -11,10 +11,11 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from velora.callbacks import Callback
+from velora.checkpoint import Checkpoint
 from velora.cli import resume, run_directory
 from velora.cli.environment import make_environment
 from velora.cli.objects import choose_device, make_agent, make_callbacks, make_loggers
-from velora.core.errors import RunDirectoryError, VeloraError
+from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.training.result import TrainResult
@@ -107,11 +108,19 @@ def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
             callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation()],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
-            resume=None if cfg.resume is None else run_dir / run_directory.CHECKPOINTS,
+            resume=None if cfg.resume is None else _newest_checkpoint(run_dir),
+            threads=cfg.device.threads,
             **arguments,
         )
     finally:
         env.close()
+
+
+def _newest_checkpoint(run_dir: Path) -> Path:
+    newest = Checkpoint.latest(run_dir / run_directory.CHECKPOINTS)
+    if newest is None:
+        raise CheckpointError(f"{run_dir}: expected a valid checkpoint to go on from, found none; start a new run")
+    return newest.path
 
 
 def _report(cfg: DictConfig, run_dir: Path, result: TrainResult) -> None:

@@ -45,6 +45,16 @@ class Progress(Protocol):
     done: bool
 
     @property
+    def last_return(self) -> float | None:
+        """The return of the newest finished episode."""
+        ...
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an episode is open."""
+        ...
+
+    @property
     def window(self) -> WindowStats:
         """Statistics of the last ``window_size`` returns."""
         ...

@@ -29,7 +29,7 @@ class Episode:
     """Follow one episode of one seed while it runs; after its end it is the record of it.
 
     ``seed_index`` is the position on the seed axis S, ``number`` counts from 1, ``reset_seed`` is the seed that
-    ``env.reset`` was given, ``reward`` is the undiscounted return so far and ``last_reward`` that of the newest step.
+    ``env.reset`` was given, and ``reward`` is the undiscounted return so far.
     """
 
     seed_index: int
@@ -37,7 +37,6 @@ class Episode:
     reset_seed: int
     reward: float = 0.0
     length: int = 0
-    last_reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
 

@@ -28,9 +28,18 @@ class HookTable:
     on_train_batch_end: tuple[Hook, ...]
     on_exception: tuple[Hook, ...]
 
-    def __init__(self, callbacks: Sequence[Any], *first: Any) -> None:
+    def __init__(self, callbacks: Sequence[Any], *ours: Any, stock: tuple[Any, ...] = ()) -> None:
+        """Collect the methods.
+
+        Args:
+            callbacks: in the order in which they are called.
+            ours: what our callbacks get first, ``(trainer, agent)``.
+            stock: what stock Lightning callbacks get instead.
+        """
         for name in HOOKS:
-            setattr(self, name, tuple(partial(getattr(c, name), *first) for c in callbacks if overrides(c, name)))
+            users = [c for c in callbacks if overrides(c, name)]
+            bound = (partial(getattr(c, name), *(ours if isinstance(c, Callback) else stock)) for c in users)
+            setattr(self, name, tuple(bound))
 
     def fire(self, name: str, *args: Any) -> None:
         """Call one hook of every callback that has it."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from velora.core import seeding
 from velora.core.errors import CheckpointError
 from velora.core.types import Counters, Episode, WindowStats
+from velora.envs.vector import Step
 from velora.metrics.window import MovingWindow
 
 
@@ -30,6 +31,7 @@ class Lane:
         self.moving = MovingWindow(window_size)
         self.returns: list[float] = []
         self.running: Episode | None = None
+        self.newest: Step
         self.actions: list[NDArray[np.float32]] = []
         self.done = False
 
@@ -49,6 +51,11 @@ class Lane:
         return self.lived.update - self.origin.update
 
     @property
+    def last_return(self) -> float | None:
+        """The return of the newest finished episode."""
+        return self.moving.values[-1] if len(self.moving) else None
+
+    @property
     def window(self) -> WindowStats:
         """Statistics of the last returns."""
         return self.moving.stats()
@@ -59,6 +66,30 @@ class Lane:
         self.running = Episode(self.seed_index, self.episode + 1, reset_seed)
         self.actions.clear()
         return self.running
+
+    def count(self, action: NDArray[np.float32], step: Step) -> None:
+        """Add one environment step to the running episode.
+
+        Shapes:
+            action: (A,), in the environment's units; kept, so it must not be changed afterwards.
+        """
+        assert self.running is not None
+        self.newest = step
+        self.actions.append(action)
+        self.lived.step += 1
+        self.running.reward += step.reward
+        self.running.length += 1
+        self.running.terminated, self.running.truncated = step.terminated, step.truncated
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether an episode is open."""
+        return self.running is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the running episode is over and waits to be closed."""
+        return self.running is not None and (self.running.terminated or self.running.truncated)
 
     def end(self) -> Episode:
         """Close the running episode and count it."""

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from velora.buffers import Batch, ReplayBuffer
 from velora.checkpoint import Checkpoint
@@ -28,6 +28,7 @@ class TrainableAgent(Protocol):
     environment: dict[str, Any] | None
     seeds: tuple[int, ...]
     progress: list[Counters]
+    networks: dict[str, nn.Module]
 
     @property
     def key(self) -> str:

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.core.errors import SettingError
-from velora.core.types import Evaluation, Metrics, Transition, WindowStats
+from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import EnvLike
-from velora.envs.vector import NOMINAL_DT
 from velora.metrics.store import RunStore
 from velora.training import resume as resuming
+from velora.training import stock
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
 from velora.training.hooks import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
+from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
 from velora.training.signals import stop_on_signals
@@ -94,9 +94,7 @@ class Trainer:
         self.hooks = NO_HOOKS
         self.metrics: RunStore | None = None
         self._lanes: list[Lane] = []
-        self._metrics: Metrics = {}
         self._evaluated_at = 0
-        self._has_learned = False
 
     # ------------------------------------------------------------------------------------- what callbacks may read
 
@@ -127,7 +125,7 @@ class Trainer:
 
     def losses(self) -> dict[str, float]:
         """Read the newest update's metrics, averaged over seeds; this waits for the device."""
-        return {name: float(value.mean()) for name, value in self._metrics.items()}
+        return {name: float(value.mean()) for name, value in self._loop.metrics.items()}
 
     def stop(self, reason: str, *, seed_index: int | None = None) -> None:
         """Stop after the step in progress: the run, or one of its seeds."""
@@ -148,7 +146,7 @@ class Trainer:
             evaluated_at=self._evaluated_at,
             agent=self._agent,
             lane=self._lanes[seed_index],
-            hidden=self._hidden,
+            hidden=self._loop.hidden,
             callbacks=self.callbacks,
             extra=extra,
         )
@@ -198,7 +196,8 @@ class Trainer:
                 with stop_on_signals(self._interrupt):
                     self._start(agent, state, stack)
                     while not self._is_over():
-                        self._step(agent)
+                        self._loop.step()
+                        self._after_step()
                     self._end()
             except BaseException as error:
                 self._crash(error)
@@ -230,14 +229,16 @@ class Trainer:
         self._lanes = [
             Lane(k, seed, agent.progress[k], window_size=self.window_size) for k, seed in enumerate(agent.seeds)
         ]
-        self._hidden: Tensor = agent.initial_hidden()
-        self._dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
+        foreign = any(stock.is_stock(c) for c in self.callbacks)
+        stock_views = stock.views(self, agent.networks, self.fabric) if foreign else ()
+        self.hooks = HookTable(self.callbacks, self, agent, stock=stock_views)
+        self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if state is not None:
             self.run_id, self._evaluated_at = state.run_id, state.evaluated_at
-            self._hidden = resuming.restore_lane(state, self._lanes[0], self._envs, self._hidden)
+            self._loop.hidden = resuming.restore_lane(state, self._lanes[0], self._envs, self._loop.hidden)
 
     def _start(self, agent: TrainableAgent, state: resuming.RunState | None, stack: ExitStack) -> None:
-        self.hooks = agent.hooks = HookTable(self.callbacks, self, agent)
+        agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training()
@@ -294,89 +295,14 @@ class Trainer:
 
     # --------------------------------------------------------------------------------------------------- the loop
 
-    def _step(self, agent: TrainableAgent) -> None:
-        lanes = [lane for lane in self._lanes if not lane.done]
-        for lane in lanes:
-            if lane.running is None:
-                self._begin_episode(agent, lane)
-        obs, before = self._envs.obs.copy(), self._hidden
-        action, self._hidden = agent.explore(obs, before, self._dt, random=agent.is_warming_up())
-        in_units = agent.bounds.to_environment(action)
-        stored = before.squeeze(1).cpu().numpy()
-        for lane in lanes:
-            self._step_lane(agent, lane, obs, action, in_units, stored)
-        if self.hooks.on_env_step:
-            self._report_step(obs, action)
-        if agent.is_learning_due(self.batch_size):
-            self._learn(agent, lanes)
-        for lane in lanes:
-            if lane.running is not None and (lane.running.terminated or lane.running.truncated):
+    def _after_step(self) -> None:
+        if self.loggers and self._loop.metrics and self.update % self.log_every == 0:
+            self._log(self.losses())
+        for lane in self._lanes:
+            if lane.has_ended:
                 self._end_episode(lane)
             if not lane.done and self._is_used_up(lane):
                 self._finish(lane)
-
-    def _begin_episode(self, agent: TrainableAgent, lane: Lane) -> None:
-        episode = lane.begin()
-        self._envs.reset(lane.seed_index, seed=episode.reset_seed)
-        self._hidden = self._hidden.clone()
-        self._hidden[lane.seed_index] = 0.0
-        agent.begin_episode(lane.seed_index)
-        self.hooks.fire("on_episode_start", episode)
-        self.hooks.fire("on_train_epoch_start")
-
-    def _step_lane(self, agent: TrainableAgent, lane: Lane, obs: Any, action: Any, in_units: Any, stored: Any) -> None:
-        k, episode = lane.seed_index, lane.running
-        assert episode is not None
-        step = self._envs.step(k, in_units[k])
-        agent.buffer.add(
-            k,
-            obs=obs[k],
-            action=action[k],
-            reward=step.reward,
-            next_obs=step.obs,
-            terminated=step.terminated,
-            truncated=step.truncated,
-            dt=NOMINAL_DT,
-            next_dt=NOMINAL_DT,
-            start=episode.length == 0,
-            hidden=stored[k],
-        )
-        lane.actions.append(in_units[k])
-        lane.lived.step += 1
-        episode.reward += step.reward
-        episode.last_reward = step.reward
-        episode.length += 1
-        episode.terminated, episode.truncated = step.terminated, step.truncated
-
-    def _report_step(self, obs: Any, action: Any) -> None:
-        running = [lane.running for lane in self._lanes]
-        transition = Transition(
-            obs=obs,
-            action=action,
-            reward=np.array([0.0 if e is None else e.last_reward for e in running]),
-            next_obs=self._envs.obs.copy(),
-            terminated=np.array([e is not None and e.terminated for e in running]),
-            truncated=np.array([e is not None and e.truncated for e in running]),
-            dt=np.full(len(running), NOMINAL_DT),
-        )
-        self.hooks.fire("on_env_step", transition)
-
-    def _learn(self, agent: TrainableAgent, lanes: list[Lane]) -> None:
-        if not self._has_learned:
-            self._has_learned = True
-            self.hooks.fire("on_warmup_end")
-        update = self.update
-        batch = agent.sample(self.batch_size)
-        for hook in self.hooks.on_train_batch_start:
-            hook(batch, update)
-        self._metrics = agent.training_step(batch)
-        agent.hold_frozen()
-        for lane in lanes:
-            lane.lived.update += 1
-        for hook in self.hooks.on_train_batch_end:
-            hook(self._metrics, batch, update)
-        if self.loggers and (update + 1) % self.log_every == 0:
-            self._log(self.losses())
 
     def _end_episode(self, lane: Lane) -> None:
         episode = lane.end()

@@ -69,7 +69,7 @@ def test_a_bug_in_a_user_s_class_keeps_its_own_error(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ZeroDivisionError, match="mine"):
         make(_target_="buggy_callbacks.Buggy")
-    with pytest.raises(SettingError, match="callbacks.mine: No module named 'a_package_nobody_has'"):
+    with pytest.raises(SettingError, match=r"callbacks\.mine: No module named 'a_package_nobody_has'"):
         make(_target_="buggy_callbacks.Needy")
     with pytest.raises(SettingError, match="needs a package that isn't installed: a_package_nobody_has"):
         make(_target_="broken_module.Anything")

@@ -1,30 +1,33 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from velora import __version__
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
-def test_help_teaches(command, words: tuple[str, ...]) -> None:
+def test_help_teaches(command: Callable[..., Any], words: tuple[str, ...]) -> None:
     code, out, err = command(*words)
     assert (code, err) == (0, "")
     for line in ("velora train", "velora evaluate checkpoint=<run>/checkpoints/final", "resume=<run>", "-m train.seed"):
         assert line in out
 
 
-def test_version(command) -> None:
+def test_version(command: Callable[..., Any]) -> None:
     assert command("--version") == (0, f"velora {__version__}\n", "")
 
 
-def test_unknown_command(command) -> None:
+def test_unknown_command(command: Callable[..., Any]) -> None:
     code, _, err = command("trian")
     assert code == 2
     assert err == "velora trian: 'trian' is no command; did you mean train?\n"
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])
-def test_help_of_a_command_lists_examples_groups_and_settings(command, name: str) -> None:
+def test_help_of_a_command_lists_examples_groups_and_settings(command: Callable[..., Any], name: str) -> None:
     code, out, err = command(name, "--help")
     assert (code, err) == (0, "")
     assert f"velora {name} " in out
@@ -34,7 +37,7 @@ def test_help_of_a_command_lists_examples_groups_and_settings(command, name: str
     assert "Hydra" not in out
 
 
-def test_plot_help_and_mistakes(command) -> None:
+def test_plot_help_and_mistakes(command: Callable[..., Any]) -> None:
     assert command("plot", "--help").code == command("plot").code == 0
     for words, expected in (
         (("out=a.png",), "expected at least one run directory"),

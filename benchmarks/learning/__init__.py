@@ -1,0 +1,1 @@
+"""Does it learn: default settings, several seeds, fixed evaluation episodes."""

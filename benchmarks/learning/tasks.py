@@ -1,0 +1,74 @@
+"""What is learned, how long, and what counts as solved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EVALUATE_STEPS = 1_000
+"""Environment steps between two evaluations."""
+LATER = 10
+"""Evaluations after the first that passes, in which the agent has to keep what it learned."""
+KEEP = 8
+"""How many of those have to pass."""
+BATCH_SIZE = 128
+"""As in conf/train/default.yaml; a test compares them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Describe one row of the table.
+
+    ``threshold`` is the mean return over ten fixed episodes that counts as solved; ``within_steps`` is the promise.
+    """
+
+    env: str
+    state_dim: int
+    action_dim: int
+    n_neurons: int
+    threshold: float
+    within_steps: int
+
+    @property
+    def name(self) -> str:
+        """Name the row."""
+        return f"{self.env}-n{self.n_neurons}"
+
+    @property
+    def n_steps(self) -> int:
+        """Environment steps of a whole run: the promise, and the evaluations after it."""
+        return self.within_steps + LATER * EVALUATE_STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Say when one seed solved its task (``None``: never) and how many of the later evaluations passed."""
+
+    seed: int
+    solved_at: int | None
+    kept: int
+    later: int
+    last: float
+
+    def holds(self, task: Task) -> bool:
+        """Tell whether the promise was kept."""
+        return self.solved_at is not None and self.solved_at <= task.within_steps and self.kept >= KEEP
+
+
+def outcome(task: Task, seed: int, curve: Sequence[tuple[int, float]]) -> Outcome:
+    """Read one seed's outcome off its evaluations.
+
+    Args:
+        curve: (environment step, mean return) in order.
+    """
+    passed = [value >= task.threshold for _, value in curve]
+    if True not in passed:
+        return Outcome(seed, None, 0, 0, curve[-1][1])
+    first = passed.index(True)
+    after = passed[first + 1 : first + 1 + LATER]
+    return Outcome(seed, curve[first][0], sum(after), len(after), curve[-1][1])
+
+
+PENDULUM = [Task("Pendulum-v1", 3, 1, n, -200.0, 6_000) for n in (10, 20, 40)]
+INVERTED = [Task("InvertedPendulum-v5", 4, 1, n, 950.0, 20_000 if n == 10 else 15_000) for n in (10, 20, 40)]
+TASKS = {task.name: task for task in (*PENDULUM, *INVERTED)}

@@ -1,0 +1,162 @@
+"""Every file of conf/ composes, builds what it names, and says the same as the code."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from velora.callbacks import EarlyStopping, SaveCheckpoints
+from velora.cli import run_directory, schema
+from velora.cli.check import check
+from velora.cli.environment import dimensions, make_environment
+from velora.cli.hydra_versions import VERSION_BASE
+from velora.cli.launch import config_dir
+from velora.cli.objects import make_agent, make_callbacks, make_loggers
+from velora.models import Agent, LiquidDDPG
+
+CONF = config_dir()
+GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
+DIMENSIONS = {
+    "pendulum": (3, 1),
+    "inverted_pendulum": (4, 1),
+    "inverted_double_pendulum": (9, 1),
+    "half_cheetah": (17, 6),
+    "hopper": (11, 3),
+    "walker2d": (17, 6),
+    "mountain_car_continuous": (2, 1),
+    "lunar_lander_continuous": (8, 2),
+}
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def hydra_is_ready() -> Iterator[None]:
+    schema.register()
+    run_directory.register_resolvers()
+    with initialize_config_dir(str(CONF), **VERSION_BASE):
+        yield
+
+
+def settings(*words: str, name: str = "train") -> DictConfig:
+    cfg = compose(name, list(words))
+    if name == "train":
+        check(cfg)
+    return cfg
+
+
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
+def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
+    settings(choice)
+    first = (CONF / f"{choice.replace('=', '/')}.yaml").read_text().splitlines()[:2]
+    assert any(line.startswith("# ") and not line.startswith("# @") for line in first)
+
+
+@pytest.mark.parametrize("env_name", options("env"))
+def test_every_environment_takes_the_default_agent(env_name: str) -> None:
+    cfg = settings(f"env={env_name}")
+    env = make_environment(cfg.env.id, {})
+    try:
+        agent = make_agent(cfg.agent, env, device=torch.device("cpu"), seed=0)
+        assert isinstance(agent, LiquidDDPG)
+        assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
+    finally:
+        env.close()
+    assert cfg.train.n_episodes == cfg.env.recommended.n_episodes
+    assert cfg.train.n_episodes >= 2 * cfg.checkpoint.frequency
+
+
+@pytest.mark.parametrize("name", options("callbacks"))
+def test_every_callbacks_file_builds(name: str, tmp_path: Path) -> None:
+    target = ["callbacks.early_stopping.target=-200"] if name == "early_stopping" else []
+    cfg = settings(f"callbacks={name}", *target)
+    made = make_callbacks(cfg.callbacks, cfg.checkpoint, tmp_path)
+    assert [type(callback) for callback in made] == [EarlyStopping] * len(target) + [SaveCheckpoints]
+
+
+def test_no_checkpoints_means_no_callback(tmp_path: Path) -> None:
+    cfg = settings("checkpoint=none")
+    assert make_callbacks(cfg.callbacks, cfg.checkpoint, tmp_path) == []
+
+
+@pytest.mark.parametrize("name", options("logger"))
+def test_every_logger_builds_and_writes_in_the_run_directory(name: str, tmp_path: Path) -> None:
+    for logger in make_loggers(settings(f"logger={name}").logger, tmp_path):
+        assert Path(logger.log_dir).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(LiquidDDPG).parameters.items()
+        if parameter.default is not parameter.empty and name not in ("device", "seed", "seeds")
+    }
+    file = OmegaConf.to_container(settings().agent)
+    assert isinstance(file, dict)
+    assert file.pop("_target_") == "velora.models.LiquidDDPG"
+    assert file.pop("n_neurons") == 20
+    assert {key: tuple(value) if isinstance(value, list) else value for key, value in file.items()} == defaults
+
+
+def test_the_train_file_holds_what_train_takes() -> None:
+    own = {"env", "self", "callbacks", "logger", "run_dir", "resume", "threads"}
+    expected = set(inspect.signature(Agent.train).parameters) - own
+    assert {field.name for field in dataclasses.fields(schema.TrainSchema)} - {"seed"} == expected
+
+
+def test_the_checkpoint_file_holds_what_save_checkpoints_takes() -> None:
+    expected = set(inspect.signature(SaveCheckpoints).parameters) - {"directory"}
+    assert {field.name for field in dataclasses.fields(schema.CheckpointSchema)} == expected
+
+
+def test_the_early_stopping_file_holds_what_early_stopping_takes() -> None:
+    cfg: Any = OmegaConf.load(CONF / "callbacks" / "early_stopping.yaml")
+    parameters = inspect.signature(EarlyStopping).parameters.items()
+    assert cfg.early_stopping == {
+        "_target_": "velora.callbacks.EarlyStopping",
+        **{name: parameter.default for name, parameter in parameters},
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["env=hopper"], 1000),
+        (["env=hopper", "train.n_episodes=7"], 7),
+        (["env=hopper", "env.recommended.n_episodes=8"], 8),
+        (["experiment=balance"], 1000),
+        (["experiment=balance", "train.n_episodes=9"], 9),
+    ],
+)
+def test_the_command_line_wins_over_what_an_environment_recommends(words: list[str], expected: int) -> None:
+    assert settings(*words).train.n_episodes == expected
+
+
+def test_the_default_command_is_six_thousand_steps_of_pendulum() -> None:
+    cfg = settings()
+    assert (cfg.env.id, cfg.train.n_episodes, cfg.train.seed) == ("Pendulum-v1", 30, None)
+
+
+def test_evaluate_composes() -> None:
+    cfg = settings("checkpoint.path=somewhere", name="evaluate")
+    check(cfg)
+    assert (cfg.env.id, cfg.episodes) == (None, 10)
+    assert settings("env=hopper", name="evaluate").env.id == "Hopper-v5"
+
+
+def test_run_directories_never_meet() -> None:
+    directories = {compose("train", return_hydra_config=True).hydra.run.dir for _ in range(20)}
+    assert len(directories) == 20
+    cfg = compose("train", return_hydra_config=True)
+    assert cfg.hydra.run.dir == cfg.hydra.run.dir
