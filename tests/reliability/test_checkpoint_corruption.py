@@ -153,7 +153,8 @@ def replace_by_device(path: Path) -> None:
     "break_it", [Path.unlink, replace_by_link, replace_by_directory, replace_by_pipe, replace_by_device]
 )
 def test_something_else_in_place_of_a_file(checkpoint: Path, break_it: Callable[[Path], None]) -> None:
-    """The load fails at once, and the broken directory can be saved to again."""
+    """The load fails at once, leaves no file open, and the broken directory can be saved to again."""
+    descriptors = len(os.listdir("/dev/fd"))
     for name in sorted(FILE_NAMES):
         victim = checkpoint.parent / f"without {name}"
         shutil.copytree(checkpoint, victim)
@@ -162,6 +163,7 @@ def test_something_else_in_place_of_a_file(checkpoint: Path, break_it: Callable[
             cf.load(victim)
         cf.save(victim, 3)
         assert cf.same(cf.load(victim), cf.state(3))
+    assert len(os.listdir("/dev/fd")) == descriptors
 
 
 def test_a_stray_part_is_refused(checkpoint: Path) -> None:

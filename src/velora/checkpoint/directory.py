@@ -68,10 +68,11 @@ class Checkpoint:
         overview = None
         if config is not None:
             overview = json_text.render({k: json_text.plain(v, f"config.{k}") for k, v in config.items()}, CONFIG_FILE)
-        complete = saving.save(
-            _resolve(directory), checked, tensors, config=overview, overwrite=overwrite, keep_buffer=keep_buffer
-        )
-        return cls(Path(directory).absolute(), complete)
+        target, path = _resolve(directory), Path(directory).absolute()
+        if target == Path.cwd():
+            raise CheckpointError(f"{target}: the working directory can't be replaced; save to a directory inside it")
+        complete = saving.save(target, checked, tensors, config=overview, overwrite=overwrite, keep_buffer=keep_buffer)
+        return cls(path, complete)
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str], *, agent: str | None = None) -> Self:

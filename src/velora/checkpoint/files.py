@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -20,6 +20,7 @@ if sys.platform != "win32":
 
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_PIECE_BYTES: Final = 4 << 20
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -43,7 +44,7 @@ def open_regular(path: Path) -> Iterator[FileIO]:
         CheckpointError: if it is anything but a regular file, or can't be read.
     """
     try:
-        with FileIO(os.open(path, _READ), "r") as stream:
+        with FileIO(path, "r", opener=lambda name, _: os.open(name, _READ)) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise CheckpointError(f"{path}: expected a regular file, found something else; restore it from a copy")
             yield stream
@@ -74,6 +75,18 @@ def read_small(path: Path, limit: int) -> bytes:
         while piece := stream.read(limit + 1):
             pieces.append(piece)
         return b"".join(pieces)
+
+
+def read_pieces(path: Path) -> Generator[bytes, None, None]:
+    """Read a file a few megabytes at a time.
+
+    Raises:
+        MissingCheckpointError: if it doesn't exist.
+        CheckpointError: if it is not a regular file, or can't be read.
+    """
+    with open_regular(path) as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
 
 
 def list_names(path: Path) -> list[str]:

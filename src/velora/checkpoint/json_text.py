@@ -39,7 +39,7 @@ def plain(value: object, where: str, *, depth: int = 0) -> JsonValue:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str.__str__(value)
+        return _text(value, where)
     if isinstance(value, int):
         return _bounded(int(value), where)
     if isinstance(value, float):
@@ -154,7 +154,13 @@ def _bounded(value: int, where: str) -> int:
 def _key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise CheckpointError(f"{where}: expected string keys, received {type(key).__name__}; convert them to strings")
-    return str.__str__(key)
+    return _text(key, where)
+
+
+def _text(value: str, where: str) -> str:
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise CheckpointError(f"{where}: expected text, received {value!a:.80} with half a surrogate pair")
+    return str.__str__(value)
 
 
 def _one_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -36,7 +36,6 @@ IGNORED: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file browsers leave behind: nobody's data."""
 _OURS: Final = frozenset({"schema_version", "metadata_sha256"})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
-_COPY_BYTES: Final = 4 << 20
 _log: Final = logging.getLogger(__name__)
 
 
@@ -205,9 +204,9 @@ def _link_or_copy(source: Path, destination: Path) -> None:
     try:
         os.link(source, destination)
     except OSError:
-        with files.open_regular(source) as stream, files.create(destination) as descriptor:
-            while data := stream.read(_COPY_BYTES):
-                files.write_all(descriptor, data)
+        with closing(files.read_pieces(source)) as pieces, files.create(destination) as descriptor:
+            for piece in pieces:
+                files.write_all(descriptor, piece)
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -201,7 +201,8 @@ def _pieces(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def _memory(tensor: Tensor) -> memoryview:
-    return tensor.view(-1).view(torch.uint8).numpy().data
+    # A contiguous tensor of one element may carry any stride, with which it can't be seen as bytes.
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
 def _fill(stream: FileIO, part: Tensor, path: Path) -> memoryview:

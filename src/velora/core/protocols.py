@@ -36,13 +36,22 @@ class Progress(Protocol):
     """Where one seed of a run stands."""
 
     seed_index: int
-    episode: int
-    """Episodes finished."""
-    step: int
-    """Environment steps taken."""
-    update: int
-    """Gradient updates made."""
     done: bool
+
+    @property
+    def episode(self) -> int:
+        """Episodes finished."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Environment steps taken."""
+        ...
+
+    @property
+    def update(self) -> int:
+        """Gradient updates made."""
+        ...
 
     @property
     def last_return(self) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,12 +19,13 @@ from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core import seeding
 from velora.core.devices import set_device
-from velora.core.errors import CheckpointError, SettingError, ShapeError
+from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Array, Counters
 from velora.envs import ActionBounds, check_spaces, describe
 from velora.envs.make import EnvLike
-from velora.models import persistence
+from velora.models import persistence, prediction
 from velora.models.exploration import Exploration
+from velora.models.frozen import FrozenSeeds
 from velora.models.optimizers import OPTIMIZERS
 from velora.models.settings import Settings
 from velora.nn.parameters import count_parameters
@@ -86,7 +86,7 @@ class Agent(ABC):
         self._buffer: ReplayBuffer | None = None
         self._optimizers: dict[str, Optimizer] | None = None
         self._optimizer_state: persistence.OptimizerState = {}
-        self._frozen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        self._frozen = FrozenSeeds()
 
     # ------------------------------------------------------------------------------------------- what subclasses say
 
@@ -221,25 +221,15 @@ class Agent(ABC):
         """
         if self.n_seeds > 1:
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
-        values = state if isinstance(state, Tensor) else np.asarray(state, dtype=np.float32)
-        obs = torch.as_tensor(values, dtype=torch.float32, device=self.device)
-        if obs.ndim not in (1, 2) or obs.shape[-1] != self.settings.state_dim:
-            expected = self.settings.state_dim
-            raise ShapeError(f"predict: expected a state of ({expected},) or (B, {expected}), got {tuple(obs.shape)}")
-        shape = (*obs.shape[:-1], self.state_size)
-        h = torch.zeros(shape) if hidden is None else torch.as_tensor(hidden, dtype=torch.float32)
-        if h.shape != shape:
-            raise ShapeError(f"predict: expected a hidden state of {tuple(shape)}, got {tuple(h.shape)}")
-        steps = torch.as_tensor(1.0 if dt is None else dt, dtype=torch.float32).expand(shape[:-1])
-        if not bool((steps > 0).all()) or not bool(steps.isfinite().all()):
-            raise SettingError(f"predict: expected dt to be a positive number of control steps, got {dt}")
-        rows = [t.to(self.device).reshape(1, -1, *t.shape[obs.ndim - 1 :]) for t in (obs, h, steps)]
-        action, h = self.act(*rows)
-        scaled = self.bounds.to_environment(action[0].cpu().numpy()).reshape(*shape[:-1], -1)
-        h = h[0].reshape(shape)
+        own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
+        obs, h, times = prediction.rows(state, hidden, dt, **own)
+        action, h = self.act(obs, h, times)
+        scaled = self.bounds.to_environment(action[0].cpu().numpy())
+        if np.ndim(state) == 1:
+            scaled, h = scaled[0], h[:, 0]
         if isinstance(state, Tensor):
-            return torch.from_numpy(scaled).to(self.device), h.clone()
-        return scaled, h.cpu().numpy()
+            return torch.from_numpy(scaled).to(self.device), h[0].clone()
+        return scaled, h[0].cpu().numpy()
 
     # ---------------------------------------------------------------------------------------------------- learning
 
@@ -318,17 +308,12 @@ class Agent(ABC):
 
     def freeze(self, seed_index: int) -> None:
         """Keep one seed as it is from now on, while the others go on learning."""
-        own = slice(seed_index, seed_index + 1)
-        tensors = [*self.online_parameters, *self.target_parameters]
-        for optimizer in self.optimizers.values():
-            tensors += [t for kept in optimizer.state.values() for t in kept.values() if t.dim() > 0]
-        self._frozen[seed_index] = [(t.data[own], t.data[own].clone()) for t in tensors]
+        kept = persistence.optimizer_tensors(self.optimizers, self.networks).values()
+        self._frozen.freeze(seed_index, [*self.online_parameters, *self.target_parameters, *kept])
 
     def hold_frozen(self) -> None:
         """Undo what an update did to frozen seeds."""
-        for pairs in self._frozen.values():
-            for live, kept in pairs:
-                live.copy_(kept)
+        self._frozen.restore()
 
     def train(
         self,
@@ -401,16 +386,8 @@ class Agent(ABC):
         """
         if not 0 <= index < self.n_seeds:
             raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index}")
-        own = slice(index, index + 1)
         alone = type(self)(**self.settings.model_dump(), device=self.device, seed=self.seeds[index])
-        for name, tensor in persistence.model_tensors(alone.networks).items():
-            net, _, rest = name.partition(".")
-            tensor.copy_(self.networks[net].state_dict()[rest][own])
-        alone.load_optimizer_tensors(
-            {name: (t[own] if t.dim() else t).clone() for name, t in self.optimizer_tensors().items()}
-        )
-        alone.environment, alone.bounds = self.environment, self.bounds
-        alone.progress = [replace(self.progress[index])]
+        persistence.copy_seed(self, index, alone)
         return alone
 
     def optimizer_tensors(self) -> persistence.OptimizerState:
@@ -457,12 +434,7 @@ class Agent(ABC):
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
         persistence.read(self, checkpoint, buffer=buffer)
-        saved, given = checkpoint.metadata.settings, self.settings_dict()
-        return [
-            f"{name} was {saved.get(name)!r}, goes on as {value!r}"
-            for name, value in given.items()
-            if saved.get(name) != value
-        ]
+        return persistence.differences(checkpoint.metadata.settings, self.settings_dict())
 
     def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:
         """Write the agent to a directory, all of it or nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -133,6 +134,27 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool) -> None:
     agent.progress[0] = Counters(progress.episode, progress.step, progress.update)
     if metadata.environment is not None:
         _read_environment(agent, checkpoint)
+
+
+def copy_seed(agent: Saveable, index: int, alone: Saveable) -> None:
+    """Fill a freshly built agent of one seed with what another agent has learned at one position of its seed axis."""
+    own = slice(index, index + 1)
+    source = model_tensors(agent.networks)
+    for name, tensor in model_tensors(alone.networks).items():
+        tensor.copy_(source[name][own])
+    kept = agent.optimizer_tensors()
+    alone.load_optimizer_tensors({name: (t[own] if t.dim() else t).clone() for name, t in kept.items()})
+    alone.environment, alone.bounds = agent.environment, agent.bounds
+    alone.progress[0] = replace(agent.progress[index])
+
+
+def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Say in one line each which settings differ from the saved ones."""
+    return [
+        f"{name} was {saved.get(name)!r}, goes on as {value!r}"
+        for name, value in given.items()
+        if saved.get(name) != value
+    ]
 
 
 def model_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:

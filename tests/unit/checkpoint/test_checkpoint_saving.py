@@ -69,6 +69,34 @@ def refuse_link(*paths: object, **options: object) -> None:
     raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
+def test_a_full_disk_while_copying_the_buffer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: Fields, state: State, buffer: Extra
+) -> None:
+    """Without hard links the buffer is copied; what fails then is the writing, not the reading."""
+    before = Checkpoint.write(tmp_path / "ep10", metadata=fields | buffer[0], tensors=state | buffer[1])
+    write_all = files.write_all
+
+    def fill_up(descriptor: int, data: bytes) -> None:
+        if data == (tmp_path / "ep10" / "buffer_state.safetensors").read_bytes():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(descriptor, data)
+
+    monkeypatch.setattr(os, "link", refuse_link)
+    monkeypatch.setattr(files, "write_all", fill_up)
+    with pytest.raises(CheckpointError, match=r"ep10/buffer_state\.safetensors: can't be written \(No space left"):
+        Checkpoint.write(tmp_path / "ep10", metadata=fields, tensors=state)
+    assert Checkpoint.open(tmp_path / "ep10") == before
+    assert os.listdir(tmp_path) == ["ep10"]
+
+
+def test_the_working_directory_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: Fields, state: State
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="working directory"):
+        Checkpoint.write(".", metadata=fields, tensors=state)
+
+
 def test_a_damaged_buffer_is_not_kept(
     tmp_path: Path, fields: Fields, state: State, buffer: Extra, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,6 +125,8 @@ def bad_inputs() -> dict[str, tuple[Fields, State]]:
         "settings.device: expected a JSON value": ({"settings": {"device": torch.device("cpu")}}, {}),
         "settings.a: expected a finite number": ({"settings": {"a": float("nan")}}, {}),
         "settings.a: expected a whole number below": ({"settings": {"a": 2**128}}, {}),
+        "settings.a: expected text": ({"settings": {"a": "\ud83d"}}, {}),
+        "settings: expected text": ({"settings": {"\udfff": 1}}, {}),
         "settings: expected string keys": ({"settings": {1: 2}}, {}),
         "settings.array: expected a JSON value": ({"settings": {"array": np.zeros(3)}}, {}),
         "at most 1048576 bytes of JSON": ({"settings": {"a": "x" * (1 << 20)}}, {}),

@@ -1,0 +1,48 @@
+"""Check and convert what people pass to ``predict``, and answer in kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from velora.core.errors import SettingError, ShapeError
+
+
+def rows(
+    state: Any, hidden: Any, dt: Any, *, state_dim: int, state_size: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Turn an observation or a batch of them into the tensors that ``act`` takes.
+
+    Shapes:
+        state: (O,) or (B, O). hidden: (H,) or (B, H), or ``None``. dt: a number or (B,), or ``None``.
+        returns: obs (1, B, O), hidden (1, B, H), dt (1, B); B is 1 for a single observation.
+
+    Raises:
+        ShapeError: if a shape doesn't fit.
+        SettingError: if ``dt`` isn't positive and finite.
+    """
+    obs = _tensor("state", state, device)
+    if obs.ndim not in (1, 2) or obs.shape[-1] != state_dim:
+        raise ShapeError(f"predict: expected a state of ({state_dim},) or (B, {state_dim}), got {tuple(obs.shape)}")
+    shape = (*obs.shape[:-1], state_size)
+    h = obs.new_zeros(shape) if hidden is None else _tensor("hidden", hidden, device)
+    if h.shape != shape:
+        raise ShapeError(f"predict: expected a hidden state of {tuple(shape)}, got {tuple(h.shape)}")
+    times = obs.new_ones(shape[:-1]) if dt is None else _tensor("dt", dt, device)
+    if not bool(((times > 0) & times.isfinite()).all()):
+        raise SettingError(f"predict: expected dt to be a positive number of control steps, got {dt}")
+    if times.ndim > 0 and times.shape != shape[:-1]:
+        raise ShapeError(f"predict: expected one dt, or one for each state {shape[:-1]}, got {tuple(times.shape)}")
+    return obs.view(1, -1, state_dim), h.reshape(1, -1, state_size), times.expand(shape[:-1]).reshape(1, -1)
+
+
+def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.to(device, torch.float32)
+    try:
+        return torch.tensor(np.asarray(value, dtype=np.float32), device=device)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"predict: expected {name} to be numbers, got {value!r:.80}") from error

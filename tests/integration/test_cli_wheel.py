@@ -1,0 +1,40 @@
+"""The wheel carries the configuration files, so the command works without a checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (wheel,) = (tmp_path / "dist").glob("velora-*.whl")
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    ours = {path.relative_to(ROOT / "conf") for path in (ROOT / "conf").rglob("*.yaml")}
+    assert {path.relative_to(site / "velora/conf") for path in (site / "velora/conf").rglob("*.yaml")} == ours
+    assert (site / "velora" / "py.typed").exists()
+
+    command = "import sys; from velora.cli.main import main; sys.exit(main())"
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    for words, expected in (
+        (["train", "env=hopper", "--cfg", "job"], "id: Hopper-v5"),
+        (["train", "--info", "searchpath"], str(site / "velora" / "conf")),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", command, *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert expected in done.stdout
