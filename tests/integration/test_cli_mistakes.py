@@ -48,7 +48,7 @@ MISTAKES = {
     "train env.id=nowhere_at_all:Mine-v0": "needs a module 'nowhere_at_all'",
     "train env.id=CartPole-v1": "CartPole-v1: expected continuous actions",
     "train +env.kwargs.zzz=1": "env.kwargs: Pendulum-v1 takes other keywords",
-    "train device.threads=0": "device.threads: expected at least 1, got 0",
+    "train device.threads=0": "threads: expected a whole number of at least 1, got 0",
     "train device=cpu device.name=abacus": "device: abacus can't be used here",
     "train agent.n_neurons=2": "agent.n_neurons: ",
     "train agent.cell=cfcc": "agent.cell: ",

@@ -6,10 +6,15 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import pytest
 
+from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
+from velora.models import LiquidDDPG
+from velora.training import TrainResult
 
 RUN = """
 import sys
@@ -59,3 +64,33 @@ def test_two_halves_in_two_processes_equal_the_whole(tmp_path: Path, env: str, d
         whole, halves = (digests(tmp_path / kind / "checkpoints" / name) for kind in ("whole", "halves"))
         assert whole == halves
     assert rows(tmp_path / "whole" / "metrics.db") == rows(tmp_path / "halves" / "metrics.db")
+
+
+class FailAt(Callback):
+    """Fail once, right after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.at = step
+
+    def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
+        if trainer.step == self.at:
+            self.at = -1
+            raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("step", [5, 9])
+def test_a_crash_right_after_a_step_can_be_gone_on_from(tmp_path: Path, step: int) -> None:
+    def train(*callbacks: Callback, resume: Path | None = None) -> TrainResult:
+        agent = LiquidDDPG(3, 6, 1, device="cpu", seed=1, warmup_steps=2, buffer_size=50)
+        env = gym.make("Pendulum-v1", max_episode_steps=5)
+        saving = SaveCheckpoints(tmp_path / "checkpoints", frequency=100)
+        quiet = {"progress_bar": False, "summary": False}
+        return agent.train(env, 2, n_episodes=4, callbacks=[saving, *callbacks], resume=resume, **quiet)
+
+    with pytest.raises(OSError, match="the disk is full"):
+        train(FailAt(step))
+    assert Checkpoint.open(tmp_path / "checkpoints" / "interrupted").metadata.progress.step == step
+    assert not (tmp_path / "checkpoints" / "final").exists()
+    result = train(resume=tmp_path / "checkpoints")
+    assert result.status == "finished"
+    assert Checkpoint.open(tmp_path / "checkpoints" / "final").metadata.progress.step == 20

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint, agents
 from velora.cli.environment import dimensions, make_environment
-from velora.cli.objects import choose_device
 from velora.core import seeding
+from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import Env
@@ -39,7 +40,7 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
     checkpoint = Checkpoint.open(cfg.checkpoint.path)
     agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
-    agent = agent_type.load(cfg.checkpoint.path, device=choose_device(cfg.device))
+    agent = agent_type.load(cfg.checkpoint.path, device=_choose_device(cfg.device))
     env_id, kwargs = _environment(cfg, agent.environment)
     env = make_environment(env_id, kwargs, render=cfg.render)
     try:
@@ -48,6 +49,15 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         env.close()
     _print(cfg.checkpoint.path, env_id, returns)
     return float(np.mean(returns))
+
+
+def _choose_device(cfg: DictConfig) -> torch.device:
+    """Set the number of threads, and find the device."""
+    if cfg.threads is not None:
+        if cfg.threads < 1:
+            raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
+        torch.set_num_threads(cfg.threads)
+    return set_device(cfg.name)
 
 
 def _environment(cfg: DictConfig, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
@@ -81,14 +91,16 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     """Run the episodes, side by side unless someone watches; return what each earned."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
-    if alone:
-        return evaluate(agent, Environments([env], obs_dim=obs_dim), reset_seeds)[0].tolist()  # type: ignore[no-any-return]
     side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim)
     try:
-        envs = side_by_side.get(n_seeds=1, episodes=len(reset_seeds))
-        return evaluate(agent, envs, reset_seeds)[0].tolist()  # type: ignore[no-any-return]
+        if alone:
+            envs = Environments([env], obs_dim=obs_dim)
+        else:
+            envs = side_by_side.get(n_seeds=1, episodes=len(reset_seeds))
+        returns = evaluate(agent, envs, reset_seeds)
     finally:
         side_by_side.close()
+    return [float(value) for value in returns[0]]
 
 
 def _print(checkpoint: str, env_id: str, returns: Sequence[float]) -> None:

@@ -93,8 +93,6 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
     """
     schema.register()
     run_directory.register_resolvers()
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     name, conf = config_name or command, config_dir()
     if arguments.is_multirun:  # Hydra would make the sweep's directory before it finds this
         mistake = find_mistake(conf=conf, config_name=name, arguments=arguments)
@@ -148,6 +146,8 @@ def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:
         is_sweep = settings.mode == RunMode.MULTIRUN
         label = f"#{settings.job.num}  {' '.join(settings.overrides.task)}" if is_sweep else ""
         session.began = True
+        if os.getcwd() not in sys.path:  # set here, since a launcher may run this in another process
+            sys.path.append(os.getcwd())
         try:
             check(cfg)
             result = job(cfg, run_dir)

@@ -11,23 +11,9 @@ from omegaconf import DictConfig
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.environment import dimensions
 from velora.cli.instantiate import instantiate, locate_class, takes
-from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.envs.make import Env
 from velora.models import Agent
-
-
-def choose_device(cfg: DictConfig) -> torch.device:
-    """Set the number of threads and return the device.
-
-    Raises:
-        SettingError: if either isn't possible here.
-    """
-    if cfg.threads is not None and cfg.threads < 1:
-        raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
-    return set_device(cfg.name)
 
 
 def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, seed: int) -> Agent:

@@ -14,8 +14,9 @@ from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
 from velora.cli import resume, run_directory
 from velora.cli.environment import make_environment
-from velora.cli.objects import choose_device, make_agent, make_callbacks, make_loggers
-from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
+from velora.cli.objects import make_agent, make_callbacks, make_loggers
+from velora.core.devices import set_device
+from velora.core.errors import CheckpointError, RunDirectoryError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.training.result import TrainResult
@@ -66,7 +67,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
         _check_resumed(cfg, run_dir)
     try:
         result = _train(cfg, run_dir)
-    except VeloraError:
+    except Exception:
         run_directory.discard_unstarted(run_dir)
         raise
     except KeyboardInterrupt:
@@ -94,7 +95,7 @@ def _check_resumed(cfg: DictConfig, run_dir: Path) -> None:
 
 
 def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
-    device = choose_device(cfg.device)
+    device = set_device(cfg.device.name)
     seed = set_seed(cfg.train.seed)
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     env = make_environment(cfg.env.id, kwargs)  # type: ignore[arg-type]

@@ -69,16 +69,18 @@ class Environments:
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {reward}")
         return Step(self.obs[index], float(reward), bool(terminated), bool(truncated))
 
-    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> Array:
+    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> Step:
         """Restore an environment in the middle of an episode by living it again.
 
         Exact for every environment that is deterministic given its reset seed; copying simulator state is not.
 
         Shapes:
             actions: (steps, A) in the environment's units, as they were given.
-            returns: (O,), the observation after the last action.
+
+        Returns:
+            The answer to the last action; ``obs[index]`` holds its observation.
         """
-        newest = self.reset(index, seed=seed)
+        step = Step(self.reset(index, seed=seed), 0.0, False, False)
         for action in actions:
-            newest = self.step(index, action).obs
-        return newest
+            step = self.step(index, action)
+        return step

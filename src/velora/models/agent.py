@@ -81,6 +81,7 @@ class Agent(ABC):
             std=self.settings.noise_std,
             correlation=self.settings.noise_correlation,
         )
+        self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
         self.sampling = [seeding.generator(s, "sampling") for s in self.seeds]
         self.hooks: HookTable = NO_HOOKS
         self._buffer: ReplayBuffer | None = None
@@ -203,8 +204,10 @@ class Agent(ABC):
             return self.exploration.random_actions(), hidden
         return self.exploration.perturb(action.squeeze(1).cpu().numpy()), hidden
 
-    def predict(self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None) -> tuple[Any, Any]:
-        """Choose the action for an observation, without noise, in the environment's units.
+    def predict(
+        self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None, explore: bool = False
+    ) -> tuple[Any, Any]:
+        """Choose the action for an observation, in the environment's units.
 
         Pass the returned hidden state back in at the next step; pass ``None`` when an episode begins.
 
@@ -214,6 +217,7 @@ class Agent(ABC):
 
         Args:
             dt: time since the observation before, in control steps; ``None`` is 1, a regular step.
+            explore: add Gaussian noise of the deviation used in training, independent from step to step.
 
         Raises:
             ShapeError: if a shape doesn't fit the agent.
@@ -224,7 +228,10 @@ class Agent(ABC):
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
         obs, h, times = prediction.rows(state, hidden, dt, **own)
         action, h = self.act(obs, h, times)
-        scaled = self.bounds.to_environment(action[0].cpu().numpy())
+        chosen = action[0].cpu().numpy()
+        if explore:
+            chosen = chosen + self.settings.noise_std * self._prediction_noise.standard_normal(chosen.shape)
+        scaled = self.bounds.to_environment(chosen.clip(-1.0, 1.0))
         if np.ndim(state) == 1:
             scaled, h = scaled[0], h[:, 0]
         if isinstance(state, Tensor):

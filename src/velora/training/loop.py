@@ -45,11 +45,12 @@ class Loop:
             if lane.running is None:
                 self._begin_episode(lane)
         obs, before = self.envs.obs.copy(), self.hidden
-        action, self.hidden = agent.explore(obs, before, self._dt, random=agent.is_warming_up())
+        action, after = agent.explore(obs, before, self._dt, random=agent.is_warming_up())
         in_units = agent.bounds.to_environment(action)
         stored = before.squeeze(1).cpu().numpy()
         for lane in lanes:
             self._step_lane(lane, obs, action, in_units, stored)
+        self.hidden = after
         if self.hooks.on_env_step:
             self._report_step(obs, action)
         if agent.is_learning_due(self.batch_size):

@@ -130,7 +130,9 @@ def restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tensor
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
     if lane.running is not None:
         actions = np.stack(lane.actions) if lane.actions else np.empty((0, 1), np.float32)
-        envs.replay(lane.seed_index, seed=lane.running.reset_seed, actions=actions)
+        lane.newest = envs.replay(lane.seed_index, seed=lane.running.reset_seed, actions=actions)
+        # A run that crashed between an episode's last step and its end closes the episode first thing.
+        lane.running.terminated, lane.running.truncated = lane.newest.terminated, lane.newest.truncated
     return state.hidden.to(hidden.device)
 
 

@@ -195,6 +195,7 @@ class Trainer:
             try:
                 with stop_on_signals(self._interrupt):
                     self._start(agent, state, stack)
+                    self._close_episodes()
                     while not self._is_over():
                         self._loop.step()
                         self._after_step()
@@ -298,6 +299,9 @@ class Trainer:
     def _after_step(self) -> None:
         if self.loggers and self._loop.metrics and self.update % self.log_every == 0:
             self._log(self.losses())
+        self._close_episodes()
+
+    def _close_episodes(self) -> None:
         for lane in self._lanes:
             if lane.has_ended:
                 self._end_episode(lane)

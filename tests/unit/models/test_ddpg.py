@@ -206,6 +206,15 @@ def test_predict_is_in_the_units_of_the_environment() -> None:
     np.testing.assert_allclose(outer, 2 * inner, rtol=1e-6)
 
 
+def test_predict_explores_only_when_asked() -> None:
+    agent, obs = make(noise_std=0.3), np.zeros((4000, 3))
+    plain, _ = agent.predict(obs)
+    noisy, _ = agent.predict(obs, explore=True)
+    assert np.array_equal(agent.predict(obs)[0], plain)
+    assert (noisy - plain).std() == pytest.approx(0.3, rel=0.1)
+    assert np.abs(noisy).max() <= 1.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
