@@ -22,6 +22,9 @@ from velora.envs.make import Env
 from velora.models import Agent
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
 
+OTHER_EPISODES = 2
+"""Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
+
 
 def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     """Print the return of every episode, their mean and deviation, and all of it as one line of JSON at the end.
@@ -84,7 +87,7 @@ def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
     if seed is None:
         return evaluation_seeds(episodes)
     seeding.check_seed(seed)
-    return [seeding.episode_seed(seed, 1, number) for number in range(1, episodes + 1)]
+    return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 
 def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
@@ -93,10 +96,8 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     agent.adapt(env)
     side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim)
     try:
-        if alone:
-            envs = Environments([env], obs_dim=obs_dim)
-        else:
-            envs = side_by_side.get(n_seeds=1, episodes=len(reset_seeds))
+        n = len(reset_seeds)
+        envs = Environments([env], obs_dim=obs_dim) if alone else side_by_side.get(n_seeds=1, episodes=n)
         returns = evaluate(agent, envs, reset_seeds)
     finally:
         side_by_side.close()

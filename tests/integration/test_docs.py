@@ -1,0 +1,181 @@
+"""The documentation runs: every snippet, and every command up to the point where training would begin."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import logging
+import re
+import shlex
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from velora.cli import evaluation
+from velora.cli.main import main
+from velora.core import seeding
+from velora.core.types import Evaluation
+from velora.models import Agent
+from velora.training import Trainer, TrainResult
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(
+    r"(?P<run><!-- run -->\n)?^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^```$", re.M | re.S
+)
+USER_SNIPPETS = "07e5eb63cf675150bcbcb7cb7fdbad9996810b70477840da97ec2b148b6fe2ec"
+"""Of the five snippets that the project was created from; they are a promise, so they never change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A fenced block of a page; ``line`` is where its code begins."""
+
+    language: str
+    title: str
+    code: str
+    line: int
+    is_run: bool
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
+    return [
+        Block(m["language"], m["title"] or "", m["code"], text[: m.start("code")].count("\n") + 1, bool(m["run"]))
+        for m in FENCE.finditer(text)
+    ]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+# ---------------------------------------------------------------------------------------------- snippets and commands
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in an empty directory, as a reader would, and leave no trace in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(seeding, "_process_seed", None)
+    root, modules = logging.getLogger(), set(sys.modules)
+    handlers, level = root.handlers[:], root.level
+    yield tmp_path
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train for a moment: what ``<run>`` stands for in the pages."""
+    run = tmp_path_factory.mktemp("outputs") / "run"
+    short = ["train.n_episodes=3", "train.evaluate_every=3", "train.evaluation_episodes=1", "agent.warmup_steps=500"]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert main(["train", f"hydra.run.dir={run}", "train.seed=0", "checkpoint.frequency=1", *short]) == 0
+    return run
+
+
+def check_and_finish(agent: Agent, env: Any, batch_size: int, **settings: Any) -> TrainResult:
+    """Stand in for ``Agent.train``: everything is made and checked, and nothing is trained."""
+    resume = settings.pop("resume")
+    assert resume is None or resume.is_dir()
+    Trainer(batch_size=batch_size, **settings)
+    return TrainResult("finished", None, [[0.0]], [Evaluation(0, 0, 1, (0.0,))], settings["run_dir"])
+
+
+def run_command(line: str, run: Path) -> None:
+    words = shlex.split(line.replace("<run>", str(run)), comments=True)
+    if words[:1] == ["python"]:  # python scripts/train.py is velora train
+        assert (ROOT / words[1]).is_file(), line
+        words = ["velora", Path(words[1]).stem, *words[2:]]
+    match words:
+        case ["velora", "plot", *arguments]:
+            assert main(["plot", *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
+        case ["velora", *arguments]:
+            assert main(arguments) == 0, line
+        case ["make", target]:
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), line
+        case [] | ["source", ".venv/bin/activate"]:
+            pass
+        case _:
+            pytest.fail(f"{line!r}: this test doesn't know what to do with it")
+
+
+def run_shell(block: Block, run: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if not block.is_run:
+            patch.setattr(Agent, "train", check_and_finish)
+            patch.setattr(evaluation, "_play", lambda *_, **__: [0.0])
+        for line in block.code.splitlines():
+            run_command(line, run)
+
+
+def run_block(block: Block, page: Path, namespace: dict[str, Any], run: Path) -> None:
+    if block.title.endswith((".py", ".yaml")):
+        Path(block.title).parent.mkdir(parents=True, exist_ok=True)
+        Path(block.title).write_text(block.code)
+    elif block.language == "python":
+        exec(compile("\n" * (block.line - 1) + block.code, page, "exec"), namespace)
+    elif block.language == "bash":
+        run_shell(block, run)
+    elif block.language == "sql":
+        with contextlib.closing(sqlite3.connect(run / "metrics.db")) as database:
+            database.execute(block.code).fetchall()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name_of)
+def test_snippets_and_commands_run(page: Path, workshop: Path, finished_run: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    out, err = io.StringIO(), io.StringIO()
+    for block in blocks(page):
+        if block.title == "Output":
+            assert out.getvalue() == block.code, f"{name_of(page)}:{block.line}"
+        elif block.title == "Error output":
+            assert err.getvalue() == block.code, f"{name_of(page)}:{block.line}"
+        else:
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                run_block(block, page, namespace, finished_run)
+
+
+def test_the_snippets_of_the_first_user_are_unchanged() -> None:
+    page = blocks(ROOT / "docs/tutorial/saving-and-loading.md")
+    snippets = "\n".join(block.code for block in page if block.language == "python" and not block.title)
+    assert hashlib.sha256(snippets.encode()).hexdigest() == USER_SNIPPETS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_fence_escapes_the_tests(page: Path) -> None:
+    assert len(re.findall(r"^\s*(?:```|~~~)", page.read_text(), re.M)) == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("*.md")), ids=name_of)
+def test_a_decision_has_its_three_parts(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
+    assert len(lines) < 60
+
+
+def test_the_site_builds_with_every_page_in_its_navigation(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
