@@ -119,6 +119,14 @@ class TrainerView(Protocol):
         """Stop after the current step: the whole run, or one seed of it."""
         ...
 
-    def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
-        """Write a resumable checkpoint."""
+    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+        """Write a checkpoint; one with its buffer can be resumed from."""
+        ...
+
+    def evaluate(self) -> list[Evaluation]:
+        """Evaluate every seed now, and record it."""
+        ...
+
+    def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
+        """Send numbers to the loggers, at the current step."""
         ...

@@ -43,13 +43,17 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class WindowStats:
-    """Summarise the last ``count`` of at most ``size`` episode returns; a window that isn't full says so."""
+    """Summarise the last ``count`` of at most ``size`` episode returns; a window that isn't full says so.
+
+    ``seed_index`` is the position on the seed axis whose episodes they are.
+    """
 
     size: int
     count: int
     mean: float
     std: float
     max: float
+    seed_index: int = 0
 
     @property
     def is_full(self) -> bool:

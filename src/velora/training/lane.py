@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Lane:
     @property
     def window(self) -> WindowStats:
         """Statistics of the last returns."""
-        return self.moving.stats()
+        return replace(self.moving.stats(), seed_index=self.seed_index)
 
     def begin(self) -> Episode:
         """Open the next episode, with the reset seed that belongs to it alone."""

@@ -15,8 +15,8 @@ class TrainResult:
     Attributes:
         status: ``"finished"`` when the budget was used up, ``"stopped"`` when a callback stopped it earlier.
         stop_reason: what the callback said.
-        returns: of every training episode, by seed.
-        evaluations: every evaluation, in order.
+        returns: of every training episode of this call, by seed; a resumed run has the earlier ones in its metrics.
+        evaluations: every evaluation of this call, in order.
         run_dir: where the metrics are, if anywhere.
     """
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from velora.checkpoint import Checkpoint
+from velora.checkpoint import Checkpoint, MissingCheckpointError
 from velora.core.errors import CheckpointError, SettingError
 from velora.envs import Environments
 from velora.training import snapshot
@@ -78,7 +78,7 @@ def find(directory: Path) -> Checkpoint:
     else:
         newest = Checkpoint.latest(directory)
         if newest is None:
-            raise FileNotFoundError(
+            raise MissingCheckpointError(
                 f"resume: {directory} holds no checkpoint; name a directory written by SaveCheckpoints"
             )
         checkpoint = newest

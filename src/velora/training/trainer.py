@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,8 +136,17 @@ class Trainer:
             self._finish(self._lanes[seed_index])
             self.stop_reason = f"seed {self._lanes[seed_index].seed}: {reason}"
 
-    def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
-        """Write a checkpoint of one seed that a run can be resumed from; see :meth:`velora.models.Agent.save`."""
+    def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
+        """Send numbers to the loggers, at the current step; with several seeds their names tell the seed."""
+        if self.loggers:
+            prefix = "" if len(self._lanes) == 1 else f"seed{self._lanes[seed_index].seed}/"
+            self.fabric.log_dict({prefix + name: value for name, value in metrics.items()}, step=self.step)
+
+    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+        """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
+
+        See :meth:`velora.models.Agent.save` for the rest.
+        """
         self._store.flush()
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
@@ -177,7 +186,7 @@ class Trainer:
             self.evaluations.append(evaluation)
             self.last_evaluation = evaluation
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
-            self._log({"evaluation/mean": evaluation.mean}, evaluation.seed_index)
+            self.log({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
             self.hooks.fire("on_evaluation_end", evaluation)
         return made
 
@@ -266,6 +275,13 @@ class Trainer:
     def _end(self) -> None:
         if self.status == "running":
             self.status = "stopped" if self.should_stop else "finished"
+        if self.update == 0 and self.step > 0:
+            log.warning(
+                "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d took up; "
+                "train longer, or lower warmup_steps",
+                self.step,
+                self.batch_size,
+            )
         self.hooks.fire("on_train_end")
         self.hooks.fire("on_fit_end")
         self.hooks.fire("teardown", "fit")
@@ -298,7 +314,7 @@ class Trainer:
 
     def _after_step(self) -> None:
         if self.loggers and self._loop.metrics and self.update % self.log_every == 0:
-            self._log(self.losses())
+            self.log(self.losses())
         self._close_episodes()
 
     def _close_episodes(self) -> None:
@@ -314,7 +330,9 @@ class Trainer:
         self._store.add_episode(
             episode, seed=lane.seed, step=lane.step, update=lane.update, window=window, losses=self.losses()
         )
-        self._log({"episode/return": episode.reward, "episode/length": float(episode.length)}, lane.seed_index)
+        self.log(
+            {"episode/return": episode.reward, "episode/length": float(episode.length)}, seed_index=lane.seed_index
+        )
         self.hooks.fire("on_episode_end", episode)
         if lane.episode % self.window_size == 0:
             self.hooks.fire("on_window_end", window)
@@ -344,11 +362,6 @@ class Trainer:
             if not lane.done and self._is_used_up(lane):  # a resumed run may have nothing left to do
                 self._finish(lane)
         return self.should_stop or all(lane.done for lane in self._lanes)
-
-    def _log(self, metrics: dict[str, float], seed_index: int = 0) -> None:
-        if self.loggers:
-            prefix = "" if len(self._lanes) == 1 else f"seed{self._lanes[seed_index].seed}/"
-            self.fabric.log_dict({prefix + name: value for name, value in metrics.items()}, step=self.step)
 
 
 def _at_least_one(name: str, value: int) -> int:

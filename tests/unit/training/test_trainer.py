@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from velora.callbacks.base import Callback
 from velora.core import seeding
@@ -161,6 +162,35 @@ def test_a_trainer_runs_once() -> None:
     trainer.fit(agent, "InvertedPendulum-v5")
     with pytest.raises(SettingError, match="runs once"):
         trainer.fit(agent, "InvertedPendulum-v5")
+
+
+def test_a_run_that_learned_nothing_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    make(warmup_steps=10**6).train("InvertedPendulum-v5", 4, n_episodes=2, **QUIET)
+    assert "nothing was learned in" in caplog.text
+    caplog.clear()
+    make().train("InvertedPendulum-v5", 4, n_episodes=9, **QUIET)
+    assert not caplog.text
+
+
+def test_a_callback_logs_numbers_of_its_own() -> None:
+    class Sink(DummyLogger):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows: list[tuple[dict[str, float], int]] = []
+
+        def log_metrics(self, metrics: Any, step: int) -> None:  # type: ignore[override]
+            self.rows.append((dict(metrics), step))
+
+    class Report(Callback):
+        def on_window_end(self, trainer: Any, agent: Any, window: Any) -> None:
+            trainer.log({"mine": 1.5}, seed_index=window.seed_index)
+
+    for seeds, name in ((None, "mine"), ([8, 9], "seed9/mine")):
+        sink = Sink()
+        agent = make(seed=None if seeds else 1, seeds=seeds)
+        agent.train("InvertedPendulum-v5", 4, n_episodes=2, window_size=2, callbacks=[Report()], logger=sink, **QUIET)
+        assert any(row == {name: 1.5} for row, _ in sink.rows)
+        assert any("actor/loss" in key for row, _ in sink.rows for key in row) or agent.progress[0].update < 100
 
 
 def test_threads_are_put_back() -> None:
