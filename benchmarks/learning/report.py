@@ -35,7 +35,7 @@ def outcomes(task: Task, by_seed: Curves) -> list[Outcome]:
 def table(rows: Sequence[Row]) -> str:
     """Write the Markdown table."""
     lines = [
-        f"| task | neurons | solved at (k steps), by seed | promised within | kept of {LATER} | last | seeds that hold |",
+        f"| task | neurons | solved at (k steps), by seed | promised | kept of {LATER} | last | seeds that hold |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, by_seed in curves(rows).items():

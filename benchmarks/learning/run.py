@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning.tasks import BATCH_SIZE, EVALUATE_STEPS, Task
+from benchmarks.learning.tasks import BATCH_SIZE, Task
 from velora.callbacks import Callback
 from velora.models import LiquidDDPG
 
@@ -27,7 +27,7 @@ class EvaluateEverySteps(Callback):
 
     def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
         """Evaluate when the grid is met, and say how far we are."""
-        if trainer.step % EVALUATE_STEPS:
+        if trainer.step % self.task.evaluate_steps:
             return
         made = trainer.evaluate()
         for k, evaluation in enumerate(made):

@@ -9,10 +9,10 @@ from omegaconf import OmegaConf
 
 from benchmarks.learning import report
 from benchmarks.learning.run import Row, read, run, write
-from benchmarks.learning.tasks import BATCH_SIZE, EVALUATE_STEPS, KEEP, TASKS, Task, outcome
+from benchmarks.learning.tasks import BATCH_SIZE, KEEP, TASKS, Task, outcome
 
 ROOT = Path(__file__).parents[3]
-TOY = Task("Toy-v0", 1, 1, 5, 10.0, 3_000)
+TOY = Task("Toy-v0", 1, 1, 5, 10.0, 3_000, 1_000)
 
 
 def test_an_outcome_is_read_off_a_curve() -> None:
@@ -41,7 +41,7 @@ def test_rows_are_written_and_read_back_and_drawn(tmp_path: Path) -> None:
 
 
 def test_a_short_run_evaluates_on_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = run(TASKS["Pendulum-v1-n10"], [3, 4], n_steps=EVALUATE_STEPS)
+    rows = run(TASKS["Pendulum-v1-n10"], [3, 4], n_steps=1_000)
     assert [(r[2], r[3]) for r in rows] == [(3, 1000), (4, 1000)]
     assert "s left" in capsys.readouterr().out
 
