@@ -1,11 +1,10 @@
 """Draw learning curves: the return of every seed against its steps, and how sure one can be of their mean.
 
-matplotlib is needed for drawing only (``pip install 'velora[plot]'``) and is imported when a figure is made.
+matplotlib, the extra ``plot``, is needed for drawing only and is imported when a figure is made.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from velora.analysis.runs import SeedCurve, load_curves
 from velora.analysis.statistics import Floats, bootstrap_interval
-from velora.core.errors import RunDirectoryError, SettingError, VeloraError
-from velora.metrics import DATABASE_NAME, queries
-
-logger = logging.getLogger(__name__)
+from velora.core.errors import SettingError, VeloraError
 
 MIN_BOOTSTRAP_SEEDS = 3
 _GRID_POINTS = 300
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette: told apart with any colour vision, and in grey."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeedCurve:
-    """Hold what one seed reached: (steps, returns) of its episodes, and of its evaluations."""
-
-    steps: Floats
-    returns: Floats
-    evaluation_steps: Floats
-    evaluation_means: Floats
+_LINES = ("-", "--", ":", "-.")
+"""What tells curves apart when the colours have been through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +36,6 @@ class Band:
     low: Floats
     high: Floats
     kind: str
-
-
-def find_databases(paths: Sequence[str | Path]) -> list[Path]:
-    """Find the stores below some paths: a run directory has one, a directory of runs (a sweep) has many.
-
-    Raises:
-        RunDirectoryError: if there is none below one of them.
-    """
-    found: list[Path] = []
-    for path in map(Path, paths):
-        here = [path] if path.is_file() else sorted(path.rglob(DATABASE_NAME))
-        if not here:
-            raise RunDirectoryError(f"{path}: expected a run directory with {DATABASE_NAME}, found none in or below it")
-        found.extend(here)
-    return found
-
-
-def load_curves(paths: Sequence[str | Path]) -> dict[str, list[SeedCurve]]:
-    """Read every seed of every run below some paths, grouped by agent and environment.
-
-    Episodes whose return isn't finite are left out, and counted in the log.
-
-    Raises:
-        RunDirectoryError: if there is no store, or no finished episode in any.
-    """
-    groups: dict[str, list[SeedCurve]] = {}
-    for database in find_databases(paths):
-        for run in queries.experiments(database):
-            for seed in run.seeds:
-                if curve := _load_seed(database, run.run_id, seed):
-                    groups.setdefault(f"{run.agent} on {run.environment}", []).append(curve)
-    if not groups:
-        raise RunDirectoryError(f"{', '.join(map(str, paths))}: expected finished episodes, found none; train first")
-    return groups
 
 
 def moving_mean(values: Floats, window: int) -> Floats:
@@ -129,7 +84,7 @@ def plot_runs(
 
     Thin lines are single seeds, the thick one is their mean, both as moving means; the band around it is a 95 %
     bootstrap interval of the mean from three seeds on, and the range below that (the legend says which); circles are
-    evaluations. Runs of the same agent and environment are seeds of one curve.
+    evaluations. Runs that differ in nothing but their seed are seeds of one curve; else its label says what differs.
 
     Args:
         paths: run directories, their ``metrics.db``, or directories of runs. A run may still be going on.
@@ -151,7 +106,8 @@ def plot_runs(
     figure = _make_figure()
     axes = figure.add_subplot()
     for i, (label, curves) in enumerate(load_curves(paths).items()):
-        _draw_group(axes, label, curves, window=window, colour=_COLOURS[i % len(_COLOURS)])
+        line = _LINES[i // len(_COLOURS) % len(_LINES)]
+        _draw_group(axes, label, curves, window=window, colour=_COLOURS[i % len(_COLOURS)], line=line)
     _label(axes, window=window, title=title)
     target = Path(out)
     try:
@@ -160,23 +116,6 @@ def plot_runs(
     except (OSError, ValueError) as error:
         raise VeloraError(f"{target}: the picture can't be written ({error}); choose another path or format") from error
     return target
-
-
-def _load_seed(database: Path, run_id: str, seed: int) -> SeedCurve | None:
-    """Read one seed; None if it has finished no episode."""
-    steps, returns = queries.learning_curve(database, run_id=run_id, seed=seed)
-    finite = np.isfinite(returns)
-    if not finite.all():
-        logger.warning("%s: %d episodes of seed %d have no finite return", database, (~finite).sum(), seed)
-    if not finite.any():
-        return None
-    rounds = queries.evaluations(database, run_id=run_id, seed=seed)
-    return SeedCurve(
-        steps=steps[finite].astype(np.float64),
-        returns=returns[finite],
-        evaluation_steps=np.array([r.step for r in rounds], dtype=np.float64),
-        evaluation_means=np.array([r.mean for r in rounds], dtype=np.float64),
-    )
 
 
 def _make_figure() -> Any:
@@ -189,17 +128,19 @@ def _make_figure() -> Any:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise VeloraError("curves: matplotlib isn't installed; install it with: pip install 'velora[plot]'") from error
+        raise VeloraError(
+            "curves: matplotlib isn't installed; install it, or the extra plot (pip install -e '.[plot]' in a checkout)"
+        ) from error
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _draw_group(axes: Any, label: str, curves: Sequence[SeedCurve], *, window: int, colour: str) -> None:
-    """Draw one agent on one environment: seeds, mean, band, evaluations."""
+def _draw_group(axes: Any, label: str, curves: Sequence[SeedCurve], *, window: int, colour: str, line: str) -> None:
+    """Draw the seeds of one curve, their mean, its band, and the evaluations."""
     band = make_band(curves, window=window)
     summary = f"mean of {len(curves)} seeds" if len(curves) > 1 else f"moving mean of {window} episodes"
-    axes.plot(band.steps, band.mean, color=colour, linewidth=2.2, zorder=3, label=f"{label}: {summary}")
+    axes.plot(band.steps, band.mean, line, color=colour, linewidth=2.2, zorder=3, label=f"{label}: {summary}")
     thin = {"color": colour, "alpha": 0.35, "linewidth": 0.8}
     if band.kind:
         for curve in curves:
@@ -213,13 +154,27 @@ def _draw_group(axes: Any, label: str, curves: Sequence[SeedCurve], *, window: i
         axes.scatter(steps, means, s=22, facecolors="none", edgecolors=colour, linewidths=1.1, label="evaluation")
 
 
+def tick(value: float) -> str:
+    """Write the number beside a tick, with separators between thousands and a proper minus.
+
+    Example:
+        >>> tick(-1500.0), tick(20000.0), tick(0.25), tick(0.1 + 0.2)
+        ('\N{MINUS SIGN}1,500', '20,000', '0.25', '0.3')
+    """
+    return f"{round(value, 10) + 0.0:,.10g}".replace("-", "\N{MINUS SIGN}")
+
+
 def _label(axes: Any, *, window: int, title: str | None) -> None:
     """Name the axes, and take away what carries no information."""
     axes.set_xlabel("environment steps per seed")
     axes.set_ylabel(f"return of an episode (mean of {window})" if window > 1 else "return of an episode")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: tick(value))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    entries: dict[str, Any] = {}
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+        entries.setdefault(label, handle)  # what bands and circles are is said once
+    axes.legend(entries.values(), entries.keys(), frameon=False, fontsize=9)
     if title:
         axes.set_title(title, loc="left", fontweight="bold")

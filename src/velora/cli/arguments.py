@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,6 +117,22 @@ class Arguments:
         """Return the same arguments with further settings, whose names have ``__`` for each dot."""
         added = tuple(f"{name.replace('__', '.')}={quoted(value)}" for name, value in settings.items())
         return replace(self, overrides=(*self.overrides, *added))
+
+
+def written(name: str, value: str) -> str:
+    """Write a setting the way it is typed, with the quotes that Hydra's grammar and a shell need, if any.
+
+    Example:
+        >>> written("resume", "outputs/run"), written("resume", "my, own run")
+        ('resume=outputs/run', '\'resume="my, own run"\'')
+    """
+    word = f"{name}={value}"
+    try:
+        parsed = OverridesParser.create().parse_override(word)
+        is_literal = not parsed.is_sweep_override() and str(parsed.value()) == value
+    except HydraException:
+        is_literal = False
+    return shlex.quote(word if is_literal else f"{name}={quoted(value)}")
 
 
 def quoted(value: str) -> str:

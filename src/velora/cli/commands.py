@@ -7,14 +7,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from velora.cli import resume
+from velora.cli import budget, resume
 from velora.cli.arguments import Arguments
 from velora.cli.launch import launch
 
 
 def train(words: Sequence[str]) -> int:
     """Run ``velora train``; with ``resume=``, from a run's saved settings instead of the files."""
-    arguments = Arguments.parse(words)
+    arguments = budget.count_alone(Arguments.parse(words))
     run = arguments.text("resume")
     if run is None:
         return launch("train", _training, arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,29 +25,14 @@ def make_environment(env_id: str, kwargs: Mapping[str, Any], *, render: str | No
         SettingError: if the environment doesn't take a keyword.
     """
     given = dict(kwargs) if render is None else {**kwargs, "render_mode": render}
-    module, _, registered_id = env_id.rpartition(":")
-    if module:
-        _import(module, env_id)
     try:
-        return EnvironmentSource(registered_id, given).make()
+        return EnvironmentSource(env_id, given).make()
     except gym.error.Error as error:
         raise SpaceError(f"env: {env_id} can't be made: {str(error).splitlines()[0]}") from error
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise SettingError(f"env.kwargs: {env_id} takes other keywords: {str(error).splitlines()[0]}") from error
-
-
-def _import(module: str, env_id: str) -> None:
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise SpaceError(
-            f"env: {env_id!r} needs a module {error.name!r}, which isn't there; "
-            "modules are looked for in the current directory too"
-        ) from error
 
 
 def dimensions(env: Env) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint, agents
+from velora.cli.choice import choose_checkpoint
 from velora.cli.environment import dimensions, make_environment
 from velora.core import seeding
 from velora.core.devices import set_device
@@ -41,16 +42,21 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     """
     if cfg.episodes < 1:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
-    checkpoint = Checkpoint.open(cfg.checkpoint.path)
+    if cfg.checkpoint.path is None:
+        raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
+    path = choose_checkpoint(Path(cfg.checkpoint.path))
+    checkpoint = Checkpoint.open(path)
     agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
-    agent = agent_type.load(cfg.checkpoint.path, device=_choose_device(cfg.device))
-    env_id, kwargs = _environment(cfg, agent.environment)
+    agent = agent_type.load(path, device=_choose_device(cfg.device))
+    env_id, kwargs = _environment(cfg, path, agent.environment)
     env = make_environment(env_id, kwargs, render=cfg.render)
     try:
         returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
     finally:
         env.close()
-    _print(cfg.checkpoint.path, env_id, returns)
+    if path != Path(cfg.checkpoint.path):
+        sys.stdout.write(f"checkpoint    {path}\n")
+    _print(path, env_id, returns)
     return float(np.mean(returns))
 
 
@@ -63,23 +69,30 @@ def _choose_device(cfg: DictConfig) -> torch.device:
     return set_device(cfg.name)
 
 
-def _environment(cfg: DictConfig, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
-    """Choose the environment: that of the command line, else the one the agent was trained in.
+def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    """Choose the environment: that of the command line, else the one the agent was trained in, with its keywords.
+
+    A module before the id of the latter says only where it comes from.
 
     Raises:
         CheckpointError: if neither names one, or the checkpoint names a module to import.
     """
     kwargs: Any = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
-    if cfg.env.id is not None:
-        return cfg.env.id, kwargs
-    where = cfg.checkpoint.path
+    given = cfg.env.id
+    if given is not None and not _names(given, saved):
+        return given, kwargs
     if saved is None:
-        raise CheckpointError(f"{where}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
-    if ":" in saved["id"]:
+        raise CheckpointError(f"{path}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
+    if given is None and ":" in saved["id"]:
         raise CheckpointError(
-            f"{where}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
+            f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
         )
-    return saved["id"], {**saved.get("kwargs", {}), **kwargs}
+    return given or saved["id"], {**saved.get("kwargs", {}), **kwargs}
+
+
+def _names(given: str, saved: Mapping[str, Any] | None) -> bool:
+    """Tell whether an id is the saved environment's with the module that registers it in front."""
+    return saved is not None and ":" in given and given.rpartition(":")[2] == saved["id"].rpartition(":")[2]
 
 
 def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
@@ -104,10 +117,10 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     return [float(value) for value in returns[0]]
 
 
-def _print(checkpoint: str, env_id: str, returns: Sequence[float]) -> None:
+def _print(checkpoint: Path, env_id: str, returns: Sequence[float]) -> None:
     mean, std = float(np.mean(returns)), float(np.std(returns))
     for number, value in enumerate(returns, start=1):
         sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
     sys.stdout.write(f"return  {mean:.1f} ± {std:.1f} over {len(returns)} episodes of {env_id}\n")
-    record = {"checkpoint": checkpoint, "environment": env_id, "mean": mean, "std": std, "returns": list(returns)}
+    record = {"checkpoint": str(checkpoint), "environment": env_id, "mean": mean, "std": std, "returns": list(returns)}
     sys.stdout.write(json.dumps(record) + "\n")

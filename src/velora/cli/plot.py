@@ -12,11 +12,11 @@ from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError
 
 HELP = """\
-Draw the learning curves of runs. Runs of one agent on one environment are seeds of one curve.
+Draw the learning curves of runs. Runs that differ in nothing but their seed are seeds of one curve.
 
   velora plot outputs/2026-11-23/14-03-22-115325_Pendulum-v1_3f9a
   velora plot multirun/2026-11-23/14-10-07-003811_sweep_91c0 out=curves.svg    # all runs below a directory
-  velora plot <run> <run> window=20 title='CfC on Pendulum'
+  velora plot <run> <run> window=20 title='CfC on Pendulum'                    # compares them
 
 Settings:
   out=curves.png   the picture; .png, .svg or .pdf

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from velora.cli.arguments import Arguments
+from velora.cli.arguments import Arguments, written
 from velora.cli.instantiate import targets
 from velora.cli.run_directory import load_settings
 from velora.core.errors import RunDirectoryError, SettingError
@@ -63,19 +63,36 @@ def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
 
 
 def _refuse_foreign_code(run_dir: Path, kept: dict[str, Any], named: set[str]) -> None:
-    for group in ("agent", "callbacks", "logger"):
-        for where, path in targets(group, kept.get(group, {})):
-            if not path.startswith(TRUSTED) and where not in named:
-                raise SettingError(
-                    f"{where}: {run_dir}/config.yaml names code from outside Velora; "
-                    f"if you trust it, add {where}={path} to the command line"
-                )
-    env_id = str(OmegaConf.select(OmegaConf.create(kept), "env.id"))
-    if ":" in env_id and "env.id" not in named:
+    foreign = {where: code for where, code in foreign_code(kept) if where not in named}
+    if foreign:
+        words = " ".join(written(where, code) for where, code in foreign.items())
         raise SettingError(
-            f"env.id: {run_dir}/config.yaml names a module to import; "
-            f"if you trust it, add env.id={env_id} to the command line"
+            f"{next(iter(foreign))}: {run_dir}/config.yaml names code from outside Velora; "
+            f"if you trust it, add {words} to the command line"
         )
+
+
+def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Find the settings that name code from outside Velora and Lightning: classes, and the module of an environment."""
+    for group in ("agent", "callbacks", "logger"):
+        for where, path in targets(group, settings.get(group, {})):
+            if not path.startswith(TRUSTED):
+                yield where, path
+    env_id = str(settings["env"]["id"])
+    if ":" in env_id:
+        yield "env.id", env_id
+
+
+def command(run_dir: Path, settings: Mapping[Any, Any], *more: str) -> str:
+    """Write the command that goes on with a run, naming again what must be trusted.
+
+    Args:
+        run_dir: the run.
+        settings: what it runs with.
+        more: further words.
+    """
+    again = [written(where, code) for where, code in foreign_code(settings)]
+    return " ".join(["velora train", written("resume", str(run_dir)), *again, *more])
 
 
 def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:

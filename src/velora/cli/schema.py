@@ -44,6 +44,7 @@ class RecommendedSchema:
     """What ``train`` and ``checkpoint`` take over from the environment's file unless they are told otherwise."""
 
     n_episodes: int = 100
+    n_steps: int | None = None
     checkpoint_frequency: int = 50
 
 
@@ -106,9 +107,9 @@ class TrainConfig:
 
 @dataclass
 class SavedAgentSchema:
-    """The checkpoint to evaluate."""
+    """The checkpoint to evaluate, or the run whose checkpoint to evaluate."""
 
-    path: str = MISSING
+    path: str | None = None
 
 
 @dataclass

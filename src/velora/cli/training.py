@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
-from velora.cli import resume, run_directory
+from velora.cli import budget, resume, run_directory
+from velora.cli.arguments import written
 from velora.cli.environment import make_environment
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.core.devices import set_device
@@ -72,7 +73,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
         raise
     except KeyboardInterrupt:
         if _can_go_on(cfg) and (run_dir / run_directory.CONFIG).exists():
-            sys.stdout.write(f"interrupted; go on with: velora train resume={_shown(run_dir)}\n")
+            sys.stdout.write(f"interrupted; go on with: {resume.command(_shown(run_dir), cfg)}\n")
         raise
     _report(cfg, run_dir, result)
     return result.evaluations[-1].mean
@@ -129,16 +130,26 @@ def _report(cfg: DictConfig, run_dir: Path, result: TrainResult) -> None:
     last = result.evaluations[-1]
     run = _shown(run_dir)
     reason = result.stop_reason if any(result.returns) else "there was nothing left to train"
+    episodes = _counted(len(last.returns), "evaluation episode")
     lines = [
         f"run       {run}",
         f"ended     {result.status}" + (f": {reason}" if reason else ""),
-        f"return    {last.mean:.1f} ± {np.std(last.returns):.1f} over {len(last.returns)} evaluation episodes",
+        f"trained   {_counted(last.episode, 'episode')}, {_counted(last.step, 'step')}",
+        f"return    {last.mean:.1f} ± {np.std(last.returns):.1f} over {episodes}",
     ]
     if cfg.checkpoint.final:
-        lines.append(f"evaluate  velora evaluate checkpoint={run / run_directory.CHECKPOINTS / 'final'}")
+        where = [written("checkpoint", str(run / run_directory.CHECKPOINTS / "final"))]
+        if ":" in cfg.env.id:  # a checkpoint imports no module unless it is named again
+            where.append(written("env.id", cfg.env.id))
+        lines.append(f"evaluate  velora evaluate {' '.join(where)}")
     if _can_go_on(cfg):
-        lines.append(f"go on     velora train resume={run} train.n_episodes={2 * cfg.train.n_episodes}")
+        longer = budget.doubled(cfg, episode=last.episode, step=last.step)
+        lines.append(f"go on     {resume.command(run, cfg, longer)}")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _can_go_on(cfg: DictConfig) -> bool:

@@ -133,9 +133,17 @@ def _open(source: Source) -> Iterator[sqlite3.Connection]:
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Open the file without the right to write; where not even the shared-memory file can be made, as immutable."""
-    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
+    """Open the file without the right to write, and leave no file beside it that wasn't there.
+
+    A reader of a database in WAL mode makes ``-wal`` and ``-shm`` files and may not remove them. Where there is no
+    ``-wal`` the database is whole and nobody writes to it (a run that begins writes to a new ``-wal`` first), so it is
+    opened as immutable, which needs neither. While a run is going on, or after it was killed, the ``-wal`` holds rows;
+    then both files are used. Where not even that is permitted, immutable shows all but the newest rows.
+    """
+    file = path.resolve()
+    uri = f"file:{quote(str(file))}?mode=ro"
+    is_whole = not file.with_name(f"{file.name}-wal").exists()
+    connection = sqlite3.connect(f"{uri}&immutable=1" if is_whole else uri, uri=True, timeout=_BUSY_TIMEOUT_S)
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchall()
     except sqlite3.OperationalError:

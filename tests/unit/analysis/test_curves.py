@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from velora.analysis.curves import SeedCurve, load_curves, make_band, moving_mean, plot_runs
+from velora.analysis.curves import make_band, moving_mean, plot_runs, tick
+from velora.analysis.runs import SeedCurve, load_curves
 from velora.core.errors import RunDirectoryError, SettingError, VeloraError
 from velora.core.types import Episode, Evaluation
 from velora.metrics import MovingWindow, RunStore
@@ -22,9 +25,12 @@ def write_run(
     *,
     agent: str = "liquid_ddpg",
     returns: Sequence[float] = (-3.0, -2.0, 0.0),
+    config: str | None = None,
+    **settings: Any,
 ) -> Path:
+    """Make a run; ``settings`` are the agent's, ``config`` is what the command line would keep in config.yaml."""
     with RunStore(run_dir / "metrics.db") as store:
-        store.start_run(run_id=run_dir.name, agent=agent, environment="Pendulum-v1", seeds=seeds)
+        store.start_run(run_id=run_dir.name, agent=agent, environment="Pendulum-v1", seeds=seeds, settings=settings)
         for seed in seeds:
             for number, value in enumerate(returns, start=1):
                 episode = Episode(0, number, reset_seed=0, reward=value, length=200, truncated=True)
@@ -32,7 +38,19 @@ def write_run(
                 store.add_episode(episode, seed=seed, step=200 * number, update=0, window=stats)
             if returns:
                 store.add_evaluation(Evaluation(0, 400, 2, (-1.0, -3.0)), seed=seed)
+    if config is not None:
+        (run_dir / "config.yaml").write_text(config)
     return run_dir
+
+
+def config(*, kwargs: str = "{}", batch_size: int = 128, callbacks: str = "{}", more: str = "") -> str:
+    train = f"{{batch_size: {batch_size}, {more}}}"
+    return f"env: {{id: Pendulum-v1, kwargs: {kwargs}}}\ntrain: {train}\ncallbacks: {callbacks}\n"
+
+
+def sizes(path: Path) -> dict[str, int]:
+    """Return how many seeds each curve below a directory has."""
+    return {label.removeprefix("liquid_ddpg on "): len(curves) for label, curves in load_curves([path]).items()}
 
 
 def curve(steps: Sequence[float], returns: Sequence[float]) -> SeedCurve:
@@ -82,6 +100,53 @@ def test_runs_of_the_same_agent_are_seeds_of_one_curve(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.evaluation_means, [-2.0])
 
 
+def test_runs_with_different_settings_are_different_curves(tmp_path: Path) -> None:
+    for neurons in (20, 40):
+        for seed in (0, 1, 2):
+            write_run(tmp_path / f"{neurons}-{seed}", (seed,), n_neurons=neurons, critic_units=[64, 64])
+    write_run(tmp_path / "gru", (0,), agent="gru", n_neurons=7)
+    assert sizes(tmp_path) == {
+        "Pendulum-v1, agent.n_neurons=20": 3,
+        "Pendulum-v1, agent.n_neurons=40": 3,
+        "gru on Pendulum-v1": 1,
+    }
+    write_run(tmp_path / "wide", (3,), n_neurons=20, critic_units=[256])
+    assert sizes(tmp_path)["Pendulum-v1, agent.critic_units=[64, 64], agent.n_neurons=20"] == 3
+    assert sizes(tmp_path)["Pendulum-v1, agent.critic_units=[256], agent.n_neurons=20"] == 1
+
+
+def test_settings_of_the_command_line_count_where_they_change_what_is_learned(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", (0,), config=config(more="n_episodes: 30, seed: 0"))
+    write_run(tmp_path / "b", (1,), config=config(more="n_episodes: 60, seed: 1", callbacks="{gone: null}"))
+    write_run(tmp_path / "python", (2,))
+    assert sizes(tmp_path) == {"Pendulum-v1": 3}
+    write_run(tmp_path / "heavy", config=config(kwargs="{g: 9.0}"))
+    assert sizes(tmp_path) == {
+        "Pendulum-v1, env.kwargs.g=default": 2,
+        "Pendulum-v1, env.kwargs.g=9.0": 1,
+        "Pendulum-v1": 1,
+    }
+
+
+def test_batch_size_and_callbacks_tell_runs_apart(tmp_path: Path) -> None:
+    stop = "{{stop: {{_target_: my.Stop, target: {}}}}}"
+    write_run(tmp_path / "a", config=config(batch_size=64))
+    write_run(tmp_path / "b", config=config(callbacks=stop.format(1)))
+    write_run(tmp_path / "c", config=config(callbacks=stop.format(2)))
+    assert list(sizes(tmp_path)) == [
+        "Pendulum-v1, callbacks=none, train.batch_size=64",
+        "Pendulum-v1, callbacks=stop, callbacks.stop.target=1, train.batch_size=128",
+        "Pendulum-v1, callbacks=stop, callbacks.stop.target=2, train.batch_size=128",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a: [", "train: 3", "- 1", "callbacks: {x: 3}\nenv: {}\ntrain: {batch_size: 1}"])
+def test_settings_that_cannot_be_read_are_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
+    write_run(tmp_path / "run", config=text)
+    assert sizes(tmp_path) == {"Pendulum-v1": 1}
+    assert "config.yaml: not the settings of a run, ignored" in caplog.text
+
+
 def test_returns_that_are_not_finite_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_run(tmp_path / "run", returns=(1.0, math.nan, 3.0))
     (curves,) = load_curves([tmp_path]).values()
@@ -103,6 +168,33 @@ def test_the_legend_says_what_the_band_is(tmp_path: Path) -> None:
     text = plot_runs([tmp_path / "run"], tmp_path / "curve.svg").read_text()
     for label in ("95 % bootstrap interval", "mean of 3 seeds", "evaluation", "environment steps per seed"):
         assert label in text
+
+
+def test_curves_beyond_the_colours_differ_in_their_lines(tmp_path: Path) -> None:
+    for k in range(8):
+        write_run(tmp_path / str(k), n_neurons=k)
+    text = plot_runs([tmp_path], tmp_path / "curve.svg").read_text()
+    assert re.search(r"stroke-dasharray: [^;]*; stroke-dashoffset: 0; stroke: #0072b2; stroke-width: 2\.2", text)
+    assert text.count("<!-- evaluation -->") == 1
+
+
+def test_both_axes_have_separators_between_thousands(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", returns=[-1500.0] * 10)
+    text = plot_runs([tmp_path / "run"], tmp_path / "curve.svg", window=1).read_text()
+    assert "<!-- \N{MINUS SIGN}1,400 -->" in text
+    assert "<!-- 2,000 -->" in text
+
+
+def test_ticks() -> None:
+    assert [tick(value) for value in (0.0, -0.0, -5.5e-17, 0.1 + 0.2, -1234.5, 2e6)] == [
+        "0", "0", "0", "0.3", "\N{MINUS SIGN}1,234.5", "2,000,000",
+    ]  # fmt: skip
+
+
+def test_looking_leaves_no_file_in_the_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    plot_runs([run], tmp_path / "curve.png", dpi=50)
+    assert [path.name for path in run.iterdir()] == ["metrics.db"]
 
 
 def test_one_episode_is_enough(tmp_path: Path) -> None:
@@ -144,5 +236,6 @@ def test_matplotlib_is_imported_late_and_its_absence_explained(tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
-    assert "matplotlib isn't installed; install it with: pip install 'velora[plot]'" in done.stderr
+    assert "matplotlib isn't installed; install it, or the extra plot" in done.stderr
+    assert "velora[" not in done.stderr
     assert not (tmp_path / "curve.png").exists()

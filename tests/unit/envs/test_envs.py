@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +12,7 @@ import pytest
 
 from velora.core.errors import NonFiniteError, SpaceError
 from velora.envs import ActionBounds, Environments, EnvironmentSource, check_spaces, describe
+from velora.models import LiquidDDPG
 
 
 class Toy(gym.Env[Any, Any]):
@@ -125,3 +128,26 @@ def test_replay_restores_an_episode_to_the_bit(env_id: str) -> None:
     a, b = first.step(0, action), second.step(0, action)
     assert np.array_equal(a.obs, b.obs)
     assert a[1:] == b[1:]
+
+
+def test_a_module_in_the_id_is_imported_as_gymnasium_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "velora_test_pole.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.classic_control import PendulumEnv\n"
+        "gymnasium.register('VeloraTestPole-v0', entry_point=PendulumEnv, max_episode_steps=5)\n"
+    )
+    (tmp_path / "velora_test_broken.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    agent = LiquidDDPG(3, 3, 1, seed=0, device="cpu")
+    try:
+        result = agent.train("velora_test_pole:VeloraTestPole-v0", 4, n_episodes=2, progress_bar=False, summary=False)
+        assert len(result.returns[0]) == 2
+        with pytest.raises(SpaceError, match=r"'VeloraTestPol-v0' is no .*; did you mean 'VeloraTestPole-v0'\?"):
+            EnvironmentSource("velora_test_pole:VeloraTestPol-v0")
+    finally:
+        gym.registry.pop("VeloraTestPole-v0", None)
+        sys.modules.pop("velora_test_pole", None)
+    with pytest.raises(SpaceError, match="needs a module 'velora_test_missing', which Python can't find"):
+        EnvironmentSource("velora_test_missing:Any-v0")
+    with pytest.raises(ModuleNotFoundError, match="a_package_nobody_has"):
+        EnvironmentSource("velora_test_broken:Any-v0")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def test_reading_writes_nothing(run_dir: Path) -> None:
     before = (run_dir / "metrics.db").read_bytes()
     queries.episodes(run_dir)
     assert (run_dir / "metrics.db").read_bytes() == before
+    assert [path.name for path in run_dir.iterdir()] == ["metrics.db"]
+
+
+def test_a_run_that_was_killed_is_read_with_its_newest_rows(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "metrics.db") as store:
+        start(store)
+        add(store, 1)
+        store.flush()
+        shutil.copytree(tmp_path, tmp_path / "killed")
+    assert (tmp_path / "killed" / "metrics.db-wal").stat().st_size > 0
+    assert len(queries.episodes(tmp_path / "killed")) == 1
 
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1"])

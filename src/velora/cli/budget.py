@@ -1,0 +1,42 @@
+"""How long a run lasts: two budgets, of episodes and of environment steps, and whichever is used up first ends it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from omegaconf import DictConfig
+
+from velora.cli.arguments import Arguments
+
+EPISODES, STEPS = "train.n_episodes", "train.n_steps"
+
+
+def count_alone(arguments: Arguments) -> Arguments:
+    """Let a budget that the command line sets count alone, and not what was recommended, or saved, for the other one.
+
+    Otherwise ``train.n_episodes=300`` could end after fewer episodes, because an environment's file recommends a number
+    of steps. Where the command line sets both, both count.
+    """
+    episodes, steps = _is_set(arguments, EPISODES), _is_set(arguments, STEPS)
+    if episodes == steps:
+        return arguments
+    # An episode has one step at least, so as many episodes as steps are never the first to be used up.
+    other = f"{STEPS}=null" if episodes else f"{EPISODES}=${{{STEPS}}}"
+    return replace(arguments, overrides=(*arguments.overrides, other))
+
+
+def doubled(cfg: DictConfig, *, episode: int, step: int) -> str:
+    """Write the setting that makes a run twice as long, by the budget of which it has used the greater share."""
+    n_episodes, n_steps = cfg.train.n_episodes, cfg.train.n_steps
+    if n_steps is not None and step / n_steps >= episode / n_episodes:
+        return f"{STEPS}={2 * n_steps}"
+    return f"{EPISODES}={2 * n_episodes}"
+
+
+def _is_set(arguments: Arguments, name: str) -> bool:
+    """Tell whether the command line sets a budget; one that is null or not positive sets none."""
+    given = [override for override in arguments.parsed() if override.key_or_group == name]
+    if not given or given[-1].is_delete():
+        return False
+    value = given[-1].value()
+    return value is not None and not (isinstance(value, int) and value < 1)

@@ -1,0 +1,69 @@
+"""Choose the checkpoint to evaluate: the one at a path, or that of the run at a path."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from velora.checkpoint import Checkpoint
+from velora.checkpoint.files import MissingCheckpointError
+from velora.checkpoint.schema import FILE_NAMES
+from velora.cli.run_directory import CHECKPOINTS
+from velora.core.errors import CheckpointError
+
+log = logging.getLogger(__name__)
+
+PREFERRED = ("final", "best")
+_SHOWN = 10
+
+
+def choose_checkpoint(path: Path) -> Path:
+    """Return ``path`` if it is a checkpoint, or else the run's ``final``, its ``best``, or its newest valid one.
+
+    Raises:
+        MissingCheckpointError: if there is nothing at ``path``; the message names what is beside it.
+        CheckpointError: if the directory has no valid checkpoint; the message names what it has.
+    """
+    if not path.is_dir():
+        return _open_missing(path)
+    if any((path / name).exists() for name in FILE_NAMES):
+        return path
+    home = _home(path)
+    for name in PREFERRED:
+        try:
+            Checkpoint.open(home / name).verify()
+        except MissingCheckpointError:
+            continue
+        except CheckpointError as error:
+            log.warning("skipped: %s", error)
+        else:
+            return home / name
+    newest = Checkpoint.latest(home)
+    if newest is None:
+        raise CheckpointError(f"{path}: expected a checkpoint, or a run with a valid one, found {_names(home)}")
+    return home / newest.path.name
+
+
+def _open_missing(path: Path) -> Path:
+    """Return a path whose checkpoint an interrupted save left to be recovered."""
+    try:
+        Checkpoint.open(path)
+    except MissingCheckpointError as error:
+        if not path.parent.is_dir():
+            raise
+        home = _home(path.parent)
+        raise MissingCheckpointError(f"{path}: no checkpoint here; in {home} there is {_names(home)}") from error
+    return path
+
+
+def _home(directory: Path) -> Path:
+    """Return where a run keeps its checkpoints, or the directory itself if it is no run."""
+    inside = directory / CHECKPOINTS
+    return inside if inside.is_dir() else directory
+
+
+def _names(directory: Path) -> str:
+    """List what is in a directory, shortly."""
+    names = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "nothing"
