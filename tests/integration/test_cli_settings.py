@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -170,10 +171,18 @@ def test_a_run_without_checkpoints_cannot_be_resumed(command: Command, copied: P
 
 
 @pytest.mark.usefixtures("my_code")
-def test_a_callback_beside_the_user_is_found(command: Command) -> None:
-    code, out, _ = command("train", *TINY, "+callbacks.mine._target_=my_code.Tell", "+callbacks.mine.word=done")
+def test_code_beside_the_user_is_found_and_the_commands_that_are_printed_name_it_again(command: Command) -> None:
+    mine = ["env.id=my_code:MyPendulum-v0", "+env.kwargs.g=5.0", "+callbacks.mine._target_=my_code.Tell"]
+    code, out, _ = command("train", *TINY, *mine, "+callbacks.mine.word=done", "hydra.run.dir='my, own run'")
     assert code == 0
     assert "done 1" in out
+    printed = {line.split("  ")[0]: line.partition("velora ")[2] for line in out.splitlines() if "velora " in line}
+    code, evaluated, err = command(*shlex.split(printed["evaluate"]), "episodes=1")
+    assert code == 0, err
+    assert evaluated.splitlines()[-2].split()[1] == out[out.index("\nreturn") :].split()[1]
+    code, out, err = command(*shlex.split(printed["go on"]))
+    assert code == 0, err
+    assert "done 2" in out
 
 
 @pytest.mark.usefixtures("my_code")

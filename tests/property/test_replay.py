@@ -105,21 +105,29 @@ def test_a_restored_ring_goes_on_like_the_original(capacity: int, count: int, mo
         assert torch.equal(a.hidden, b.hidden)
 
 
+@settings(max_examples=40, deadline=None)
+@given(old=st.integers(1, 9), new=st.integers(1, 9), count=st.integers(0, 25), more=st.integers(0, 12))
+def test_a_ring_of_another_capacity_keeps_the_newest_in_order(old: int, new: int, count: int, more: int) -> None:
+    before, after = make(old), make(new)
+    for number in range(count):
+        before.add(0, **transition(number))
+    state = before.state_dict(0)
+    after.load_state_dict(state["rows"].clone(), **state["counters"])
+    for number in range(count, count + more):
+        after.add(0, **transition(number))
+    expected = [*list(range(count))[-old:], *range(count, count + more)][-new:]
+    assert len(after) == len(expected)
+    if expected:
+        batch = after.sample(1, len(expected), [np.random.default_rng(0)], CPU)
+        assert batch.reward[0, 0].int().tolist() == expected
+
+
 @pytest.mark.parametrize(
-    ("rows", "position", "size"),
-    [
-        ((1, 3, 1), 3, 3),
-        ((2, 3, 14), 3, 3),
-        ((1, 9, 14), 1, 9),
-        ((1, 3, 14), 2, 3),
-        ((1, 8, 14), 8, 8),
-        ((1, 3, 14), -1, 3),
-    ],
+    ("rows", "position", "size"), [((1, 3, 1), 3, 3), ((2, 3, 14), 3, 3), ((1, 3, 14), 4, 3), ((1, 3, 14), -1, 3)]
 )
 def test_rows_that_do_not_fit_are_refused(rows: tuple[int, ...], position: int, size: int) -> None:
-    buffer = make(8)
     with pytest.raises(ShapeError, match="buffer"):
-        buffer.load_state_dict(torch.zeros(rows), position=position, size=size)
+        make(8).load_state_dict(torch.zeros(rows), position=position, size=size)
 
 
 def test_a_buffer_that_no_machine_holds_is_one_line() -> None:

@@ -18,6 +18,12 @@ from velora.core.errors import SettingError, VeloraError
 
 MIN_BOOTSTRAP_SEEDS = 3
 _GRID_POINTS = 300
+_BOOTSTRAP, _RANGE, _EPISODES, _EVALUATION = _NOTES = (
+    "95 % bootstrap interval",
+    "min to max",
+    "episodes",
+    "evaluation",
+)
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette: told apart with any colour vision, and in grey."""
 _LINES = ("-", "--", ":", "-.")
@@ -72,8 +78,8 @@ def make_band(curves: Sequence[SeedCurve], *, window: int) -> Band:
     mean = means.mean(axis=0)
     if len(curves) >= MIN_BOOTSTRAP_SEEDS:
         low, high = bootstrap_interval(means)
-        return Band(steps, mean, low, high, "95 % bootstrap interval")
-    kind = "min to max" if len(curves) > 1 else ""
+        return Band(steps, mean, low, high, _BOOTSTRAP)
+    kind = _RANGE if len(curves) > 1 else ""
     return Band(steps, mean, means.min(axis=0), means.max(axis=0), kind)
 
 
@@ -147,11 +153,11 @@ def _draw_group(axes: Any, label: str, curves: Sequence[SeedCurve], *, window: i
             axes.plot(curve.steps, moving_mean(curve.returns, window), **thin)
         axes.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.18, linewidth=0, label=band.kind)
     else:
-        axes.plot(curves[0].steps, curves[0].returns, **thin, label="episodes")
+        axes.plot(curves[0].steps, curves[0].returns, **thin, label=_EPISODES)
     steps = np.concatenate([curve.evaluation_steps for curve in curves])
     if steps.size:
         means = np.concatenate([curve.evaluation_means for curve in curves])
-        axes.scatter(steps, means, s=22, facecolors="none", edgecolors=colour, linewidths=1.1, label="evaluation")
+        axes.scatter(steps, means, s=22, facecolors="none", edgecolors=colour, linewidths=1.1, label=_EVALUATION)
 
 
 def tick(value: float) -> str:
@@ -174,7 +180,8 @@ def _label(axes: Any, *, window: int, title: str | None) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     entries: dict[str, Any] = {}
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-        entries.setdefault(label, handle)  # what bands and circles are is said once
-    axes.legend(entries.values(), entries.keys(), frameon=False, fontsize=9)
+        entries.setdefault(label, handle)  # what bands and circles are is said once, after the curves
+    labels = sorted(entries, key=lambda label: label in _NOTES)
+    axes.legend([entries[label] for label in labels], labels, frameon=False, fontsize=9)
     if title:
         axes.set_title(title, loc="left", fontweight="bold")

@@ -85,6 +85,10 @@ class ReplayBuffer:
         """Count the transitions of the seed that has fewest."""
         return int(self._size.min())
 
+    def size(self, seed_index: int) -> int:
+        """Count the transitions of one seed."""
+        return int(self._size[seed_index])
+
     @property
     def row_width(self) -> int:
         """Number of float32 values in one transition."""
@@ -128,14 +132,17 @@ class ReplayBuffer:
         Args:
             generators: one per seed.
 
+        A seed that stopped with fewer than ``length`` transitions gets windows that mean nothing; nothing learns
+        from them.
+
         Raises:
-            SettingError: if a seed holds fewer than ``length`` transitions.
+            SettingError: if every seed holds fewer than ``length`` transitions.
         """
+        if self._size.max() < length:
+            raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size.max()} are stored")
         starts = np.empty((self.n_seeds, batch_size, 1), dtype=np.int64)
         for k, generator in enumerate(generators):
-            n_starts = int(self._size[k]) - length + 1
-            if n_starts < 1:
-                raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size[k]} are stored")
+            n_starts = max(int(self._size[k]) - length + 1, 1)
             oldest = int(self._position[k]) - int(self._size[k])
             starts[k, :, 0] = generator.integers(0, n_starts, batch_size) + oldest
         index = (starts + np.arange(length)) % self.capacity
@@ -166,17 +173,20 @@ class ReplayBuffer:
         }
 
     def load_state_dict(self, rows: Tensor, *, position: int, size: int) -> None:
-        """Take over the saved rows of a buffer of one seed.
+        """Take over the saved rows of a buffer of one seed; a smaller buffer keeps the newest of them.
 
         Raises:
             ShapeError: if they don't fit this buffer.
         """
-        if self.n_seeds != 1 or tuple(rows.shape) != (1, size, self.row_width) or size > self.capacity:
-            raise ShapeError(
-                f"buffer: expected rows of (1, at most {self.capacity}, {self.row_width}), got {tuple(rows.shape)}"
-            )
-        if not 0 <= position < self.capacity or (size < self.capacity and position != size):
-            raise ShapeError(f"buffer: position {position} doesn't fit {size} rows of {self.capacity}")
-        self._rows[0, :size] = rows[0].numpy()
-        self._position[0] = position
-        self._size[0] = size
+        if self.n_seeds != 1 or tuple(rows.shape) != (1, size, self.row_width):
+            raise ShapeError(f"buffer: expected rows of (1, {size}, {self.row_width}), got {tuple(rows.shape)}")
+        if not 0 <= position <= size:
+            raise ShapeError(f"buffer: position {position} doesn't fit {size} rows")
+        kept = rows[0].numpy()
+        if size != self.capacity and position != size:  # a ring of another capacity that had wrapped: oldest first
+            kept = np.roll(kept, -position, axis=0)
+            position = size
+        kept = kept[max(0, size - self.capacity) :]
+        self._rows[0, : len(kept)] = kept
+        self._size[0] = len(kept)
+        self._position[0] = min(position, len(kept)) % self.capacity

@@ -21,7 +21,7 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise SettingError(f"device: {device!s} can't be used here ({reason}); use 'cpu' or 'auto'") from error
     return chosen

@@ -111,8 +111,8 @@ class TrainerView(Protocol):
         """The window of the first seed; with several seeds read ``progress[k].window``."""
         ...
 
-    def losses(self) -> dict[str, float]:
-        """Read the metrics of the newest update, averaged over seeds (this copies from the device)."""
+    def losses(self, seed_index: int | None = None) -> dict[str, float]:
+        """Read the metrics of the newest update, of one seed or averaged (this copies from the device)."""
         ...
 
     def stop(self, reason: str, *, seed_index: int | None = None) -> None:

@@ -39,9 +39,10 @@ class EnvironmentSource:
             self._make = lambda: gym.make(env, disable_env_checker=True, **(kwargs or {}))
         elif isinstance(env, gym.Env):
             self._given = env
-            if env.spec is not None:
+            if env.spec is not None and all(w.kwargs is not None for w in env.spec.additional_wrappers):
                 spec = copy.deepcopy(env.spec)
                 spec.disable_env_checker = True
+                spec.kwargs.pop("render_mode", None)  # nobody watches the copies
                 self._make = lambda: gym.make(spec)
         elif callable(env):
             self._make = env
@@ -65,8 +66,9 @@ class EnvironmentSource:
         """
         if self._make is None:
             raise SpaceError(
-                "env: a single environment without a registered id can't be made again; "
-                "register it with gymnasium.register, or pass a function that makes it"
+                "env: this environment can't be made again, since it isn't registered or a wrapper of it doesn't tell "
+                "its arguments (gymnasium.utils.RecordConstructorArgs); register it with gymnasium.register, or pass "
+                "a function that makes it"
             )
         made = self._make()
         if not isinstance(made, gym.Env):

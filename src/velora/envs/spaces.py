@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from velora.core.errors import SpaceError
 
+HUGE = 1e30
+"""Bounds beyond this stand for "unbounded" and can't be scaled to in float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActionBounds:
@@ -60,7 +63,8 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int) -> 
         raise SpaceError(f"{name}: expected continuous actions (a flat Box), got {acted}; choose another environment")
     if acted.shape[0] != action_dim:
         raise SpaceError(f"{name}: actions have {acted.shape[0]} numbers, the agent gives action_dim={action_dim}")
-    if not (np.isfinite(acted.low).all() and np.isfinite(acted.high).all() and (acted.low < acted.high).all()):
+    largest = max(np.abs(acted.low).max(), np.abs(acted.high).max())
+    if not (largest < HUGE and (acted.low < acted.high).all()):
         raise SpaceError(
             f"{name}: expected actions with finite bounds, got {acted}; "
             "bound them with gymnasium.wrappers.RescaleAction or TransformAction"

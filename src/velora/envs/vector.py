@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.core.errors import NonFiniteError
+from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Array
 
 NOMINAL_DT = 1.0
@@ -24,6 +24,10 @@ class Step(NamedTuple):
     reward: float
     terminated: bool
     truncated: bool
+
+
+NO_STEP = Step(np.zeros(0, np.float32), 0.0, False, False)
+"""What an environment that was never stepped has answered."""
 
 
 class Environments:
@@ -61,15 +65,22 @@ class Environments:
         """Act once in one environment; ``obs[index]`` then holds the answer.
 
         Raises:
-            NonFiniteError: if the observation or the reward isn't finite.
+            NonFiniteError: if the action, the observation or the reward isn't finite.
+            SpaceError: if the reward isn't a number.
         """
-        obs, reward, terminated, truncated, _ = self.envs[index].step(action)
+        if not np.isfinite(action).all():
+            raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
+        obs, given, terminated, truncated, _ = self.envs[index].step(action)
         self.obs[index] = obs
+        try:
+            reward = float(given)
+        except TypeError:
+            reward = _single(given, index)
         if not (math.isfinite(reward) and np.isfinite(self.obs[index]).all()):
-            raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {reward}")
-        return Step(self.obs[index], float(reward), bool(terminated), bool(truncated))
+            raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
+        return Step(self.obs[index], reward, bool(terminated), bool(truncated))
 
-    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> Step:
+    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.
 
         Exact for every environment that is deterministic given its reset seed; copying simulator state is not.
@@ -78,9 +89,24 @@ class Environments:
             actions: (steps, A) in the environment's units, as they were given.
 
         Returns:
-            The answer to the last action; ``obs[index]`` holds its observation.
+            The answer to the last action, and the sum of the rewards; ``obs[index]`` holds the last observation.
+
+        Raises:
+            SpaceError: if the episode ends before the actions do.
         """
-        step = Step(self.reset(index, seed=seed), 0.0, False, False)
-        for action in actions:
-            step = self.step(index, action)
-        return step
+        step, total = NO_STEP, 0.0
+        self.reset(index, seed=seed)
+        for number, action in enumerate(actions):
+            if step.terminated or step.truncated:
+                raise SpaceError(f"environment {index}: its episode ended after {number} of {len(actions)} known steps")
+            step = self.step(index, action.copy())
+            total += step.reward
+        return step, total
+
+
+def _single(reward: Any, index: int) -> float:
+    """Read a reward that came as an array of one number, as some environments give it."""
+    values = np.asarray(reward, dtype=object).ravel()
+    if values.size != 1 or values[0] is None:
+        raise SpaceError(f"environment {index}: expected a number as reward, got {reward!r}")
+    return float(values[0])

@@ -145,11 +145,6 @@ class Agent(ABC):
         return self._buffer
 
     @property
-    def has_buffer(self) -> bool:
-        """Tell whether any experience is stored."""
-        return self._buffer is not None and len(self._buffer) > 0
-
-    @property
     def optimizers(self) -> dict[str, Optimizer]:
         """The optimizers, built when training first needs them: torch takes a second to import what they use."""
         if self._optimizers is None:
@@ -267,8 +262,9 @@ class Agent(ABC):
             )
 
     def configure_training(self) -> None:
-        """Build what only training needs."""
+        """Build what only training needs, and let every seed learn."""
         _ = self.optimizers, self.buffer
+        self._frozen.thaw()
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the exploration noise of the episode before."""
@@ -281,7 +277,8 @@ class Agent(ABC):
     def is_learning_due(self, batch_size: int) -> bool:
         """Tell whether there is enough experience for an update."""
         window = self.settings.burn_in + self.settings.sequence_length
-        return not self.is_warming_up() and len(self.buffer) >= max(batch_size, window)
+        stored = [self.buffer.size(k) for k in range(self.n_seeds) if k not in self._frozen]
+        return not self.is_warming_up() and min(stored, default=0) >= max(batch_size, window)
 
     def sample(self, batch_size: int) -> Batch:
         """Draw a batch of windows from the replay buffer."""
@@ -315,8 +312,8 @@ class Agent(ABC):
 
     def freeze(self, seed_index: int) -> None:
         """Keep one seed as it is from now on, while the others go on learning."""
-        kept = persistence.optimizer_tensors(self.optimizers, self.networks).values()
-        self._frozen.freeze(seed_index, [*self.online_parameters, *self.target_parameters, *kept])
+        state = persistence.optimizer_tensors(self.optimizers, self.networks)
+        self._frozen.freeze(seed_index, [*self.online_parameters, *self.target_parameters], state)
 
     def hold_frozen(self) -> None:
         """Undo what an update did to frozen seeds."""
@@ -397,11 +394,16 @@ class Agent(ABC):
         persistence.copy_seed(self, index, alone)
         return alone
 
-    def optimizer_tensors(self) -> persistence.OptimizerState:
-        """Return what the optimizers keep, ``<network>.<parameter>.<key>`` to tensor; empty before the first update."""
-        if self._optimizers is None:
-            return self._optimizer_state
-        return persistence.optimizer_tensors(self._optimizers, self.networks)
+    def optimizer_tensors(self, seed_index: int) -> persistence.OptimizerState:
+        """Return what the optimizers keep for one seed, ``<network>.<parameter>.<key>`` to tensor.
+
+        It is empty before that seed's first update. What has no seed axis, such as Adam's step count, is that of the
+        moment where the seed was frozen, if it was.
+        """
+        state = self._optimizer_state
+        if self._optimizers is not None:
+            state = persistence.optimizer_tensors(self._optimizers, self.networks)
+        return self._frozen.own_state(seed_index, state)
 
     def load_optimizer_tensors(self, state: persistence.OptimizerState) -> None:
         """Take over saved optimizer state; the optimizers themselves are built when training needs them."""
@@ -491,6 +493,8 @@ class Agent(ABC):
 def _check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...]:
     if seeds is None:
         return (seeding.default_seed() if seed is None else seeding.check_seed(seed),)
+    if not isinstance(seeds, Iterable):
+        raise SettingError(f"seeds: expected several whole numbers, such as range(5), got {seeds!r}")
     if seed is not None:
         raise SettingError("seeds: give seed= for one agent or seeds= for several, not both")
     checked = tuple(seeding.check_seed(s) for s in seeds)

@@ -84,7 +84,7 @@ class LiquidDDPG(Agent):
         sparsity: float = 0.5,
         critic_units: Sequence[int] = (64, 64),
         optimizer: str = "adam",
-        actor_lr: float = 2e-4,
+        actor_lr: float = 3e-4,
         critic_lr: float = 1e-3,
         gamma: float = 0.99,
         tau: float = 0.02,

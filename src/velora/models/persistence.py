@@ -54,8 +54,8 @@ class Saveable(Protocol):
         """Name the trained networks with their learning rates."""
         ...
 
-    def optimizer_tensors(self) -> OptimizerState:
-        """Return what the optimizers keep."""
+    def optimizer_tensors(self, seed_index: int) -> OptimizerState:
+        """Return what the optimizers keep for one seed."""
         ...
 
     def load_optimizer_tensors(self, state: OptimizerState) -> None:
@@ -79,8 +79,7 @@ def write(
 ) -> Path:
     """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
     k = slice(seed_index, seed_index + 1)
-    optim_state = {n: t[k] if t.dim() > 0 else t for n, t in agent.optimizer_tensors().items()}
-    steps = {name: _steps_of(name, optim_state) for name in agent.learning_rates()}
+    optim_state = agent.optimizer_tensors(seed_index)
     settings = agent.settings_dict()
     progress = agent.progress[seed_index]
     fields: dict[str, Any] = {
@@ -88,7 +87,7 @@ def write(
         "seed": agent.seeds[seed_index],
         "settings": settings,
         "optimizers": {
-            name: {"kind": settings["optimizer"], "lr": rate, "steps": steps[name]}
+            name: {"kind": settings["optimizer"], "lr": rate, "has_state": _has_state(name, optim_state)}
             for name, rate in agent.learning_rates().items()
         },
         "environment": _environment(agent),
@@ -142,8 +141,7 @@ def copy_seed(agent: Saveable, index: int, alone: Saveable) -> None:
     source = model_tensors(agent.networks)
     for name, tensor in model_tensors(alone.networks).items():
         tensor.copy_(source[name][own])
-    kept = agent.optimizer_tensors()
-    alone.load_optimizer_tensors({name: (t[own] if t.dim() else t).clone() for name, t in kept.items()})
+    alone.load_optimizer_tensors({name: t.clone() for name, t in agent.optimizer_tensors(index).items()})
     alone.environment, alone.bounds = agent.environment, agent.bounds
     alone.progress[0] = replace(agent.progress[index])
 
@@ -182,8 +180,10 @@ def set_optimizer_tensors(
             prefix = f"{net}.{name}."
             kept = {key.removeprefix(prefix): t for key, t in state.items() if key.startswith(prefix)}
             if kept:
+                # A fused optimizer reads its step count on the device; the others keep it on the CPU.
+                place = parameter.device if optimizer.param_groups[0].get("fused") else torch.device("cpu")
                 optimizer.state[parameter] = {
-                    key: (t.clone() if t.dim() == 0 else t.to(parameter.device, copy=True)) for key, t in kept.items()
+                    key: t.to(parameter.device if t.dim() else place, copy=True) for key, t in kept.items()
                 }
 
 
@@ -193,7 +193,7 @@ def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Optimi
         saved = checkpoint.metadata.optimizers.get(net)
         if saved is None:
             raise CheckpointError(f"{checkpoint.path}: the optimizer of {net!r} is missing")
-        if saved.get("steps") == 0:
+        if saved.get("has_state") is not True:
             continue
         for name, parameter in agent.networks[net].named_parameters():
             if kind.counts_steps:
@@ -202,9 +202,8 @@ def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Optimi
     return expected
 
 
-def _steps_of(net: str, state: OptimizerState) -> int:
-    counts = [int(t) for name, t in state.items() if name.startswith(f"{net}.") and name.endswith(".step")]
-    return counts[0] if counts else 0
+def _has_state(net: str, state: OptimizerState) -> bool:
+    return any(name.startswith(f"{net}.") for name in state)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -43,7 +43,13 @@ def evaluation_seeds(episodes: int) -> list[int]:
     return [seeding.episode_seed(0, 1, number) for number in range(1, episodes + 1)]
 
 
-def evaluate(agent: Actor, envs: Environments, reset_seeds: Sequence[int]) -> Array:
+def evaluate(
+    agent: Actor,
+    envs: Environments,
+    reset_seeds: Sequence[int],
+    *,
+    on_step: Callable[[], None] = lambda: None,
+) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
 
     Every environment is the lane of one episode after another; all lanes act together.
@@ -51,6 +57,9 @@ def evaluate(agent: Actor, envs: Environments, reset_seeds: Sequence[int]) -> Ar
     Shapes:
         envs: S times as many as lanes, lane by lane within a seed.
         returns: (S, episodes), undiscounted returns.
+
+    Args:
+        on_step: called before every step; what it raises ends the evaluation.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
@@ -70,6 +79,7 @@ def evaluate(agent: Actor, envs: Environments, reset_seeds: Sequence[int]) -> Ar
     for at in range(len(envs)):
         begin(at)
     while playing:
+        on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
         action, hidden = agent.act(obs, hidden, dt)
         in_units = agent.bounds.to_environment(action.cpu().numpy()).reshape(len(envs), -1)

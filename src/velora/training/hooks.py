@@ -79,7 +79,7 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
                 f"callbacks: expected instances of velora.callbacks.Callback, got {callback!r}"
                 + (" (a class: add parentheses)" if isinstance(callback, type) else "")
             )
-    stateful = Counter(c.state_key for c in callbacks if c.state_dict())
+    stateful = Counter(c.state_key for c in callbacks if overrides(c, "state_dict"))
     for key, count in stateful.items():
         if count > 1:
             raise SettingError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from velora.core import seeding
 from velora.core.errors import CheckpointError
 from velora.core.types import Counters, Episode, WindowStats
-from velora.envs.vector import Step
+from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
 
 
@@ -32,9 +32,10 @@ class Lane:
         self.moving = MovingWindow(window_size)
         self.returns: list[float] = []
         self.running: Episode | None = None
-        self.newest: Step
+        self.newest = NO_STEP
         self.actions: list[NDArray[np.float32]] = []
         self.done = False
+        self.is_stopped = False
 
     @property
     def episode(self) -> int:
@@ -61,10 +62,14 @@ class Lane:
         """Statistics of the last returns."""
         return replace(self.moving.stats(), seed_index=self.seed_index)
 
+    @property
+    def next_reset_seed(self) -> int:
+        """The reset seed that belongs to the next episode alone."""
+        return seeding.episode_seed(self.seed, 0, self.lived.episode + 1)
+
     def begin(self) -> Episode:
-        """Open the next episode, with the reset seed that belongs to it alone."""
-        reset_seed = seeding.episode_seed(self.seed, 0, self.lived.episode + 1)
-        self.running = Episode(self.seed_index, self.episode + 1, reset_seed)
+        """Open the next episode."""
+        self.running = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
         self.actions.clear()
         return self.running
 

@@ -33,7 +33,7 @@ class Loop:
         self.hidden: Tensor = agent.initial_hidden()
         self.metrics: Metrics = {}
         self._dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
-        self._has_learned = False
+        self._has_learned = any(lane.lived.update for lane in lanes)
 
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
@@ -57,8 +57,8 @@ class Loop:
             self._learn(lanes)
 
     def _begin_episode(self, lane: Lane) -> None:
+        self.envs.reset(lane.seed_index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
         episode = lane.begin()
-        self.envs.reset(lane.seed_index, seed=episode.reset_seed)
         self.hidden = self.hidden.clone()
         self.hidden[lane.seed_index] = 0.0
         self.agent.begin_episode(lane.seed_index)
@@ -68,7 +68,7 @@ class Loop:
     def _step_lane(self, lane: Lane, obs: Any, action: Any, in_units: Any, stored: Any) -> None:
         k, episode = lane.seed_index, lane.running
         assert episode is not None
-        step = self.envs.step(k, in_units[k])
+        step = self.envs.step(k, in_units[k].copy())  # an environment may write into what it is given
         self.agent.buffer.add(
             k,
             obs=obs[k],

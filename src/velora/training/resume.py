@@ -12,8 +12,10 @@ import numpy as np
 from torch import Tensor
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError
-from velora.core.errors import CheckpointError, SettingError
+from velora.core.errors import CheckpointError, SettingError, SpaceError
+from velora.core.types import Array, Episode
 from velora.envs import Environments
+from velora.envs.vector import Step
 from velora.training import snapshot
 from velora.training.hooks import HookTable
 from velora.training.lane import Lane
@@ -130,10 +132,29 @@ def restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tensor
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
     if lane.running is not None:
         actions = np.stack(lane.actions) if lane.actions else np.empty((0, 1), np.float32)
-        lane.newest = envs.replay(lane.seed_index, seed=lane.running.reset_seed, actions=actions)
+        lane.newest = _replay(lane.running, actions, envs)
         # A run that crashed between an episode's last step and its end closes the episode first thing.
         lane.running.terminated, lane.running.truncated = lane.newest.terminated, lane.newest.truncated
     return state.hidden.to(hidden.device)
+
+
+def _replay(running: Episode, actions: Array, envs: Environments) -> Step:
+    """Live the unfinished episode again, and check that it is the same one.
+
+    Raises:
+        CheckpointError: if it isn't: the environment is another one, or isn't decided by its reset seed.
+    """
+    advice = "train in the environment of the run, which has to be deterministic given its reset seed"
+    try:
+        step, reward = envs.replay(running.seed_index, seed=running.reset_seed, actions=actions)
+    except SpaceError as error:
+        raise CheckpointError(f"resume: the unfinished episode can't be restored ({error}); {advice}") from error
+    if reward != running.reward:
+        raise CheckpointError(
+            f"resume: the unfinished episode earned {running.reward} when it was lived and {reward} when it was "
+            f"lived again; {advice}"
+        )
+    return step
 
 
 def restore_callbacks(state: RunState, callbacks: Sequence[Any], hooks: HookTable) -> None:
@@ -160,5 +181,8 @@ def restore_generators(state: RunState, agent: TrainableAgent) -> None:
         )
     for name, generator in generators.items():
         snapshot.set_generator_state(generator, state.generators[name])
-    agent.load_training_state(state.agent)
+    try:
+        agent.load_training_state(state.agent)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"train_state: the agent's part doesn't fit this agent ({error!r})") from error
     snapshot.set_global_generators(state.global_generators)

@@ -101,6 +101,11 @@ def set_generator_state(generator: np.random.Generator, text: str) -> None:
         raise CheckpointError(f"train_state: {text!r} is no generator state") from error
 
 
+def _cuda_is_used() -> bool:
+    """Tell whether this process has touched a GPU; asking for generator states would start one."""
+    return bool(torch.cuda.is_available() and torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 def global_generators() -> dict[str, Any]:
     """Capture the generators that we don't use but a user's environment or callback may."""
     version, words, gauss = random.getstate()
@@ -114,7 +119,7 @@ def global_generators() -> dict[str, Any]:
             "gauss": numpy_state["gauss"],
         },
         "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
+        "cuda": list(torch.cuda.get_rng_state_all()) if _cuda_is_used() else [],
     }
 
 

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class _InterruptedError(Exception):
+    """End an evaluation that a signal came into."""
+
+
 class Trainer:
     """Train an agent in an environment, once. Its arguments are those of :meth:`velora.models.Agent.train`.
 
@@ -123,9 +127,10 @@ class Trainer:
         """Statistics of the first seed's last returns."""
         return self._lanes[0].window
 
-    def losses(self) -> dict[str, float]:
-        """Read the newest update's metrics, averaged over seeds; this waits for the device."""
-        return {name: float(value.mean()) for name, value in self._loop.metrics.items()}
+    def losses(self, seed_index: int | None = None) -> dict[str, float]:
+        """Read the newest update's metrics, of one seed or averaged over all; this waits for the device."""
+        own = slice(None) if seed_index is None else slice(seed_index, seed_index + 1)
+        return {name: float(value[own].mean()) for name, value in self._loop.metrics.items()}
 
     def stop(self, reason: str, *, seed_index: int | None = None) -> None:
         """Stop after the step in progress: the run, or one of its seeds."""
@@ -133,7 +138,7 @@ class Trainer:
             self.should_stop = True
             self.stop_reason = reason
         elif not self._lanes[seed_index].done:
-            self._finish(self._lanes[seed_index])
+            self._lanes[seed_index].is_stopped = True
             self.stop_reason = f"seed {self._lanes[seed_index].seed}: {reason}"
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
@@ -168,6 +173,9 @@ class Trainer:
     def evaluate(self) -> list[Evaluation]:
         """Evaluate every seed now on the fixed evaluation episodes, and record it.
 
+        Returns:
+            One evaluation for each seed; none if a signal came in between.
+
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
@@ -176,7 +184,12 @@ class Trainer:
         self.hooks.fire("on_evaluation_start")
         self.hooks.fire("on_validation_start")
         envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
-        returns = evaluate(self._agent, envs, evaluation_seeds(self.evaluation_episodes))
+        seeds = evaluation_seeds(self.evaluation_episodes)
+        try:
+            returns = evaluate(self._agent, envs, seeds, on_step=self._check_interrupted)
+        except _InterruptedError:
+            return []
+        self._evaluated_at = self.episode
         made = [
             Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
             for lane, row in zip(self._lanes, returns, strict=True)
@@ -201,17 +214,18 @@ class Trainer:
             self._prepare(agent, env, stack)
             state = None if resume is None else resuming.restore_agent(agent, resuming.find(Path(resume)))
             self._make_lanes(agent, state)
-            try:
-                with stop_on_signals(self._interrupt):
+            with stop_on_signals(self._interrupt):
+                try:
                     self._start(agent, state, stack)
                     self._close_episodes()
+                    self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
                     while not self._is_over():
                         self._loop.step()
                         self._after_step()
                     self._end()
-            except BaseException as error:
-                self._crash(error)
-                raise
+                except BaseException as error:
+                    self._crash(error)
+                    raise
         returns = [lane.returns for lane in self._lanes]
         return TrainResult(self.status, self.stop_reason, returns, self.evaluations, self.run_dir)
 
@@ -226,6 +240,8 @@ class Trainer:
         envs = [first, *(source.make() for _ in range(agent.n_seeds - 1))]
         for made in envs[1:]:
             stack.callback(made.close)
+        if len({id(made.unwrapped) for made in envs}) < len(envs):
+            raise SettingError("env: the function gave one environment several times; each seed needs one of its own")
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
         self._envs = Environments(envs, obs_dim=obs_dim)
         self._evaluation_envs = EvaluationEnvironments(source, first, obs_dim=obs_dim)
@@ -274,7 +290,8 @@ class Trainer:
 
     def _end(self) -> None:
         if self.status == "running":
-            self.status = "stopped" if self.should_stop else "finished"
+            is_stopped = self.should_stop or all(lane.is_stopped for lane in self._lanes)
+            self.status = "stopped" if is_stopped else "finished"
         if self.update == 0 and self.step > 0:
             log.warning(
                 "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d took up; "
@@ -289,8 +306,6 @@ class Trainer:
 
     def _crash(self, error: BaseException) -> None:
         """Tell the callbacks; one that fails here is reported and doesn't hide the error that it was told of."""
-        if self.status == "interrupted" and isinstance(error, KeyboardInterrupt):
-            return  # a signal's usual course, after everything was saved
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         for hook in self.hooks.on_exception:
             try:
@@ -304,7 +319,14 @@ class Trainer:
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
         for logger in self.loggers:
-            logger.finalize("success" if status in ("finished", "stopped") else "failed")
+            try:
+                logger.finalize("success" if status in ("finished", "stopped") else "failed")
+            except Exception:
+                log.exception("a logger failed to close; the run's checkpoints and metrics are whole")
+
+    def _check_interrupted(self) -> None:
+        if self.status == "interrupted":
+            raise _InterruptedError
 
     def _interrupt(self, signal_name: str) -> None:
         self.status = "interrupted"
@@ -314,21 +336,26 @@ class Trainer:
 
     def _after_step(self) -> None:
         if self.loggers and self._loop.metrics and self.update % self.log_every == 0:
-            self.log(self.losses())
+            for lane in self._training_lanes():
+                self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
         self._close_episodes()
 
     def _close_episodes(self) -> None:
         for lane in self._lanes:
             if lane.has_ended:
                 self._end_episode(lane)
-            if not lane.done and self._is_used_up(lane):
-                self._finish(lane)
+            self._finish_if_over(lane)
 
     def _end_episode(self, lane: Lane) -> None:
         episode = lane.end()
         window = lane.window
         self._store.add_episode(
-            episode, seed=lane.seed, step=lane.step, update=lane.update, window=window, losses=self.losses()
+            episode,
+            seed=lane.seed,
+            step=lane.step,
+            update=lane.update,
+            window=window,
+            losses=self.losses(lane.seed_index),
         )
         self.log(
             {"episode/return": episode.reward, "episode/length": float(episode.length)}, seed_index=lane.seed_index
@@ -336,14 +363,18 @@ class Trainer:
         self.hooks.fire("on_episode_end", episode)
         if lane.episode % self.window_size == 0:
             self.hooks.fire("on_window_end", window)
-        if self.evaluate_every and self.episode // self.evaluate_every > self._evaluated_at:
-            self._evaluated_at = self.episode // self.evaluate_every
-            self.evaluate()
+        self._evaluate_if_due()
         self.hooks.fire("on_train_epoch_end")
+
+    def _evaluate_if_due(self) -> None:
+        every = self.evaluate_every
+        if every and self.episode // every > self._evaluated_at // every:
+            self.evaluate()
 
     @property
     def _store(self) -> RunStore:
-        assert self.metrics is not None
+        if self.metrics is None:
+            raise SettingError("trainer: it saves and evaluates from on_fit_start to on_fit_end only")
         return self.metrics
 
     def _training_lanes(self) -> list[Lane]:
@@ -352,15 +383,15 @@ class Trainer:
     def _is_used_up(self, lane: Lane) -> bool:
         return lane.episode >= self.n_episodes or (self.n_steps is not None and lane.step >= self.n_steps)
 
-    def _finish(self, lane: Lane) -> None:
-        lane.done = True
-        if len(self._lanes) > 1:
-            self._agent.freeze(lane.seed_index)
+    def _finish_if_over(self, lane: Lane) -> None:
+        if not lane.done and (lane.is_stopped or self._is_used_up(lane)):
+            lane.done = True
+            if not all(other.done for other in self._lanes):
+                self._agent.freeze(lane.seed_index)
 
     def _is_over(self) -> bool:
         for lane in self._lanes:
-            if not lane.done and self._is_used_up(lane):  # a resumed run may have nothing left to do
-                self._finish(lane)
+            self._finish_if_over(lane)  # a resumed run may have nothing left to do
         return self.should_stop or all(lane.done for lane in self._lanes)
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from velora.cli.arguments import Arguments, quoted
+from velora.cli.arguments import Arguments, quoted, written
 from velora.core.errors import SettingError
 
 
@@ -53,7 +54,22 @@ def test_text_refuses_several_values() -> None:
         Arguments.parse(["resume=a,b"]).text("resume")
 
 
-@pytest.mark.parametrize("value", ["/tmp/a b", 'a"b', "a=b,c", "back\\slash", "ends\\", "${x}"])
+VALUES = ["/tmp/a b", 'a"b', "a=b,c", "back\\slash", "ends\\", "${x}"]
+
+
+@pytest.mark.parametrize(
+    "value", [*VALUES, "outputs/run-1_3f", "my:Env-v0", "null", "007", "it's", "[a", "$HOME", "a#b"]
+)
+def test_what_is_written_for_a_shell_comes_back(value: str) -> None:
+    (word,) = shlex.split(written("resume", value), comments=True)
+    assert Arguments.parse([word]).text("resume") == value
+
+
+def test_what_needs_no_quotes_gets_none() -> None:
+    assert written("resume", "outputs/2026-11-23/run_3f9a") == "resume=outputs/2026-11-23/run_3f9a"
+
+
+@pytest.mark.parametrize("value", VALUES)
 def test_added_settings_are_taken_literally(value: str) -> None:
     arguments = Arguments.parse(["a=1"]).adding(hydra__run__dir=value)
     assert arguments.text("hydra.run.dir") == value

@@ -73,6 +73,19 @@ def test_foreign_code_must_be_named_again(tmp_path: Path, changes: dict[str, Any
     resume.prepare(run, Arguments.parse([named]))
 
 
+def test_all_that_must_be_trusted_is_listed_at_once_and_in_the_command_that_goes_on(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"callbacks": {**MINE, "nested": NESTED["mine"], "two": {"_target_": "b.C"}}}
+    changes["env"] = {"id": "my_envs:Mine-v0", "kwargs": {}}
+    run = saved(tmp_path, **changes)
+    with pytest.raises(SettingError) as caught:
+        resume.prepare(run, Arguments.parse([]))
+    words = resume.command(run, {**SAVED, **changes}, "train.n_episodes=6").removeprefix("velora train ").split()
+    assert words[0] == f"resume={run}"
+    assert words[-2:] == ["env.id=my_envs:Mine-v0", "train.n_episodes=6"]
+    assert f"if you trust it, add {' '.join(words[1:-1])} to the command line" in str(caught.value)
+    resume.prepare(run, Arguments.parse(words))
+
+
 def test_a_replaced_group_needs_no_trust(tmp_path: Path) -> None:
     resume.prepare(saved(tmp_path, callbacks=MINE), Arguments.parse(["callbacks=none"]))
 

@@ -89,7 +89,7 @@ def test_an_agent_that_never_learned_is_saved_too(tmp_path: Path) -> None:
     loaded = LiquidDDPG.load(tmp_path / "ep0", buffer=True)
     assert_same(fresh, loaded)
     assert loaded.environment is None
-    assert not loaded.has_buffer
+    assert len(loaded.buffer) == 0
 
 
 def test_one_seed_of_many_is_saved_as_an_ordinary_agent(tmp_path: Path) -> None:
