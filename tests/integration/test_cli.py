@@ -1,4 +1,4 @@
-"""The commands as a user types them. What a process of its own shows is tested in few of them: each loads torch anew."""
+"""The commands as a user types them; in few processes of their own, since each has to load torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from velora.checkpoint import Checkpoint
+from velora.metrics import queries
 
 ROOT = Path(__file__).parents[2]
 TRAIN, EVALUATE = ([sys.executable, str(ROOT / "scripts" / name)] for name in ("train.py", "evaluate.py"))
@@ -28,10 +28,11 @@ TINY = [
     "train.batch_size=8",
     "train.evaluation_episodes=2",
     "train.progress_bar=false",
-    "agent.warmup_steps=50",
+    "agent.warmup_steps=350",
     "checkpoint.frequency=1",
     "device=cpu",
 ]
+ONE_EPISODE = ["train.n_episodes=1", "agent.warmup_steps=150"]
 
 Command = Callable[..., Any]
 
@@ -72,8 +73,7 @@ def printed(name: str, out: str) -> list[str]:
 
 
 def episodes(run_dir: Path) -> list[tuple[int, float]]:
-    with sqlite3.connect(run_dir / "metrics.db") as connection:
-        return connection.execute("SELECT episode, reward FROM episode ORDER BY episode").fetchall()
+    return [(row.episode, row.reward) for row in queries.episodes(run_dir)]
 
 
 def test_two_processes_at_once_do_not_collide(finished: Finished) -> None:
@@ -146,7 +146,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, command: Command) -> None:
 
 
 def test_multirun_jobs_are_separate_and_leak_nothing(tmp_path: Path, command: Command) -> None:
-    tiny = [*TINY, "train.n_episodes=1", "train.summary=false"]
+    tiny = [*TINY, *ONE_EPISODE, "train.summary=false"]
     outcome = command("train", "-m", "train.seed=0,1", "agent.n_neurons=5,6", *tiny)
     (sweep,) = tmp_path.glob("multirun/*/*")
     for number, (seed, neurons) in enumerate([(0, 5), (0, 6), (1, 5), (1, 6)]):
@@ -163,7 +163,7 @@ def test_multirun_jobs_are_separate_and_leak_nothing(tmp_path: Path, command: Co
 
 def test_early_stopping_and_tensorboard(tmp_path: Path, command: Command) -> None:
     stop = ["callbacks=early_stopping", "callbacks.early_stopping.target=-2000", "train.window_size=1"]
-    outcome = command("train", *stop, "logger=tensorboard", *TINY)
+    outcome = command("train", *TINY, "agent.warmup_steps=150", *stop, "logger=tensorboard")
     run_dir = tmp_path / printed("run", outcome.out)[0]
     assert "ended     stopped: window mean" in outcome.out
     assert len(episodes(run_dir)) == 1

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.learning.tasks import TASKS
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
 from velora.cli import run_directory, schema
 from velora.cli.check import check

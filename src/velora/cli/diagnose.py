@@ -58,7 +58,8 @@ def _search(config_name: str, arguments: Arguments) -> str | None:
     """Try group choices one by one, then the settings one by one on top of all group choices."""
     extra = arguments.option(*CONFIG_DIR)
     base = [f"hydra.searchpath=[file://{Path(extra).absolute()}]"] if extra else []
-    groups = set(compose(config_name, base, return_hydra_config=True).hydra.runtime.choices)
+    reference = compose(config_name, base, return_hydra_config=True)
+    groups = set(reference.hydra.runtime.choices)
     overrides = arguments.parsed()
     for override in overrides:
         if override.is_sweep_override() and not arguments.is_multirun:
@@ -73,8 +74,9 @@ def _search(config_name: str, arguments: Arguments) -> str | None:
                 return _explain_choice(choice.key_or_group, word, error.options or ())
             except Exception as error:  # noqa: BLE001 - no code of a user's runs here, and Hydra fails in many ways
                 return f"{word}: {one_line(error)}"
-    base += [next(_single_words(choice)) for choice in choices]
-    reference = compose(config_name, base, return_hydra_config=True)
+    if choices:
+        base += [next(_single_words(choice)) for choice in choices]
+        reference = compose(config_name, base, return_hydra_config=True)
     for override in overrides:
         if override in choices:
             continue
