@@ -1,10 +1,11 @@
-"""The wheel carries the configuration files, so the command works without a checkout."""
+"""The wheel carries the configuration files, so the command works without a checkout; the sdist can be tested."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -38,3 +39,14 @@ def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
             check=True,
         )
         assert expected in done.stdout
+
+
+def test_a_source_distribution_holds_what_its_tests_and_documentation_need(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (sdist,) = tmp_path.glob("velora-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    needed = ["mkdocs.yml", "CONTRIBUTING.md", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "LICENSE"]
+    needed += ["docs/index.md", "conf/train.yaml", "scripts/train.py", "benchmarks/learning/tasks.py"]
+    assert names >= {*needed, "src/velora/py.typed", "tests/integration/test_cli_wheel.py"}

@@ -153,7 +153,7 @@ def test_two_interrupts_close_everything(tmp_path: Path) -> None:
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(pendulum(), tmp_path / "c", Once(9, twice), run_dir=tmp_path)
+        train(pendulum(), tmp_path / "c", Once(15, twice), run_dir=tmp_path)
     with sqlite3.connect(tmp_path / "metrics.db") as connection:
         assert connection.execute("SELECT status FROM experiment").fetchall() == [("interrupted",)]
     train(pendulum(), tmp_path / "c", resume=tmp_path / "c")  # the directory isn't held any more

@@ -92,7 +92,7 @@ class Callback:
     # ---- the run -------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
-        """Fire first of all, before anything is restored or trained: claim resources, refuse bad settings here.
+        """Fire first of all: claim resources and refuse bad settings here. Callbacks aren't restored yet.
 
         Args:
             stage: ``"fit"``.
@@ -118,7 +118,7 @@ class Callback:
         """
 
     def on_exception(self, trainer: TrainerView, agent: AgentView, exception: BaseException) -> None:
-        """Fire when the run ends by an error, which goes on afterwards; no other hook fires after it."""
+        """Fire when the run ends by an error, which goes on afterwards; only saving a last checkpoint may fire more."""
 
     # ---- an episode ----------------------------------------------------------------------------------------------
 

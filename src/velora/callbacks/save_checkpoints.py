@@ -123,9 +123,10 @@ class SaveCheckpoints(Callback):
     def on_exception(self, trainer: TrainerView, agent: AgentView, exception: BaseException) -> None:
         """Write ``interrupted/``; if that fails too it is logged, and the error that ended the run goes on.
 
-        After a :class:`NonFiniteError` nothing is written: the newest ``epN`` is the way back, not an agent of NaN.
+        After a :class:`NonFiniteError` nothing is written, and after ``KeyboardInterrupt`` neither: that is a second
+        Ctrl+C, which may come in the middle of an update. The newest ``epN`` is the way back then.
         """
-        is_worth_it = self._is_training and not isinstance(exception, NonFiniteError)
+        is_worth_it = self._is_training and not isinstance(exception, NonFiniteError | KeyboardInterrupt)
         for seed_index in range(len(agent.seeds)) if is_worth_it else ():
             try:
                 self._save(trainer, seed_index, "interrupted")
