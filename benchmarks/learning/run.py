@@ -44,7 +44,8 @@ def run(task: Task, seeds: Sequence[int], *, n_steps: int | None = None) -> list
     Args:
         n_steps: a shorter run than the task's, for a smoke test.
     """
-    agent = LiquidDDPG(task.state_dim, task.n_neurons, task.action_dim, device="cpu", seeds=seeds)
+    sizes = task.state_dim, task.n_neurons, task.action_dim
+    agent = LiquidDDPG(*sizes, actor_lr=task.actor_lr, device="cpu", seeds=seeds)
     watch = EvaluateEverySteps(task)
     agent.train(
         task.env,

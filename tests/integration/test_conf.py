@@ -108,7 +108,7 @@ def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
         for name, parameter in inspect.signature(LiquidDDPG).parameters.items()
         if parameter.default is not parameter.empty and name not in ("device", "seed", "seeds")
     }
-    file = OmegaConf.to_container(settings().agent)
+    file = OmegaConf.to_container(settings().agent, resolve=True)  # the default environment recommends no other
     assert isinstance(file, dict)
     assert file.pop("_target_") == "velora.models.LiquidDDPG"
     assert file.pop("n_neurons") == 20

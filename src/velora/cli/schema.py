@@ -41,11 +41,12 @@ class LiquidDDPGSchema:
 
 @dataclass
 class RecommendedSchema:
-    """What ``train`` and ``checkpoint`` take over from the environment's file unless they are told otherwise."""
+    """What ``train``, ``checkpoint`` and ``agent`` take over from the environment's file unless told otherwise."""
 
     n_episodes: int = 100
     n_steps: int | None = None
     checkpoint_frequency: int = 50
+    actor_lr: float = 3e-4
 
 
 @dataclass

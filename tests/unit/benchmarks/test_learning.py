@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 from benchmarks.learning import report
 from benchmarks.learning.run import Row, read, run, write
 from benchmarks.learning.tasks import BATCH_SIZE, KEEP, TASKS, Task, outcome
+from velora.cli.schema import RecommendedSchema
 
 ROOT = Path(__file__).parents[3]
-TOY = Task("Toy-v0", 1, 1, 5, 10.0, 3_000, 1_000)
+TOY = Task("Toy-v0", 1, 1, 5, 10.0, 3_000, 1_000, 1e-3)
 
 
 def test_an_outcome_is_read_off_a_curve() -> None:
@@ -26,8 +27,12 @@ def test_an_outcome_is_read_off_a_curve() -> None:
     assert (never.solved_at, never.holds(TOY)) == (None, False)
 
 
-def test_the_benchmark_uses_the_configured_batch_size() -> None:
+def test_the_benchmark_uses_the_settings_that_a_user_gets() -> None:
     assert OmegaConf.load(ROOT / "conf" / "train" / "default.yaml").batch_size == BATCH_SIZE
+    files = [OmegaConf.load(path) for path in (ROOT / "conf" / "env").glob("*.yaml")]
+    recommended = {file.id: file.recommended.get("actor_lr", RecommendedSchema.actor_lr) for file in files}
+    for task in TASKS.values():
+        assert task.actor_lr == recommended[task.env]
 
 
 def test_rows_are_written_and_read_back_and_drawn(tmp_path: Path) -> None:
