@@ -20,7 +20,7 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Make .venv and install everything, as pinned in constraints.txt
 
-train: setup  ## Train the default agent: LiquidDDPG on Pendulum-v1, about a minute
+train: setup  ## Train the default agent: LiquidDDPG on Pendulum-v1
 	$(RUN) scripts/train.py agent=liquid_ddpg env=pendulum $(ARGS)
 
 evaluate: setup  ## Evaluate a checkpoint: make evaluate ARGS="checkpoint=<run>/checkpoints/final"

@@ -50,7 +50,6 @@ def run(task: Task, seeds: Sequence[int], *, n_steps: int | None = None) -> list
     agent.train(
         task.env,
         BATCH_SIZE,
-        n_episodes=10**9,
         n_steps=task.n_steps if n_steps is None else n_steps,
         callbacks=[watch],
         progress_bar=False,

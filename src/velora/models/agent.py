@@ -324,7 +324,7 @@ class Agent(ABC):
         env: EnvLike,
         batch_size: int,
         *,
-        n_episodes: int = 100,
+        n_episodes: int | None = None,
         n_steps: int | None = None,
         window_size: int = 10,
         evaluate_every: int | None = None,
@@ -343,7 +343,7 @@ class Agent(ABC):
         Args:
             env: a Gymnasium environment, a registered id, or a function that makes one.
             batch_size: windows in one update (B).
-            n_episodes: episodes to train for, for each seed.
+            n_episodes: episodes to train for, for each seed; ``None`` is 100, or no limit where ``n_steps`` is given.
             n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.

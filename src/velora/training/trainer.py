@@ -60,7 +60,7 @@ class Trainer:
         self,
         *,
         batch_size: int,
-        n_episodes: int = 100,
+        n_episodes: int | None = None,
         n_steps: int | None = None,
         window_size: int = 10,
         evaluate_every: int | None = None,
@@ -74,8 +74,10 @@ class Trainer:
         threads: int | None = 1,
     ) -> None:
         self.batch_size = _at_least_one("batch_size", batch_size)
-        self.n_episodes = _at_least_one("n_episodes", n_episodes)
         self.n_steps = None if n_steps is None else _at_least_one("n_steps", n_steps)
+        if n_episodes is None:  # an episode has a step at least: as many episodes as steps never end a run
+            n_episodes = 100 if self.n_steps is None else self.n_steps
+        self.n_episodes = _at_least_one("n_episodes", n_episodes)
         self.window_size = _at_least_one("window_size", window_size)
         self.evaluate_every = None if evaluate_every is None else _at_least_one("evaluate_every", evaluate_every)
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)

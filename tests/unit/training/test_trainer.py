@@ -46,6 +46,13 @@ def test_the_budget_is_episodes_or_steps_whichever_ends_first() -> None:
     assert (by_steps.status, agent.progress[0].step) == ("finished", 11)
 
 
+def test_a_budget_of_steps_alone_has_no_limit_of_episodes() -> None:
+    agent = make(warmup_steps=10**6)
+    result = agent.train("InvertedPendulum-v5", 4, n_steps=1_500, **QUIET)
+    assert agent.progress[0].step == 1_500
+    assert len(result.returns[0]) > 100
+
+
 def test_a_callback_stops_the_run_and_says_why() -> None:
     result = make().train("InvertedPendulum-v5", 4, n_episodes=9, callbacks=[StopAt(2)], **QUIET)
     assert (result.status, result.stop_reason, len(result.returns[0])) == ("stopped", "enough", 2)
