@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import time
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,6 @@ from benchmarks.learning.run import read, run, write
 from benchmarks.learning.tasks import TASKS, outcome
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
 
 
 def main() -> None:
@@ -23,32 +21,33 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", default=list(TASKS), help=f"which of {', '.join(TASKS)} (default: all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1005)), help="default: 1000 to 1004")
     parser.add_argument("--steps", type=int, help="a shorter run, to see that everything works; writes nothing")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="where to write; default: %(default)s")
     parser.add_argument("--report", action="store_true", help="only redo table and picture from the raw rows")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.tasks if name not in TASKS]
     if unknown:
         parser.error(f"no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
-    started = time.monotonic()
     for name in () if arguments.report else arguments.tasks:
         rows = run(TASKS[name], arguments.seeds, n_steps=arguments.steps)
         for seed in arguments.seeds:
             print(outcome(TASKS[name], seed, [(step, value) for _, _, s, step, value in rows if s == seed]))
         if arguments.steps is None:
-            write(rows, RESULTS / f"{name}.csv")
-    if arguments.steps is not None:
-        return
-    rows = [row for name in TASKS if (path := RESULTS / f"{name}.csv").exists() for row in read(path)]
-    text = report.table(rows)
-    if not arguments.report:
-        minutes = (time.monotonic() - started) / 60
-        where = (
-            f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}, torch {version('torch')}"
-        )
-        text += (
-            f"\n\nLast run {date.today()}, {minutes:.0f} minutes for {len(arguments.tasks)} rows; {where}; one thread."
-        )
-        (RESULTS / "table.md").write_text(text + "\n")
-    report.plot(rows, RESULTS / "curves.png")
+            write(rows, arguments.results / f"{name}.csv")
+    if arguments.steps is None:
+        _report(arguments.results, is_new=not arguments.report)
+
+
+def _report(results: Path, *, is_new: bool) -> None:
+    """Write table and picture of all committed rows; the last line of the table says where they were made."""
+    rows = [row for name in TASKS if (path := results / f"{name}.csv").exists() for row in read(path)]
+    path = results / "table.md"
+    where = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}, torch {version('torch')}"
+    footer = f"Last run {date.today()}; {where}; one thread for each row."
+    if not is_new and path.exists():
+        footer = path.read_text().splitlines()[-1]
+    text = f"{report.table(rows)}\n\n{footer}\n"
+    path.write_text(text)
+    report.plot(rows, results / "curves.png")
     print(text)
 
 

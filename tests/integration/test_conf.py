@@ -161,9 +161,9 @@ def test_no_file_recommends_the_package_of_this_name_on_an_index() -> None:
         assert "velora[" not in path.read_text()
 
 
-def test_the_default_command_is_six_thousand_steps_of_pendulum() -> None:
+def test_the_default_command_is_eight_thousand_steps_of_pendulum() -> None:
     cfg = settings()
-    assert (cfg.env.id, cfg.train.n_episodes, cfg.train.n_steps, cfg.train.seed) == ("Pendulum-v1", 30, None, None)
+    assert (cfg.env.id, cfg.train.n_episodes, cfg.train.n_steps, cfg.train.seed) == ("Pendulum-v1", 40, None, None)
 
 
 def test_evaluate_composes() -> None:

@@ -40,7 +40,7 @@ def test_rows_are_written_and_read_back_and_drawn(tmp_path: Path) -> None:
     rows: list[Row] = [(task.env, 10, seed, step, -100.0 - seed) for seed in (0, 1) for step in (1000, 2000)]
     write(rows, tmp_path / "rows.csv")
     assert read(tmp_path / "rows.csv") == rows
-    assert "| Pendulum-v1 >= -200 | 10 | 1 1 | 6 | 1 1 | -101 .. -100 | 0 of 2 |" in report.table(rows)
+    assert "| Pendulum-v1 >= -200 | 10 | 1 1 | 10 | 1 1 | -101 .. -100 | 0 of 2 |" in report.table(rows)
     report.plot(rows, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5_000
 
