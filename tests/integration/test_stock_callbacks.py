@@ -30,6 +30,12 @@ def test_early_stopping_on_the_window_mean() -> None:
     assert result.stop_reason == "a Lightning callback set should_stop"
 
 
+def test_early_stopping_on_evaluation() -> None:
+    stop = stock.EarlyStopping("evaluation", patience=1, mode="max", min_delta=1e6, check_on_train_epoch_end=False)
+    result = train(stop, n_episodes=8, evaluate_every=2, evaluation_episodes=1)
+    assert (result.status, [e.episode for e in result.evaluations]) == ("stopped", [2, 4])
+
+
 def test_timer_stops_when_the_time_is_up() -> None:
     result = train(stock.Timer(duration={"seconds": 0}, interval="step"), n_episodes=1000)
     assert result.status == "stopped"

@@ -196,10 +196,10 @@ class Trainer:
             Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
             for lane, row in zip(self._lanes, returns, strict=True)
         ]
+        self.evaluations += made
+        self.last_evaluation = made[-1]
         self.hooks.fire("on_validation_end")
         for evaluation in made:
-            self.evaluations.append(evaluation)
-            self.last_evaluation = evaluation
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
             self.log({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
             self.hooks.fire("on_evaluation_end", evaluation)

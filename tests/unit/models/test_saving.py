@@ -15,7 +15,11 @@ import torch
 from velora.checkpoint import Checkpoint, agents
 from velora.core.errors import CheckpointError, SettingError
 from velora.models import LiquidDDPG
+from velora.models.optimizers import OPTIMIZERS, OptimizerKind
 
+OPTIMIZERS.register("momentum")(  # as a user registers one
+    OptimizerKind(lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9), ("momentum_buffer",), counts_steps=False)
+)
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
@@ -42,7 +46,7 @@ def assert_same(a: LiquidDDPG, b: LiquidDDPG) -> None:
     "settings",
     [
         {}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"}, {"mixed_memory": True}, {"cell_mode": "pure"},
-        {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "sgd"}, {"sequence_length": 3, "burn_in": 1},
+        {"optimizer": "momentum"}, {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "sgd"}, {"sequence_length": 3, "burn_in": 1},
         {"critic_units": [32], "grad_clip": None},
     ],
     ids=str,
