@@ -46,7 +46,8 @@ def assert_same(a: LiquidDDPG, b: LiquidDDPG) -> None:
     "settings",
     [
         {}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"}, {"mixed_memory": True}, {"cell_mode": "pure"},
-        {"optimizer": "momentum"}, {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "sgd"}, {"sequence_length": 3, "burn_in": 1},
+        {"optimizer": "momentum"},
+        {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "sgd"}, {"sequence_length": 3, "burn_in": 1},
         {"critic_units": [32], "grad_clip": None},
     ],
     ids=str,
