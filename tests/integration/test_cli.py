@@ -129,15 +129,18 @@ def test_a_run_goes_on_by_the_command_it_prints(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_an_interrupted_run_goes_on(tmp_path: Path, command: Command) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, command: Command, number: signal.Signals, code: int
+) -> None:
     process = start(tmp_path, *TRAIN, "train.seed=4", *TINY, "train.n_episodes=500")
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("outputs/*/*/checkpoints/ep1")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=120)
     (run_dir,) = tmp_path.glob("outputs/*/*")
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
     assert f"interrupted; go on with: velora train resume={run_dir.relative_to(tmp_path)}\n" in out
     done = Checkpoint.open(run_dir / "checkpoints" / "interrupted").metadata.progress.episode

@@ -20,6 +20,7 @@ MISTAKES = {
     "train env=pendulm": "env=pendulm: no such choice; did you mean pendulum?",
     "train env=Pendulum-v1": "no such choice; a registered Gymnasium id is given as env.id=Pendulum-v1",
     "train experiment=zzz": "experiment=zzz: no such choice; choose one of balance, neurons",
+    "train callbacks.mine._target_=a.B": "no such setting; write +callbacks.mine._target_=a.B to add it",
     "train agnt=foo": "agnt: no such setting; did you mean agent?",
     "train +agent.unitz=3": "agent.unitz: no such setting; did you mean agent.critic_units?",
     "train +zzz=3": "zzz: no such setting; see --help",

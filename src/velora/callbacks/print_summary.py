@@ -13,6 +13,7 @@ from rich.text import Text
 
 from velora.callbacks.base import Callback
 from velora.callbacks.console import EdgeConsole
+from velora.callbacks.progress_view import is_steps_alone
 from velora.core.protocols import AgentView, TrainerView
 
 
@@ -37,14 +38,17 @@ class PrintSummary(Callback):
 def _facts(trainer: TrainerView, agent: AgentView) -> Table:
     """Lay out what the run is as names and values."""
     budget = f"{trainer.n_episodes:,} episodes"
-    if trainer.n_steps is not None:
+    if is_steps_alone(trainer.n_episodes, trainer.n_steps):
+        budget = f"{trainer.n_steps:,} steps"
+    elif trainer.n_steps is not None:
         budget += f", at most {trainer.n_steps:,} steps"
+    threads = torch.get_num_threads()
     facts = {
         "environment": trainer.environment,
         "seeds" if len(agent.seeds) > 1 else "seed": ", ".join(map(str, agent.seeds)),
         "budget": budget,
         "batch": f"{trainer.batch_size:,}",
-        "device": f"{agent.device} ({torch.get_num_threads()} threads)",
+        "device": f"{agent.device} ({threads} thread{'' if threads == 1 else 's'})",
         "run directory": "none: metrics stay in memory" if trainer.run_dir is None else str(trainer.run_dir),
     }
     if trainer.episode or trainer.step:

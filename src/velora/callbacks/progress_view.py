@@ -41,6 +41,11 @@ class Snapshot:
         return min(1.0, max(self.episode / self.n_episodes, by_steps))
 
 
+def is_steps_alone(n_episodes: int, n_steps: int | None) -> bool:
+    """Tell whether only the budget of steps can end a run: every episode has one step at least."""
+    return n_steps is not None and n_episodes >= n_steps
+
+
 def take_snapshot(
     trainer: TrainerView, *, phase: str, steps_per_second: float | None, elapsed_s: float, left_s: float | None
 ) -> Snapshot:
@@ -66,7 +71,8 @@ def describe(snapshot: Snapshot) -> list[str]:
     """Put a snapshot into words, the most important first."""
     steps = f"step {snapshot.step:,}" + (f"/{snapshot.n_steps:,}" if snapshot.n_steps else "")
     rate = "" if snapshot.steps_per_second is None else f" ({snapshot.steps_per_second:,.0f}/s)"
-    parts = [f"episode {snapshot.episode:,}/{snapshot.n_episodes:,}", steps + rate]
+    has_limit = not is_steps_alone(snapshot.n_episodes, snapshot.n_steps)
+    parts = [f"episode {snapshot.episode:,}" + (f"/{snapshot.n_episodes:,}" if has_limit else ""), steps + rate]
     window = snapshot.window
     if window.count:
         over = f"last {window.size}" if window.is_full else f"{window.count} of {window.size}"

@@ -122,7 +122,8 @@ def _explain_setting(name: str, word: str, error: Exception, reference: DictConf
     ):
         return f"{name}: not part of the settings yet; choose {top}={option} as well"
     near = nearest(name, [*known, *groups])
-    if (near is None or name.startswith(f"{near}.")) and _takes_anything(reference, name):
+    is_elsewhere = near is None or name.startswith(f"{near}.") or near.partition(".")[0] != top
+    if is_elsewhere and _takes_anything(reference, name):
         return f"{name}: no such setting; write +{word} to add it"
     return f"{name}: no such setting; {f'did you mean {near}?' if near else 'see --help for all of them'}"
 

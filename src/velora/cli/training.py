@@ -38,6 +38,19 @@ class KeepSettings(Callback):
             logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
 
 
+class TellHowToGoOn(Callback):
+    """Print how to resume, when a signal ends the run: of SIGTERM and SIGHUP nothing comes after."""
+
+    def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
+        self.cfg, self.run_dir = cfg, run_dir
+
+    def on_fit_end(self, trainer: Any, agent: AgentView) -> None:
+        """Print the command, once everything is saved."""
+        if trainer.status == "interrupted" and _can_go_on(self.cfg):
+            sys.stdout.write(f"interrupted; go on with: {resume.command(_shown(self.run_dir), self.cfg)}\n")
+            sys.stdout.flush()
+
+
 class FinalEvaluation(Callback):
     """Evaluate the agent that a run ends with, unless that has just been done."""
 
@@ -71,10 +84,6 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
     except Exception:
         run_directory.discard_unstarted(run_dir)
         raise
-    except KeyboardInterrupt:
-        if _can_go_on(cfg) and (run_dir / run_directory.CONFIG).exists():
-            sys.stdout.write(f"interrupted; go on with: {resume.command(_shown(run_dir), cfg)}\n")
-        raise
     _report(cfg, run_dir, result)
     return result.evaluations[-1].mean
 
@@ -107,7 +116,7 @@ def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation()],
+            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), TellHowToGoOn(cfg, run_dir)],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
             resume=None if cfg.resume is None else _newest_checkpoint(run_dir),

@@ -24,7 +24,7 @@ def test_it_says_what_is_trained() -> None:
         "Pendulum-v1",
         "10 episodes, at most 6,000 steps",
         "cpu (",
-        "threads)",
+        " thread",
         "outputs/[red]run",
         "3 -> 8 -> 6 -> 1, 60 synapses",
         "400 (40%)",

@@ -12,7 +12,9 @@ import pytest
 from rich.console import Console
 
 from velora.callbacks import ProgressBar
+from velora.callbacks.progress_view import Snapshot, describe
 from velora.core.errors import SettingError
+from velora.core.types import WindowStats
 
 from .stand_in import Agent, Trainer
 
@@ -198,3 +200,18 @@ def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
 def test_bad_settings(setting: str, value: float) -> None:
     with pytest.raises(SettingError, match=rf"progress_bar\.{setting}: expected a finite number > 0"):
         ProgressBar(**{setting: value})
+
+
+def test_a_budget_that_can_never_bind_is_not_shown() -> None:
+    window = WindowStats(size=10, count=0, mean=0.0, std=0.0, max=0.0)
+
+    def words(n_episodes: int, n_steps: int | None) -> str:
+        snapshot = Snapshot(
+            phase="training", episode=3, n_episodes=n_episodes, step=40, n_steps=n_steps, window=window, losses={},
+            evaluation=None, steps_per_second=None, elapsed_s=1.0, left_s=None,
+        )  # fmt: skip
+        return " | ".join(describe(snapshot))
+
+    assert words(100, None).startswith("episode 3/100 | step 40")
+    assert words(100, 5_000).startswith("episode 3/100 | step 40/5,000")
+    assert words(5_000, 5_000).startswith("episode 3 | step 40/5,000")
