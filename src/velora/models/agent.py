@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import gymnasium as gym
 import numpy as np
@@ -28,6 +28,7 @@ from velora.models.exploration import Exploration
 from velora.models.frozen import FrozenSeeds
 from velora.models.optimizers import OPTIMIZERS
 from velora.models.settings import Settings
+from velora.nn.networks import LiquidActor
 from velora.nn.parameters import count_parameters
 from velora.ops.parameters import clip_gradients
 from velora.training.hooks import NO_HOOKS, HookTable
@@ -154,9 +155,14 @@ class Agent(ABC):
         return self._optimizers
 
     @property
+    def policy(self) -> LiquidActor:
+        """The network that acts."""
+        return cast(LiquidActor, self.networks["actor"])
+
+    @property
     def state_size(self) -> int:
         """Numbers in the recurrent state of one policy (H)."""
-        return int(self.networks["actor"].cell.state_size)  # type: ignore[union-attr, arg-type]
+        return self.policy.cell.state_size
 
     def initial_hidden(self, batch: int = 1) -> Tensor:
         """Make the recurrent state of an episode's first step.
@@ -164,7 +170,7 @@ class Agent(ABC):
         Shapes:
             returns: (S, batch, H), zeros.
         """
-        return torch.zeros(self.n_seeds, batch, self.state_size, device=self.device)
+        return self.policy.initial_state(batch)
 
     def summary(self) -> dict[str, Any]:
         """Describe the agent for people: class, settings, wiring, parameters active and in all, of one seed."""
@@ -184,8 +190,7 @@ class Agent(ABC):
             obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
             returns: action (S, B, A) in [-1, 1], hidden (S, B, H).
         """
-        action, hidden = self.networks["actor"].step(obs, hidden, dt)  # type: ignore[operator]
-        return action, hidden
+        return self.policy.step(obs, hidden, dt)
 
     def explore(self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool) -> tuple[Array, Tensor]:
         """Act in training: at random during warm-up, with noise afterwards. The state advances in both.

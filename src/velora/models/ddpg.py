@@ -63,9 +63,10 @@ class LiquidDDPG(Agent):
     Source:
         Lillicrap et al. 2016 (arXiv 1509.02971), algorithm 1; windows from stored recurrent state with burn-in from
         Kapturowski et al. 2019 (R2D2). Differs: the policy is recurrent and the critic is not, so the critic is the
-        value of an observation (right where observations are states); gradients are clipped and rewards scaled
-        (without them learning relapsed, see benchmarks/learning); warm-up is random; no weight decay or batch
-        normalisation, which the paper's small-state tasks did not need here.
+        value of an observation (right where observations are states); gradients are clipped and rewards scaled, to
+        keep single updates and the range of Q small; warm-up is random; weight decay and batch normalisation are left
+        out, for simplicity. What each of these is worth was not measured in this repository; benchmarks/learning has
+        the settings that were compared.
     """
 
     key: ClassVar[str] = "liquid_ddpg"

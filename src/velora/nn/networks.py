@@ -77,8 +77,8 @@ class LiquidActor(nn.Module):
 class QNetwork(nn.Module):
     """Estimate the return of an observation and an action with a dense ReLU network.
 
-    It is not liquid on purpose: a bounded recurrent readout can't follow the range of Q (measured; only the policy
-    has to be small).
+    It is not liquid on purpose: the readout of a CfC lies in [-1, 1] and can't follow the range of Q, and only the
+    policy has to be small.
 
     Args:
         obs_dim: features of the observation, O.
