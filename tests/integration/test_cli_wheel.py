@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,9 +13,24 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+def _build(kind: str, tmp_path: Path, **environment: str) -> None:
+    """Build in a copy, since setuptools leaves things where it builds."""
+    left = shutil.ignore_patterns(".git", ".venv*", "build", "outputs", "*_cache", "*.so", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, tmp_path / "source", ignore=left)
+    command = f"from setuptools import build_meta; build_meta.build_{kind}({str(tmp_path / 'dist')!r})"
+    subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=tmp_path / "source",
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+
+
 def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    """Even where no C compiler works: the command then computes with PyTorch."""
+    _build("wheel", tmp_path, CC="there-is-no-such-compiler")
     (wheel,) = (tmp_path / "dist").glob("velora-*.whl")
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
@@ -42,11 +58,11 @@ def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_source_distribution_holds_what_its_tests_and_documentation_need(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (sdist,) = tmp_path.glob("velora-*.tar.gz")
+    _build("sdist", tmp_path)
+    (sdist,) = (tmp_path / "dist").glob("velora-*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = ["mkdocs.yml", "CONTRIBUTING.md", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "LICENSE"]
     needed += ["docs/index.md", "conf/train.yaml", "scripts/train.py", "benchmarks/learning/tasks.py"]
+    needed += ["setup.py", "src/velora/ops/native/kernels.c", "src/velora/ops/native/native.h"]
     assert names >= {*needed, "src/velora/py.typed", "tests/integration/test_cli_wheel.py"}

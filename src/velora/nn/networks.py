@@ -65,8 +65,8 @@ class LiquidActor(nn.Module):
         Raises:
             ShapeError: if a tensor isn't shaped as above.
         """
-        hidden = self.cell(obs, hidden, dt)
-        return self.actions(hidden), hidden
+        states, hidden = unroll(self.cell, obs.unsqueeze(2), hidden, dt.unsqueeze(2))
+        return self.actions(states).squeeze(2), hidden
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -45,3 +46,21 @@ def count_parameters(module: nn.Module, seed_index: int = 0) -> ParameterCount:
             total += size
             active += int(masks[name][seed_index].sum()) if name in masks else size
     return ParameterCount(active, total)
+
+
+def flat_mask(module: nn.Module) -> Tensor | None:
+    """Join the masks of all parameters, side by side in the parameters' order; ``None`` if nothing is masked.
+
+    Shapes:
+        returns: (S, P), 0 and 1, of the parameters' type.
+    """
+    masks = {
+        id(part.get_parameter(name)): mask
+        for part in module.modules()
+        if isinstance(part, Masked)
+        for name, mask in part.masked_parameters().items()
+    }
+    if not masks:
+        return None
+    parts = [masks[id(p)].to(p.dtype) if id(p) in masks else torch.ones_like(p) for p in module.parameters()]
+    return torch.cat([part.detach().flatten(1) for part in parts], 1)

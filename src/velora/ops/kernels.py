@@ -1,0 +1,281 @@
+"""The native kernel: whether it is there, whether it is in use, and its calls.
+
+A call's arguments are the words of its struct in ``native/native.h``, in that order. Nothing is checked below this
+module, so everything that reaches it has to be float32 on the CPU and of the right shape.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from velora.core.errors import SettingError
+
+native: ModuleType | None = None
+_problem: str | None = None
+try:
+    native = importlib.import_module("velora.ops._native")
+except ImportError as error:
+    _problem = str(error)
+
+KERNELS = ("auto", "native", "torch")
+FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, GATHER = range(9)
+_INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora), or use 'torch'"
+_chosen = "auto"
+_log = logging.getLogger(__name__)
+_told = False
+
+Word: TypeAlias = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class KernelReport:
+    """Say what this machine computes with: the native kernel's instruction set, or why there is none."""
+
+    is_built: bool
+    instruction_set: str
+    problem: str | None
+    compiler: str | None
+
+
+def report() -> KernelReport:
+    """Look at what is installed."""
+    compiler = next((found for name in ("cc", "gcc", "clang", "cl") if (found := shutil.which(name))), None)
+    sets = [] if native is None else native.instruction_sets()
+    return KernelReport(native is not None, sets[-1] if sets else "none", _problem, compiler)
+
+
+def choose(kernel: str, device: torch.device | None = None) -> str:
+    """Turn a ``kernel`` setting into ``"native"`` or ``"torch"``.
+
+    Raises:
+        SettingError: if it is unknown, or ``"native"`` where there is no native kernel or no CPU.
+    """
+    global _told
+    if kernel not in KERNELS:
+        raise SettingError(f"kernel: expected one of {', '.join(KERNELS)}, got {kernel!r}")
+    on_cpu = device is None or device.type == "cpu"
+    if kernel == "native" and not on_cpu:
+        raise SettingError(f"kernel: the native kernel computes on the CPU, but the device is {device}; use 'torch'")
+    if kernel == "native" and native is None:
+        raise SettingError(f"kernel: the native kernel wasn't built ({_problem}); {_INSTALL}")
+    if kernel == "auto" and on_cpu and native is None and not _told:
+        _told = True
+        _log.info("the native kernel isn't built, so PyTorch computes, several times slower; %s", _INSTALL)
+    return "native" if kernel != "torch" and on_cpu and native is not None else "torch"
+
+
+@contextlib.contextmanager
+def using(kernel: str) -> Iterator[None]:
+    """Choose the kernel of :func:`velora.nn.unroll` inside a ``with``.
+
+    Raises:
+        SettingError: as :func:`choose`.
+    """
+    global _chosen
+    choose(kernel)
+    before, _chosen = _chosen, kernel
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+def is_native() -> bool:
+    """Tell whether unrolls use the native kernel now."""
+    return native is not None and _chosen != "torch"
+
+
+def address(tensor: Tensor | None) -> int:
+    """Return where a tensor lies; 0 for none."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+# ------------------------------------------------------------------------------------------------------------- programs
+
+
+class Program:
+    """Record the calls of one update, and make them again with the same memory, as a CUDA graph does.
+
+    Seeds share nothing, so that each runs through the whole program by itself, on any number of threads, with the same
+    results. Everything that the calls read or write is kept alive with the program.
+    """
+
+    _recording: Program | None = None
+    _lock = threading.Lock()
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        self._calls: Any = None
+        self.n_calls = 0
+
+    @contextlib.contextmanager
+    def record(self) -> Iterator[None]:
+        """Make the calls inside a ``with`` and note them."""
+        assert native is not None
+        with Program._lock:
+            self._calls = native.record()
+            Program._recording = self
+            try:
+                yield
+            finally:
+                Program._recording = None
+                self.n_calls = native.finish()
+
+    def keep(self, tensors: Sequence[Any]) -> None:
+        """Keep these alive."""
+        self._kept.extend(tensors)
+
+    def run(self, seeds: tuple[int, ...], threads: int) -> None:
+        """Make all calls again, for these positions of the seed axis."""
+        assert native is not None
+        native.start(self._calls, seeds, threads)
+        if threads > 1:
+            native.wait()
+
+
+def call(kind: int, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
+    """Make one call; ``touched`` is everything whose memory it uses."""
+    assert native is not None
+    native.call(threads, kind, *words)
+    if Program._recording is not None:
+        Program._recording.keep(touched)
+
+
+# ------------------------------------------------------------------------------------------------- unrolls of networks
+
+
+class Plan:
+    """Hold the compiled description of a network; see ``plan`` in ``native.h``."""
+
+    def __init__(self, words: tuple[int, ...], *, state_size: int, out_size: int) -> None:
+        assert native is not None
+        self._owner, self.address = native.plan(words)
+        self.state_size, self.out_size = state_size, out_size
+        self._spare: Tensor | None = None
+
+    def workspace(self, n_seeds: int, n_batch: int, n_time: int, *, keeps: bool) -> Tensor:
+        """Find memory to work in: that of the call before, if it fits, since fresh memory costs as much as the work."""
+        assert native is not None
+        size = native.workspace(self.address, n_batch, n_time, keeps)
+        spare, self._spare = self._spare, None
+        return spare if spare is not None and spare.shape == (n_seeds, size) else torch.empty(n_seeds, size)
+
+    def give_back(self, work: Tensor) -> None:
+        """Let the next call have it."""
+        if Program._recording is None:
+            self._spare = work
+
+
+def strided(tensor: Tensor) -> tuple[int, int, int, int, int]:
+    """Describe (S, B, T, features) memory whose features lie side by side."""
+    seed, batch, time, _ = tensor.stride()
+    return tensor.data_ptr(), seed, batch, time, tensor.shape[3]
+
+
+def strided_numbers(tensor: Tensor) -> tuple[int, int, int, int, int]:
+    """Describe (S, B, T) memory."""
+    return (tensor.data_ptr(), *tensor.stride(), 1)  # type: ignore[return-value]
+
+
+_NOTHING = (0, 0, 0, 0, 0)
+
+
+class Unrolled:
+    """One forward call: what it gave, and what its backward call needs.
+
+    Shapes:
+        parameters: (S, P), contiguous, as ``plan`` lays them out. mask: (S, P) float, or ``None``.
+        sources: one or two of (S, B, T, features), features side by side; the network reads them joined.
+        hidden: (S, B, H), rows side by side; ``None`` is zeros. dt: (S, B, T); ``None`` is ones.
+        resets: (S, B, T), bool or float; ``None`` is never. Strides may be 0.
+        out: (S, B, T, K). states: (S, B, T, H). last: (S, B, H).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        parameters: Tensor,
+        mask: Tensor | None,
+        sources: Sequence[Tensor],
+        hidden: Tensor | None,
+        dt: Tensor | None,
+        resets: Tensor | None,
+        *,
+        keeps: bool,
+        wants: Sequence[str],
+        threads: int = 1,
+    ) -> None:
+        shape = n_seeds, n_batch, n_time = sources[0].shape[:3]
+        h = plan.state_size
+        self.out = torch.empty(*shape, plan.out_size) if "out" in wants else None
+        self.states = torch.empty(*shape, h) if "states" in wants else None
+        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else None
+        self.work = work = plan.workspace(n_seeds, n_batch, n_time, keeps=keeps)
+        first, second = strided(sources[0]), strided(sources[1]) if len(sources) > 1 else _NOTHING
+        start = _NOTHING if hidden is None else (hidden.data_ptr(), hidden.stride(0), hidden.stride(1), 0, h)
+        times = _NOTHING if dt is None else strided_numbers(dt)
+        forgets = (0, 0, 0, 0, 0)
+        if resets is not None:
+            forgets = (resets.data_ptr(), *resets.stride(), int(resets.dtype == torch.bool))  # type: ignore[assignment]
+        self.words = (
+            plan.address, parameters.data_ptr(), n_seeds, n_batch, n_time, int(keeps), len(sources),
+            *first, *second, *start, *times, *forgets,
+            address(mask), work.data_ptr(), address(self.out), address(self.states), address(self.last),
+        )  # fmt: skip
+        self.plan, self.sources, self.hidden, self.threads = plan, sources, hidden, threads
+        self.touched = (plan, parameters, mask, *sources, hidden, dt, resets, work, self.out, self.states, self.last)
+        self._is_spent = not keeps
+        call(FORWARD, self.words, self.touched, threads=threads)
+        if not keeps:
+            plan.give_back(work)
+
+    def backward(
+        self,
+        *,
+        d_out: Tensor | None = None,
+        d_states: Tensor | None = None,
+        d_last: Tensor | None = None,
+        gradient: Tensor | None = None,
+        wants_sources: Sequence[bool] = (False, False),
+        wants_hidden: bool = False,
+    ) -> tuple[list[Tensor | None], Tensor | None]:
+        """Run backwards through all steps; only once, since it overwrites what the forward call kept.
+
+        Shapes:
+            d_out, d_states, d_last: contiguous, as the forward results.
+            gradient: (S, P), overwritten; ``None`` if not wanted.
+            returns: the gradients of the sources and of ``hidden``, where wanted.
+        """
+        if self._is_spent:
+            raise RuntimeError("backward: the kernel keeps its steps for one backward pass only; run forward again")
+        self._is_spent = True
+        d_sources = [torch.empty(s.shape) if w else None for s, w in zip(self.sources, wants_sources, strict=False)]
+        d_hidden = None
+        if wants_hidden:
+            shape = self.sources[0].shape
+            d_hidden = torch.empty(shape[0], shape[1], self.plan.state_size)
+        second = d_sources[1] if len(d_sources) > 1 else None
+        words = (
+            *self.words, address(d_out), address(d_states), address(d_last), address(gradient),
+            address(d_sources[0]), address(second), address(d_hidden),
+        )  # fmt: skip
+        touched = (*self.touched, d_out, d_states, d_last, gradient, *d_sources, d_hidden)
+        call(BACKWARD, words, touched, threads=self.threads)
+        self.plan.give_back(self.work)
+        return d_sources, d_hidden
+
+
+def useful_threads(n_numbers: int) -> int:
+    """Choose the threads of one call on so many products of numbers: waking one costs more than a small call."""
+    return torch.get_num_threads() if n_numbers > 1_000_000 else 1

@@ -1,0 +1,125 @@
+/* What the parts of the native kernel share: the networks it knows and the calls it can make.
+
+   Arrays that come from outside are batch-major, (S, B, T, features), with strides in floats. Inside, arrays are
+   feature-major: one row of B floats per feature (padded to a multiple of 16, the padding zero or harmless), so that one
+   vector instruction serves many samples of a batch, whatever the sizes of the layers. */
+#ifndef VELORA_NATIVE_H
+#define VELORA_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAX_LAYERS 9
+#define MAX_INPUTS 2
+#define LANES 64      /* samples that one task advances together */
+#define PAD 16        /* rows are padded to a multiple of this many samples */
+#define GRADIENT_PARTS 4
+#define LTC_PARAMETERS 13
+
+enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC };
+enum readout { READ_SLICE, READ_AFFINE, READ_LINEAR };
+
+/* Where in a seed's parameters a layer finds its own, and where in the state its neurons are. */
+typedef struct {
+    int64_t kind, n_in, n, state_at, unfolds;
+    int64_t at[LTC_PARAMETERS]; /* weight, bias, then what the kind needs; LTC: see kernels.c */
+} layer;
+
+typedef struct {
+    int64_t n_parameters, n_layers, n_inputs, state_size, has_memory; /* has_memory: layer 0 is an LSTM before the rest */
+    int64_t readout, read_at, n_read, n_out, read_weight, read_bias, squash;
+    layer layers[MAX_LAYERS];
+} plan;
+
+typedef struct {
+    const float *at;
+    int64_t seed, batch, time, width;
+} input; /* features lie side by side */
+
+typedef struct {
+    const plan *p;
+    const float *parameters;
+    int64_t n_seeds, n_batch, n_time, keeps;
+    int64_t n_sources;
+    input source[MAX_INPUTS], hidden, dt;
+    const void *resets;
+    int64_t reset_seed, reset_batch, reset_time, resets_are_bytes;
+    const float *mask;     /* (S, P); only an LTC asks which synapses exist */
+    float *work;           /* (S, workspace size) */
+    float *out, *states, *last; /* (S, B, T, K), (S, B, T, H), (S, B, H); any may be NULL */
+} forward_args;
+
+typedef struct {
+    forward_args f; /* of the forward call; its workspace holds what it kept */
+    const float *d_out, *d_states, *d_last; /* any may be NULL */
+    float *gradient;                        /* (S, P) or NULL */
+    float *d_source[MAX_INPUTS], *d_hidden; /* (S, B, T, width), (S, B, H); any may be NULL */
+} backward_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    float *values, *gradient, *first, *second;
+    double *steps;      /* (S,) */
+    const double *rates; /* lr, beta1, beta2, epsilon, weight decay (decoupled) */
+} adam_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    float *gradient, *norms;
+    double most;
+} clip_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    float *target;
+    const float *source;
+    double tau;
+} follow_args;
+
+typedef struct {
+    int64_t n_seeds, n_batch, n_time;
+    input reward, terminated;
+    const float *next_value;
+    float *out;
+    double gamma, scale;
+} target_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *prediction, *target;
+    float *loss, *gradient, *mean;
+} squared_error_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *values;
+    float *out;
+    double factor;
+} mean_args;
+
+typedef struct {
+    int64_t n_seeds, n_batch, n_time, capacity, width;
+    const float *rows;     /* (S, capacity, width) */
+    const int64_t *starts; /* (S, B) */
+    float *out;            /* (S, B, T, width) */
+} gather_args;
+
+/* One set of kernels, compiled for one instruction set. A call is done in phases, one after another; the tasks of a
+   phase are independent, so that any number of threads gives the same bits. */
+typedef struct {
+    const char *name;
+    int64_t (*workspace)(const plan *p, int64_t n_batch, int64_t n_time, int64_t keeps);
+    void (*forward)(const forward_args *a, int64_t seed, int64_t task);
+    void (*backward)(const backward_args *a, int64_t phase, int64_t seed, int64_t task);
+    void (*adam)(const adam_args *a, int64_t seed);
+    void (*clip)(const clip_args *a, int64_t seed);
+    void (*follow)(const follow_args *a, int64_t seed);
+    void (*target)(const target_args *a, int64_t seed);
+    void (*squared_error)(const squared_error_args *a, int64_t seed);
+    void (*mean)(const mean_args *a, int64_t seed);
+    void (*gather)(const gather_args *a, int64_t seed);
+} kernel_set;
+
+extern const kernel_set velora_plain, velora_vector, velora_avx2, velora_avx512;
+
+#endif
