@@ -68,7 +68,7 @@ def test_every_environment_takes_the_default_agent(env_name: str) -> None:
     cfg = settings(f"env={env_name}")
     env = make_environment(cfg.env.id, {})
     try:
-        agent = make_agent(cfg.agent, env, device=torch.device("cpu"), seed=0)
+        agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seed=0)
         assert isinstance(agent, LiquidDDPG)
         assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
     finally:
@@ -106,7 +106,7 @@ def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(LiquidDDPG).parameters.items()
-        if parameter.default is not parameter.empty and name not in ("device", "seed", "seeds")
+        if parameter.default is not parameter.empty and name not in ("device", "kernel", "seed", "seeds")
     }
     file = OmegaConf.to_container(settings().agent, resolve=True)  # the default environment recommends no other
     assert isinstance(file, dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
+from velora.ops import kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Batch:
 
     Shapes:
         obs, next_obs: (S, B, T, O). action: (S, B, T, A), normalised to [-1, 1].
-        reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T) bool.
+        reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T), bool, or 0 and 1 in a program's batch.
         hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
 
     ``dt`` is the time since the observation before, ``next_dt`` the time from ``obs`` to ``next_obs``, both in control
@@ -140,22 +141,41 @@ class ReplayBuffer:
         """
         if self._size.max() < length:
             raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size.max()} are stored")
-        starts = np.empty((self.n_seeds, batch_size, 1), dtype=np.int64)
+        starts = np.empty((self.n_seeds, batch_size), dtype=np.int64)
+        self.draw(starts, length, generators)
+        index = (starts[:, :, None] + np.arange(length)) % self.capacity
+        batch = self._batch(torch.from_numpy(self._rows[self._seed_axis, index]).to(device))
+        return replace(batch, start=batch.start > 0.5)
+
+    def draw(self, starts: NDArray[np.int64], length: int, generators: Sequence[np.random.Generator]) -> None:
+        """Fill ``starts`` (S, B) with the rows where random windows begin, each in [0, capacity)."""
         for k, generator in enumerate(generators):
-            n_starts = max(int(self._size[k]) - length + 1, 1)
-            oldest = int(self._position[k]) - int(self._size[k])
-            starts[k, :, 0] = generator.integers(0, n_starts, batch_size) + oldest
-        index = (starts + np.arange(length)) % self.capacity
-        return self._batch(torch.from_numpy(self._rows[self._seed_axis, index]).to(device))
+            size = int(self._size[k])
+            drawn = generator.integers(0, max(size - length + 1, 1), starts.shape[1])
+            if size == self.capacity:  # the ring is full: the oldest row is where the next will go
+                drawn += int(self._position[k])
+                drawn %= self.capacity
+            starts[k] = drawn
+
+    def gather(self, starts: Tensor, length: int) -> Batch:
+        """Read windows in the native kernel, as a program can do again when ``starts`` (S, B) has changed."""
+        n_seeds, batch_size = starts.shape
+        stored = torch.from_numpy(self._rows)
+        out = torch.zeros(n_seeds, batch_size, length, self.row_width)
+        words = (
+            n_seeds, batch_size, length, self.capacity, self.row_width, stored.data_ptr(), starts.data_ptr(),
+            out.data_ptr(),
+        )  # fmt: skip
+        kernels.call(kernels.GATHER, words, (stored, starts, out))
+        return self._batch(out)
 
     def _batch(self, rows: Tensor) -> Batch:
         column = {name: rows[..., where] for name, where in self._columns.items()}
-        flat = {n: column[n].squeeze(-1) for n in ("reward", "terminated", "truncated", "dt", "next_dt")}
+        flat = {n: column[n].squeeze(-1) for n in ("reward", "terminated", "truncated", "dt", "next_dt", "start")}
         return Batch(
             obs=column["obs"],
             action=column["action"],
             next_obs=column["next_obs"],
-            start=column["start"].squeeze(-1) > 0.5,
             hidden=column["hidden"][:, :, 0],
             **flat,
         )
@@ -172,13 +192,13 @@ class ReplayBuffer:
             "counters": {"size": size, "position": int(self._position[seed_index])},
         }
 
-    def load_state_dict(self, rows: Tensor, *, position: int, size: int) -> None:
-        """Take over the saved rows of a buffer of one seed; a smaller buffer keeps the newest of them.
+    def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
+        """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.
 
         Raises:
             ShapeError: if they don't fit this buffer.
         """
-        if self.n_seeds != 1 or tuple(rows.shape) != (1, size, self.row_width):
+        if tuple(rows.shape) != (1, size, self.row_width):
             raise ShapeError(f"buffer: expected rows of (1, {size}, {self.row_width}), got {tuple(rows.shape)}")
         if not 0 <= position <= size:
             raise ShapeError(f"buffer: position {position} doesn't fit {size} rows")
@@ -187,6 +207,6 @@ class ReplayBuffer:
             kept = np.roll(kept, -position, axis=0)
             position = size
         kept = kept[max(0, size - self.capacity) :]
-        self._rows[0, : len(kept)] = kept
-        self._size[0] = len(kept)
-        self._position[0] = min(position, len(kept)) % self.capacity
+        self._rows[seed_index, : len(kept)] = kept
+        self._size[seed_index] = len(kept)
+        self._position[seed_index] = min(position, len(kept)) % self.capacity

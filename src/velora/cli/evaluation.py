@@ -47,7 +47,7 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     path = choose_checkpoint(Path(cfg.checkpoint.path))
     checkpoint = Checkpoint.open(path)
     agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
-    agent = agent_type.load(path, device=_choose_device(cfg.device))
+    agent = agent_type.load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
     env_id, kwargs = _environment(cfg, path, agent.environment)
     env = make_environment(env_id, kwargs, render=cfg.render)
     try:

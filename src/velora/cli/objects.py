@@ -16,14 +16,15 @@ from velora.envs.make import Env
 from velora.models import Agent
 
 
-def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, seed: int) -> Agent:
+def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seed: int) -> Agent:
     """Make the agent for an environment; its dimensions follow from that.
 
     Raises:
         SettingError, SpaceError: if a setting is out of its domain, or the environment doesn't fit.
     """
     state_dim, action_dim = dimensions(env)
-    agent = instantiate("agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, seed=seed)
+    machine = {"device": device, "kernel": kernel}
+    agent = instantiate("agent", cfg, state_dim=state_dim, action_dim=action_dim, seed=seed, **machine)
     if not isinstance(agent, Agent):
         raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
     return agent

@@ -23,6 +23,7 @@ class LiquidDDPGSchema:
     cell_mode: str = MISSING
     mixed_memory: bool = MISSING
     sparsity: float = MISSING
+    critic: str = "dense"
     critic_units: list[int] = MISSING
     optimizer: str = MISSING
     actor_lr: float = MISSING
@@ -64,6 +65,7 @@ class DeviceSchema:
 
     name: str = MISSING
     threads: int | None = MISSING
+    kernel: str = "auto"
 
 
 @dataclass

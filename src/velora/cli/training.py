@@ -110,7 +110,7 @@ def _train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     env = make_environment(cfg.env.id, kwargs)  # type: ignore[arg-type]
     try:
-        agent = make_agent(cfg.agent, env, device=device, seed=seed)
+        agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seed=seed)
         callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / run_directory.CHECKPOINTS)
         arguments = {name: value for name, value in cfg.train.items() if name not in ("seed", "batch_size")}
         return agent.train(

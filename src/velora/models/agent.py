@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -12,7 +11,6 @@ import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from velora.buffers import Batch, ReplayBuffer
 from velora.callbacks.base import Callback
@@ -20,17 +18,17 @@ from velora.checkpoint import Checkpoint
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
-from velora.core.types import Array, Counters
+from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionBounds, check_spaces, describe
 from velora.envs.make import EnvLike
-from velora.models import persistence, prediction
+from velora.models import learning, persistence, prediction
 from velora.models.exploration import Exploration
-from velora.models.frozen import FrozenSeeds
-from velora.models.optimizers import OPTIMIZERS
+from velora.models.learning import Learner
+from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
 from velora.nn.networks import LiquidActor
 from velora.nn.parameters import count_parameters
-from velora.ops.parameters import clip_gradients
+from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
 from velora.training.result import TrainResult
 from velora.training.trainer import Trainer
@@ -42,11 +40,17 @@ if TYPE_CHECKING:
 class Agent(ABC):
     """Hold networks and what they learn from; subclasses say which networks, and how one update goes.
 
+    A subclass with ``replays=True`` promises that all arithmetic of its ``training_step`` is calls of
+    ``self.learner``: its networks, backend and optimizers. Such an update is noted once and then run as a whole. The
+    promise isn't inherited by a subclass with a ``training_step`` of its own.
+
     An agent isn't an ``nn.Module``, which owns ``train`` already; it holds modules. Every parameter, buffer and batch
     carries the seed axis S first.
 
     Attributes:
         networks: ``"actor"``, ``"critic"``, ... and their targets ``"target_actor"``, ...
+        learner: what runs and improves them.
+        threads: of the native kernel, over seeds.
         settings: what the constructor was given, checked.
         seeds: the run seed of every position on the seed axis.
         wirings: of the networks that have one, in words.
@@ -58,12 +62,20 @@ class Agent(ABC):
     key: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
     settings: Any
+    _replays: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, replays: bool | None = None, **rest: Any) -> None:
+        """Note whether updates may be replayed."""
+        super().__init_subclass__(**rest)
+        if replays is not None or "training_step" in cls.__dict__:
+            cls._replays = bool(replays)
 
     def __init__(
         self,
         settings: dict[str, Any],
         *,
         device: str | torch.device | None = None,
+        kernel: str = "auto",
         seed: int | None = None,
         seeds: Iterable[int] | None = None,
     ) -> None:
@@ -72,7 +84,10 @@ class Agent(ABC):
         self.seeds = _check_seeds(seed, seeds)
         self.device = set_device(device)
         self.wirings: dict[str, str] = {}
-        self.networks = self._with_targets(self.configure_networks())
+        self.kernel = kernels.choose(kernel, self.device)
+        self.threads = 1
+        self.learner = Learner(self.configure_networks(), self.device, self.kernel)
+        self.networks = self.learner.modules
         self.environment: dict[str, Any] | None = None
         self.bounds = ActionBounds.unit(self.settings.action_dim)
         self.progress = [Counters() for _ in self.seeds]
@@ -86,9 +101,7 @@ class Agent(ABC):
         self.sampling = [seeding.generator(s, "sampling") for s in self.seeds]
         self.hooks: HookTable = NO_HOOKS
         self._buffer: ReplayBuffer | None = None
-        self._optimizers: dict[str, Optimizer] | None = None
-        self._optimizer_state: persistence.OptimizerState = {}
-        self._frozen = FrozenSeeds()
+        self._optimizer_state: dict[int, persistence.OptimizerState] = {}
 
     # ------------------------------------------------------------------------------------------- what subclasses say
 
@@ -101,26 +114,10 @@ class Agent(ABC):
         """Name the trained networks with their learning rates."""
 
     @abstractmethod
-    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch) -> Metrics:
         """Make one update from a batch; return detached metrics of shape (S,)."""
 
-    def configure_optimizers(self) -> dict[str, Optimizer]:
-        """Build one optimizer for each trained network."""
-        return {
-            name: self.optimizer_kind.build(list(self.networks[name].parameters()), rate)
-            for name, rate in self.learning_rates().items()
-        }
-
     # ------------------------------------------------------------------------------------------------------- parts
-
-    def _with_targets(self, networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
-        targets = {f"target_{name}": copy.deepcopy(net).requires_grad_(False) for name, net in networks.items()}
-        everything = {**networks, **targets}
-        for net in everything.values():
-            net.to(self.device)
-        self.online_parameters = [p for net in networks.values() for p in net.parameters()]
-        self.target_parameters = [p for net in targets.values() for p in net.parameters()]
-        return everything
 
     def init_generators(self, network: str) -> list[torch.Generator]:
         """Make the generators that draw a network's first weights, one for each seed."""
@@ -146,13 +143,14 @@ class Agent(ABC):
         return self._buffer
 
     @property
-    def optimizers(self) -> dict[str, Optimizer]:
-        """The optimizers, built when training first needs them: torch takes a second to import what they use."""
-        if self._optimizers is None:
-            self._optimizers = self.configure_optimizers()
-            persistence.set_optimizer_tensors(self._optimizers, self.networks, self._optimizer_state)
+    def optimizers(self) -> dict[str, SeedOptimizer]:
+        """The optimizers, built when training first needs them."""
+        if not self.learner.optimizers:
+            self.learner.make_optimizers(self.optimizer_kind, self.learning_rates())
+            for k, state in self._optimizer_state.items():
+                learning.load_optimizer_state(self.learner.optimizers, k, state)
             self._optimizer_state = {}
-        return self._optimizers
+        return self.learner.optimizers
 
     @property
     def policy(self) -> LiquidActor:
@@ -190,7 +188,12 @@ class Agent(ABC):
             obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
             returns: action (S, B, A) in [-1, 1], hidden (S, B, H).
         """
-        return self.policy.step(obs, hidden, dt)
+        out, _, last = self.learner.networks["actor"].run(
+            obs.unsqueeze(2), hidden=hidden, dt=dt.unsqueeze(2), wants=("out", "last")
+        )
+        assert out is not None
+        assert last is not None
+        return out.squeeze(2), last
 
     def explore(self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool) -> tuple[Array, Tensor]:
         """Act in training: at random during warm-up, with noise afterwards. The state advances in both.
@@ -266,10 +269,15 @@ class Agent(ABC):
                 "holds; lower batch_size or raise buffer_size"
             )
 
-    def configure_training(self) -> None:
-        """Build what only training needs, and let every seed learn."""
+    def configure_training(self, *, threads: int = 1) -> None:
+        """Build what only training needs, and let every seed learn.
+
+        Args:
+            threads: of the native kernel; more than there are seeds don't help.
+        """
         _ = self.optimizers, self.buffer
-        self._frozen.thaw()
+        self.threads = threads
+        self.learner.rows = tuple(range(self.n_seeds))
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the exploration noise of the episode before."""
@@ -277,52 +285,67 @@ class Agent(ABC):
 
     def is_warming_up(self) -> bool:
         """Tell whether the next action is drawn at random; counts all steps of the agent's life, not of one run."""
-        return bool(max(p.step for p in self.progress) < self.settings.warmup_steps)
+        warmup_steps: int = self.settings.warmup_steps
+        return all(p.step < warmup_steps for p in self.progress)
 
     def is_learning_due(self, batch_size: int) -> bool:
         """Tell whether there is enough experience for an update."""
         window = self.settings.burn_in + self.settings.sequence_length
-        stored = [self.buffer.size(k) for k in range(self.n_seeds) if k not in self._frozen]
-        return not self.is_warming_up() and min(stored, default=0) >= max(batch_size, window)
+        needed = max(batch_size, window)
+        return not self.is_warming_up() and all(self.buffer.size(k) >= needed for k in self.learner.rows)
 
     def sample(self, batch_size: int) -> Batch:
         """Draw a batch of windows from the replay buffer."""
         window = self.settings.burn_in + self.settings.sequence_length
         return self.buffer.sample(batch_size, window, self.sampling, self.device)
 
-    def optimize(self, name: str, loss: Tensor) -> None:
+    def optimize(self, name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:
         """Take one optimizer step of one network, firing Lightning's hooks around it in Lightning's order.
 
         Only that network's parameters get gradients, whatever else the loss runs through.
 
         Shapes:
             loss: (S,); summed here, since seeds share no parameter.
+
+        Args:
+            backward: writes the network's gradient; ``None`` asks autograd for that of the loss.
         """
-        optimizer, hooks = self.optimizers[name], self.hooks
-        parameters = optimizer.param_groups[0]["params"]
-        for hook in hooks.on_before_zero_grad:
-            hook(optimizer)
-        optimizer.zero_grad()
-        total = loss.sum()
-        for hook in hooks.on_before_backward:
-            hook(total)
-        torch.autograd.backward(total, inputs=parameters)
-        for hook in hooks.on_after_backward:
-            hook()
-        if self.settings.grad_clip is not None:
-            clip_gradients(parameters, max_norm=self.settings.grad_clip)
-        for hook in hooks.on_before_optimizer_step:
-            hook(optimizer)
-        optimizer.step()
+        _ = self.optimizers
+        self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
+
+    def learn(self, batch_size: int, update: int) -> Metrics:
+        """Draw a batch and make one update from it, with the hooks around it.
+
+        Where no hook looks into it, the update is run as one program. Its metrics and its batch are then overwritten by
+        the next update.
+        """
+        hooks = self.hooks
+        if self._replays and not hooks.look_into_updates and self._is_native():
+            length = self.settings.burn_in + self.settings.sequence_length
+            metrics, batch = self.learner.replay(
+                batch_size,
+                length,
+                self.buffer,
+                lambda starts: self.buffer.draw(starts.numpy(), length, self.sampling),
+                self.training_step,
+                threads=self.threads,
+            )
+        else:
+            batch = self.sample(batch_size)
+            for hook in hooks.on_train_batch_start:
+                hook(batch, update)
+            metrics = self.training_step(batch)
+        for hook in hooks.on_train_batch_end:
+            hook(metrics, batch, update)
+        return metrics
+
+    def _is_native(self) -> bool:
+        learner = self.learner
+        return learning.can_replay(self.kernel, list(learner.networks.values()), list(self.optimizers.values()))
 
     def freeze(self, seed_index: int) -> None:
         """Keep one seed as it is from now on, while the others go on learning."""
-        state = persistence.optimizer_tensors(self.optimizers, self.networks)
-        self._frozen.freeze(seed_index, [*self.online_parameters, *self.target_parameters], state)
-
-    def hold_frozen(self) -> None:
-        """Undo what an update did to frozen seeds."""
-        self._frozen.restore()
+        self.learner.rows = tuple(k for k in self.learner.rows if k != seed_index)
 
     def train(
         self,
@@ -341,7 +364,7 @@ class Agent(ABC):
         progress_bar: bool = True,
         summary: bool = True,
         log_every: int = 100,
-        threads: int | None = 1,
+        threads: int | None = None,
     ) -> TrainResult:
         """Train in an environment; show progress; return what happened.
 
@@ -360,7 +383,7 @@ class Agent(ABC):
             progress_bar: show one.
             summary: print what is trained, before it starts.
             log_every: updates between two rows to the loggers.
-            threads: of torch, while training; ``None`` leaves them as they are. Networks this small are fastest on 1.
+            threads: to compute on; ``None`` is one for each seed, at most as many as there are cores.
 
         Raises:
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
@@ -395,24 +418,23 @@ class Agent(ABC):
         """
         if not 0 <= index < self.n_seeds:
             raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index}")
-        alone = type(self)(**self.settings.model_dump(), device=self.device, seed=self.seeds[index])
+        own: dict[str, Any] = {"device": self.device, "kernel": self.kernel, "seed": self.seeds[index]}
+        alone = type(self)(**self.settings.model_dump(), **own)
         persistence.copy_seed(self, index, alone)
         return alone
 
     def optimizer_tensors(self, seed_index: int) -> persistence.OptimizerState:
-        """Return what the optimizers keep for one seed, ``<network>.<parameter>.<key>`` to tensor.
+        """Return what the optimizers keep for one seed; empty before that seed's first update."""
+        if not self.learner.optimizers:
+            return self._optimizer_state.get(seed_index, {})
+        return learning.optimizer_state(self.learner.optimizers, seed_index)
 
-        It is empty before that seed's first update. What has no seed axis, such as Adam's step count, is that of the
-        moment where the seed was frozen, if it was.
-        """
-        state = self._optimizer_state
-        if self._optimizers is not None:
-            state = persistence.optimizer_tensors(self._optimizers, self.networks)
-        return self._frozen.own_state(seed_index, state)
-
-    def load_optimizer_tensors(self, state: persistence.OptimizerState) -> None:
+    def load_optimizer_tensors(self, state: persistence.OptimizerState, seed_index: int = 0) -> None:
         """Take over saved optimizer state; the optimizers themselves are built when training needs them."""
-        self._optimizer_state, self._optimizers = state, None
+        if self.learner.optimizers:
+            learning.load_optimizer_state(self.learner.optimizers, seed_index, state)
+        else:
+            self._optimizer_state[seed_index] = state
 
     def generators(self, seed_index: int) -> dict[str, np.random.Generator]:
         """Name the generators of one seed."""
@@ -422,9 +444,9 @@ class Agent(ABC):
         """Return what an exact resume needs besides weights, optimizers, buffer and generators."""
         return {"exploration": self.exploration.state_dict(seed_index)}
 
-    def load_training_state(self, state: Mapping[str, Any]) -> None:
+    def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take that over."""
-        self.exploration.load_state_dict(state["exploration"])
+        self.exploration.load_state_dict(state["exploration"], seed_index)
 
     def save_training(
         self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: persistence.TrainState
@@ -434,8 +456,8 @@ class Agent(ABC):
             self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
         )
 
-    def restore(self, checkpoint: Checkpoint, *, buffer: bool) -> list[str]:
-        """Become the agent of a checkpoint, but keep the settings this one was given.
+    def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> list[str]:
+        """Become the agent of a checkpoint at one position of the seed axis, but keep the settings this one was given.
 
         Returns:
             One line for each setting that differs.
@@ -447,7 +469,7 @@ class Agent(ABC):
             raise CheckpointError(
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
-        persistence.read(self, checkpoint, buffer=buffer)
+        persistence.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
         return persistence.differences(checkpoint.metadata.settings, self.settings_dict())
 
     def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:
@@ -471,7 +493,14 @@ class Agent(ABC):
         return persistence.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
 
     @classmethod
-    def load(cls, dirpath: str | Path, *, buffer: bool = False, device: str | torch.device | None = None) -> Self:
+    def load(
+        cls,
+        dirpath: str | Path,
+        *,
+        buffer: bool = False,
+        device: str | torch.device | None = None,
+        kernel: str = "auto",
+    ) -> Self:
         """Read an agent from a directory that :meth:`save` or a training run wrote.
 
         Every byte is checked first; nothing in the files is ever run.
@@ -480,6 +509,7 @@ class Agent(ABC):
             dirpath: the checkpoint directory.
             buffer: load the replay buffer too.
             device: where to put it; ``None`` chooses.
+            kernel: what computes; see the constructor.
 
         Raises:
             FileNotFoundError: if there is no such checkpoint.
@@ -488,7 +518,7 @@ class Agent(ABC):
         checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
         try:
             settings: dict[str, Any] = dict(checkpoint.metadata.settings)
-            agent = cls(**settings, device=device, seed=checkpoint.metadata.seed)
+            agent = cls(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
         except (SettingError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         persistence.read(agent, checkpoint, buffer=buffer)

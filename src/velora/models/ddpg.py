@@ -15,15 +15,12 @@ from velora.models.agent import Agent
 from velora.models.recurrence import burnt_in, next_actions
 from velora.models.settings import DDPGSettings, Settings
 from velora.nn.cells import make_cell
-from velora.nn.networks import LiquidActor, QNetwork
-from velora.nn.wiring import auto_ncp
-from velora.ops.losses import mean_per_seed, squared_error
-from velora.ops.parameters import polyak
-from velora.ops.returns import td_target
+from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork
+from velora.nn.wiring import NCPWiring, auto_ncp
 
 
 @agents.register("liquid_ddpg")
-class LiquidDDPG(Agent):
+class LiquidDDPG(Agent, replays=True):
     """Learn a deterministic liquid policy from replayed windows, with a dense critic.
 
     Args:
@@ -34,7 +31,8 @@ class LiquidDDPG(Agent):
         cell_mode: of a CfC: ``"default"``, ``"pure"`` or ``"no_gate"``.
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
-        critic_units: sizes of the critic's hidden layers. Only the policy has to be small.
+        critic: ``"dense"``, or ``"liquid"``: a CfC circuit of the policy's size, slower to learn and to compute.
+        critic_units: sizes of the dense critic's hidden layers. Only the policy has to be small.
         optimizer: ``"adam"``, ``"adamw"``, ``"rmsprop"`` or ``"sgd"``.
         actor_lr, critic_lr: learning rates.
         gamma: discount per control step.
@@ -48,6 +46,7 @@ class LiquidDDPG(Agent):
         noise_std, noise_correlation: deviation of the exploration noise, as a share of half the action range, and its
             correlation from step to step.
         device: where to compute; ``None`` chooses.
+        kernel: what computes: ``"native"`` (C, on the CPU), ``"torch"``, or ``"auto"``, the faster one that is there.
         seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
         seeds: several, to train as many independent agents side by side.
 
@@ -83,6 +82,7 @@ class LiquidDDPG(Agent):
         cell_mode: str = "default",
         mixed_memory: bool = False,
         sparsity: float = 0.5,
+        critic: str = "dense",
         critic_units: Sequence[int] = (64, 64),
         optimizer: str = "adam",
         actor_lr: float = 3e-4,
@@ -98,31 +98,43 @@ class LiquidDDPG(Agent):
         noise_std: float = 0.3,
         noise_correlation: float = 0.85,
         device: str | torch.device | None = None,
+        kernel: str = "auto",
         seed: int | None = None,
         seeds: Sequence[int] | None = None,
     ) -> None:
         settings = {name: value for name, value in locals().items() if name in DDPGSettings.model_fields}
-        super().__init__(settings, device=device, seed=seed, seeds=seeds)
+        super().__init__(settings, device=device, kernel=kernel, seed=seed, seeds=seeds)
         self.actor, self.target_actor = (cast(LiquidActor, self.networks[n]) for n in ("actor", "target_actor"))
-        self.critic, self.target_critic = (cast(QNetwork, self.networks[n]) for n in ("critic", "target_critic"))
+        self.critic, self.target_critic = (self.networks[n] for n in ("critic", "target_critic"))
 
     def configure_networks(self) -> dict[str, nn.Module]:
-        """Build the liquid actor and the dense critic; each seed draws its own wiring and weights."""
+        """Build the liquid actor and the critic; each seed draws its own wiring and weights."""
         s = self.settings
-        wirings = [
+        wirings = self._wirings("wiring", s.state_dim, s.action_dim)
+        cell = make_cell(s.cell, wirings, self.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
+        self.wirings["actor"] = wirings[0].describe()
+        return {"actor": LiquidActor(cell), "critic": self._critic()}
+
+    def _critic(self) -> nn.Module:
+        s, generators = self.settings, self.init_generators("critic")
+        if s.critic == "dense":
+            return QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=generators)
+        wirings = self._wirings("critic wiring", s.state_dim + s.action_dim, 1)
+        self.wirings["critic"] = wirings[0].describe()
+        return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
+
+    def _wirings(self, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:
+        s = self.settings
+        return [
             auto_ncp(
-                s.state_dim,
-                s.n_neurons + s.action_dim,
-                s.action_dim,
+                inputs,
+                s.n_neurons + outputs,
+                outputs,
                 sparsity=s.sparsity,
-                seed=seeding.derive(seed, "wiring") >> 31,
+                seed=seeding.derive(seed, purpose) >> 31,
             )
             for seed in self.seeds
         ]
-        cell = make_cell(s.cell, wirings, self.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
-        critic = QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=self.init_generators("critic"))
-        self.wirings["actor"] = wirings[0].describe()
-        return {"actor": LiquidActor(cell), "critic": critic}
 
     def learning_rates(self) -> Mapping[str, float]:
         """Name the trained networks with their learning rates."""
@@ -132,33 +144,31 @@ class LiquidDDPG(Agent):
         """Make one update of critic, actor and targets.
 
         The hidden states are those of acting: a window starts from the state that was stored with it, and the actor and
-        its target each unroll from there over the burn-in and the window.
+        its target each unroll from there over the burn-in and the window. Gradients are carried back by explicit calls:
+        of the critic's loss through the critic, then of its value through the critic and the actor.
 
         Shapes:
             batch: (S, B, burn_in + sequence_length, ...).
             returns: metrics of shape (S,).
         """
-        s, actor, critic = self.settings, self.actor, self.critic
-        window = batch.after(s.burn_in)
-        obs, next_obs = window.obs.flatten(1, 2), window.next_obs.flatten(1, 2)
-        with torch.no_grad():
-            next_action = next_actions(self.target_actor, batch)[:, :, s.burn_in :].flatten(1, 2)
-            next_q = self.target_critic(next_obs, next_action)
-            reward, terminated = window.reward.flatten(1), window.terminated.flatten(1)
-            y = td_target(reward * s.reward_scale, terminated, next_q, gamma=s.gamma)
-            hidden = burnt_in(actor, batch, s.burn_in)
+        s, run, window = self.settings, self.learner.networks, batch.after(self.settings.burn_in)
+        actor, critic, math = run["actor"], run["critic"], self.learner.backend
+        next_action = next_actions(run["target_actor"], batch)[:, :, s.burn_in :]
+        next_q = run["target_critic"].run(window.next_obs, next_action).out
+        assert next_q is not None
+        y = math.td_target(window.reward, window.terminated, next_q.squeeze(3), gamma=s.gamma, scale=s.reward_scale)
 
-        q = critic(obs, window.action.flatten(1, 2))
-        critic_loss = squared_error(q, y)
-        self.optimize("critic", critic_loss)
+        q, pull_critic = critic.vjp(window.obs, window.action)
+        critic_loss = math.squared_error(q.squeeze(3), y)
+        d_q = critic_loss.gradient.unsqueeze(3)
+        self.optimize("critic", critic_loss.loss, lambda: pull_critic.parameters(d_q))
 
-        pi, _ = actor(window.obs, hidden, window.dt, window.start)
-        actor_loss = -mean_per_seed(critic(obs, pi.flatten(1, 2)))
-        self.optimize("actor", actor_loss)
+        hidden = burnt_in(actor, batch, s.burn_in)
+        pi, pull_actor = actor.vjp(window.obs, hidden=hidden, dt=window.dt, resets=window.start)
+        value, pull_value = critic.vjp(window.obs, pi)
+        actor_loss = math.mean(value, factor=-1.0)
+        d_value = torch.full_like(value, -1.0 / value[0].numel())
+        self.optimize("actor", actor_loss, lambda: pull_actor.parameters(pull_value.source(1, d_value)))
 
-        polyak(self.target_parameters, self.online_parameters, tau=s.tau)
-        return {
-            "actor/loss": actor_loss.detach(),
-            "critic/loss": critic_loss.detach(),
-            "critic/q": mean_per_seed(q.detach()),
-        }
+        self.learner.follow(s.tau)
+        return {"actor/loss": actor_loss, "critic/loss": critic_loss.loss, "critic/q": critic_loss.mean}

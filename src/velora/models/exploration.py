@@ -58,6 +58,6 @@ class Exploration:
         """Return the noise of one seed."""
         return {"noise": self.noise[seed_index].tolist()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take over the saved noise of one seed."""
-        self.noise[0] = np.asarray(state["noise"], dtype=np.float32)
+        self.noise[seed_index] = np.asarray(state["noise"], dtype=np.float32)

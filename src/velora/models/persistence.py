@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from velora.buffers import ReplayBuffer
 from velora.checkpoint import Checkpoint
@@ -17,6 +16,7 @@ from velora.checkpoint.schema import Part
 from velora.core.errors import CheckpointError, ShapeError
 from velora.core.types import Counters
 from velora.envs import ActionBounds
+from velora.models.learning import Learner
 from velora.models.optimizers import OptimizerKind
 
 OptimizerState: TypeAlias = dict[str, Tensor]
@@ -58,8 +58,13 @@ class Saveable(Protocol):
         """Return what the optimizers keep for one seed."""
         ...
 
-    def load_optimizer_tensors(self, state: OptimizerState) -> None:
+    def load_optimizer_tensors(self, state: OptimizerState, seed_index: int = 0) -> None:
         """Take that over."""
+        ...
+
+    @property
+    def learner(self) -> Learner:
+        """What runs the networks."""
         ...
 
     def summary(self) -> dict[str, Any]:
@@ -108,8 +113,8 @@ def write(
     return Checkpoint.write(dirpath, metadata=fields, tensors=tensors, overwrite=overwrite, config=overview).path
 
 
-def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool) -> None:
-    """Fill a freshly built agent of one seed from a checkpoint.
+def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:
+    """Fill one position of an agent's seed axis from a checkpoint.
 
     Raises:
         CheckpointError: if a tensor is missing or doesn't fit, or a buffer was asked for that isn't there.
@@ -119,18 +124,20 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool) -> None:
         raise CheckpointError(
             f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
         )
-    live = model_tensors(agent.networks)
+    k = slice(seed_index, seed_index + 1)
+    live = {name: tensor[k] for name, tensor in model_tensors(agent.networks).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
     optim_state = checkpoint.read("optim_state", expect=_shapes(_expected_optimizer_state(agent, checkpoint)))
     if buffer:
-        _read_buffer(agent.buffer, checkpoint)
+        _read_buffer(agent.buffer, checkpoint, seed_index)
     with torch.no_grad():
         for name, tensor in model_state.items():
             live[name].copy_(tensor)
-    agent.load_optimizer_tensors(optim_state)
-    agent.seeds = (metadata.seed,)
+    agent.learner.masks_changed()
+    agent.load_optimizer_tensors(optim_state, seed_index)
+    agent.seeds = (*agent.seeds[:seed_index], metadata.seed, *agent.seeds[seed_index + 1 :])
     progress = metadata.progress
-    agent.progress[0] = Counters(progress.episode, progress.step, progress.update)
+    agent.progress[seed_index] = Counters(progress.episode, progress.step, progress.update)
     if metadata.environment is not None:
         _read_environment(agent, checkpoint)
 
@@ -141,6 +148,7 @@ def copy_seed(agent: Saveable, index: int, alone: Saveable) -> None:
     source = model_tensors(agent.networks)
     for name, tensor in model_tensors(alone.networks).items():
         tensor.copy_(source[name][own])
+    alone.learner.masks_changed()
     alone.load_optimizer_tensors({name: t.clone() for name, t in agent.optimizer_tensors(index).items()})
     alone.environment, alone.bounds = agent.environment, agent.bounds
     alone.progress[0] = replace(agent.progress[index])
@@ -151,40 +159,13 @@ def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]
     return [
         f"{name} was {saved.get(name)!r}, goes on as {value!r}"
         for name, value in given.items()
-        if saved.get(name) != value
+        if name in saved and saved[name] != value
     ]
 
 
 def model_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """Name every parameter and buffer, ``<network>.<parameter>``; the tensors are the live ones."""
     return {f"{net}.{name}": t for net, module in networks.items() for name, t in module.state_dict().items()}
-
-
-def optimizer_tensors(optimizers: Mapping[str, Optimizer], networks: Mapping[str, nn.Module]) -> OptimizerState:
-    """Name everything the optimizers keep; empty before the first step."""
-    return {
-        f"{net}.{name}.{key}": value
-        for net, optimizer in optimizers.items()
-        for name, parameter in networks[net].named_parameters()
-        for key, value in optimizer.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
-
-
-def set_optimizer_tensors(
-    optimizers: Mapping[str, Optimizer], networks: Mapping[str, nn.Module], state: OptimizerState
-) -> None:
-    """Put saved optimizer state back."""
-    for net, optimizer in optimizers.items():
-        for name, parameter in networks[net].named_parameters():
-            prefix = f"{net}.{name}."
-            kept = {key.removeprefix(prefix): t for key, t in state.items() if key.startswith(prefix)}
-            if kept:
-                # A fused optimizer reads its step count on the device; the others keep it on the CPU.
-                place = parameter.device if optimizer.param_groups[0].get("fused") else torch.device("cpu")
-                optimizer.state[parameter] = {
-                    key: t.to(parameter.device if t.dim() else place, copy=True) for key, t in kept.items()
-                }
 
 
 def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> OptimizerState:
@@ -198,7 +179,7 @@ def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Optimi
         for name, parameter in agent.networks[net].named_parameters():
             if kind.counts_steps:
                 expected[f"{net}.{name}.step"] = torch.zeros(())
-            expected |= {f"{net}.{name}.{key}": parameter.detach() for key in kind.state}
+            expected |= {f"{net}.{name}.{key}": parameter.detach()[:1] for key in kind.state}
     return expected
 
 
@@ -210,7 +191,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], t
     return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
 
 
-def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint) -> None:
+def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint, seed_index: int) -> None:
     info = checkpoint.metadata.buffer
     assert info is not None
     if info.keys() != {"capacity", "size", "position"}:
@@ -218,7 +199,7 @@ def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint) -> None:
     size, position = int(info["size"]), int(info["position"])
     rows = checkpoint.read("buffer_state", expect={"rows": ((1, size, buffer.row_width), torch.float32)})["rows"]
     try:
-        buffer.load_state_dict(rows, position=position, size=size)
+        buffer.load_state_dict(rows, position=position, size=size, seed_index=seed_index)
     except ShapeError as error:
         raise CheckpointError(f"{checkpoint.path}: {error}") from error
 

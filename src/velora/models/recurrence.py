@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from velora.buffers import Batch
-from velora.nn.networks import LiquidActor
+from velora.nn.execution import Network
 
 
-def burnt_in(actor: LiquidActor, batch: Batch, burn_in: int) -> Tensor:
+def burnt_in(actor: Network, batch: Batch, burn_in: int) -> Tensor:
     """Bring the stored recurrent state up to date over the first ``burn_in`` steps of each window.
 
     Shapes:
@@ -21,13 +20,13 @@ def burnt_in(actor: LiquidActor, batch: Batch, burn_in: int) -> Tensor:
     """
     if burn_in == 0:
         return batch.hidden
-    with torch.no_grad():
-        first = slice(0, burn_in)
-        _, hidden = actor.states(batch.obs[:, :, first], batch.hidden, batch.dt[:, :, first], batch.start[:, :, first])
-    return hidden
+    obs, dt, start = (t[:, :, :burn_in] for t in (batch.obs, batch.dt, batch.start))
+    last = actor.run(obs, hidden=batch.hidden, dt=dt, resets=start, wants=("last",)).last
+    assert last is not None
+    return last
 
 
-def next_actions(actor: LiquidActor, batch: Batch) -> Tensor:
+def next_actions(actor: Network, batch: Batch) -> Tensor:
     """Act on every ``next_obs`` of a window, from the state that the same network has reached there.
 
     The network is unrolled over ``obs`` and makes one step aside at every ``next_obs``, so that a window may run over
@@ -37,7 +36,11 @@ def next_actions(actor: LiquidActor, batch: Batch) -> Tensor:
         batch: (S, B, T, ...).
         returns: (S, B, T, A) in [-1, 1].
     """
-    states, _ = actor.states(batch.obs, batch.hidden, batch.dt, batch.start)
+    states = actor.run(batch.obs, hidden=batch.hidden, dt=batch.dt, resets=batch.start, wants=("states",)).states
+    assert states is not None
     n_seeds, n_windows, length, _ = states.shape
-    action, _ = actor.step(batch.next_obs.flatten(1, 2), states.flatten(1, 2), batch.next_dt.flatten(1, 2))
+    aside = (t.flatten(1, 2).unsqueeze(2) for t in (batch.next_obs, batch.next_dt))
+    next_obs, next_dt = aside
+    action = actor.run(next_obs, hidden=states.flatten(1, 2), dt=next_dt).out
+    assert action is not None
     return action.view(n_seeds, n_windows, length, -1)

@@ -43,6 +43,7 @@ class DDPGSettings(Settings):
     cell_mode: Literal["default", "pure", "no_gate"]
     mixed_memory: bool
     sparsity: float = Field(ge=0.1, le=0.9)
+    critic: Literal["dense", "liquid"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
     optimizer: str
     actor_lr: float = Field(gt=0.0, le=10.0)

@@ -1,4 +1,4 @@
-"""The two networks of an actor-critic agent: a liquid policy and a plain critic."""
+"""The networks of an actor-critic agent: a liquid policy, and a dense or a liquid critic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells.base import Cell
+from velora.nn.execution import joined
 from velora.nn.linear import Linear
+from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan
 from velora.nn.sequence import unroll
+from velora.ops import kernels
 
 
 @final
@@ -54,6 +57,19 @@ class LiquidActor(nn.Module):
         """Read the actions (S, ..., A) off hidden states (S, ..., H)."""
         readout = self.cell.readout(states)
         return readout if self.cell.is_bounded else torch.tanh(readout)
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Act along sequences, as :class:`velora.nn.execution.Network` asks it to."""
+        obs = joined(sources)
+        hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
+        states, last = self.states(obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        return self.actions(states), states, last
+
+    def plan(self) -> kernels.Plan | None:
+        """Describe the actor to the native kernel."""
+        return cell_plan(self.cell, squash=not self.cell.is_bounded, module=self, prefix="cell.")
 
     def step(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """Act once.
@@ -104,7 +120,7 @@ class QNetwork(nn.Module):
                 f"QNetwork: expected sizes >= 1, got obs_dim={obs_dim}, action_dim={action_dim}, units={tuple(units)}"
             )
         self.n_seeds, self.obs_dim, self.action_dim = len(generators), obs_dim, action_dim
-        sizes = [obs_dim + action_dim, *units, 1]
+        self.sizes = sizes = [obs_dim + action_dim, *units, 1]
         self.layers = nn.ModuleList(
             Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
         )
@@ -129,3 +145,58 @@ class QNetwork(nn.Module):
             x = torch.relu(layer(x))
         value: Tensor = self.layers[-1](x)
         return value.squeeze(2)
+
+    has_memory = False
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Estimate Q of every step, as :class:`velora.nn.execution.Network` asks it to."""
+        obs, action = sources
+        return self(obs.flatten(1, 2), action.flatten(1, 2)).view(*obs.shape[:3], 1), None, None
+
+    def plan(self) -> kernels.Plan | None:
+        """Describe the critic to the native kernel."""
+        return dense_plan(self, self.sizes, [f"layers.{i}" for i in range(len(self.layers))])
+
+
+@final
+class LiquidQNetwork(nn.Module):
+    """Estimate the return of an observation and an action with a liquid circuit.
+
+    The circuit makes one step from a state of zeros, and a linear map reads the value off all its neurons, since a
+    motor neuron of a CfC is bounded.
+
+    Args:
+        cell: reads concat(observation, action).
+        generators: one per seed, for the linear map.
+    """
+
+    has_memory = False
+
+    def __init__(self, cell: Cell, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.cell = cell
+        self.head = Linear(cell.state_size, 1, generators=generators)
+
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Estimate Q of every row.
+
+        Shapes:
+            obs: (S, N, O). action: (S, N, A). Returns (S, N).
+        """
+        x = torch.cat((obs, action), 2)
+        state = self.cell(x, self.cell.initial_state(x.shape[1]), x.new_ones(x.shape[:2]))
+        value: Tensor = self.head(state)
+        return value.squeeze(2)
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Estimate Q of every step, as :class:`velora.nn.execution.Network` asks it to."""
+        obs, action = sources
+        return self(obs.flatten(1, 2), action.flatten(1, 2)).view(*obs.shape[:3], 1), None, None
+
+    def plan(self) -> kernels.Plan | None:
+        """Describe the critic to the native kernel."""
+        return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -32,9 +32,10 @@ def unroll(cell: Cell, x: Tensor, h: Tensor, dt: Tensor, resets: Tensor | None =
         ShapeError: if a tensor isn't shaped as above.
     """
     _check(cell, x, h, dt, resets)
-    plan = _plan_of(cell) if kernels.is_native() and not dt.requires_grad and _are_plain(x, h, dt) else None
-    if plan is not None:
-        return _unroll_natively(plan, cell, x, h, dt, resets)
+    if kernels.is_native() and not dt.requires_grad and _are_plain(x, h, dt, next(cell.parameters())):
+        plan, mask, _ = _describe(cell)
+        if plan is not None:
+            return _unroll_natively(plan, mask, cell, x, h, dt, resets)
     weights = cell.weights()
     inputs, times = x.unbind(2), dt.unbind(2)
     forget = None if resets is None else resets.unsqueeze(3).unbind(2)
@@ -50,13 +51,24 @@ def unroll(cell: Cell, x: Tensor, h: Tensor, dt: Tensor, resets: Tensor | None =
 
 # ------------------------------------------------------------------------------------------------------ native kernel
 
-_plans: WeakKeyDictionary[nn.Module, tuple[kernels.Plan | None, Tensor | None]] = WeakKeyDictionary()
+class _Described(NamedTuple):
+    plan: kernels.Plan | None
+    mask: Tensor | None
+    versions: tuple[int, ...]
 
 
-def _plan_of(cell: Cell) -> kernels.Plan | None:
-    if cell not in _plans:
-        _plans[cell] = (cell_plan(cell), flat_mask(cell))
-    return _plans[cell][0] if next(cell.parameters()).dtype == torch.float32 else None
+_described: WeakKeyDictionary[nn.Module, _Described] = WeakKeyDictionary()
+
+
+def _describe(cell: Cell) -> _Described:
+    """Describe a cell to the native kernel, anew when its masks have been written to, as by loading weights."""
+    versions = tuple(buffer._version for buffer in cell.buffers())
+    known = _described.get(cell)
+    if known is None or known.versions != versions:
+        with torch.inference_mode(False), torch.no_grad():  # autograd refuses what was made in inference mode
+            plan = cell_plan(cell) if known is None else known.plan
+            known = _described[cell] = _Described(plan, flat_mask(cell), versions)
+    return known
 
 
 def _are_plain(*tensors: Tensor) -> bool:
@@ -64,10 +76,15 @@ def _are_plain(*tensors: Tensor) -> bool:
 
 
 def _unroll_natively(
-    plan: kernels.Plan, cell: Cell, x: Tensor, h: Tensor, dt: Tensor, resets: Tensor | None
+    plan: kernels.Plan,
+    mask: Tensor | None,
+    cell: Cell,
+    x: Tensor,
+    h: Tensor,
+    dt: Tensor,
+    resets: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     parameters = torch.cat([p.flatten(1) for p in cell.parameters()], 1)
-    mask = _plans[cell][1]
     if mask is not None:
         parameters = parameters * mask
     if torch.is_grad_enabled() and (parameters.requires_grad or x.requires_grad or h.requires_grad):

@@ -11,7 +11,7 @@ import importlib
 import logging
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -105,7 +105,7 @@ def address(tensor: Tensor | None) -> int:
 
 
 class Program:
-    """Record the calls of one update, and make them again with the same memory, as a CUDA graph does.
+    """Note the calls of one update, and make them any number of times with the same memory, as a CUDA graph does.
 
     Seeds share nothing, so that each runs through the whole program by itself, on any number of threads, with the same
     results. Everything that the calls read or write is kept alive with the program.
@@ -121,7 +121,7 @@ class Program:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Make the calls inside a ``with`` and note them."""
+        """Note the calls inside a ``with``, without making them."""
         assert native is not None
         with Program._lock:
             self._calls = native.record()
@@ -137,7 +137,7 @@ class Program:
         self._kept.extend(tensors)
 
     def run(self, seeds: tuple[int, ...], threads: int) -> None:
-        """Make all calls again, for these positions of the seed axis."""
+        """Make all calls, for these positions of the seed axis."""
         assert native is not None
         native.start(self._calls, seeds, threads)
         if threads > 1:
@@ -145,11 +145,23 @@ class Program:
 
 
 def call(kind: int, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
-    """Make one call; ``touched`` is everything whose memory it uses."""
+    """Make or note one call; ``touched`` is everything whose memory it uses."""
     assert native is not None
     native.call(threads, kind, *words)
     if Program._recording is not None:
         Program._recording.keep(touched)
+
+
+def is_recording() -> bool:
+    """Tell whether calls are noted instead of made."""
+    return Program._recording is not None
+
+
+def copied(tensor: Tensor) -> Tensor:
+    """Lay a tensor out as the kernel needs it; a program can't, since it would copy the values of the recording."""
+    if is_recording():
+        raise RuntimeError("kernel: a recorded update may not copy its inputs; give it views of the batch")
+    return tensor.contiguous()
 
 
 # ------------------------------------------------------------------------------------------------- unrolls of networks
@@ -213,7 +225,7 @@ class Unrolled:
         resets: Tensor | None,
         *,
         keeps: bool,
-        wants: Sequence[str],
+        wants: Collection[str],
         threads: int = 1,
     ) -> None:
         shape = n_seeds, n_batch, n_time = sources[0].shape[:3]

@@ -1,4 +1,4 @@
-"""Operations on whole parameter lists whose tensors all carry the seed axis first."""
+"""Operations on the parameters of whole networks, in one tensor (S, P)."""
 
 from __future__ import annotations
 
@@ -9,43 +9,39 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def polyak(targets: Sequence[Tensor], sources: Sequence[Tensor], *, tau: float) -> None:
-    """Move every target a fraction ``tau`` of the way to its source, in place.
+def follow(target: Tensor, source: Tensor, *, tau: float, rows: Sequence[int] | None = None) -> None:
+    """Move a target network a fraction ``tau`` of the way to its source, in place (Polyak averaging).
 
     Shapes:
-        targets, sources: equal pair by pair.
+        target, source: (S, P).
 
     Args:
         tau: in [0, 1]; 1 copies.
+        rows: the seeds to move; ``None`` is all.
 
     Source:
         Lillicrap et al. 2016 (arXiv 1509.02971), algorithm 1, last two lines.
     """
-    torch._foreach_lerp_(list(targets), list(sources), tau)
+    if rows is None or len(rows) == target.shape[0]:
+        target.lerp_(source, tau)
+        return
+    for k in rows:
+        target[k].lerp_(source[k], tau)
 
 
 @torch.no_grad()
-def clip_gradients(parameters: Sequence[Tensor], *, max_norm: float) -> Tensor:
-    """Scale the gradients of each seed to a norm of at most ``max_norm``, in place; return the norms before.
+def clip_gradient(gradient: Tensor, *, max_norm: float) -> Tensor:
+    """Scale the gradient of each seed to a norm of at most ``max_norm``, in place; return the norms before.
 
     The norm is one number per seed over all parameters: a seed with a burst doesn't slow its neighbours.
 
     Shapes:
-        parameters: each (S, ...), with ``grad`` set.
+        gradient: (S, P).
         returns: (S,).
 
     Source:
         Pascanu et al. 2013 (arXiv 1211.5063), algorithm 1, per seed.
     """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    n_seeds = gradients[0].shape[0]
-    if n_seeds == 1:
-        norms: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).reshape(1)
-        torch._foreach_mul_(gradients, (max_norm / (norms[0] + 1e-6)).clamp(max=1.0))
-        return norms
-    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])
-    norms = squares.sum(0).sqrt()
-    scale = (max_norm / (norms + 1e-6)).clamp(max=1.0)
-    for g in gradients:
-        g.mul_(scale.view(-1, *[1] * (g.dim() - 1)))
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1)
+    gradient.mul_((max_norm / (norms + 1e-6)).clamp(max=1.0).unsqueeze(1))
     return norms

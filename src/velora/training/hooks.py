@@ -17,6 +17,7 @@ class HookTable:
     """Hold, for every hook, the overriding methods of all callbacks, in order, bound to trainer and agent.
 
     Every hook's name is an attribute: a tuple of functions that take what comes after ``(trainer, agent)``.
+    ``look_into_updates`` tells whether any of them is called between the parts of an update.
     """
 
     on_before_zero_grad: tuple[Hook, ...]
@@ -40,6 +41,8 @@ class HookTable:
             users = [c for c in callbacks if overrides(c, name)]
             bound = (partial(getattr(c, name), *(ours if isinstance(c, Callback) else stock)) for c in users)
             setattr(self, name, tuple(bound))
+        inside = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward")
+        self.look_into_updates = any(getattr(self, name) for name in (*inside, "on_before_optimizer_step"))
 
     def fire(self, name: str, *args: Any) -> None:
         """Call one hook of every callback that has it."""

@@ -103,13 +103,6 @@ class Loop:
         if not self._has_learned:
             self._has_learned = True
             self.hooks.fire("on_warmup_end")
-        update = lanes[0].update
-        batch = self.agent.sample(self.batch_size)
-        for hook in self.hooks.on_train_batch_start:
-            hook(batch, update)
-        self.metrics = self.agent.training_step(batch)
-        self.agent.hold_frozen()
+        self.metrics = self.agent.learn(self.batch_size, lanes[0].update)
         for lane in lanes:
             lane.lived.update += 1
-        for hook in self.hooks.on_train_batch_end:
-            hook(self.metrics, batch, update)

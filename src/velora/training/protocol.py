@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from velora.buffers import Batch, ReplayBuffer
+from velora.buffers import ReplayBuffer
 from velora.checkpoint import Checkpoint
 from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionBounds
@@ -61,7 +61,7 @@ class TrainableAgent(Protocol):
         """Refuse a batch that the buffer can never fill."""
         ...
 
-    def configure_training(self) -> None:
+    def configure_training(self, *, threads: int = 1) -> None:
         """Build what only training needs, such as optimizers."""
         ...
 
@@ -89,20 +89,12 @@ class TrainableAgent(Protocol):
         """Tell whether this step is followed by an update."""
         ...
 
-    def sample(self, batch_size: int) -> Batch:
-        """Draw what the next update learns from."""
-        ...
-
-    def training_step(self, batch: Batch) -> Metrics:
-        """Make one update."""
+    def learn(self, batch_size: int, update: int) -> Metrics:
+        """Make one update from a batch of that size, with the hooks around it."""
         ...
 
     def freeze(self, seed_index: int) -> None:
         """Keep one seed as it is from now on."""
-        ...
-
-    def hold_frozen(self) -> None:
-        """Undo what an update did to frozen seeds."""
         ...
 
     def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:
@@ -113,7 +105,7 @@ class TrainableAgent(Protocol):
         """Return what else an exact resume needs, as numbers, lists and dicts."""
         ...
 
-    def load_training_state(self, state: Mapping[str, Any]) -> None:
+    def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take that over."""
         ...
 
@@ -129,6 +121,6 @@ class TrainableAgent(Protocol):
         """Write a checkpoint of one seed together with the state of its run."""
         ...
 
-    def restore(self, checkpoint: Checkpoint, *, buffer: bool) -> Sequence[str]:
+    def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> Sequence[str]:
         """Become the agent of a checkpoint; return one line for each setting that differs from it."""
         ...

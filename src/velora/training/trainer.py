@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -71,7 +72,7 @@ class Trainer:
         progress_bar: bool = True,
         summary: bool = True,
         log_every: int = 100,
-        threads: int | None = 1,
+        threads: int | None = None,
     ) -> None:
         self.batch_size = _at_least_one("batch_size", batch_size)
         self.n_steps = None if n_steps is None else _at_least_one("n_steps", n_steps)
@@ -212,7 +213,7 @@ class Trainer:
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
         with ExitStack() as stack:
-            _use_threads(self.threads, stack)
+            _use_threads(self.threads or 1, stack)
             self._prepare(agent, env, stack)
             state = None if resume is None else resuming.restore_agent(agent, resuming.find(Path(resume)))
             self._make_lanes(agent, state)
@@ -269,7 +270,7 @@ class Trainer:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
-        agent.configure_training()
+        agent.configure_training(threads=self.threads or min(os.cpu_count() or 1, agent.n_seeds))
         if state is not None:
             resuming.restore_callbacks(state, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
@@ -403,9 +404,9 @@ def _at_least_one(name: str, value: int) -> int:
     return int(value)
 
 
-def _use_threads(threads: int | None, stack: ExitStack) -> None:
+def _use_threads(threads: int, stack: ExitStack) -> None:
     """Compute with so many threads until the run is over; small networks lose by sharing work."""
-    if threads is not None and threads != torch.get_num_threads():
+    if threads != torch.get_num_threads():
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(threads)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -15,11 +16,15 @@ from velora.buffers import Batch
 from velora.core.errors import SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG
 from velora.models.recurrence import burnt_in, next_actions
+from velora.ops import kernels
 
 CELLS = [
     {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
     {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"},
 ]  # fmt: skip
+
+
+KERNELS = ["torch", "native"] if kernels.native else ["torch"]
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -57,8 +62,8 @@ def test_every_cell_trains_every_network_and_recurrent_weights_get_gradient(cell
     seen: dict[str, float] = {}
     original = agent.optimize
 
-    def spy(name: str, loss: Tensor) -> None:
-        original(name, loss)
+    def spy(name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:
+        original(name, loss, backward)
         if name == "actor":
             seen.update({n: float(p.grad.abs().sum()) for n, p in agent.networks["actor"].named_parameters()})  # type: ignore[union-attr]
 
@@ -82,9 +87,20 @@ def test_the_columns_that_read_the_old_state_get_gradient(length: int) -> None:
         assert weight.grad[:, :, inputs:].abs().sum() > 0.0  # type: ignore[index]
 
 
-def test_targets_bootstrap_by_hand() -> None:
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("critic", ["dense", "liquid"])
+def test_targets_bootstrap_by_hand(critic: str, kernel: str) -> None:
     """One update of the critic against the same arithmetic written out with autograd and torch's own Adam."""
-    agent = make(sequence_length=1, gamma=0.9, tau=0.25, reward_scale=0.5, grad_clip=None, critic_lr=0.01)
+    agent = make(
+        kernel=kernel,
+        critic=critic,
+        sequence_length=1,
+        gamma=0.9,
+        tau=0.25,
+        reward_scale=0.5,
+        grad_clip=None,
+        critic_lr=0.01,
+    )
     twin = copy.deepcopy(agent.networks)
     batch = make_batch(agent)
     obs, action, next_obs = batch.obs[:, :, 0], batch.action[:, :, 0], batch.next_obs[:, :, 0]
@@ -129,7 +145,7 @@ def test_learning_recomputes_the_hidden_states_of_acting() -> None:
             checked += 1
     assert checked == 32 * 6
     assert batch.start.any()
-    burnt = burnt_in(wide.networks["actor"], batch, 2)  # type: ignore[arg-type]
+    burnt = burnt_in(wide.learner.networks["actor"], batch, 2)
     torch.testing.assert_close(burnt, states[:, :, 1])
 
 
@@ -142,7 +158,7 @@ def test_next_actions_step_aside_at_the_end_of_an_episode() -> None:
     agent = make(sequence_length=4)
     batch = make_batch(agent)
     actor = agent.networks["target_actor"]
-    got = next_actions(actor, batch)  # type: ignore[arg-type]
+    got = next_actions(agent.learner.networks["target_actor"], batch)
     hidden = batch.hidden
     for t in range(4):
         hidden = hidden.masked_fill(batch.start[:, :, t, None], 0.0)
@@ -173,10 +189,57 @@ def test_a_frozen_seed_stays_while_its_neighbour_learns() -> None:
     agent.freeze(0)
     before = parameters(agent, "actor")
     agent.training_step(batch)
-    agent.hold_frozen()
     after = parameters(agent, "actor")
     assert all(torch.equal(before[n][0], after[n][0]) for n in before)
     assert any(not torch.equal(before[n][1], after[n][1]) for n in before)
+
+
+def _filled(**settings: Any) -> LiquidDDPG:
+    agent = make(seed=None, seeds=[1, 2, 3], warmup_steps=0, buffer_size=90, **settings)
+    g = np.random.default_rng(0)
+    for k in range(3):
+        for i in range(100 + k):
+            agent.buffer.add(
+                k, obs=g.normal(size=3), action=g.uniform(-1, 1, 2), reward=g.normal(), next_obs=g.normal(size=3),
+                terminated=i % 9 == 8, truncated=False, dt=1.0, next_dt=1.0, start=i % 9 == 0,
+                hidden=g.normal(size=agent.state_size) * 0.1,
+            )  # fmt: skip
+    agent.configure_training()
+    return agent
+
+
+@pytest.mark.skipif(kernels.native is None, reason="the native kernel isn't built here")
+@pytest.mark.parametrize("settings", [{}, {"sequence_length": 3, "burn_in": 2}, {"critic": "liquid"}, {"cell": "ltc"}])
+def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any]) -> None:
+    """On any number of threads, with a seed that has stopped, and after the learning rate was changed."""
+    agents = [_filled(kernel="native", **settings) for _ in range(3)]
+    stepwise, replayed, threaded = agents
+    threaded.threads = 3
+    stepwise.__class__ = type("Stepwise", (LiquidDDPG,), {"_replays": False})
+    for update in range(6):
+        if update == 3:
+            for agent in agents:
+                agent.freeze(1)
+                agent.optimizers["actor"].param_groups[0]["lr"] = 0.01
+        results = [agent.learn(16, update) for agent in agents]
+        for name, value in results[0].items():
+            assert torch.equal(value[[0, 2]], results[1][name][[0, 2]]), name
+    for net in stepwise.networks:
+        for name, value in parameters(stepwise, net).items():
+            assert torch.equal(value, parameters(replayed, net)[name]), (net, name)
+            assert torch.equal(value, parameters(threaded, net)[name]), (net, name)
+
+
+@pytest.mark.skipif(kernels.native is None, reason="the native kernel isn't built here")
+@pytest.mark.parametrize("settings", [{}, {"sequence_length": 3, "burn_in": 2}, {"critic": "liquid"}, {"cell": "gru"}])
+def test_both_kernels_learn_the_same(settings: dict[str, Any]) -> None:
+    native, plain = (_filled(kernel=kernel, **settings) for kernel in ("native", "torch"))
+    for update in range(3):
+        ours, theirs = native.learn(16, update), plain.learn(16, update)
+        for name, value in ours.items():
+            torch.testing.assert_close(value, theirs[name], rtol=1e-4, atol=1e-5)
+    for name, value in parameters(native, "actor").items():
+        torch.testing.assert_close(value, parameters(plain, "actor")[name], rtol=1e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", [list, np.asarray, torch.tensor])

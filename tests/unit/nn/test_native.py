@@ -127,3 +127,23 @@ def test_nan_and_infinity_spread_but_a_reset_forgets_them() -> None:
     resets = torch.zeros(1, 2, 3, dtype=torch.bool)
     resets[0, 0, 0] = True
     assert not unroll(cell, x, h, dt, resets)[0].isnan().any()
+
+
+def test_a_cell_first_used_in_inference_mode_can_be_trained() -> None:
+    cell = _cell("cfc", 1)
+    x, h, dt = torch.randn(1, 2, 3, 5), torch.zeros(1, 2, 14), torch.ones(1, 2, 3)
+    with torch.inference_mode():
+        unroll(cell, x, h, dt)
+    unroll(cell, x, h, dt)[0].sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in cell.parameters())
+
+
+def test_a_wiring_that_is_loaded_later_holds() -> None:
+    first, second = _cell("cfc", 1), make_cell("cfc", [auto_ncp(5, 14, 2, seed=9)], [torch.Generator()])
+    x, h, dt = torch.randn(1, 2, 3, 5), torch.zeros(1, 2, 14), torch.ones(1, 2, 3)
+    before, _ = unroll(first, x, h, dt)
+    first.load_state_dict(second.state_dict())
+    after, _ = unroll(first, x, h, dt)
+    assert not torch.equal(before, after)
+    with kernels.using("torch"):
+        torch.testing.assert_close(after, unroll(first, x, h, dt)[0], rtol=1e-5, atol=1e-6)

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from velora.core.errors import ShapeError
+from velora.ops import kernels
+from velora.ops.backend import AdamState, Backend, make_backend
 from velora.ops.losses import mean_per_seed, squared_error
 from velora.ops.noise import correlated_noise
-from velora.ops.parameters import clip_gradients, polyak
+from velora.ops.parameters import follow
 from velora.ops.returns import td_target
 
 
@@ -36,32 +38,81 @@ def test_losses_average_over_rows_and_keep_seeds_apart() -> None:
 
 def test_polyak_moves_a_fraction_of_the_way() -> None:
     target, source = torch.tensor([0.0, 10.0]), torch.tensor([1.0, 0.0])
-    polyak([target], [source], tau=0.25)
+    follow(target, source, tau=0.25)
     assert torch.equal(target, torch.tensor([0.25, 7.5]))
 
 
-@pytest.mark.parametrize("n_seeds", [1, 3])
-def test_clipping_scales_each_seed_by_its_own_norm(n_seeds: int) -> None:
-    a, b = torch.nn.Parameter(torch.zeros(n_seeds, 2)), torch.nn.Parameter(torch.zeros(n_seeds, 1, 1))
-    a.grad, b.grad = torch.full((n_seeds, 2), 2.0), torch.full((n_seeds, 1, 1), 1.0)
-    a.grad[-1], b.grad[-1] = 0.1, 0.0  # the last seed's norm is below the limit
-    norms = clip_gradients([a, b], max_norm=1.0)
-    expected = torch.tensor([*[3.0] * (n_seeds - 1), math.hypot(0.1, 0.1)])
-    torch.testing.assert_close(norms, expected)
-    assert torch.equal(a.grad[-1], torch.full((2,), 0.1))
-    if n_seeds > 1:
-        torch.testing.assert_close(a.grad[0], torch.full((2,), 2 / 3))
-        torch.testing.assert_close(b.grad[0], torch.full((1, 1), 1 / 3))
+BACKENDS = [make_backend("torch"), *([make_backend("native")] if kernels.native else [])]
 
 
-def test_one_seed_is_clipped_as_torch_does() -> None:
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+def test_clipping_scales_each_seed_by_its_own_norm(backend: Backend) -> None:
+    g = torch.tensor([[2.0, 2.0, 1.0], [0.1, 0.1, 0.0]])
+    norms = backend.clip(g, max_norm=1.0)
+    torch.testing.assert_close(norms, torch.tensor([3.0, math.hypot(0.1, 0.1)]))
+    torch.testing.assert_close(g, torch.tensor([[2 / 3, 2 / 3, 1 / 3], [0.1, 0.1, 0.0]]))
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+def test_one_seed_is_clipped_as_torch_does(backend: Backend) -> None:
     generator = torch.Generator().manual_seed(0)
-    ours, theirs = (torch.nn.Parameter(torch.zeros(1, 4, 3)) for _ in range(2))
-    ours.grad = torch.randn(1, 4, 3, generator=generator)
-    theirs.grad = ours.grad.clone()
-    clip_gradients([ours], max_norm=0.5)
+    ours, theirs = torch.randn(1, 1000, generator=generator), torch.nn.Parameter(torch.zeros(1, 1000))
+    theirs.grad = ours.clone()
+    backend.clip(ours, max_norm=0.5)
     torch.nn.utils.clip_grad_norm_([theirs], 0.5)
-    torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(ours, theirs.grad)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+def test_adam_is_torchs(backend: Backend, decay: float) -> None:
+    """Also where seeds have made different numbers of steps."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 21, generator=generator)
+    rows = [torch.nn.Parameter(row.clone()) for row in values]
+    reference = [torch.optim.AdamW([row], lr=0.01, weight_decay=decay) for row in rows]
+    rates = torch.tensor([0.01, 0.9, 0.999, 1e-8, decay], dtype=torch.float64)
+    state = AdamState(
+        values, torch.zeros(3, 21), torch.zeros(3, 21), torch.zeros(3, 21), torch.zeros(3, dtype=torch.float64), rates
+    )
+    for learning in ([0, 1, 2], [0, 2], [1], [0, 1, 2], [0, 1, 2]):
+        state.gradient.copy_(torch.randn(3, 21, generator=generator))
+        for k in learning:
+            rows[k].grad = state.gradient[k].clone()
+            reference[k].step()
+        backend.adam(state, rows=learning)
+    torch.testing.assert_close(values, torch.stack([row.detach() for row in rows]), rtol=1e-5, atol=1e-6)
+
+
+def test_both_backends_compute_the_same() -> None:
+    if kernels.native is None:
+        pytest.skip("the native kernel isn't built here")
+    torch_one, native = BACKENDS
+    g = torch.Generator().manual_seed(0)
+    rows = torch.randn(2, 5, 3, 4, generator=g)
+    reward, ended, value = rows[..., 0], (rows[..., 1] > 0).float(), torch.randn(2, 5, 3, generator=g)
+    ours, theirs = (b.td_target(reward, ended, value, gamma=0.9, scale=0.1) for b in (native, torch_one))
+    torch.testing.assert_close(ours, theirs)
+    for a, b in zip(native.squared_error(ours, value), torch_one.squared_error(theirs, value), strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(native.mean(value, factor=-1.0), torch_one.mean(value, factor=-1.0))
+    targets = [torch.zeros(2, 7), torch.zeros(2, 7)]
+    source = torch.randn(2, 7, generator=g)
+    for backend, target in zip((native, torch_one), targets, strict=True):
+        backend.follow(target, source, tau=0.25, rows=[0, 1])
+        backend.follow(target, source, tau=0.25, rows=[1])
+    torch.testing.assert_close(*targets)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+def test_the_gradient_of_the_squared_error_is_autograds(backend: Backend) -> None:
+    prediction = torch.randn(2, 5, 3, requires_grad=True)
+    target = torch.randn(2, 5, 3)
+    made = backend.squared_error(prediction.detach(), target)
+    loss = squared_error(prediction, target)
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(made.loss, loss.detach())
+    torch.testing.assert_close(made.gradient, prediction.grad)
 
 
 def test_noise_has_the_stated_deviation_and_correlation() -> None:

@@ -1,4 +1,4 @@
-/* The Python module velora.ops._native: calls of kernels, one by one or recorded and run again as a program.
+/* The Python module velora.ops._native: calls of kernels, one by one or noted down and run as a program.
 
    Every argument of a call is a whole number (a size, a stride or an address) or a float, and fills one 8-byte word of
    the call's struct in native.h. velora/ops/kernels.py is the only user and checks everything before. */
@@ -143,6 +143,7 @@ static PyObject *py_call(PyObject *self, PyObject *const *args, Py_ssize_t n_arg
             recording->calls = calls, recording->room = room;
         }
         recording->calls[recording->n++] = c;
+        Py_RETURN_NONE;
     }
     Py_BEGIN_ALLOW_THREADS
     do_call(&c, n_threads);
@@ -287,7 +288,7 @@ static PyObject *py_use(PyObject *self, PyObject *name) {
 
 static PyMethodDef METHODS[] = {
     {"call", (PyCFunction)(void (*)(void))py_call, METH_FASTCALL, "call(n_threads, kind, *words)"},
-    {"record", py_record, METH_NOARGS, "record() -> program: note every call from now on"},
+    {"record", py_record, METH_NOARGS, "record() -> program: note every call from now on, instead of making it"},
     {"finish", py_finish, METH_NOARGS, "finish() -> number of calls noted"},
     {"start", (PyCFunction)(void (*)(void))py_start, METH_FASTCALL, "start(program, seeds, n_threads)"},
     {"wait", py_wait, METH_NOARGS, "wait() until what was started is done"},

@@ -1,0 +1,225 @@
+"""Run networks forward and backward by explicit calls, in the native kernel or in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from velora.core.errors import ShapeError
+from velora.nn.flat import FlatParameters
+from velora.ops import kernels
+
+
+class Outputs(NamedTuple):
+    """What a run gave; ``None`` where it wasn't asked for.
+
+    Shapes:
+        out: (S, B, T, K). states: (S, B, T, H). last: (S, B, H).
+    """
+
+    out: Tensor | None
+    states: Tensor | None
+    last: Tensor | None
+
+
+class Unrollable(Protocol):
+    """A network that reads one or two sequences side by side."""
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return out (S, B, T, K), states (S, B, T, H) and last (S, B, H); a network without memory gives no states."""
+        ...
+
+    def plan(self) -> kernels.Plan | None:
+        """Describe itself to the native kernel; ``None`` if that doesn't know it."""
+        ...
+
+
+class Pullback(Protocol):
+    """Carry a gradient at a network's output back; once for each call of ``vjp``."""
+
+    def parameters(self, d_out: Tensor) -> None:
+        """Write the gradient of the parameters to the network's flat gradient. ``d_out``: (S, B, T, K)."""
+        ...
+
+    def source(self, index: int, d_out: Tensor) -> Tensor:
+        """Return the gradient of one source, (S, B, T, features)."""
+        ...
+
+
+class Network(Protocol):
+    """A network as an update uses it.
+
+    Shapes:
+        sources: each (S, B, T, features). hidden: (S, B, H). dt: (S, B, T). resets: (S, B, T), 1 where an episode
+            begins.
+    """
+
+    flat: FlatParameters
+
+    def run(
+        self,
+        *sources: Tensor,
+        hidden: Tensor | None = None,
+        dt: Tensor | None = None,
+        resets: Tensor | None = None,
+        wants: Collection[str] = ("out",),
+    ) -> Outputs:
+        """Compute ``out``, ``states`` and ``last``, those that are wanted, without gradients."""
+        ...
+
+    def vjp(
+        self, *sources: Tensor, hidden: Tensor | None = None, dt: Tensor | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, Pullback]:
+        """Compute the output (S, B, T, K), and what carries a gradient back from it."""
+        ...
+
+
+def make_network(module: Unrollable, flat: FlatParameters, kernel: str) -> Network:
+    """Choose how to run a network: as ``kernel`` says, and in PyTorch what the native kernel doesn't know."""
+    plan = module.plan() if kernel == "native" and flat.values.dtype == torch.float32 else None
+    return TorchNetwork(module, flat) if plan is None else NativeNetwork(plan, flat, has_memory=_has_memory(module))
+
+
+def _has_memory(module: Unrollable) -> bool:
+    return bool(getattr(module, "has_memory", True))
+
+
+# ------------------------------------------------------------------------------------------------------------- native
+
+
+class NativeNetwork:
+    """Run in the native kernel, one call for a whole sequence.
+
+    Args:
+        has_memory: ``False`` makes every step begin from a state of zeros.
+    """
+
+    def __init__(self, plan: kernels.Plan, flat: FlatParameters, *, has_memory: bool = True) -> None:
+        self.plan, self.flat = plan, flat
+        self._always = None if has_memory else torch.ones(1, 1, 1)
+
+    def _unrolled(
+        self,
+        sources: tuple[Tensor, ...],
+        hidden: Tensor | None,
+        dt: Tensor | None,
+        resets: Tensor | None,
+        *,
+        keeps: bool,
+        wants: Collection[str],
+    ) -> kernels.Unrolled:
+        if self._always is not None:
+            resets = self._always.expand(sources[0].shape[:3])
+        sources = tuple(s if s.stride(3) == 1 else kernels.copied(s) for s in sources)
+        if hidden is not None and hidden.stride(2) != 1:
+            hidden = kernels.copied(hidden)
+        return kernels.Unrolled(
+            self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets, keeps=keeps, wants=wants
+        )
+
+    def run(
+        self,
+        *sources: Tensor,
+        hidden: Tensor | None = None,
+        dt: Tensor | None = None,
+        resets: Tensor | None = None,
+        wants: Collection[str] = ("out",),
+    ) -> Outputs:
+        """See :class:`Network`."""
+        done = self._unrolled(sources, hidden, dt, resets, keeps=False, wants=wants)
+        return Outputs(done.out, done.states, done.last)
+
+    def vjp(
+        self, *sources: Tensor, hidden: Tensor | None = None, dt: Tensor | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, Pullback]:
+        """See :class:`Network`."""
+        done = self._unrolled(sources, hidden, dt, resets, keeps=True, wants=("out",))
+        assert done.out is not None
+        return done.out, _NativePullback(done, self.flat)
+
+
+class _NativePullback:
+    def __init__(self, done: kernels.Unrolled, flat: FlatParameters) -> None:
+        self._done, self._flat = done, flat
+
+    def parameters(self, d_out: Tensor) -> None:
+        self._done.backward(d_out=d_out, gradient=self._flat.gradient)
+
+    def source(self, index: int, d_out: Tensor) -> Tensor:
+        d_sources, _ = self._done.backward(d_out=d_out, wants_sources=(index == 0, index == 1))
+        wanted = d_sources[index]
+        assert wanted is not None
+        return wanted
+
+
+# -------------------------------------------------------------------------------------------------------------- torch
+
+
+class TorchNetwork:
+    """Run in PyTorch, and backward through its autograd."""
+
+    def __init__(self, module: Unrollable, flat: FlatParameters) -> None:
+        self.module, self.flat = module, flat
+        self._parameters = list(flat.module.parameters())
+
+    def run(
+        self,
+        *sources: Tensor,
+        hidden: Tensor | None = None,
+        dt: Tensor | None = None,
+        resets: Tensor | None = None,
+        wants: Collection[str] = ("out",),
+    ) -> Outputs:
+        """See :class:`Network`."""
+        with torch.no_grad(), kernels.using("torch"):
+            return Outputs(*self.module.unroll(sources, hidden, dt, _as_bool(resets)))
+
+    def vjp(
+        self, *sources: Tensor, hidden: Tensor | None = None, dt: Tensor | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, Pullback]:
+        """See :class:`Network`."""
+        leaves = tuple(source.detach().requires_grad_() for source in sources)
+        with torch.enable_grad(), kernels.using("torch"):
+            out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
+        return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
+
+
+class _TorchPullback:
+    def __init__(
+        self, out: Tensor, leaves: tuple[Tensor, ...], parameters: list[torch.nn.Parameter], flat: FlatParameters
+    ) -> None:
+        self._out, self._leaves, self._parameters, self._flat = out, leaves, parameters, flat
+
+    def parameters(self, d_out: Tensor) -> None:
+        write_gradient(self._out, d_out, self._parameters, self._flat)
+
+    def source(self, index: int, d_out: Tensor) -> Tensor:
+        return torch.autograd.grad(self._out, self._leaves[index], d_out)[0]
+
+
+def write_gradient(out: Tensor, d_out: Tensor, parameters: Sequence[torch.nn.Parameter], flat: FlatParameters) -> None:
+    """Ask autograd for the gradient of a network's parameters, and write it to its flat gradient."""
+    assert flat.gradient is not None
+    parts = torch.autograd.grad(out, parameters, d_out, allow_unused=True)
+    filled = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, parts, strict=True)]
+    torch.cat([g.flatten(1) for g in filled], 1, out=flat.gradient)
+
+
+def _as_bool(resets: Tensor | None) -> Tensor | None:
+    return resets if resets is None or resets.dtype == torch.bool else resets > 0.5
+
+
+def joined(sources: tuple[Tensor, ...]) -> Tensor:
+    """Put sources side by side.
+
+    Raises:
+        ShapeError: if they differ in seeds, batch or time.
+    """
+    if len({source.shape[:3] for source in sources}) != 1:
+        raise ShapeError(f"sources: expected one shape up to the features, got {[tuple(s.shape) for s in sources]}")
+    return sources[0] if len(sources) == 1 else torch.cat(sources, 3)
