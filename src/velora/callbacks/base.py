@@ -83,11 +83,28 @@ class Callback:
         return type(self).__qualname__
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what an exact resume needs, as plain JSON values. Read at every save; empty means nothing to keep."""
+        """Return what an exact resume needs, as plain JSON values. Read at every save; empty means nothing to keep.
+
+        With several seeds this is for what belongs to none of them; on a resume it comes from the seed that stands
+        furthest.
+        """
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`state_dict` returned. Called on resume, after ``setup`` and before ``on_fit_start``."""
+
+    def seed_state_dict(self, seed: int) -> dict[str, Any]:
+        """Return what an exact resume needs of one seed; saved in that seed's checkpoints, and only there.
+
+        After a kill the seeds of a run go on from different steps, so what is kept for one must not depend on another.
+
+        Args:
+            seed: the run seed, one of ``agent.seeds``.
+        """
+        return {}
+
+    def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`seed_state_dict` returned. Called once for each seed, after :meth:`load_state_dict`."""
 
     # ---- the run -------------------------------------------------------------------------------------------------
 
@@ -199,10 +216,10 @@ class Callback:
     # ---- checkpoints ---------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, trainer: TrainerView, agent: AgentView, checkpoint: dict[str, Any]) -> None:
-        """Fire while a checkpoint is put together, before it is written: add JSON values of your own to it."""
+        """Fire while a checkpoint of one seed is put together, before it is written: add JSON values of your own."""
 
     def on_load_checkpoint(self, trainer: TrainerView, agent: AgentView, checkpoint: dict[str, Any]) -> None:
-        """Fire on resume, after ``setup``, with what ``on_save_checkpoint`` left."""
+        """Fire on resume, after ``setup``, with what ``on_save_checkpoint`` left: once for each seed."""
 
     def on_checkpoint_saved(self, trainer: TrainerView, agent: AgentView, path: Path) -> None:
         """Fire after a checkpoint was written completely."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from velora.checkpoint import Checkpoint, saving
+from velora.checkpoint.layout import seed_directory
 from velora.checkpoint.schema import CONFIG_FILE
 from velora.core.errors import CheckpointError, RunDirectoryError
 
@@ -28,7 +29,9 @@ class CheckpointHome:
     """Hold the directory of a run's checkpoints for as long as the run lives.
 
     A lock of the operating system keeps a second live process out; it dies with its process, so a crash leaves
-    nothing to clean up. With several seeds every seed has a directory of its own inside.
+    nothing to clean up. With several seeds every seed has a directory of its own inside. All of these are made at once,
+    so that one that is empty belongs to a seed that had not come to its first checkpoint, and one that is missing was
+    taken away.
     """
 
     def __init__(self, directory: Path, *, run_id: str, seeds: Sequence[int]) -> None:
@@ -45,7 +48,8 @@ class CheckpointHome:
         """
         self.directory = directory.absolute()
         self._run_id = run_id
-        self._parents = [self.directory / f"seed{seed}" for seed in seeds] if len(seeds) > 1 else [self.directory]
+        own = [seed_directory(self.directory, seed) for seed in seeds]
+        self._parents = own if len(seeds) > 1 else [self.directory]
         self._lock = FileLock(self.directory / LOCK_NAME)
         try:
             self._inspect()  # before anything is made in what may be someone else's directory
@@ -62,6 +66,8 @@ class CheckpointHome:
             logger.warning("%s: can't be locked here; take care that no other run uses it", self.directory)
         try:
             self._inspect()
+            for parent in self._parents:
+                parent.mkdir(exist_ok=True)
             tempfile.TemporaryFile(prefix=_OWN_PREFIX, dir=self.directory).close()
         except OSError as error:
             self.release()
@@ -113,15 +119,17 @@ class CheckpointHome:
         """
         if self._parents != [self.directory]:
             self._refuse_foreign(self.directory, allowed={path.name for path in self._parents})
+        owners = set()
         for parent in self._parents:
             checkpoints = _checkpoints(parent)
             self._refuse_foreign(parent, allowed={CONFIG_FILE, *(path.name for path in checkpoints)})
-            owners = [self._check_owner(path) for path in checkpoints]
-            if (parent / CONFIG_FILE).exists() and self._run_id not in owners:
-                raise RunDirectoryError(
-                    f"{parent}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
-                    "choose another directory, or delete that file"
-                )
+            owners |= {self._check_owner(path) for path in checkpoints}
+        orphan = next((parent for parent in self._parents if (parent / CONFIG_FILE).exists()), None)
+        if orphan is not None and self._run_id not in owners:
+            raise RunDirectoryError(
+                f"{orphan}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
+                "choose another directory, or delete that file"
+            )
 
     def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
         for name in _names(directory):
@@ -147,7 +155,7 @@ class CheckpointHome:
             whose = f"of run {owner}" if owner else "that no run wrote"
             raise RunDirectoryError(
                 f"{path.parent}: expected an empty directory or this run's checkpoints, found {path.name} {whose}; "
-                f"go on with that run by resume={str(path.parent)!r}, or choose another directory"
+                f"go on with that run by resume={str(self.directory)!r}, or choose another directory"
             )
         return owner
 

@@ -77,13 +77,13 @@ class EarlyStopping(Callback):
         """One key per monitor, so that both kinds may watch the same run."""
         return f"EarlyStopping[{self.monitor}]"
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the best value and the wait of each seed, by its run seed."""
-        return {str(seed): asdict(watch) for seed, watch in self._watches.items()}
+    def seed_state_dict(self, seed: int) -> dict[str, Any]:
+        """Return a seed's best value and its wait."""
+        return asdict(self._watches[seed]) if seed in self._watches else {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` returned."""
-        self._watches = {int(seed): _Watch(**watch) for seed, watch in state.items()}
+    def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`seed_state_dict` returned."""
+        self._watches[seed] = _Watch(**state)
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Forget an earlier run, and refuse to wait for evaluations that never come.

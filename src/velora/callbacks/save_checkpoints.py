@@ -71,13 +71,13 @@ class SaveCheckpoints(Callback):
         """One key per directory name, so that a run may keep two sets of checkpoints."""
         return f"SaveCheckpoints[{self.directory.name}]"
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the best evaluation of each seed, by its run seed."""
-        return {"best": {str(seed): mean for seed, mean in self._best.items()}}
+    def seed_state_dict(self, seed: int) -> dict[str, Any]:
+        """Return a seed's best evaluation."""
+        return {"best": self._best[seed]} if seed in self._best else {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` returned."""
-        self._best = {int(seed): float(mean) for seed, mean in state["best"].items()}
+    def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
+        """Take back what :meth:`seed_state_dict` returned."""
+        self._best[seed] = float(state["best"])
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Claim the directory.

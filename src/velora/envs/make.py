@@ -6,7 +6,7 @@ import copy
 import difflib
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -15,6 +15,12 @@ from velora.core.errors import SpaceError
 
 Env: TypeAlias = gym.Env[Any, Any]
 EnvLike: TypeAlias = Env | str | Callable[[], Env]
+
+
+_CANT_BE_MADE = (
+    "this environment can't be made again, since it isn't registered or a wrapper of it doesn't tell its arguments "
+    "(gymnasium.utils.RecordConstructorArgs); register it with gymnasium.register, or pass a function that makes it"
+)
 
 
 class EnvironmentSource:
@@ -58,6 +64,25 @@ class EnvironmentSource:
         """Return the environment to train on, and whether it is ours to close."""
         return (self._given, False) if self._given is not None else (self.make(), True)
 
+    def more(self, n: int) -> Iterator[Env]:
+        """Make further environments, for seeds that train side by side.
+
+        Raises:
+            SpaceError: if they can't be made; the message says what to do.
+        """
+        ways_out = "train one seed at a time, or pass an environment's registered id or a function that makes one"
+        if n and self._make is None:
+            raise SpaceError(f"env: {n + 1} seeds need {n + 1} environments, but {_CANT_BE_MADE}, or train one seed")
+        for number in range(2, n + 2):
+            try:
+                made = self.make()
+            except Exception as error:
+                raise SpaceError(
+                    f"env: {n + 1} seeds need {n + 1} environments, but number {number} can't be made "
+                    f"({type(error).__name__}: {str(error).partition(chr(10))[0]}); {ways_out}"
+                ) from error
+            yield made
+
     def make(self) -> Env:
         """Make a fresh environment.
 
@@ -65,11 +90,7 @@ class EnvironmentSource:
             SpaceError: if only one unregistered instance is at hand, or the maker gives something else.
         """
         if self._make is None:
-            raise SpaceError(
-                "env: this environment can't be made again, since it isn't registered or a wrapper of it doesn't tell "
-                "its arguments (gymnasium.utils.RecordConstructorArgs); register it with gymnasium.register, or pass "
-                "a function that makes it"
-            )
+            raise SpaceError(f"env: {_CANT_BE_MADE}")
         made = self._make()
         if not isinstance(made, gym.Env):
             raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")

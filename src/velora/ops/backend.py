@@ -109,29 +109,25 @@ class TorchBackend:
 
     def adam(self, state: AdamState, *, rows: Sequence[int]) -> None:
         """See :class:`Backend`."""
-        if len(rows) < state.values.shape[0]:
-            for k in rows:
-                part = [t[k : k + 1] for t in state[:5]]
-                self._adam(AdamState._make([*part, state.rates]))
-        else:
+        if len(rows) == state.values.shape[0] and len(set(state.steps.tolist())) == 1:
             self._adam(state)
+            return
+        for k in rows:  # one by one: a seed's bits don't depend on how often its neighbours have stepped
+            part = [t[k : k + 1] for t in state[:5]]
+            self._adam(AdamState._make([*part, state.rates]))
 
     def _adam(self, state: AdamState) -> None:
+        """Step seeds that have all taken as many steps."""
         values, gradient, first, second, steps, rates = state
         lr, beta1, beta2, epsilon, decay = rates.tolist()
         steps += 1.0
-        taken = steps.tolist()
+        taken = float(steps[0])
         if decay:
             values.mul_(1.0 - lr * decay)
         first.lerp_(gradient, 1.0 - beta1)
         second.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
-        if len(set(taken)) == 1:
-            rate, root = lr / (1.0 - beta1 ** taken[0]), float(np.sqrt(1.0 - beta2 ** taken[0]))
-            values.addcdiv_(first, second.sqrt().div_(root).add_(epsilon), value=-rate)
-        else:
-            rates_now = values.new_tensor([[lr / (1.0 - beta1**t)] for t in taken])
-            roots = values.new_tensor([[float(np.sqrt(1.0 - beta2**t))] for t in taken])
-            values.sub_(rates_now * first / second.sqrt().div_(roots).add_(epsilon))
+        rate, root = lr / (1.0 - beta1**taken), float(np.sqrt(1.0 - beta2**taken))
+        values.addcdiv_(first, second.sqrt().div_(root).add_(epsilon), value=-rate)
 
 
 class NativeBackend:

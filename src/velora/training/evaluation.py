@@ -48,24 +48,28 @@ def evaluate(
     envs: Environments,
     reset_seeds: Sequence[int],
     *,
+    seed_indices: Sequence[int] | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
 
-    Every environment is the lane of one episode after another; all lanes act together.
+    Every environment is the lane of one episode after another; all lanes act together. What a seed earns doesn't depend
+    on which others are evaluated with it.
 
     Shapes:
         envs: S times as many as lanes, lane by lane within a seed.
-        returns: (S, episodes), undiscounted returns.
+        returns: (len(seed_indices), episodes), undiscounted returns.
 
     Args:
+        seed_indices: positions on the seed axis to evaluate; ``None`` is all.
         on_step: called before every step; what it raises ends the evaluation.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
     hidden = agent.initial_hidden(lanes)
     dt = torch.full((n_seeds, lanes), NOMINAL_DT, device=agent.device)
-    waiting = [list(enumerate(reset_seeds))[::-1] for _ in range(n_seeds)]
+    chosen = list(range(n_seeds)) if seed_indices is None else list(seed_indices)
+    waiting = [list(enumerate(reset_seeds))[::-1] if k in chosen else [] for k in range(n_seeds)]
     playing: dict[int, int] = {}
 
     def begin(at: int) -> None:
@@ -93,7 +97,7 @@ def evaluate(
         if ended:
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0
-    return returns
+    return returns[chosen]
 
 
 class EvaluationEnvironments:

@@ -82,7 +82,8 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
                 f"callbacks: expected instances of velora.callbacks.Callback, got {callback!r}"
                 + (" (a class: add parentheses)" if isinstance(callback, type) else "")
             )
-    stateful = Counter(c.state_key for c in callbacks if overrides(c, "state_dict"))
+    keeping = ("state_dict", "seed_state_dict")
+    stateful = Counter(c.state_key for c in callbacks if any(overrides(c, name) for name in keeping))
     for key, count in stateful.items():
         if count > 1:
             raise SettingError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from velora.core import seeding
 from velora.core.errors import CheckpointError
-from velora.core.types import Counters, Episode, WindowStats
+from velora.core.types import Counters, Episode, Evaluation, WindowStats
 from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
 
@@ -22,6 +22,15 @@ class Lane:
     ``lived`` counts the agent's whole life and is shared with the agent; ``episode``, ``step`` and ``update`` count
     this run. The actions of the unfinished episode are kept with its reset seed: that is enough to restore any
     deterministic environment in the middle of an episode.
+
+    Seeds share nothing, so nothing here depends on where another seed stands: after a resume they may differ.
+
+    Attributes:
+        done: nothing is left to do: the budget is used up, or a callback stopped this seed.
+        stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
+        evaluation: the newest evaluation of this process.
+        evaluated_at: finished episodes at the newest evaluation of the run.
+        logged_at: updates at the newest row that went to the loggers.
     """
 
     def __init__(self, seed_index: int, seed: int, lived: Counters, *, window_size: int) -> None:
@@ -35,7 +44,10 @@ class Lane:
         self.newest = NO_STEP
         self.actions: list[NDArray[np.float32]] = []
         self.done = False
-        self.is_stopped = False
+        self.stop_reason: str | None = None
+        self.evaluation: Evaluation | None = None
+        self.evaluated_at = 0
+        self.logged_at = 0
 
     @property
     def episode(self) -> int:
@@ -116,6 +128,7 @@ class Lane:
             "moving": self.moving.state_dict(),
             "running": None if running is None else [running.number, running.reset_seed, running.reward],
             "actions": np.stack(self.actions) if self.actions else None,
+            "stop_reason": self.stop_reason,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -126,7 +139,9 @@ class Lane:
         """
         self.origin = Counters(*state["origin"])
         self.lived.episode, self.lived.step, self.lived.update = state["lived"]
+        self.logged_at = self.update
         self.moving.load_state_dict(state["moving"])
+        self.stop_reason = state.get("stop_reason")
         actions = state["actions"]
         self.actions = [] if actions is None else list(np.asarray(actions, dtype=np.float32))
         if state["running"] is None:

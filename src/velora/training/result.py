@@ -14,10 +14,11 @@ class TrainResult:
 
     Attributes:
         status: ``"finished"`` when the budget was used up, ``"stopped"`` when a callback stopped it earlier.
-        stop_reason: what the callback said.
+        stop_reason: what the callback said; where callbacks stopped single seeds, what they said of each.
         returns: of every training episode of this call, by seed; a resumed run has the earlier ones in its metrics.
         evaluations: every evaluation of this call, in order.
         run_dir: where the metrics are, if anywhere.
+        stop_reasons: why each seed was stopped before the others, or ``None``.
     """
 
     status: str
@@ -25,3 +26,4 @@ class TrainResult:
     returns: list[list[float]]
     evaluations: list[Evaluation] = field(default_factory=list)
     run_dir: Path | None = None
+    stop_reasons: list[str | None] = field(default_factory=list)

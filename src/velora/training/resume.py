@@ -1,22 +1,23 @@
-"""Exact resume: what a run's checkpoint holds besides the agent, and how a run goes on from it."""
+"""Exact resume: what a run's checkpoints hold besides the agent, and how a run goes on from them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from velora.checkpoint import Checkpoint, MissingCheckpointError
-from velora.core.errors import CheckpointError, SettingError, SpaceError
+from velora.callbacks.base import Callback
+from velora.checkpoint import Checkpoint
+from velora.core.errors import CheckpointError, SpaceError
 from velora.core.types import Array, Episode
 from velora.envs import Environments
 from velora.envs.vector import Step
-from velora.training import snapshot
+from velora.training import resume_point, snapshot
 from velora.training.hooks import HookTable
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
@@ -28,7 +29,7 @@ PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Hold a run's saved state as it is taken apart again."""
+    """Hold the saved state of one seed as it is taken apart again."""
 
     run_id: str
     evaluated_at: int
@@ -39,12 +40,46 @@ class RunState:
     global_generators: Mapping[str, Any]
     callbacks: Mapping[str, Any]
     extra: Mapping[str, Any]
+    seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Hold what a run goes on from.
+
+    Attributes:
+        seeds: the run seeds, in the order of the seed axis.
+        states: of every seed; ``None`` for one that begins anew.
+        furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
+    """
+
+    seeds: tuple[int, ...]
+    states: tuple[RunState | None, ...]
+    furthest: int
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.newest.run_id
+
+    @property
+    def newest(self) -> RunState:
+        """The state of the seed that stands furthest."""
+        state = self.states[self.furthest]
+        assert state is not None
+        return state
+
+    def each(self) -> Iterator[tuple[int, RunState]]:
+        """Go through the seeds that go on, the one that stands furthest last."""
+        for k in sorted(range(len(self.states)), key=lambda k: k == self.furthest):
+            state = self.states[k]
+            if state is not None:
+                yield k, state
 
 
 def pack_run(
     *,
     run_id: str,
-    evaluated_at: int,
     agent: TrainableAgent,
     lane: Lane,
     hidden: Tensor,
@@ -54,62 +89,64 @@ def pack_run(
     """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer."""
     k = lane.seed_index
     tensors: dict[str, Tensor] = {}
+    ours = [c for c in callbacks if isinstance(c, Callback)]
     tree = {
         "run_id": run_id,
-        "evaluated_at": evaluated_at,
+        "evaluated_at": lane.evaluated_at,
         "lane": lane.state_dict(),
         "hidden": hidden[k : k + 1],
         "agent": agent.training_state(k),
         "generators": {name: snapshot.generator_state(g) for name, g in agent.generators(k).items()},
         "global_generators": snapshot.global_generators(),
         "callbacks": {c.state_key: state for c in callbacks if (state := c.state_dict())},
+        "seed_callbacks": {c.state_key: state for c in ours if (state := c.seed_state_dict(lane.seed))},
         "extra": dict(extra),
     }
     return snapshot.pack(tree, tensors), tensors
 
 
-def find(directory: Path) -> Checkpoint:
-    """Open the checkpoint at a path, or the newest one in the directory.
-
-    Raises:
-        FileNotFoundError: if there is nothing.
-        CheckpointError: if what is there is damaged, or was saved outside a training run or without its buffer.
-    """
-    if (directory / "metadata.json").exists():
-        checkpoint = Checkpoint.open(directory)
-    else:
-        newest = Checkpoint.latest(directory)
-        if newest is None:
-            raise MissingCheckpointError(
-                f"resume: {directory} holds no checkpoint; name a directory written by SaveCheckpoints"
-            )
-        checkpoint = newest
-    if checkpoint.metadata.train_state is None:
-        raise CheckpointError(
-            f"resume: {checkpoint.path} holds an agent but no run (it wasn't written by SaveCheckpoints); "
-            "load it with the agent's load() and call train() instead"
-        )
-    if checkpoint.metadata.buffer is None:
-        raise CheckpointError(
-            f"resume: {checkpoint.path} was saved without its replay buffer, so the run can't go on exactly; "
-            "load it with the agent's load() and call train(), or save with SaveCheckpoints(..., buffer=True)"
-        )
-    return checkpoint
-
-
-def restore_agent(agent: TrainableAgent, checkpoint: Checkpoint) -> RunState:
-    """Make the agent that of the checkpoint, and read the run's state.
+def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
+    """Make the agent that of a run's checkpoints, each seed that of its own, and read the run's state.
 
     Settings that the agent was now given differently are reported and keep their new values.
 
     Raises:
-        SettingError: if the agent trains several seeds.
-        CheckpointError: if the checkpoint is damaged or doesn't fit the agent.
+        CheckpointError: if a checkpoint is missing or damaged, or doesn't fit the agent or the others.
     """
-    if agent.n_seeds > 1:
-        raise SettingError(f"resume: a run of one seed can be resumed, this agent trains {agent.n_seeds}")
-    for difference in agent.restore(checkpoint, buffer=True):
+    checkpoints = resume_point.find(directory, agent.seeds)
+    states: list[RunState | None] = []
+    differences: dict[str, None] = {}
+    for k, checkpoint in enumerate(checkpoints):
+        if checkpoint is None:
+            if agent.progress[k].step:
+                raise CheckpointError(
+                    f"resume: seed {agent.seeds[k]} has no checkpoint, and this agent has been trained already, so the "
+                    "seed can't begin anew; make a fresh agent for the resume"
+                )
+            states.append(None)
+            continue
+        if len(checkpoints) > 1 and checkpoint.metadata.seed != agent.seeds[k]:
+            raise CheckpointError(
+                f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
+                f"{agent.seeds[k]}; put it where it belongs"
+            )
+        differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
+        states.append(_unpack(checkpoint))
+    for difference in differences:
         log.warning("resume: %s", difference)
+    going_on = [k for k, state in enumerate(states) if state is not None]
+    furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
+    saved = Saved(agent.seeds, tuple(states), furthest)
+    for k, state in saved.each():
+        if state.run_id != saved.run_id:
+            raise CheckpointError(
+                f"resume: the checkpoints of the seeds {agent.seeds[k]} and {agent.seeds[furthest]} in {directory} are "
+                "of different runs; put each where it belongs"
+            )
+    return saved
+
+
+def _unpack(checkpoint: Checkpoint) -> RunState:
     packed = checkpoint.metadata.train_state
     assert packed is not None
     try:
@@ -118,12 +155,23 @@ def restore_agent(agent: TrainableAgent, checkpoint: Checkpoint) -> RunState:
         raise CheckpointError(f"{checkpoint.path}: train_state has the wrong members ({error})") from error
 
 
-def restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tensor) -> Tensor:
-    """Put a seed back where it was, its environment too; return the recurrent state.
+def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidden: Tensor) -> Tensor:
+    """Put every seed back where it was, its environment too; return the recurrent states.
+
+    Shapes:
+        hidden, returns: (S, 1, H).
 
     Raises:
-        CheckpointError: if the saved state doesn't fit, or the environment ends before the logged actions do.
+        CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
     """
+    hidden = hidden.clone()
+    for k, state in saved.each():
+        lanes[k].evaluated_at = state.evaluated_at
+        hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
+    return hidden
+
+
+def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tensor) -> Tensor:
     try:
         lane.load_state_dict(state.lane)
         if state.hidden.shape != hidden.shape:
@@ -157,32 +205,46 @@ def _replay(running: Episode, actions: Array, envs: Environments) -> Step:
     return step
 
 
-def restore_callbacks(state: RunState, callbacks: Sequence[Any], hooks: HookTable) -> None:
-    """Give every callback its saved state, then what was added in ``on_save_checkpoint``."""
-    hooks.fire("on_load_checkpoint", dict(state.extra))
+def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) -> None:
+    """Give every callback its saved state, after what was added in ``on_save_checkpoint``.
+
+    What a callback keeps for a seed comes from that seed's checkpoint, everything else from the newest.
+    """
+    for _, state in saved.each():
+        hooks.fire("on_load_checkpoint", dict(state.extra))
     known = {c.state_key: c for c in callbacks}
-    for key, saved in state.callbacks.items():
+    missing: dict[str, None] = {}
+    for key, kept in saved.newest.callbacks.items():
         if key in known:
-            known[key].load_state_dict(saved)
+            known[key].load_state_dict(kept)
         else:
-            log.warning("resume: the run had a callback %r that is missing now; its state is dropped", key)
+            missing[key] = None
+    for k, state in saved.each():
+        for key, kept in state.seed_callbacks.items():
+            if key in known:
+                known[key].load_seed_state_dict(saved.seeds[k], kept)
+            else:
+                missing[key] = None
+    for key in missing:
+        log.warning("resume: the run had a callback %r that is missing now; its state is dropped", key)
 
 
-def restore_generators(state: RunState, agent: TrainableAgent) -> None:
+def restore_generators(saved: Saved, agent: TrainableAgent) -> None:
     """Put every generator where it was; last, so that nothing draws from them in between.
 
     Raises:
         CheckpointError: if the saved generators aren't those of this agent.
     """
-    generators = agent.generators(0)
-    if generators.keys() != state.generators.keys():
-        raise CheckpointError(
-            f"train_state: expected the generators {sorted(generators)}, found {sorted(state.generators)}"
-        )
-    for name, generator in generators.items():
-        snapshot.set_generator_state(generator, state.generators[name])
-    try:
-        agent.load_training_state(state.agent)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"train_state: the agent's part doesn't fit this agent ({error!r})") from error
-    snapshot.set_global_generators(state.global_generators)
+    for k, state in saved.each():
+        generators = agent.generators(k)
+        if generators.keys() != state.generators.keys():
+            raise CheckpointError(
+                f"train_state: expected the generators {sorted(generators)}, found {sorted(state.generators)}"
+            )
+        for name, generator in generators.items():
+            snapshot.set_generator_state(generator, state.generators[name])
+        try:
+            agent.load_training_state(state.agent, k)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"train_state: the agent's part doesn't fit this agent ({error!r})") from error
+    snapshot.set_global_generators(saved.newest.global_generators)

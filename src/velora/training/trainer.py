@@ -101,7 +101,6 @@ class Trainer:
         self.hooks = NO_HOOKS
         self.metrics: RunStore | None = None
         self._lanes: list[Lane] = []
-        self._evaluated_at = 0
 
     # ------------------------------------------------------------------------------------- what callbacks may read
 
@@ -117,12 +116,12 @@ class Trainer:
 
     @property
     def step(self) -> int:
-        """Environment steps taken per seed."""
+        """Environment steps taken by the seed that stands furthest (all stand together unless a resume parted them)."""
         return max(lane.step for lane in self._lanes)
 
     @property
     def update(self) -> int:
-        """Gradient updates made."""
+        """Gradient updates made, by the seed that made most."""
         return max(lane.update for lane in self._lanes)
 
     @property
@@ -131,24 +130,29 @@ class Trainer:
         return self._lanes[0].window
 
     def losses(self, seed_index: int | None = None) -> dict[str, float]:
-        """Read the newest update's metrics, of one seed or averaged over all; this waits for the device."""
-        own = slice(None) if seed_index is None else slice(seed_index, seed_index + 1)
-        return {name: float(value[own].mean()) for name, value in self._loop.metrics.items()}
+        """Read the newest update's metrics, of one seed or averaged over those that learn; this waits for the device.
+
+        A seed that has not learned has none.
+        """
+        lanes = self._training_lanes() if seed_index is None else [self._lanes[seed_index]]
+        own = [lane.seed_index for lane in lanes if lane.update]
+        return {name: float(value[own].mean()) for name, value in self._loop.metrics.items()} if own else {}
 
     def stop(self, reason: str, *, seed_index: int | None = None) -> None:
         """Stop after the step in progress: the run, or one of its seeds."""
         if seed_index is None or len(self._lanes) == 1:
             self.should_stop = True
             self.stop_reason = reason
-        elif not self._lanes[seed_index].done:
-            self._lanes[seed_index].is_stopped = True
-            self.stop_reason = f"seed {self._lanes[seed_index].seed}: {reason}"
+        elif not self._lanes[seed_index].done and self._lanes[seed_index].stop_reason is None:
+            self._lanes[seed_index].stop_reason = reason
+            self._gather_stop_reasons()
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
-        """Send numbers to the loggers, at the current step; with several seeds their names tell the seed."""
+        """Send numbers to the loggers, at the seed's step; with several seeds their names tell the seed."""
         if self.loggers:
-            prefix = "" if len(self._lanes) == 1 else f"seed{self._lanes[seed_index].seed}/"
-            self.fabric.log_dict({prefix + name: value for name, value in metrics.items()}, step=self.step)
+            lane = self._lanes[seed_index]
+            prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
+            self.fabric.log_dict({prefix + name: value for name, value in metrics.items()}, step=lane.step)
 
     def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
@@ -156,13 +160,13 @@ class Trainer:
         See :meth:`velora.models.Agent.save` for the rest.
         """
         self._store.flush()
+        lane = self._lanes[seed_index]
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         state = resuming.pack_run(
             run_id=self.run_id,
-            evaluated_at=self._evaluated_at,
             agent=self._agent,
-            lane=self._lanes[seed_index],
+            lane=lane,
             hidden=self._loop.hidden,
             callbacks=self.callbacks,
             extra=extra,
@@ -173,8 +177,8 @@ class Trainer:
         self.hooks.fire("on_checkpoint_saved", path)
         return path
 
-    def evaluate(self) -> list[Evaluation]:
-        """Evaluate every seed now on the fixed evaluation episodes, and record it.
+    def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
+        """Evaluate now on the fixed evaluation episodes, and record it: every seed, or these positions of the axis.
 
         Returns:
             One evaluation for each seed; none if a signal came in between.
@@ -184,19 +188,20 @@ class Trainer:
         """
         if not self._evaluation_envs.is_separate and self._lanes[0].running is not None:
             raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
+        lanes = self._lanes if seed_indices is None else [self._lanes[k] for k in seed_indices]
         self.hooks.fire("on_evaluation_start")
         self.hooks.fire("on_validation_start")
         envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
-        seeds = evaluation_seeds(self.evaluation_episodes)
+        seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
         try:
-            returns = evaluate(self._agent, envs, seeds, on_step=self._check_interrupted)
+            returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
         except _InterruptedError:
             return []
-        self._evaluated_at = self.episode
-        made = [
-            Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
-            for lane, row in zip(self._lanes, returns, strict=True)
-        ]
+        made = []
+        for lane, row in zip(lanes, returns, strict=True):
+            lane.evaluated_at = lane.episode
+            lane.evaluation = Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
+            made.append(lane.evaluation)
         self.evaluations += made
         self.last_evaluation = made[-1]
         self.hooks.fire("on_validation_end")
@@ -215,11 +220,11 @@ class Trainer:
         with ExitStack() as stack:
             _use_threads(self.threads or 1, stack)
             self._prepare(agent, env, stack)
-            state = None if resume is None else resuming.restore_agent(agent, resuming.find(Path(resume)))
-            self._make_lanes(agent, state)
+            saved = None if resume is None else resuming.restore_agent(agent, Path(resume))
+            self._make_lanes(agent, saved)
             with stop_on_signals(self._interrupt):
                 try:
-                    self._start(agent, state, stack)
+                    self._start(agent, saved, stack)
                     self._close_episodes()
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
                     while not self._is_over():
@@ -229,8 +234,15 @@ class Trainer:
                 except BaseException as error:
                     self._crash(error)
                     raise
-        returns = [lane.returns for lane in self._lanes]
-        return TrainResult(self.status, self.stop_reason, returns, self.evaluations, self.run_dir)
+        lanes = self._lanes
+        return TrainResult(
+            self.status,
+            self.stop_reason,
+            [lane.returns for lane in lanes],
+            self.evaluations,
+            self.run_dir,
+            [lane.stop_reason for lane in lanes],
+        )
 
     def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack) -> None:
         """Check that everything fits together, before anything is written."""
@@ -240,9 +252,10 @@ class Trainer:
             stack.callback(first.close)
         agent.adapt(first)
         agent.check_batch_size(self.batch_size)
-        envs = [first, *(source.make() for _ in range(agent.n_seeds - 1))]
-        for made in envs[1:]:
+        envs = [first]
+        for made in source.more(agent.n_seeds - 1):
             stack.callback(made.close)
+            envs.append(made)
         if len({id(made.unwrapped) for made in envs}) < len(envs):
             raise SettingError("env: the function gave one environment several times; each seed needs one of its own")
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
@@ -254,7 +267,7 @@ class Trainer:
         self.environment = agent.environment["id"]
         self.fabric = _make_fabric(agent.device, self.loggers)
 
-    def _make_lanes(self, agent: TrainableAgent, state: resuming.RunState | None) -> None:
+    def _make_lanes(self, agent: TrainableAgent, saved: resuming.Saved | None) -> None:
         self._lanes = [
             Lane(k, seed, agent.progress[k], window_size=self.window_size) for k, seed in enumerate(agent.seeds)
         ]
@@ -262,21 +275,27 @@ class Trainer:
         stock_views = stock.views(self, agent.networks, self.fabric) if foreign else ()
         self.hooks = HookTable(self.callbacks, self, agent, stock=stock_views)
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
-        if state is not None:
-            self.run_id, self._evaluated_at = state.run_id, state.evaluated_at
-            self._loop.hidden = resuming.restore_lane(state, self._lanes[0], self._envs, self._loop.hidden)
+        if saved is not None:
+            self.run_id = saved.run_id
+            self._loop.hidden = resuming.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden)
+            self._gather_stop_reasons()
 
-    def _start(self, agent: TrainableAgent, state: resuming.RunState | None, stack: ExitStack) -> None:
+    def _gather_stop_reasons(self) -> None:
+        """Say why single seeds were stopped."""
+        reasons = [f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes if lane.stop_reason is not None]
+        self.stop_reason = "; ".join(reasons) or None
+
+    def _start(self, agent: TrainableAgent, saved: resuming.Saved | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(os.cpu_count() or 1, agent.n_seeds))
-        if state is not None:
-            resuming.restore_callbacks(state, self.callbacks, self.hooks)
+        if saved is not None:
+            resuming.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
-        if state is not None:
-            resuming.restore_generators(state, agent)
+        if saved is not None:
+            resuming.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
         store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")
@@ -293,7 +312,7 @@ class Trainer:
 
     def _end(self) -> None:
         if self.status == "running":
-            is_stopped = self.should_stop or all(lane.is_stopped for lane in self._lanes)
+            is_stopped = self.should_stop or all(lane.stop_reason is not None for lane in self._lanes)
             self.status = "stopped" if is_stopped else "finished"
         if self.update == 0 and self.step > 0:
             log.warning(
@@ -338,15 +357,23 @@ class Trainer:
     # --------------------------------------------------------------------------------------------------- the loop
 
     def _after_step(self) -> None:
-        if self.loggers and self._loop.metrics and self.update % self.log_every == 0:
+        if self.loggers:
             for lane in self._training_lanes():
-                self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
+                if lane.update % self.log_every == 0 and lane.update != lane.logged_at:
+                    lane.logged_at = lane.update
+                    self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
         self._close_episodes()
 
     def _close_episodes(self) -> None:
-        for lane in self._lanes:
-            if lane.has_ended:
+        """Close every episode that has ended; seeds whose evaluation is due are evaluated together."""
+        ended = [lane for lane in self._lanes if lane.has_ended]
+        if ended:
+            for lane in ended:
                 self._end_episode(lane)
+            self._evaluate_if_due()
+            for _ in ended:
+                self.hooks.fire("on_train_epoch_end")
+        for lane in self._lanes:
             self._finish_if_over(lane)
 
     def _end_episode(self, lane: Lane) -> None:
@@ -366,13 +393,12 @@ class Trainer:
         self.hooks.fire("on_episode_end", episode)
         if lane.episode % self.window_size == 0:
             self.hooks.fire("on_window_end", window)
-        self._evaluate_if_due()
-        self.hooks.fire("on_train_epoch_end")
 
     def _evaluate_if_due(self) -> None:
         every = self.evaluate_every
-        if every and self.episode // every > self._evaluated_at // every:
-            self.evaluate()
+        due = [k for k, lane in enumerate(self._lanes) if every and lane.episode // every > lane.evaluated_at // every]
+        if due:
+            self.evaluate(due)
 
     @property
     def _store(self) -> RunStore:
@@ -387,7 +413,7 @@ class Trainer:
         return lane.episode >= self.n_episodes or (self.n_steps is not None and lane.step >= self.n_steps)
 
     def _finish_if_over(self, lane: Lane) -> None:
-        if not lane.done and (lane.is_stopped or self._is_used_up(lane)):
+        if not lane.done and (lane.stop_reason is not None or self._is_used_up(lane)):
             lane.done = True
             if not all(other.done for other in self._lanes):
                 self._agent.freeze(lane.seed_index)

@@ -8,7 +8,7 @@ from velora.callbacks import HOOKS, Callback
 
 from .stand_in import Trainer
 
-NO_HOOKS = {"state_dict", "load_state_dict"}
+NO_HOOKS = {"state_dict", "load_state_dict", "seed_state_dict", "load_seed_state_dict"}
 
 
 def test_the_table_of_hooks_names_every_hook_once() -> None:
@@ -85,4 +85,6 @@ def test_a_callback_keeps_nothing_unless_it_says_so() -> None:
 
     assert Mine().state_key.endswith("Mine")
     assert Mine().state_dict() == {}
+    assert Mine().seed_state_dict(7) == {}
     Mine().load_state_dict({})
+    Mine().load_seed_state_dict(7, {})

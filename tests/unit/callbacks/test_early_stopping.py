@@ -91,11 +91,12 @@ def test_each_seed_stops_alone() -> None:
 def test_a_resumed_run_stops_at_the_same_episode() -> None:
     trainer = started(patience=3)
     trainer.play(1.0, 1.0, 1.0, 0.0)
-    state = json.loads(json.dumps(trainer.callbacks[0].state_dict(), allow_nan=False))
-    assert state == {"7": {"best": 1.0, "waited": 1}}
+    state = json.loads(json.dumps(trainer.callbacks[0].seed_state_dict(7), allow_nan=False))
+    assert state == {"best": 1.0, "waited": 1}
+    assert trainer.callbacks[0].seed_state_dict(8) == {}
     trainer.callbacks = [EarlyStopping(patience=3)]
     trainer.fire("setup", "fit")
-    trainer.callbacks[0].load_state_dict(state)
+    trainer.callbacks[0].load_seed_state_dict(7, state)
     trainer.play(0.0)
     assert not trainer.should_stop
     trainer.play(0.0)

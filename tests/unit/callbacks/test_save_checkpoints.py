@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,8 @@ def test_a_better_evaluation_is_kept(home: Path) -> None:
         trainer.play(0.0)
         trainer.evaluate(value)
     assert episode_in(home / "best") == 4
-    assert trainer.callbacks[0].state_dict() == {"best": {"7": 0.0}}
+    assert trainer.callbacks[0].seed_state_dict(7) == {"best": 0.0}
+    assert trainer.callbacks[0].seed_state_dict(8) == {}
     trainer.end()
 
 
@@ -100,10 +102,10 @@ def test_the_best_outlives_a_resume(home: Path) -> None:
     trainer.play(0.0)
     trainer.evaluate(10.0)
     trainer.end("interrupted")
-    state = trainer.callbacks[0].state_dict()
+    state = trainer.callbacks[0].seed_state_dict(7)
     trainer = run(home)
     trainer.fire("setup", "fit")
-    trainer.callbacks[0].load_state_dict(state)
+    trainer.callbacks[0].load_seed_state_dict(7, state)
     trainer.fire("on_train_start")
     trainer.play(0.0, 0.0)
     trainer.evaluate(9.0)
@@ -114,6 +116,7 @@ def test_the_best_outlives_a_resume(home: Path) -> None:
 def test_each_seed_has_a_directory(home: Path) -> None:
     trainer = run(home, agent=Agent(seeds=(3, 11)), frequency=2)
     trainer.start()
+    assert names(home / "seed3") == names(home / "seed11") == set()  # empty, and not missing: nothing saved yet
     trainer.play(0.0, 0.0, seed_index=1)
     trainer.evaluate(1.0, seed_index=1)
     trainer.end()
@@ -285,6 +288,19 @@ def test_an_overview_without_its_checkpoints_is_refused(home: Path) -> None:
     (home / "model_config.json").write_text("{}")
     with pytest.raises(RunDirectoryError, match=r"found model_config\.json without its checkpoints"):
         run(home).start()
+
+
+def test_a_seed_that_was_killed_in_its_first_save_does_not_block_the_others(home: Path) -> None:
+    trainer = run(home, agent=Agent(seeds=(3, 11)), frequency=1)
+    trainer.start()
+    trainer.play(0.0, seed_index=1)
+    trainer.end("interrupted")
+    shutil.rmtree(home / "seed3" / "interrupted")
+    again = run(home, agent=Agent(seeds=(3, 11)))
+    again.start()
+    again.end("interrupted")
+    with pytest.raises(RunDirectoryError, match=r"of run run-1; go on with that run by resume='[^']*checkpoints'"):
+        run(home, agent=Agent(seeds=(3, 11)), run_id="run-2").start()
 
 
 def test_what_a_file_browser_or_a_killed_save_left_is_no_obstacle(home: Path) -> None:
