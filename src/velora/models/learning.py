@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from velora.buffers import Batch, ReplayBuffer
-from velora.core.types import Metrics
+from velora.core.types import Array, Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import NativeNetwork, Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
@@ -25,7 +25,7 @@ class Learner:
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
         networks: the same, as an update runs them.
-        rows: positions on the seed axis that still learn.
+        rows: positions on the seed axis that learn from the next update.
     """
 
     def __init__(self, trained: Mapping[str, nn.Module], device: torch.device, kernel: str) -> None:
@@ -91,15 +91,17 @@ class Learner:
         batch_size: int,
         length: int,
         buffer: ReplayBuffer,
-        draw: Callable[[Tensor], None],
+        uniform: Array,
         training_step: Callable[[Batch], Metrics],
         *,
         threads: int,
     ) -> tuple[Metrics, Batch]:
         """Make one update as a program, which is noted at the first call.
 
+        Shapes:
+            uniform: (S, B), which windows to sample; the same memory at every call.
+
         Args:
-            draw: fills (S, B) with the rows at which the windows of the next batch begin.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
 
         Returns:
@@ -107,27 +109,20 @@ class Learner:
         """
         update = self._programs.get((batch_size, length))
         if update is None:
-            starts = torch.zeros(self.n_seeds, batch_size, dtype=torch.int64)
             program = kernels.Program()
             with program.record():
-                batch = buffer.gather(starts, length)
+                batch = buffer.gather(uniform, length)
                 metrics = training_step(batch)
-            update = self._programs[batch_size, length] = _Update(program, starts, batch, metrics)
-        draw(update.starts)
+            update = self._programs[batch_size, length] = _Update(program, batch, metrics)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
         update.program.run(self.rows, min(threads, len(self.rows)))
         return update.metrics, update.batch
 
-    def forget_programs(self) -> None:
-        """Note updates anew, as when memory that they use has been replaced."""
-        self._programs.clear()
-
 
 @dataclass(frozen=True, slots=True)
 class _Update:
     program: kernels.Program
-    starts: Tensor
     batch: Batch
     metrics: Metrics
 

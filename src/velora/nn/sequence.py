@@ -51,6 +51,7 @@ def unroll(cell: Cell, x: Tensor, h: Tensor, dt: Tensor, resets: Tensor | None =
 
 # ------------------------------------------------------------------------------------------------------ native kernel
 
+
 class _Described(NamedTuple):
     plan: kernels.Plan | None
     mask: Tensor | None

@@ -212,6 +212,10 @@ class Unrolled:
         hidden: (S, B, H), rows side by side; ``None`` is zeros. dt: (S, B, T); ``None`` is ones.
         resets: (S, B, T), bool or float; ``None`` is never. Strides may be 0.
         out: (S, B, T, K). states: (S, B, T, H). last: (S, B, H).
+
+    Args:
+        begins_afresh: every step starts from a state of zeros, whatever ``hidden`` and ``resets`` say.
+        last: memory for the last state; it may be that of ``hidden``.
     """
 
     def __init__(
@@ -226,13 +230,15 @@ class Unrolled:
         *,
         keeps: bool,
         wants: Collection[str],
+        begins_afresh: bool = False,
+        last: Tensor | None = None,
         threads: int = 1,
     ) -> None:
         shape = n_seeds, n_batch, n_time = sources[0].shape[:3]
         h = plan.state_size
         self.out = torch.empty(*shape, plan.out_size) if "out" in wants else None
         self.states = torch.empty(*shape, h) if "states" in wants else None
-        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else None
+        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else last
         self.work = work = plan.workspace(n_seeds, n_batch, n_time, keeps=keeps)
         first, second = strided(sources[0]), strided(sources[1]) if len(sources) > 1 else _NOTHING
         start = _NOTHING if hidden is None else (hidden.data_ptr(), hidden.stride(0), hidden.stride(1), 0, h)
@@ -241,7 +247,7 @@ class Unrolled:
         if resets is not None:
             forgets = (resets.data_ptr(), *resets.stride(), int(resets.dtype == torch.bool))  # type: ignore[assignment]
         self.words = (
-            plan.address, parameters.data_ptr(), n_seeds, n_batch, n_time, int(keeps), len(sources),
+            plan.address, parameters.data_ptr(), n_seeds, n_batch, n_time, int(keeps), int(begins_afresh), len(sources),
             *first, *second, *start, *times, *forgets,
             address(mask), work.data_ptr(), address(self.out), address(self.states), address(self.last),
         )  # fmt: skip
