@@ -65,6 +65,8 @@ class SaveCheckpoints(Callback):
         self._is_training = False
         self._due: dict[int, int] = {}
         self._best: dict[int, float] = {}
+        self._improved: set[int] = set()
+        self._closing: set[int] = set()
 
     @property
     def state_key(self) -> str:
@@ -86,7 +88,7 @@ class SaveCheckpoints(Callback):
             RunDirectoryError: if it isn't to be had; the message says why and what to do.
         """
         self._is_training = False
-        self._due, self._best = {}, {}
+        self._due, self._best, self._improved, self._closing = {}, {}, set(), set()
         self._home = CheckpointHome(self.directory, run_id=trainer.run_id, seeds=agent.seeds)
 
     def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
@@ -95,11 +97,14 @@ class SaveCheckpoints(Callback):
 
     def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:
         """Note that a checkpoint is due; it is written once everything else at this episode's end is done."""
+        self._closing.add(episode.seed_index)
         if self.frequency is not None and episode.number % self.frequency == 0:
             self._due[episode.seed_index] = episode.number
 
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
         """Write what is due, then remove what is too old."""
+        self._closing.clear()
+        self._write_improved(trainer)
         while self._due:
             seed_index, number = self._due.popitem()
             home = self._save(trainer, seed_index, f"ep{number}")
@@ -107,15 +112,18 @@ class SaveCheckpoints(Callback):
                 home.prune(seed_index, keep=self.keep_last, newest=number)
 
     def on_evaluation_end(self, trainer: TrainerView, agent: AgentView, evaluation: Evaluation) -> None:
-        """Write ``best/`` if no evaluation of this seed was better."""
+        """Write ``best/`` if no evaluation of this seed was better; at an episode's end, once all else there is done."""
         seed = agent.seeds[evaluation.seed_index]
         if math.isfinite(evaluation.mean) and evaluation.mean > self._best.get(seed, -math.inf):
             self._best[seed] = evaluation.mean
-            self._save(trainer, evaluation.seed_index, "best")
+            self._improved.add(evaluation.seed_index)
+        if evaluation.seed_index not in self._closing:
+            self._write_improved(trainer)
 
     def on_train_end(self, trainer: TrainerView, agent: AgentView) -> None:
         """Write ``final/``, or ``interrupted/`` if a signal ended the run."""
         is_interrupted = trainer.status == "interrupted"
+        self._write_improved(trainer)
         if is_interrupted or self.final:
             for seed_index in range(len(agent.seeds)):
                 self._save(trainer, seed_index, "interrupted" if is_interrupted else "final")
@@ -129,6 +137,7 @@ class SaveCheckpoints(Callback):
         is_worth_it = self._is_training and not isinstance(exception, NonFiniteError | KeyboardInterrupt)
         for seed_index in range(len(agent.seeds)) if is_worth_it else ():
             try:
+                self._write_improved(trainer)
                 self._save(trainer, seed_index, "interrupted")
             except Exception:
                 logger.exception("%s: seed %d could not be saved", self.directory, agent.seeds[seed_index])
@@ -137,6 +146,11 @@ class SaveCheckpoints(Callback):
     def teardown(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Let other runs have the directory."""
         self._release()
+
+    def _write_improved(self, trainer: TrainerView) -> None:
+        """Write ``best/`` where it is due."""
+        while self._improved:
+            self._save(trainer, self._improved.pop(), "best")
 
     def _save(self, trainer: TrainerView, seed_index: int, name: str) -> CheckpointHome:
         """Write one checkpoint, and the overview with the first."""

@@ -47,4 +47,4 @@ class Acting:
             self._obs.copy_(self._seen, non_blocking=True)
         self._advance(rows)
         action = self._action if self._shares_memory else self._out.cpu().numpy()
-        return self._exploration.act(action, steps, warming_up)
+        return self._exploration.act(action, rows, steps, warming_up)

@@ -34,18 +34,23 @@ class Exploration:
         """Forget the noise of the episode before."""
         self.noise[seed_index] = 0.0
 
-    def act(self, actions: NDArray[np.float32], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
+    def act(
+        self, actions: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
         """Add the next noise to policy actions, and replace those of seeds that are warming up by random ones.
 
         Shapes:
             actions, returns: (S, A) in [-1, 1].
 
         Args:
+            rows: positions on the seed axis that act; the noise of the others stays as it is.
             steps: how many steps each seed has lived.
             warming_up: positions on the seed axis that act at random.
         """
         normal = self._normal.at(steps)
-        self.noise[...] = correlated_noise(self.noise, normal, std=self._std, correlation=self._correlation)
+        noise = correlated_noise(self.noise, normal, std=self._std, correlation=self._correlation)
+        where: Any = ... if len(rows) == len(noise) else list(rows)
+        self.noise[where] = noise[where]
         tried: NDArray[np.float32] = actions + self.noise
         np.minimum(np.maximum(tried, -1.0, out=tried), 1.0, out=tried)
         if warming_up:

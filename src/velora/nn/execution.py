@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -210,7 +210,7 @@ class TorchNetwork:
         return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
 
     def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
-        """See :class:`Network`; steps all seeds, whichever are asked for."""
+        """See :class:`Network`; computes all seeds, and advances those that are asked for."""
         first = self.run(source, hidden=hidden, dt=dt).out
         assert first is not None
         out = torch.empty_like(first)
@@ -220,7 +220,8 @@ class TorchNetwork:
             assert done.out is not None
             assert done.last is not None
             out.copy_(done.out)
-            hidden.copy_(done.last)
+            where: Any = ... if len(rows) == len(hidden) else list(rows)
+            hidden[where] = done.last[where]
 
         return out, step
 
