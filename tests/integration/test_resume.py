@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,11 +11,14 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
+import torch
 
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
+from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training import TrainResult
+from velora.utils import set_seed
 
 RUN = """
 import sys
@@ -44,9 +48,11 @@ def rows(database: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(database) as connection:
         episodes = connection.execute(
             "SELECT seed, episode, step, reward, length, reset_seed, window_mean, window_std, window_max FROM episode"
-            " ORDER BY episode"
+            " ORDER BY seed, episode"
         ).fetchall()
-        evaluations = connection.execute("SELECT seed, step, episode, mean, returns FROM evaluation ORDER BY step")
+        evaluations = connection.execute(
+            "SELECT seed, step, episode, mean, returns FROM evaluation ORDER BY seed, step"
+        )
         return episodes + evaluations.fetchall()
 
 
@@ -94,3 +100,167 @@ def test_a_crash_right_after_a_step_can_be_gone_on_from(tmp_path: Path, step: in
     result = train(resume=tmp_path / "checkpoints")
     assert result.status == "finished"
     assert Checkpoint.open(tmp_path / "checkpoints" / "final").metadata.progress.step == 20
+
+
+def small(seed: int | None = None, seeds: tuple[int, ...] | None = None, **settings: Any) -> LiquidDDPG:
+    return LiquidDDPG(3, 6, 1, device="cpu", warmup_steps=20, buffer_size=100, seed=seed, seeds=seeds, **settings)
+
+
+def train(agent: LiquidDDPG, home: Path, n_episodes: int, *callbacks: Callback, **arguments: Any) -> TrainResult:
+    set_seed(3)
+    saving = [SaveCheckpoints(home, frequency=1)]
+    quiet = {"progress_bar": False, "summary": False}
+    env = gym.make("Pendulum-v1", max_episode_steps=15)
+    return agent.train(env, 4, n_episodes=n_episodes, callbacks=[*saving, *callbacks], **quiet, **arguments)
+
+
+def test_an_agent_that_was_made_with_another_seed_takes_over_that_of_the_run(tmp_path: Path) -> None:
+    train(small(5), tmp_path / "whole", 4)
+    train(small(5), tmp_path / "cut", 2)
+    again = small(9)
+    train(again, tmp_path / "cut", 4, resume=tmp_path / "cut")
+    assert again.seeds == (5,)
+    assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "cut" / "final")
+
+
+# ------------------------------------------------------------------------------------------------ runs of several seeds
+
+
+class StopSeed(Callback):
+    """Stop one seed after an episode."""
+
+    def __init__(self, seed: int, after: int) -> None:
+        self.seed, self.after = seed, after
+
+    def on_episode_end(self, trainer: Any, agent: Any, episode: Any) -> None:
+        if agent.seeds[episode.seed_index] == self.seed and episode.number == self.after:
+            trainer.stop("enough", seed_index=episode.seed_index)
+
+
+def test_a_run_of_several_seeds_goes_on_with_a_larger_budget(tmp_path: Path) -> None:
+    train(small(seeds=(7, 2)), tmp_path / "whole", 5, run_dir=tmp_path / "whole_run")
+    train(small(seeds=(7, 2)), tmp_path / "cut", 3, run_dir=tmp_path / "cut_run")
+    result = train(small(seeds=(7, 2)), tmp_path / "cut", 5, resume=tmp_path / "cut", run_dir=tmp_path / "cut_run")
+    assert [len(returns) for returns in result.returns] == [2, 2]
+    for seed in (7, 2):
+        for name in ("ep4", "ep5", "final"):
+            assert digests(tmp_path / "whole" / f"seed{seed}" / name) == digests(
+                tmp_path / "cut" / f"seed{seed}" / name
+            )
+    assert rows(tmp_path / "whole_run" / "metrics.db") == rows(tmp_path / "cut_run" / "metrics.db")
+
+
+def test_the_order_of_the_seeds_may_change(tmp_path: Path) -> None:
+    train(small(seeds=(7, 2)), tmp_path / "whole", 4)
+    train(small(seeds=(7, 2)), tmp_path / "cut", 2)
+    train(small(seeds=(2, 7)), tmp_path / "cut", 4, resume=tmp_path / "cut")
+    for seed in (7, 2):
+        assert digests(tmp_path / "whole" / f"seed{seed}" / "final") == digests(
+            tmp_path / "cut" / f"seed{seed}" / "final"
+        )
+
+
+def test_a_seed_that_was_stopped_stays_so(tmp_path: Path) -> None:
+    train(small(seeds=(7, 2)), tmp_path, 3, StopSeed(7, after=2))
+    result = train(small(seeds=(7, 2)), tmp_path, 5, resume=tmp_path)
+    assert [len(returns) for returns in result.returns] == [0, 2]
+    assert (result.status, result.stop_reason, result.stop_reasons) == ("finished", "seed 7: enough", ["enough", None])
+    assert Checkpoint.open(tmp_path / "seed7" / "final").metadata.progress.episode == 2
+
+
+def test_a_run_whose_seeds_were_all_stopped_has_nothing_left_to_do(tmp_path: Path) -> None:
+    stops = [StopSeed(seed, after=1) for seed in (7, 2)]
+    for resume in (None, tmp_path):
+        result = train(small(seeds=(7, 2)), tmp_path, 3, *stops, resume=resume)
+        assert (result.status, result.stop_reason) == ("stopped", "seed 7: enough; seed 2: enough")
+
+
+def test_one_seed_of_several_goes_on_alone_as_it_would_among_them(tmp_path: Path) -> None:
+    train(small(seeds=(7, 2), kernel="torch"), tmp_path, 2)
+    train(small(2, kernel="torch"), tmp_path / "seed2", 4, resume=tmp_path / "seed2")
+    train(small(seeds=(7, 2), kernel="torch"), tmp_path / "whole", 4)
+    one, other = (
+        Checkpoint.open(path / "seed2" / "final").read("buffer_state") for path in (tmp_path, tmp_path / "whole")
+    )
+    torch.testing.assert_close(one["rows"], other["rows"], rtol=1e-3, atol=1e-3)
+
+
+def test_a_seed_without_a_checkpoint_begins_anew(tmp_path: Path) -> None:
+    train(small(seeds=(7, 2)), tmp_path / "whole", 3)
+    train(small(seeds=(7, 2)), tmp_path / "cut", 2)
+    for path in (tmp_path / "cut" / "seed7").iterdir():
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    used = small(seeds=(7, 2))
+    used.progress[0].step = 1
+    with pytest.raises(CheckpointError, match="seed 7 has no checkpoint, and this agent has been trained already"):
+        train(used, tmp_path / "cut", 3, resume=tmp_path / "cut")
+    train(small(seeds=(7, 2)), tmp_path / "cut", 3, resume=tmp_path / "cut")
+    for seed in (7, 2):
+        assert digests(tmp_path / "whole" / f"seed{seed}" / "final") == digests(
+            tmp_path / "cut" / f"seed{seed}" / "final"
+        )
+
+
+def test_seeds_that_do_not_fit_the_directory_are_one_line(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    train(small(seeds=(7, 2)), home, 1)
+    train(small(1), tmp_path / "one", 1)
+
+    def refused(agent: LiquidDDPG, resume: Path) -> str:
+        with pytest.raises(CheckpointError) as error:
+            train(agent, tmp_path / "new", 2, resume=resume)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    assert (
+        "holds a run of the seeds 2, 7, this agent trains one; make it with seeds=, or go on with one seed"
+        in refused(small(7), home)
+    )
+    assert refused(small(7), home).endswith("home/seed7")
+    assert "one/final is a checkpoint of one seed" in refused(small(seeds=(7, 2)), tmp_path / "one" / "final")
+    assert "nowhere holds none" in refused(small(seeds=(7, 2)), tmp_path / "nowhere")
+    assert "home/seed4 is missing; this agent trains the seeds 7, 2, 4" in refused(small(seeds=(7, 2, 4)), home)
+    shutil.copytree(home / "seed2", home / "seed9")
+    assert "has seed 9 too, which this agent doesn't train" in refused(small(seeds=(7, 2)), home)
+    assert "seed9/final is of seed 2, expected one of seed 9" in refused(small(seeds=(2, 7, 9)), home)
+    shutil.rmtree(home / "seed9")
+    shutil.rmtree(home / "seed2")
+    train(small(seeds=(2, 3)), tmp_path / "other", 1)
+    shutil.copytree(tmp_path / "other" / "seed2", home / "seed2")
+    assert "are of different runs; put each where it belongs" in refused(small(seeds=(7, 2)), home)
+    for path in home.rglob("metadata.json"):
+        path.unlink()
+    assert "holds no checkpoint of any seed yet" in refused(small(seeds=(7, 2)), home)
+
+
+def test_callbacks_get_what_belongs_to_each_seed_from_its_own_checkpoint(tmp_path: Path) -> None:
+    class Keep(Callback):
+        def __init__(self) -> None:
+            self.loaded: list[Any] = []
+            self.saving = 0
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"saves": self.saving}
+
+        def load_state_dict(self, state: Any) -> None:
+            self.loaded.append(dict(state))
+
+        def seed_state_dict(self, seed: int) -> dict[str, Any]:
+            return {"mine": seed * 10}
+
+        def load_seed_state_dict(self, seed: int, state: Any) -> None:
+            self.loaded.append((seed, state["mine"]))
+
+        def on_save_checkpoint(self, trainer: Any, agent: Any, checkpoint: Any) -> None:
+            self.saving += 1
+            checkpoint["n"] = self.saving
+
+        def on_load_checkpoint(self, trainer: Any, agent: Any, checkpoint: Any) -> None:
+            self.loaded.append(checkpoint["n"])
+
+    train(small(seeds=(7, 2)), tmp_path, 1, Keep())
+    shutil.rmtree(tmp_path / "seed7" / "final")
+    again = Keep()
+    train(small(seeds=(7, 2)), tmp_path, 2, again, resume=tmp_path)
+    # ep1 of seed 2 was saved first (1), then ep1 of seed 7 (2), final of seed 7 (3) and of seed 2 (4).
+    assert again.loaded == [2, 4, {"saves": 4}, (7, 70), (2, 20)]

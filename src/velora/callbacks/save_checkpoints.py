@@ -112,7 +112,7 @@ class SaveCheckpoints(Callback):
                 home.prune(seed_index, keep=self.keep_last, newest=number)
 
     def on_evaluation_end(self, trainer: TrainerView, agent: AgentView, evaluation: Evaluation) -> None:
-        """Write ``best/`` if no evaluation of this seed was better; at an episode's end, once all else there is done."""
+        """Write ``best/`` if no evaluation of this seed was better; at an episode's end it is the last thing done."""
         seed = agent.seeds[evaluation.seed_index]
         if math.isfinite(evaluation.mean) and evaluation.mean > self._best.get(seed, -math.inf):
             self._best[seed] = evaluation.mean

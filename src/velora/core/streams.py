@@ -48,6 +48,10 @@ class Stream:
         self._blocks = [-1] * len(seeds)
         self.newest: Array = np.empty((len(seeds), *shape), dtype=dtype)
 
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """Draw for other run seeds from now on, into the same memory."""
+        self._seeds, self._blocks = tuple(seeds), [-1] * len(self._blocks)
+
     def at(self, positions: Sequence[int]) -> Array:
         """Return every seed's numbers at its position, counted from 0.
 

@@ -475,6 +475,9 @@ class Agent(ABC):
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
         persistence.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
+        self.exploration.reseed(self.seeds)
+        for stream in self._sampling.values():
+            stream.reseed(self.seeds)
         return persistence.differences(checkpoint.metadata.settings, self.settings_dict())
 
     def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:

@@ -30,6 +30,11 @@ class Exploration:
         )
         self.noise: NDArray[np.float32] = np.zeros((len(seeds), action_dim), dtype=np.float32)
 
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """Draw for other run seeds from now on."""
+        for stream in (self._normal, self._uniform):
+            stream.reseed(seeds)
+
     def begin_episode(self, seed_index: int) -> None:
         """Forget the noise of the episode before."""
         self.noise[seed_index] = 0.0
