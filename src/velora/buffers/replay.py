@@ -93,6 +93,11 @@ class ReplayBuffer:
         """Count the transitions of one seed."""
         return int(self._size[seed_index])
 
+    @staticmethod
+    def width(*, obs_dim: int, action_dim: int, state_size: int) -> int:
+        """Count the float32 values in one transition of such a buffer."""
+        return 2 * obs_dim + action_dim + state_size + 6
+
     @property
     def row_width(self) -> int:
         """Number of float32 values in one transition."""

@@ -14,6 +14,7 @@ from rich.text import Text
 from velora.callbacks.base import Callback
 from velora.callbacks.console import EdgeConsole
 from velora.callbacks.progress_view import is_steps_alone
+from velora.core.layout import listed
 from velora.core.protocols import AgentView, TrainerView
 
 
@@ -42,23 +43,34 @@ def _facts(trainer: TrainerView, agent: AgentView) -> Table:
         budget = f"{trainer.n_steps:,} steps"
     elif trainer.n_steps is not None:
         budget += f", at most {trainer.n_steps:,} steps"
-    threads = torch.get_num_threads()
+    is_native, n_seeds = agent.kernel == "native", len(agent.seeds)
+    threads = agent.threads if is_native else torch.get_num_threads()
+    computing = f"{'native kernel' if is_native else 'PyTorch'}, {threads} thread{'' if threads == 1 else 's'}"
     facts = {
         "environment": trainer.environment,
-        "seeds" if len(agent.seeds) > 1 else "seed": ", ".join(map(str, agent.seeds)),
+        "seeds" if n_seeds > 1 else "seed": listed(agent.seeds) + (f" ({n_seeds} side by side)" if n_seeds > 1 else ""),
         "budget": budget,
         "batch": f"{trainer.batch_size:,}",
-        "device": f"{agent.device} ({threads} thread{'' if threads == 1 else 's'})",
+        "device": f"{agent.device} ({computing})",
         "run directory": "none: metrics stay in memory" if trainer.run_dir is None else str(trainer.run_dir),
     }
-    if trainer.episode or trainer.step:
-        facts["goes on from"] = f"episode {trainer.episode:,}, step {trainer.step:,}"
+    if trainer.step:
+        facts["goes on from"] = _start(trainer)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name, Text(value))
     return table
+
+
+def _start(trainer: TrainerView) -> str:
+    """Say where a resumed run goes on; its seeds may stand apart."""
+    places = {(lane.episode, lane.step) for lane in trainer.progress}
+    low, high = min(places, key=lambda place: place[1]), max(places, key=lambda place: place[1])
+    if len(places) == 1:
+        return f"episode {low[0]:,}, step {low[1]:,}"
+    return f"episode {low[0]:,}, step {low[1]:,} (the seed that stands last) to episode {high[0]:,}, step {high[1]:,}"
 
 
 def _networks(networks: Mapping[str, Mapping[str, Any]]) -> Table:

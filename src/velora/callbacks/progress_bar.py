@@ -51,6 +51,7 @@ class ProgressBar(Callback):
         self._pace = Pace()
         self._next_s = math.inf
         self._start_s = 0.0
+        self._n_going_on = 0
 
     def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
         """Start the clock and, on a terminal, the live bar."""
@@ -85,8 +86,9 @@ class ProgressBar(Callback):
             self._draw(trainer, "evaluating")
 
     def on_evaluation_end(self, trainer: TrainerView, agent: AgentView, evaluation: Evaluation) -> None:
-        """Show the result."""
-        self._draw(trainer, _phase(trainer))
+        """Show the result; of several seeds, which are often evaluated together, when it is time."""
+        if self._is_live or len(agent.seeds) == 1 or time.perf_counter() >= self._next_s:
+            self._draw(trainer, _phase(trainer))
 
     def on_train_end(self, trainer: TrainerView, agent: AgentView) -> None:
         """Draw the last state and leave it on the screen."""
@@ -107,7 +109,11 @@ class ProgressBar(Callback):
             return
         now = time.perf_counter()
         self._next_s = now + self._interval_s
-        self._pace.mark(now, trainer.step, trainer.episode)
+        going_on = [lane for lane in trainer.progress if not lane.done] or trainer.progress
+        if len(going_on) != self._n_going_on:  # the slowest of the others may be at another place
+            self._n_going_on = len(going_on)
+            self._pace.restart()
+        self._pace.mark(now, min(lane.step for lane in going_on), min(lane.episode for lane in going_on))
         snapshot = take_snapshot(
             trainer,
             phase=phase,

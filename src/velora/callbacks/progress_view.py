@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -15,6 +15,19 @@ from velora.core.protocols import TrainerView
 from velora.core.types import WindowStats
 
 _MAX_LOSSES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Say how the seeds of a run stand apart; pairs are the least and the greatest of those that still train."""
+
+    n_seeds: int
+    n_done: int
+    episodes: tuple[int, int]
+    steps: tuple[int, int]
+    return_std: float
+    evaluation_std: float
+    fraction: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +46,19 @@ class Snapshot:
     steps_per_second: float | None
     elapsed_s: float
     left_s: float | None
+    spread: Spread | None = None
+    """``None`` in a run of one seed."""
 
     @property
     def fraction(self) -> float:
-        """How much of the run is done, in [0, 1], by the budget that is used up first."""
-        by_steps = self.step / self.n_steps if self.n_steps else 0.0
-        return min(1.0, max(self.episode / self.n_episodes, by_steps))
+        """How much of the run is done, in [0, 1], by the budget that is used up first; the mean over seeds."""
+        if self.spread is not None:
+            return self.spread.fraction
+        return _fraction(self.episode, self.n_episodes, self.step, self.n_steps)
+
+
+def _fraction(episode: int, n_episodes: int, step: int, n_steps: int | None) -> float:
+    return min(1.0, max(episode / n_episodes, step / n_steps if n_steps else 0.0))
 
 
 def is_steps_alone(n_episodes: int, n_steps: int | None) -> bool:
@@ -50,7 +70,7 @@ def take_snapshot(
     trainer: TrainerView, *, phase: str, steps_per_second: float | None, elapsed_s: float, left_s: float | None
 ) -> Snapshot:
     """Read the trainer's numbers; this copies the losses from the device, so do it a few times a second at most."""
-    evaluation = trainer.last_evaluation
+    evaluations = [progress.evaluation.mean for progress in trainer.progress if progress.evaluation is not None]
     losses = {name: value for name, value in trainer.losses().items() if name.endswith("loss")}
     return Snapshot(
         phase=phase,
@@ -60,30 +80,64 @@ def take_snapshot(
         n_steps=trainer.n_steps,
         window=_over_seeds([progress.window for progress in trainer.progress]),
         losses=dict(list(losses.items())[:_MAX_LOSSES]),
-        evaluation=None if evaluation is None else evaluation.mean,
+        evaluation=_mean(evaluations) if evaluations else None,
         steps_per_second=steps_per_second,
         elapsed_s=elapsed_s,
         left_s=left_s,
+        spread=_spread(trainer, evaluations) if len(trainer.progress) > 1 else None,
+    )
+
+
+def _spread(trainer: TrainerView, evaluations: Sequence[float]) -> Spread:
+    lanes = trainer.progress
+    going_on = [lane for lane in lanes if not lane.done] or lanes
+    budgets = trainer.n_episodes, trainer.n_steps
+    done = [1.0 if p.done else _fraction(p.episode, budgets[0], p.step, budgets[1]) for p in lanes]
+    return Spread(
+        n_seeds=len(lanes),
+        n_done=sum(lane.done for lane in lanes),
+        episodes=(min(lane.episode for lane in going_on), max(lane.episode for lane in going_on)),
+        steps=(min(lane.step for lane in going_on), max(lane.step for lane in going_on)),
+        return_std=_std([lane.window.mean for lane in lanes if lane.window.count]),
+        evaluation_std=_std(evaluations),
+        fraction=_mean(done),
     )
 
 
 def describe(snapshot: Snapshot) -> list[str]:
     """Put a snapshot into words, the most important first."""
-    steps = f"step {snapshot.step:,}" + (f"/{snapshot.n_steps:,}" if snapshot.n_steps else "")
-    rate = "" if snapshot.steps_per_second is None else f" ({snapshot.steps_per_second:,.0f}/s)"
-    has_limit = not is_steps_alone(snapshot.n_episodes, snapshot.n_steps)
-    parts = [f"episode {snapshot.episode:,}" + (f"/{snapshot.n_episodes:,}" if has_limit else ""), steps + rate]
-    window = snapshot.window
+    spread, window = snapshot.spread, snapshot.window
+    parts = _progress(snapshot)
+    apart = ("", "") if spread is None else (f" ± {_short(spread.return_std)}", f" ± {_short(spread.evaluation_std)}")
     if window.count:
         over = f"last {window.size}" if window.is_full else f"{window.count} of {window.size}"
-        parts.append(f"return {_short(window.mean)}, max {_short(window.max)} ({over})")
+        parts.append(f"return {_short(window.mean)}{apart[0]}, max {_short(window.max)} ({over})")
     if snapshot.evaluation is not None:
-        parts.append(f"evaluation {_short(snapshot.evaluation)}")
+        parts.append(f"evaluation {_short(snapshot.evaluation)}{apart[1]}")
     parts.extend(f"{name} {_short(value)}" for name, value in snapshot.losses.items())
     parts.append(_duration(snapshot.elapsed_s))
     if snapshot.left_s is not None and snapshot.fraction < 1:
         parts.append(f"{_duration(snapshot.left_s)} left")
     return parts
+
+
+def _progress(snapshot: Snapshot) -> list[str]:
+    """Say how far the run is, and how fast."""
+    spread = snapshot.spread
+    of_episodes = "" if is_steps_alone(snapshot.n_episodes, snapshot.n_steps) else f"/{snapshot.n_episodes:,}"
+    of_steps = f"/{snapshot.n_steps:,}" if snapshot.n_steps else ""
+    if spread is None:
+        rate = "" if snapshot.steps_per_second is None else f" ({snapshot.steps_per_second:,.0f}/s)"
+        return [f"episode {snapshot.episode:,}{of_episodes}", f"step {snapshot.step:,}{of_steps}{rate}"]
+    seeds = f"{spread.n_seeds} seeds" + (f", {spread.n_done} done" if spread.n_done else "")
+    in_all = (snapshot.steps_per_second or 0.0) * max(1, spread.n_seeds - spread.n_done)
+    rate = f" ({in_all:,.0f}/s in all)" if in_all else ""
+    return [seeds, f"episode {_range(spread.episodes)}{of_episodes}", f"step {_range(spread.steps)}{of_steps}{rate}"]
+
+
+def _range(ends: tuple[int, int]) -> str:
+    low, high = ends
+    return f"{low:,}" if low == high else f"{low:,}..{high:,}"
 
 
 def as_line(snapshot: Snapshot) -> str:
@@ -103,6 +157,16 @@ def as_picture(snapshot: Snapshot) -> RenderableType:
         Text(f"{100 * snapshot.fraction:.0f}%"),
     )
     return Group(top, Text("  ".join(describe(snapshot)), style="cyan"))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _std(values: Sequence[float]) -> float:
+    """Return the deviation, 0 of fewer than two values."""
+    mean = _mean(values) if values else 0.0
+    return math.sqrt(_mean([(value - mean) ** 2 for value in values])) if values else 0.0
 
 
 def _over_seeds(windows: list[WindowStats]) -> WindowStats:

@@ -8,13 +8,33 @@ from pathlib import Path
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.files import MissingCheckpointError
 from velora.checkpoint.schema import FILE_NAMES
-from velora.cli.run_directory import CHECKPOINTS
 from velora.core.errors import CheckpointError
+from velora.core.layout import find_home, seed_directories
 
 log = logging.getLogger(__name__)
 
 PREFERRED = ("final", "best")
 _SHOWN = 10
+
+
+def choose_checkpoints(path: Path) -> list[Path]:
+    """Choose one for each seed of a run of several, or the one of anything else.
+
+    Raises:
+        CheckpointError: as :func:`choose_checkpoint`; seeds without a valid checkpoint are left out, with a warning.
+    """
+    seeds = {} if _is_checkpoint(path) else seed_directories(find_home(path))
+    if not seeds:
+        return [choose_checkpoint(path)]
+    chosen = []
+    for directory in seeds.values():
+        try:
+            chosen.append(choose_checkpoint(directory))
+        except CheckpointError as error:
+            log.warning("skipped: %s", error)
+    if not chosen:
+        raise CheckpointError(f"{path}: expected a run with a valid checkpoint, found none of any of its seeds")
+    return chosen
 
 
 def choose_checkpoint(path: Path) -> Path:
@@ -26,9 +46,9 @@ def choose_checkpoint(path: Path) -> Path:
     """
     if not path.is_dir():
         return _open_missing(path)
-    if any((path / name).exists() for name in FILE_NAMES):
+    if _is_checkpoint(path):
         return path
-    home = _home(path)
+    home = find_home(path)
     for name in PREFERRED:
         try:
             Checkpoint.open(home / name).verify()
@@ -51,15 +71,14 @@ def _open_missing(path: Path) -> Path:
     except MissingCheckpointError as error:
         if not path.parent.is_dir():
             raise
-        home = _home(path.parent)
+        home = find_home(path.parent)
         raise MissingCheckpointError(f"{path}: no checkpoint here; in {home} there is {_names(home)}") from error
     return path
 
 
-def _home(directory: Path) -> Path:
-    """Return where a run keeps its checkpoints, or the directory itself if it is no run."""
-    inside = directory / CHECKPOINTS
-    return inside if inside.is_dir() else directory
+def _is_checkpoint(path: Path) -> bool:
+    """Tell whether a directory is meant as a checkpoint, damaged as it may be."""
+    return any((path / name).exists() for name in FILE_NAMES)
 
 
 def _names(directory: Path) -> str:

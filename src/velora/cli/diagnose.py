@@ -7,6 +7,7 @@ only after a failure, so it can afford to try the words one by one.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from velora.cli.failures import one_line
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.names import did_you_mean, dotted_names, nearest
 
+MOST_VALUES = 20
 WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -63,8 +65,7 @@ def _search(config_name: str, arguments: Arguments) -> str | None:
     overrides = arguments.parsed()
     for override in overrides:
         if override.is_sweep_override() and not arguments.is_multirun:
-            name, _, values = (override.input_line or "").partition("=")
-            return f"{name}: got several values; add -m to run one job with each (a list is written [{values}])"
+            return _explain_several(override)
     choices = [o for o in overrides if o.key_or_group in groups]
     for choice in choices:
         for word in _single_words(choice):
@@ -86,6 +87,17 @@ def _search(config_name: str, arguments: Arguments) -> str | None:
             except Exception as error:  # noqa: BLE001 - as above
                 return _explain_setting(override.key_or_group, word, error, reference, groups)
     return None
+
+
+def _explain_several(override: Override) -> str:
+    name, _, values = (override.input_line or "").partition("=")
+    if override.is_discrete_sweep():
+        single = list(itertools.islice(override.sweep_string_iterator(), MOST_VALUES + 1))
+        values = ",".join(single) if len(single) <= MOST_VALUES else values
+    several = f"{name}: got several values; add -m to run one job with each"
+    if name == "train.seed":
+        return f"{several}, or train them side by side with train.seeds=[{values}]"
+    return f"{several} (a list is written [{values}])"
 
 
 def _single_words(override: Override) -> Iterator[str]:

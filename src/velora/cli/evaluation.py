@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint, agents
-from velora.cli.choice import choose_checkpoint
+from velora.cli.choice import choose_checkpoints
 from velora.cli.environment import dimensions, make_environment
 from velora.core import seeding
 from velora.core.devices import set_device
@@ -27,15 +28,40 @@ OTHER_EPISODES = 2
 """Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """Hold what one agent earned."""
+
+    seed: int
+    checkpoint: Path
+    environment: str
+    returns: Sequence[float]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        return float(np.std(self.returns))
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as JSON."""
+        numbers = {"mean": self.mean, "std": self.std, "returns": list(self.returns)}
+        return {"checkpoint": str(self.checkpoint), "environment": self.environment, **numbers}
+
+
 def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     """Print the return of every episode, their mean and deviation, and all of it as one line of JSON at the end.
+
+    Of a run of several seeds, every seed is evaluated, and what is printed is a line for each and the mean over seeds.
 
     Args:
         cfg: settings of the shape of ``conf/evaluate.yaml``.
         run_dir: not used; evaluating writes nothing.
 
     Returns:
-        The mean return.
+        The mean return, over seeds where there are several.
 
     Raises:
         VeloraError: if the checkpoint can't be loaded, or its environment not be made.
@@ -44,7 +70,20 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    path = choose_checkpoint(Path(cfg.checkpoint.path))
+    given = Path(cfg.checkpoint.path)
+    chosen = choose_checkpoints(given)
+    if len(chosen) == 1:
+        one = _evaluate(cfg, chosen[0])
+        _print_one(given, one)
+        return one.mean
+    played = []
+    for path in chosen:
+        played.append(_evaluate(cfg, path))
+        _print_seed(played[-1])
+    return _print_seeds(given, played)
+
+
+def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     checkpoint = Checkpoint.open(path)
     agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
     agent = agent_type.load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
@@ -54,10 +93,7 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
     finally:
         env.close()
-    if path != Path(cfg.checkpoint.path):
-        sys.stdout.write(f"checkpoint    {path}\n")
-    _print(path, env_id, returns)
-    return float(np.mean(returns))
+    return _Played(checkpoint.metadata.seed, path, env_id, returns)
 
 
 def _choose_device(cfg: DictConfig) -> torch.device:
@@ -117,10 +153,30 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     return [float(value) for value in returns[0]]
 
 
-def _print(checkpoint: Path, env_id: str, returns: Sequence[float]) -> None:
-    mean, std = float(np.mean(returns)), float(np.std(returns))
-    for number, value in enumerate(returns, start=1):
+def _print_one(given: Path, one: _Played) -> None:
+    if one.checkpoint != given:
+        sys.stdout.write(f"checkpoint    {one.checkpoint}\n")
+    for number, value in enumerate(one.returns, start=1):
         sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
-    sys.stdout.write(f"return  {mean:.1f} ± {std:.1f} over {len(returns)} episodes of {env_id}\n")
-    record = {"checkpoint": str(checkpoint), "environment": env_id, "mean": mean, "std": std, "returns": list(returns)}
+    n = len(one.returns)
+    sys.stdout.write(f"return  {one.mean:.1f} ± {one.std:.1f} over {n} episodes of {one.environment}\n")
+    sys.stdout.write(json.dumps(one.record()) + "\n")
+
+
+def _print_seed(one: _Played) -> None:
+    """Say at once what one of several seeds has earned."""
+    over = f"over {len(one.returns)} episodes"
+    sys.stdout.write(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
+    sys.stdout.flush()
+
+
+def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
+    """Print the mean over seeds, and how far they lie apart."""
+    means = [one.mean for one in played]
+    mean, std = float(np.mean(means)), float(np.std(means))
+    environment = played[0].environment
+    sys.stdout.write(f"return     {mean:>9.1f} ± {std:.1f} over {len(played)} seeds, in {environment}\n")
+    seeds = [{"seed": one.seed, **one.record()} for one in played]
+    record = {"run": str(given), "environment": environment, "mean": mean, "std": std, "seeds": seeds}
     sys.stdout.write(json.dumps(record) + "\n")
+    return mean

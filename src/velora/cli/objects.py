@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,24 @@ from velora.envs.make import Env
 from velora.models import Agent
 
 
-def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seed: int) -> Agent:
+def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seeds: Sequence[int]) -> Agent:
     """Make the agent for an environment; its dimensions follow from that.
 
     Raises:
-        SettingError, SpaceError: if a setting is out of its domain, or the environment doesn't fit.
+        SettingError, SpaceError: if a setting is out of its domain, the environment doesn't fit, or there are more
+            seeds than memory holds.
     """
     state_dim, action_dim = dimensions(env)
-    machine = {"device": device, "kernel": kernel}
-    agent = instantiate("agent", cfg, state_dim=state_dim, action_dim=action_dim, seed=seed, **machine)
+    own: dict[str, Any] = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
+    try:
+        agent = instantiate(
+            "agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, kernel=kernel, **own
+        )
+    except SettingError as error:
+        text = str(error)
+        if text.startswith("agent: seeds:"):
+            text = text.replace("agent: seeds:", "train.seeds:", 1).replace("buffer_size", "agent.buffer_size")
+        raise SettingError(text) from error
     if not isinstance(agent, Agent):
         raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
     return agent

@@ -14,8 +14,9 @@ from yaml import YAMLError
 
 from velora.cli.hydra_versions import register_resolver
 from velora.core.errors import RunDirectoryError
+from velora.core.layout import CHECKPOINTS, seed_directories
 
-CONFIG, METRICS, CHECKPOINTS = "config.yaml", "metrics.db", "checkpoints"
+CONFIG, METRICS = "config.yaml", "metrics.db"
 
 
 def run_label(name: str) -> str:
@@ -98,8 +99,9 @@ def discard_unstarted(run_dir: Path) -> None:
     checkpoints = run_dir / CHECKPOINTS
     for path in (run_dir / METRICS, run_dir / f"{METRICS}-wal", run_dir / f"{METRICS}-shm", checkpoints / ".lock"):
         path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        checkpoints.rmdir()
+    for directory in (*seed_directories(checkpoints).values(), checkpoints):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def remove_if_empty(run_dir: Path) -> None:

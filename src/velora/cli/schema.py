@@ -80,7 +80,7 @@ class CheckpointSchema:
 
 @dataclass
 class TrainSchema:
-    """The arguments of ``agent.train``, and the one seed."""
+    """The arguments of ``agent.train``, and the seeds."""
 
     n_episodes: int = MISSING
     n_steps: int | None = MISSING
@@ -89,6 +89,7 @@ class TrainSchema:
     evaluate_every: int | None = MISSING
     evaluation_episodes: int = MISSING
     seed: int | None = MISSING
+    seeds: Any = None
     progress_bar: bool = MISSING
     summary: bool = MISSING
     log_every: int = MISSING

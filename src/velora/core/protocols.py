@@ -27,6 +27,11 @@ class AgentView(Protocol):
         """Where the networks live."""
         ...
 
+    kernel: str
+    """What computes: ``"native"`` (C, on the CPU) or ``"torch"``."""
+    threads: int
+    """Threads of the native kernel, over seeds."""
+
     def summary(self) -> Mapping[str, Any]:
         """Describe the agent: class, settings, wiring, parameters (active and total) of each network."""
         ...
@@ -67,6 +72,9 @@ class Progress(Protocol):
     def window(self) -> WindowStats:
         """Statistics of the last ``window_size`` returns."""
         ...
+
+    evaluation: Evaluation | None
+    """The newest evaluation of this process."""
 
 
 class TrainerView(Protocol):
@@ -123,8 +131,8 @@ class TrainerView(Protocol):
         """Write a checkpoint; one with its buffer can be resumed from."""
         ...
 
-    def evaluate(self) -> list[Evaluation]:
-        """Evaluate every seed now, and record it."""
+    def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
+        """Evaluate every seed now, or these, and record it."""
         ...
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:

@@ -70,16 +70,17 @@ class EnvironmentSource:
         Raises:
             SpaceError: if they can't be made; the message says what to do.
         """
-        ways_out = "train one seed at a time, or pass an environment's registered id or a function that makes one"
+        needed = f"env: {n + 1} seeds need {n + 1} environments"
         if n and self._make is None:
-            raise SpaceError(f"env: {n + 1} seeds need {n + 1} environments, but {_CANT_BE_MADE}, or train one seed")
+            raise SpaceError(f"{needed}, but {_CANT_BE_MADE}, or train one seed")
         for number in range(2, n + 2):
             try:
                 made = self.make()
             except Exception as error:
+                first_line = str(error).partition("\n")[0]
                 raise SpaceError(
-                    f"env: {n + 1} seeds need {n + 1} environments, but number {number} can't be made "
-                    f"({type(error).__name__}: {str(error).partition(chr(10))[0]}); {ways_out}"
+                    f"{needed}, and number {number} can't be made ({type(error).__name__}: {first_line}); "
+                    "give each seed an environment that can be made beside the others, or train one seed"
                 ) from error
             yield made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from velora.buffers import Batch, ReplayBuffer
+from velora.buffers.budget import check_memory
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core import seeding
@@ -88,6 +90,8 @@ class Agent(ABC):
         self.wirings: dict[str, str] = {}
         self.kernel = kernels.choose(kernel, self.device)
         self.threads = 1
+        if len(self.seeds) > 1:
+            self._check_memory()
         self.learner = Learner(self.configure_networks(), self.device, self.kernel)
         self.networks = self.learner.modules
         self.environment: dict[str, Any] | None = None
@@ -106,6 +110,15 @@ class Agent(ABC):
         self._runs_as_program = False
         self._buffer: ReplayBuffer | None = None
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
+
+    def _check_memory(self) -> None:
+        """Refuse more seeds than memory holds, before anything is made for them."""
+        s, every = self.settings, self.seeds
+        self.seeds = every[:1]
+        actor = cast(LiquidActor, self.configure_networks()["actor"])
+        self.seeds = every
+        width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=actor.cell.state_size)
+        check_memory(len(every), capacity=s.buffer_size, row_width=width)
 
     # ------------------------------------------------------------------------------------------- what subclasses say
 
@@ -541,6 +554,9 @@ def _check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ..
     if seed is not None:
         raise SettingError("seeds: give seed= for one agent or seeds= for several, not both")
     checked = tuple(seeding.check_seed(s) for s in seeds)
-    if not checked or len(set(checked)) != len(checked):
-        raise SettingError(f"seeds: expected at least one seed and none twice, got {list(checked)}")
+    if not checked:
+        raise SettingError("seeds: expected at least one, got none")
+    if len(set(checked)) < len(checked):
+        twice = next(seed for seed, count in Counter(checked).items() if count > 1)
+        raise SettingError(f"seeds: expected none twice, got {twice} more than once")
     return checked

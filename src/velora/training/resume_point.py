@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError
-from velora.checkpoint.layout import find_home, listed, seed_directories, seed_directory
 from velora.core.errors import CheckpointError
+from velora.core.layout import find_home, listed, seed_directories, seed_directory
 
 log = logging.getLogger(__name__)
 

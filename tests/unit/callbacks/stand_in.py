@@ -21,6 +21,8 @@ class Agent:
     seeds: tuple[int, ...] = (7,)
     key: str = "liquid_ddpg"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    kernel: str = "native"
+    threads: int = 1
 
     def summary(self) -> Mapping[str, Any]:
         return {
@@ -40,6 +42,7 @@ class Lane:
         self.step = 0
         self.update = 0
         self.done = False
+        self.evaluation: Evaluation | None = None
         self.moving = MovingWindow(window_size)
 
     @property
@@ -156,7 +159,7 @@ class Trainer:
     def evaluate(self, *returns: float, seed_index: int = 0) -> None:
         lane = self.lanes[seed_index]
         self.fire("on_evaluation_start")
-        self.last_evaluation = Evaluation(seed_index, lane.step, lane.episode, returns)
+        self.last_evaluation = lane.evaluation = Evaluation(seed_index, lane.step, lane.episode, returns)
         self.fire("on_evaluation_end", self.last_evaluation)
 
     def end(self, status: str = "finished") -> None:

@@ -130,10 +130,25 @@ def test_several_seeds_are_summed_up() -> None:
     trainer.start()
     trainer.play(10.0, 20.0, 30.0, seed_index=0)
     trainer.play(100.0, seed_index=1)
+    trainer.evaluate(10.0, seed_index=0)
+    trainer.evaluate(40.0, seed_index=1)
     trainer.end()
     last = stream.getvalue().splitlines()[-1]
-    assert "episode 1/10" in last
-    assert "return 60, max 100.0 (1 of 3)" in last
+    assert "[finished] | 2 seeds | episode 1..3/10 | step 200..600 (" in last
+    assert "/s in all) | return 60 ± 40, max 100.0 (1 of 3) | evaluation 25 ± 15 |" in last
+
+
+def test_a_seed_that_is_done_no_longer_holds_the_others_up() -> None:
+    stream = io.StringIO()
+    trainer = run(stream, terminal=True, agent=Agent(seeds=(1, 2)))
+    trainer.start()
+    trainer.play(1.0, seed_index=0)
+    trainer.stop("enough", seed_index=0)
+    trainer.play(1.0, 1.0, seed_index=1)
+    text = plain(stream.getvalue())
+    assert "2 seeds, 1 done  episode 2/10  step 400" in text
+    assert "60%" in text  # one is done, the other has played 2 of 10
+    trainer.end()
 
 
 def test_a_resumed_run_starts_where_it_is() -> None:

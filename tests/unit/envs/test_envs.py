@@ -98,6 +98,37 @@ def test_a_function_and_a_lone_instance() -> None:
     assert describe(Toy(BOX, BOX)) == {"id": "Toy", "kwargs": {}}
 
 
+def test_environments_for_further_seeds() -> None:
+    made = list(EnvironmentSource(lambda: Toy(BOX, BOX)).more(3))
+    assert len({id(env) for env in made}) == 3
+    lone = EnvironmentSource(Toy(BOX, BOX))
+    assert list(lone.more(0)) == []
+    with pytest.raises(
+        SpaceError, match=r"^env: 3 seeds need 3 environments, but this environment can't be made again"
+    ):
+        next(lone.more(2))
+
+
+def test_an_environment_that_can_be_made_only_so_often_is_one_line() -> None:
+    class Device(Toy):
+        made = 0
+
+        def __init__(self) -> None:
+            super().__init__(BOX, BOX)
+            Device.made += 1
+            if Device.made > 2:
+                raise OSError("the port is in use\nby someone else")
+
+    agent = LiquidDDPG(2, 3, 2, device="cpu", seeds=range(4))
+    with pytest.raises(SpaceError) as error:
+        agent.train(Device, 4, n_episodes=1)
+    assert str(error.value) == (
+        "env: 4 seeds need 4 environments, and number 3 can't be made (OSError: the port is in use); give each seed an "
+        "environment that can be made beside the others, or train one seed"
+    )
+    assert isinstance(error.value.__cause__, OSError)
+
+
 @pytest.mark.parametrize(
     ("answer", "reward"), [([np.nan, 0.0], 0.0), ([np.inf, -np.inf], 0.0), ([0.0, 0.0], np.nan), ([0.0, 0.0], -np.inf)]
 )

@@ -110,3 +110,54 @@ def test_an_environment_under_an_ordinary_wrapper_is_trained_and_evaluated_on() 
     assert all(r % 0.5 == 0 for e in result.evaluations for r in e.returns)
     with pytest.raises(SpaceError, match="RecordConstructorArgs"):
         make(1, 2).train(env, 4, n_episodes=1, **QUIET)
+
+
+class Evaluations(Callback):
+    """Note who is evaluated, when, and what comes before and after."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_episode_end(self, trainer: Any, agent: Any, episode: Any) -> None:
+        self.seen.append(f"end {episode.seed_index}")
+
+    def on_evaluation_start(self, trainer: Any, agent: Any) -> None:
+        self.seen.append("round")
+
+    def on_evaluation_end(self, trainer: Any, agent: Any, evaluation: Any) -> None:
+        self.seen.append(f"evaluation {evaluation.seed_index} at {trainer.progress[evaluation.seed_index].episode}")
+
+    def on_train_epoch_end(self, trainer: Any, agent: Any) -> None:
+        self.seen.append("epoch")
+
+
+def test_seeds_whose_episodes_end_together_are_evaluated_together() -> None:
+    seen = Evaluations()
+    agent = LiquidDDPG(3, 6, 1, device="cpu", seeds=(1, 2), warmup_steps=100, buffer_size=100)
+    env = gym.make("Pendulum-v1", max_episode_steps=4)
+    result = agent.train(env, 4, n_episodes=2, evaluate_every=2, evaluation_episodes=1, callbacks=[seen], **QUIET)
+    assert seen.seen == [
+        "end 0", "end 1", "epoch", "epoch",
+        "end 0", "end 1", "round", "evaluation 0 at 2", "evaluation 1 at 2", "epoch", "epoch",
+    ]  # fmt: skip
+    assert [e.seed_index for e in result.evaluations] == [0, 1]
+
+
+def test_each_seed_is_evaluated_at_its_own_episodes() -> None:
+    agent, seen = make(1, 2), Evaluations()
+    result = agent.train(ENV, 4, n_episodes=9, evaluate_every=3, evaluation_episodes=2, callbacks=[seen], **QUIET)
+    assert [(e.seed_index, e.episode) for e in sorted(result.evaluations, key=lambda e: (e.seed_index, e.episode))] == [
+        (k, n) for k in range(2) for n in (3, 6, 9)
+    ]
+
+
+def test_what_a_seed_earns_in_an_evaluation_does_not_depend_on_the_others() -> None:
+    seen: dict[str, list[Any]] = {}
+
+    class Ask(Callback):
+        def on_train_end(self, trainer: Any, agent: Any) -> None:
+            seen["both"] = trainer.evaluate()
+            seen["second"] = trainer.evaluate([1])
+
+    make(1, 2).train(ENV, 4, n_episodes=3, evaluation_episodes=3, callbacks=[Ask()], **QUIET)
+    assert seen["second"] == seen["both"][1:]

@@ -1,0 +1,42 @@
+"""Refuse a replay memory that this machine can't hold, before any of it is made."""
+
+from __future__ import annotations
+
+from velora.core import memory
+from velora.core.errors import SettingError
+
+_BYTES = 4
+_SMALLEST = 1_000
+"""Transitions below which a smaller buffer isn't worth proposing."""
+
+
+def check_memory(n_seeds: int, *, capacity: int, row_width: int) -> None:
+    """Compare what the replay memory of several seeds will take with what there is.
+
+    Args:
+        n_seeds: agents trained side by side (S).
+        capacity: transitions kept for each.
+        row_width: numbers in one transition, as float32.
+
+    Raises:
+        SettingError: if there is less; the message says how much, and what to lower.
+    """
+    available = memory.available_bytes()
+    each = capacity * row_width * _BYTES
+    if available is None or n_seeds * each <= available:
+        return
+    most, smaller = available // each, _rounded_down(available // (n_seeds * row_width * _BYTES))
+    ways = [f"train at most {most:,} at a time"] if most else []
+    ways += [f"lower buffer_size to {smaller:,}"] if smaller >= _SMALLEST else []
+    rows = f"{capacity:,} transitions of {row_width} numbers each"
+    raise SettingError(
+        f"seeds: {n_seeds:,} seeds need {memory.readable(n_seeds * each)} of memory for replay ({rows}), "
+        f"{memory.readable(available)} are available; "
+        f"{' or '.join(ways) or 'train fewer seeds with a smaller buffer_size'}"
+    )
+
+
+def _rounded_down(number: int) -> int:
+    """Keep the first two digits."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return int(number // step * step)
