@@ -27,7 +27,7 @@ from velora.envs.make import EnvLike
 from velora.models import learning, persistence, prediction
 from velora.models.acting import Acting
 from velora.models.exploration import Exploration
-from velora.models.learning import Learner
+from velora.models.learning import Learner, Update
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
 from velora.nn.networks import LiquidActor
@@ -108,6 +108,7 @@ class Agent(ABC):
         self.hooks: HookTable = NO_HOOKS
         self._are_ready: tuple[int, ...] = ()
         self._runs_as_program = False
+        self._update: Update | None = None
         self._buffer: ReplayBuffer | None = None
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
 
@@ -344,20 +345,30 @@ class Agent(ABC):
         _ = self.optimizers
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
 
-    def learn(self, batch_size: int, rows: tuple[int, ...], *, update: int) -> Metrics:
-        """Draw a batch and make one update from it for these seeds, with the hooks around it.
+    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin an update of these seeds, from what is stored now; :meth:`finish_learning` has to follow.
 
-        Where no hook looks into it, the update is run as one program. Its metrics and its batch are then overwritten by
-        the next update.
+        Where no hook looks into it, it runs as one program, on other threads if there are any. Until it is finished,
+        nothing may be acted, stored or saved.
         """
-        hooks, self.learner.rows = self.hooks, rows
-        uniform = self.sampling(batch_size)
-        if self._runs_as_program and not hooks.look_into_updates:
-            metrics, batch = self.learner.replay(
-                batch_size, self._window, self.buffer, uniform, self.training_step, threads=self.threads
-            )
+        self.learner.rows = rows
+        self._update = None
+        if self._runs_as_program and not self.hooks.look_into_updates:
+            uniform = self.sampling(batch_size)
+            self._update = self.learner.program(batch_size, self._window, self.buffer, uniform, self.training_step)
+            self._update.program.start(rows, self.threads)
+
+    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+        """Wait for the update, or make it now, with the hooks around it.
+
+        A program's metrics and batch are overwritten by the next update.
+        """
+        hooks = self.hooks
+        if self._update is not None:
+            self._update.program.wait()
+            metrics, batch = self._update.metrics, self._update.batch
         else:
-            batch = self.buffer.sample(uniform, self._window, self.device)
+            batch = self.buffer.sample(self.sampling(batch_size), self._window, self.device)
             for hook in hooks.on_train_batch_start:
                 hook(batch, update)
             metrics = self.training_step(batch)

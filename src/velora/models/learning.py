@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from velora.nn.flat import FlatParameters
 from velora.ops import kernels
 from velora.ops.backend import make_backend
 from velora.training.hooks import HookTable
+
+Step: TypeAlias = Callable[[Batch], Metrics]
 
 
 class Learner:
@@ -41,7 +44,7 @@ class Learner:
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._trained = tuple(trained)
-        self._programs: dict[tuple[int, int], _Update] = {}
+        self._programs: dict[tuple[int, int], Update] = {}
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
@@ -86,26 +89,16 @@ class Learner:
             target, source = self.networks[f"target_{name}"].flat.values, self.networks[name].flat.values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
-    def replay(
-        self,
-        batch_size: int,
-        length: int,
-        buffer: ReplayBuffer,
-        uniform: Array,
-        training_step: Callable[[Batch], Metrics],
-        *,
-        threads: int,
-    ) -> tuple[Metrics, Batch]:
-        """Make one update as a program, which is noted at the first call.
+    def program(
+        self, batch_size: int, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step
+    ) -> Update:
+        """Note an update as a program at the first call, and return it from then on.
 
         Shapes:
             uniform: (S, B), which windows to sample; the same memory at every call.
 
         Args:
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
-
-        Returns:
-            The metrics and the batch; the next update overwrites both.
         """
         update = self._programs.get((batch_size, length))
         if update is None:
@@ -113,15 +106,16 @@ class Learner:
             with program.record():
                 batch = buffer.gather(uniform, length)
                 metrics = training_step(batch)
-            update = self._programs[batch_size, length] = _Update(program, batch, metrics)
+            update = self._programs[batch_size, length] = Update(program, batch, metrics)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
-        update.program.run(self.rows, min(threads, len(self.rows)))
-        return update.metrics, update.batch
+        return update
 
 
 @dataclass(frozen=True, slots=True)
-class _Update:
+class Update:
+    """An update as a program, and where it leaves its batch and its metrics; each run overwrites both."""
+
     program: kernels.Program
     batch: Batch
     metrics: Metrics

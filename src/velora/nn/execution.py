@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -161,7 +160,7 @@ class NativeNetwork:
                 keeps=False, wants=("out",), last=hidden,
             )  # fmt: skip
         assert done.out is not None
-        return done.out, partial(program.run, threads=1)
+        return done.out, program.run
 
 
 class _NativePullback:

@@ -117,6 +117,7 @@ class Program:
     def __init__(self) -> None:
         self._kept: list[Any] = []
         self._calls: Any = None
+        self._waiting: tuple[int, ...] | None = None
         self.n_calls = 0
 
     @contextlib.contextmanager
@@ -136,12 +137,30 @@ class Program:
         """Keep these alive."""
         self._kept.extend(tensors)
 
-    def run(self, seeds: tuple[int, ...], threads: int) -> None:
+    def run(self, seeds: tuple[int, ...]) -> None:
         """Make all calls, for these positions of the seed axis."""
         assert native is not None
-        native.start(self._calls, seeds, threads)
+        native.start(self._calls, seeds, 1)
+
+    def start(self, seeds: tuple[int, ...], threads: int) -> None:
+        """Begin to make all calls, on other threads than this one if there are to be more than one.
+
+        Until :meth:`wait` returns, nothing may be read or written that the program uses.
+        """
         if threads > 1:
+            assert native is not None
+            native.start(self._calls, seeds, threads)
+        else:
+            self._waiting = seeds
+
+    def wait(self) -> None:
+        """Lend a hand, and return when all calls have been made."""
+        assert native is not None
+        if self._waiting is None:
             native.wait()
+        else:
+            waiting, self._waiting = self._waiting, None
+            self.run(waiting)
 
 
 def call(kind: int, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:

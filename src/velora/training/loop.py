@@ -1,4 +1,4 @@
-"""The innermost loop: act, step, store, learn."""
+"""The innermost loop: act, step and learn at once, store."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ class Loop:
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
 
-        An episode that ends is left as it is, for the caller to close. Every seed warms up and begins to learn by its
-        own count, so that it goes the way it would go alone.
+        While the environments take it, the agent learns from what was stored before it. So actions come from the policy
+        before that update, and results don't depend on how many threads there are. Every seed warms up and begins to
+        learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
+        the caller to close.
         """
         agent, lanes, incoming = self.agent, [lane for lane in self.lanes if not lane.done], self._incoming
         rows = tuple(lane.seed_index for lane in lanes)
@@ -54,17 +56,21 @@ class Loop:
         here = self._hidden_here
         incoming["hidden"][...] = self.hidden.squeeze(1).cpu().numpy() if here is None else here
         action = self._acting.step(rows, [lane.lived.step for lane in self.lanes], agent.warming_up(rows))
-        incoming["action"][...] = action
-        in_units = agent.bounds.to_environment(action)
-        for lane in lanes:
-            self._step_lane(lane, in_units[lane.seed_index])
-        incoming["next_obs"][...] = self.envs.obs
+        due = agent.due(rows, self.batch_size)
+        if due:
+            agent.begin_learning(self.batch_size, due)
+        try:
+            incoming["action"][...] = action
+            in_units = agent.bounds.to_environment(action)
+            for lane in lanes:
+                self._step_lane(lane, in_units[lane.seed_index])
+            incoming["next_obs"][...] = self.envs.obs
+        finally:
+            if due:
+                self._finish_learning(due)
         agent.buffer.append(rows)
         if self.hooks.on_env_step:
             self._report_step()
-        due = agent.due(rows, self.batch_size)
-        if due:
-            self._learn(due)
 
     def _begin_episode(self, lane: Lane) -> None:
         self.envs.reset(lane.seed_index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
@@ -99,10 +105,10 @@ class Loop:
         for hook in self.hooks.on_env_step:
             hook(transition)
 
-    def _learn(self, rows: tuple[int, ...]) -> None:
+    def _finish_learning(self, rows: tuple[int, ...]) -> None:
         if not self._has_learned:
             self._has_learned = True
             self.hooks.fire("on_warmup_end")
-        self.metrics = self.agent.learn(self.batch_size, rows, update=self.lanes[rows[0]].update)
+        self.metrics = self.agent.finish_learning(self.batch_size, self.lanes[rows[0]].update)
         for k in rows:
             self.lanes[k].lived.update += 1

@@ -94,11 +94,15 @@ class TrainableAgent(Protocol):
         ...
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
-        """Choose, of these seeds, those for which this step is followed by an update."""
+        """Choose, of these seeds, those that learn during this step."""
         ...
 
-    def learn(self, batch_size: int, rows: tuple[int, ...], *, update: int) -> Metrics:
-        """Make one update of these seeds from a batch of that size, with the hooks around it."""
+    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin an update of these seeds from a batch of that size."""
+        ...
+
+    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+        """Wait for it, fire the hooks around it, and return what it reports."""
         ...
 
     def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:

@@ -1,9 +1,8 @@
-"""The one loop: act, step, store, learn; hooks where their names say."""
+"""The one loop: act, step and learn at once, store; hooks where their names say."""
 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ import torch
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
+from velora.core.devices import n_cores
 from velora.core.errors import SettingError
 from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
@@ -298,7 +298,7 @@ class Trainer:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
-        agent.configure_training(threads=self.threads or min(os.cpu_count() or 1, agent.n_seeds))
+        agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
             resuming.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")

@@ -209,7 +209,8 @@ def _filled(**settings: Any) -> LiquidDDPG:
 
 
 def learn(agent: LiquidDDPG, rows: tuple[int, ...]) -> dict[str, Tensor]:
-    metrics = agent.learn(16, rows, update=agent.progress[0].update)
+    agent.begin_learning(16, rows)
+    metrics = agent.finish_learning(16, agent.progress[0].update)
     for k in rows:
         agent.progress[k].update += 1
     return dict(metrics)
