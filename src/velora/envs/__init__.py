@@ -1,7 +1,13 @@
 """Gymnasium environments as the trainer uses them."""
 
-from velora.envs.make import EnvironmentSource, describe
+from typing import TYPE_CHECKING
+
+from velora.core.lazy import on_demand
 from velora.envs.spaces import ActionBounds, check_spaces
-from velora.envs.vector import Environments
+
+if TYPE_CHECKING:
+    from velora.envs.make import EnvironmentSource, describe
+    from velora.envs.vector import Environments
 
 __all__ = ["ActionBounds", "EnvironmentSource", "Environments", "check_spaces", "describe"]
+__getattr__ = on_demand(__name__, {"EnvironmentSource": "make", "describe": "make", "Environments": "vector"})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from velora.core.errors import SpaceError
+
+if TYPE_CHECKING:
+    import gymnasium as gym
 
 HUGE = 1e30
 """Bounds beyond this stand for "unbounded" and can't be scaled to in float32."""
@@ -57,16 +59,18 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int) -> 
         SpaceError: if observations aren't a flat box of ``state_dim`` numbers, or actions aren't a flat bounded box of
             ``action_dim`` numbers.
     """
+    from gymnasium.spaces import Box  # an agent that only predicts needs no Gymnasium
+
     name = env.spec.id if env.spec else type(env.unwrapped).__name__
     seen, acted = env.observation_space, env.action_space
-    if not isinstance(seen, gym.spaces.Box) or len(seen.shape) != 1:
+    if not isinstance(seen, Box) or len(seen.shape) != 1:
         raise SpaceError(
             f"{name}: expected a flat box of observations, got {seen}; "
             "wrap the environment with gymnasium.wrappers.FlattenObservation"
         )
     if seen.shape[0] != state_dim:
         raise SpaceError(f"{name}: observations have {seen.shape[0]} numbers, the agent expects state_dim={state_dim}")
-    if not isinstance(acted, gym.spaces.Box) or len(acted.shape) != 1:
+    if not isinstance(acted, Box) or len(acted.shape) != 1:
         raise SpaceError(f"{name}: expected continuous actions (a flat Box), got {acted}; choose another environment")
     if acted.shape[0] != action_dim:
         raise SpaceError(f"{name}: actions have {acted.shape[0]} numbers, the agent gives action_dim={action_dim}")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from velora import envs
 from velora.buffers import Batch, ReplayBuffer
 from velora.buffers.budget import check_memory
 from velora.callbacks.base import Callback
@@ -22,8 +22,7 @@ from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.streams import Stream
 from velora.core.types import Array, Counters, Metrics
-from velora.envs import ActionBounds, check_spaces, describe
-from velora.envs.make import EnvLike
+from velora.envs import ActionBounds
 from velora.models import learning, persistence, prediction
 from velora.models.acting import Acting
 from velora.models.exploration import Exploration
@@ -35,10 +34,12 @@ from velora.nn.parameters import count_parameters
 from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
 from velora.training.result import TrainResult
-from velora.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    import gymnasium as gym
     from lightning.pytorch.loggers import Logger
+
+    from velora.envs.make import EnvLike
 
 
 class Agent(ABC):
@@ -264,8 +265,8 @@ class Agent(ABC):
         Raises:
             SpaceError: if it doesn't fit.
         """
-        self.bounds = check_spaces(env, state_dim=self.settings.state_dim, action_dim=self.settings.action_dim)
-        self.environment = describe(env)
+        self.bounds = envs.check_spaces(env, state_dim=self.settings.state_dim, action_dim=self.settings.action_dim)
+        self.environment = envs.describe(env)
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch that the buffer can never fill.
@@ -418,6 +419,8 @@ class Agent(ABC):
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
             CheckpointError: if ``resume`` can't be gone on from.
         """
+        from velora.training.trainer import Trainer  # predicting needs none of what it imports
+
         trainer = Trainer(
             batch_size=batch_size,
             n_episodes=n_episodes,
