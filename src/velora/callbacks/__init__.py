@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from velora.callbacks.save_checkpoints import SaveCheckpoints
 
 __all__ = ["HOOKS", "Callback", "EarlyStopping", "PrintSummary", "ProgressBar", "SaveCheckpoints"]
-__getattr__ = on_demand(
+__getattr__, __dir__ = on_demand(
     __name__,
     {
         "EarlyStopping": "early_stopping",

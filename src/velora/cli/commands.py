@@ -1,33 +1,22 @@
-"""The commands that ``velora`` knows. What they run is imported late: torch takes seconds, a misspelt setting none."""
+"""The commands that ``velora`` knows. What they run is imported late: torch takes seconds, Hydra a moment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
-from omegaconf import DictConfig
-
-from velora.cli import budget, resume
-from velora.cli.arguments import Arguments
-from velora.cli.launch import launch
 
 
 def train(words: Sequence[str]) -> int:
-    """Run ``velora train``; with ``resume=``, from a run's saved settings instead of the files."""
-    arguments = budget.count_alone(Arguments.parse(words))
-    run = arguments.text("resume")
-    if run is None:
-        return launch("train", _training, arguments)
-    return launch("train", _training, resume.prepare(Path(run), arguments), config_name=resume.CONFIG_NAME)
+    """Run ``velora train``."""
+    from velora.cli import jobs
+
+    return jobs.train(words)
 
 
 def evaluate(words: Sequence[str]) -> int:
-    """Run ``velora evaluate``.
+    """Run ``velora evaluate``."""
+    from velora.cli import jobs
 
-    ``checkpoint=<directory>`` is short for ``checkpoint.path=<directory>``: Hydra would take it for a choice in the
-    group of that name.
-    """
-    return launch("evaluate", _evaluation, Arguments.parse(words).renaming("checkpoint", "checkpoint.path"))
+    return jobs.evaluate(words)
 
 
 def plot(words: Sequence[str]) -> int:
@@ -37,16 +26,16 @@ def plot(words: Sequence[str]) -> int:
     return plot(words)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "evaluate": evaluate, "plot": plot}
+def doctor(words: Sequence[str]) -> int:
+    """Run ``velora doctor``."""
+    from velora.cli.doctor import doctor
+
+    return doctor(words)
 
 
-def _training(cfg: DictConfig, run_dir: Path) -> float:
-    from velora.cli.training import run_training
-
-    return run_training(cfg, run_dir)
-
-
-def _evaluation(cfg: DictConfig, run_dir: Path) -> float:
-    from velora.cli.evaluation import run_evaluation
-
-    return run_evaluation(cfg, run_dir)
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "plot": plot,
+    "doctor": doctor,
+}

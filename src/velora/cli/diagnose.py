@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from velora.cli.arguments import CONFIG_DIR, Arguments
 from velora.cli.failures import one_line
 from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.names import did_you_mean, dotted_names, nearest
+from velora.cli.names import did_you_mean, nearest
 
 MOST_VALUES = 20
 WORDS: dict[Any, str] = {
@@ -142,6 +142,18 @@ def _explain_setting(name: str, word: str, error: Exception, reference: DictConf
 
 def _own_names(reference: DictConfig) -> list[str]:
     return [name for name in dotted_names(reference) if name.partition(".")[0] != "hydra"]
+
+
+def dotted_names(cfg: DictConfig, prefix: str = "") -> list[str]:
+    """List every name in a configuration, groups and settings, as one writes it on the command line."""
+    names = []
+    for key in map(str, cfg):
+        names.append(f"{prefix}{key}")
+        if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, key):
+            continue
+        if isinstance(cfg[key], DictConfig):
+            names += dotted_names(cfg[key], f"{prefix}{key}.")
+    return names
 
 
 def _takes_anything(reference: DictConfig, name: str) -> bool:

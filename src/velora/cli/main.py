@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from velora import __version__
+import velora
 from velora.cli.commands import COMMANDS
 from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
@@ -16,11 +16,13 @@ Velora trains liquid neural networks to control things.
   velora train       train an agent          velora train --help lists every setting
   velora evaluate    evaluate a checkpoint   velora evaluate --help
   velora plot        draw learning curves    velora plot --help
+  velora doctor      what this machine computes with, and what would make it faster
 
 For example:
   velora train                                                # LiquidDDPG on Pendulum-v1
   velora train env=inverted_pendulum train.seed=1 device=cpu
-  velora train -m train.seed=0,1,2 agent.n_neurons=20,40      # all six combinations
+  velora train env=inverted_pendulum train.seeds=10           # ten seeds side by side, in one process
+  velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora train resume=<run>                                   # go on where it stopped
   velora plot <run> <run> out=curves.png
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{HELP}\n")
         return 0
     if command in ("-V", "--version"):
-        sys.stdout.write(f"velora {__version__}\n")
+        sys.stdout.write(f"velora {velora.__version__}\n")
         return 0
     try:
         if command not in COMMANDS:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from omegaconf import DictConfig, OmegaConf
-
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that looks most like ``name``, or ``None`` if none does.
@@ -39,15 +37,3 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
     """Word the hint that ends an error: the nearest name, or what to do when there is none."""
     near = nearest(name, known)
     return f"did you mean {near}?" if near else otherwise
-
-
-def dotted_names(cfg: DictConfig, prefix: str = "") -> list[str]:
-    """List every name in a configuration, groups and settings, as one writes it on the command line."""
-    names = []
-    for key in map(str, cfg):
-        names.append(f"{prefix}{key}")
-        if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, key):
-            continue
-        if isinstance(cfg[key], DictConfig):
-            names += dotted_names(cfg[key], f"{prefix}{key}.")
-    return names

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
     from velora.envs.vector import Environments
 
 __all__ = ["ActionBounds", "EnvironmentSource", "Environments", "check_spaces", "describe"]
-__getattr__ = on_demand(__name__, {"EnvironmentSource": "make", "describe": "make", "Environments": "vector"})
+__getattr__, __dir__ = on_demand(__name__, {"EnvironmentSource": "make", "describe": "make", "Environments": "vector"})

@@ -9,4 +9,4 @@ if TYPE_CHECKING:
     from velora.training.trainer import Trainer
 
 __all__ = ["TrainResult", "Trainer"]
-__getattr__ = on_demand(__name__, {"Trainer": "trainer"})
+__getattr__, __dir__ = on_demand(__name__, {"Trainer": "trainer"})

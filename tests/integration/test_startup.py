@@ -1,0 +1,60 @@
+"""What starts without what: predicting without training's packages, and the doctor without the frameworks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from velora.models import LiquidDDPG
+
+TRAINING = ("lightning", "hydra", "omegaconf", "sqlite3", "rich", "gymnasium", "mujoco", "filelock", "matplotlib")
+LOADED = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+
+
+def loaded_after(code: str) -> set[str]:
+    """Run code in a fresh process, and return the packages that it has imported."""
+    words = [sys.executable, "-c", f"{code}\n{LOADED}"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_an_agent_is_loaded_and_predicts_without_what_training_needs(tmp_path: Path) -> None:
+    path = LiquidDDPG(3, 4, 1, device="cpu", seed=0).save(tmp_path / "ep1")
+    loaded = loaded_after(
+        f"from velora.models import LiquidDDPG\n"
+        f"agent = LiquidDDPG.load({str(path)!r})\n"
+        f"action, hidden = agent.predict([0.1, 0.2, 0.3])\n"
+        f"agent.predict([[0.1, 0.2, 0.3]], explore=True)\n"
+        f"agent.save({str(tmp_path / 'again')!r})"
+    )
+    assert "torch" in loaded
+    assert loaded.isdisjoint(TRAINING)
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]])
+def test_the_doctor_needs_no_framework(words: list[str]) -> None:
+    loaded = loaded_after(f"from velora.cli.main import main\nassert main({words!r}) == 0")
+    assert loaded.isdisjoint(set(TRAINING) - {"rich"})
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["doctor", "--help"], ["train", "train.n_episods=3"]])
+def test_help_and_slips_do_not_wait_for_torch(words: list[str]) -> None:
+    loaded = loaded_after(f"from velora.cli.main import main\nmain({words!r})")
+    assert loaded.isdisjoint({"torch", "lightning", "gymnasium"})
+
+
+def test_names_that_are_imported_on_demand_are_there() -> None:
+    import velora.callbacks
+    import velora.envs
+    import velora.training
+
+    for package in (velora.callbacks, velora.envs, velora.training):
+        for name in package.__all__:
+            assert name in dir(package)
+            assert getattr(package, name) is not None
+        with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'Nothing'"):
+            _ = package.Nothing
