@@ -68,7 +68,7 @@ def test_every_environment_takes_the_default_agent(env_name: str) -> None:
     cfg = settings(f"env={env_name}")
     env = make_environment(cfg.env.id, {})
     try:
-        agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seed=0)
+        agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seeds=(0,))
         assert isinstance(agent, LiquidDDPG)
         assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
     finally:
@@ -118,7 +118,7 @@ def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
 def test_the_train_file_holds_what_train_takes() -> None:
     own = {"env", "self", "callbacks", "logger", "run_dir", "resume", "threads"}
     expected = set(inspect.signature(Agent.train).parameters) - own
-    assert {field.name for field in dataclasses.fields(schema.TrainSchema)} - {"seed"} == expected
+    assert {field.name for field in dataclasses.fields(schema.TrainSchema)} - {"seed", "seeds"} == expected
 
 
 def test_the_checkpoint_file_holds_what_save_checkpoints_takes() -> None:

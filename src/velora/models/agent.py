@@ -413,7 +413,7 @@ class Agent(ABC):
             progress_bar: show one.
             summary: print what is trained, before it starts.
             log_every: updates between two rows to the loggers.
-            threads: to compute on; ``None`` is one for each seed, at most as many as there are cores.
+            threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
 
         Raises:
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
