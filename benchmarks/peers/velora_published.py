@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gymnasium as gym
 import torch
-from velora.models import LiquidDDPG
 
 from benchmarks.peers.protocol import Answer, Clock, EnoughError, Referee, Settings, serve, time_checkpoints
+from velora.models import LiquidDDPG
 
 FOREVER = 10_000_000
 BUFFER_SIZE = 100_000

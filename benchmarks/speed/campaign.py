@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -80,11 +81,9 @@ def pending(row: Row, plan: Plan, rounds: int, done: Sequence[Measurement]) -> l
     finished: set[Identity] = {(m["round"], m["contender"], m["case"]) for m in done}
     found = []
     for number in range(rounds):
-        in_order = list(row.jobs(plan, number))
-        for job in in_order if number % 2 == 0 else reversed(in_order):
-            if (number, job.contender, job.case) not in finished:
-                found.append(Pending(row, number, job))
-    return found
+        in_order = [Pending(row, number, job) for job in row.jobs(plan, number)]
+        found += in_order if number % 2 == 0 else reversed(in_order)
+    return [item for item in found if (item.number, item.job.contender, item.job.case) not in finished]
 
 
 def run(
@@ -94,6 +93,7 @@ def run(
     rounds: int | None,
     command: str,
     folder: Path,
+    scratch: Path = jobs.SCRATCH,
     measure: Callable[[Job], jobs.Answer] = jobs.run,
 ) -> None:
     """Measure rows and write each when it is finished.
@@ -102,12 +102,14 @@ def run(
         rounds: instead of each row's own number.
         command: to write down beside the results.
         folder: where the results go.
+        scratch: where unfinished rows are kept.
+        measure: does a job.
     """
     caches, left, pace = {}, [], Pace()
     for row in rows:
         n_rounds = rounds or row.rounds
         key = {"sources": results.sources(), "kernels": list(plan.kernels), "quick": plan.quick, "rounds": n_rounds}
-        cache = caches[row.number] = Cache(jobs.SCRATCH / f"row{row.number}{'-quick' * plan.quick}.jsonl", key)
+        cache = caches[row.number] = Cache(scratch / f"row{row.number}{'-quick' * plan.quick}.jsonl", key)
         if cache.measurements:
             print(f"row {row.number}: goes on after {len(cache.measurements)} measurements of the same code")
         left += pending(row, plan, n_rounds, cache.measurements)
@@ -127,16 +129,11 @@ def run(
 
 def _measure(item: Pending, measure: Callable[[Job], jobs.Answer]) -> Measurement:
     job = item.job
-    head = {
-        "round": item.number,
-        "contender": job.contender,
-        "case": job.case,
-        "environment": "peers" if job.is_peer else "ours",
-    }
+    head = {"round": item.number, "contender": job.contender, "case": job.case, "kernel": job.kernel}
     try:
         return {**head, **_rounded(measure(job))}
     except JobFailedError as error:
-        return {**head, "failed": str(error).replace(str(jobs.ROOT), ".")}
+        return {**head, "failed": re.sub(r"/\S*/", "", str(error))}  # results are published: no paths of a machine
 
 
 def _rounded(answer: jobs.Answer) -> jobs.Answer:

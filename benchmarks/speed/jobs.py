@@ -58,6 +58,11 @@ class Job:
         """Tell whether it runs in the peers' environment."""
         return self.module.startswith("benchmarks.peers")
 
+    @property
+    def kernel(self) -> str | None:
+        """Name the kernel that is measured; ``None`` for a peer."""
+        return self.settings.get("kernel")
+
 
 def run(job: Job) -> Answer:
     """Start the process in an empty folder, with a terminal to draw on, and wait for its answer.

@@ -109,7 +109,7 @@ def solve(settings: Settings) -> Answer:
 
 
 def scaling(settings: Settings) -> Answer:
-    """Row 4: a step with all around it, an update alone, and what its arithmetic alone would take.
+    """Row 4: a step with all around it, an update alone, its arithmetic, and how fast arithmetic can be.
 
     The arithmetic counts every weight in use: for the actor one pass of its target, one forward and two backward; for
     the critic one of its target, three of its own loss, and two under the actor's.
@@ -117,13 +117,12 @@ def scaling(settings: Settings) -> Answer:
     agent = _agent(settings)
     clock = _timed(agent, settings)
     size = settings["batch_size"]
+    step_ms = clock.seconds / clock.updates * 1e3
     update_ms = median_ms(lambda: agent.learn(size, 0), seconds=settings["seconds"] / 2)
     weights = {name: count_parameters(agent.networks[name]).active for name in ("actor", "critic")}
     samples = size * agent.settings.sequence_length * agent.n_seeds
     flop = 2 * samples * (4 * weights["actor"] + 6 * weights["critic"])
-    peak = _peak_flops()
-    step_ms = clock.seconds / clock.updates * 1e3
-    return {"step_ms": step_ms, "update_ms": update_ms, "limit_ms": flop / peak * 1e3, "peak_gflops": peak / 1e9}
+    return {"step_ms": step_ms, "update_ms": update_ms, "update_mflop": flop / 1e6, "peak_gflops": _peak_flops() / 1e9}
 
 
 def _peak_flops() -> float:

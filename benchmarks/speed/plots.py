@@ -10,13 +10,12 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.speed.report import is_ours, kernels
 from benchmarks.speed.results import Result
 from benchmarks.speed.rows import INVERTED, case
+from benchmarks.speed.scale import AXES, limits, points
 
 OURS, THEIRS = "#0072B2", "#999999"
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
-AXES = {"S": "seeds, and environments, S", "n": "neurons, n", "T": "steps of a window, T"}
 
 
 def bars(result: Result, path: Path) -> None:
@@ -30,7 +29,7 @@ def bars(result: Result, path: Path) -> None:
     found.sort()
     figure, ax = plt.subplots(figsize=(8, 0.42 * len(found) + 1.2), layout="constrained")
     names = [name for _, name in found]
-    drawn = ax.barh(names, [r for r, _ in found], color=[OURS if is_ours(name) else THEIRS for name in names])
+    drawn = ax.barh(names, [r for r, _ in found], color=[OURS if result.is_ours(name) else THEIRS for name in names])
     ax.bar_label(drawn, [f"{rate:,.0f}" for rate, _ in found], padding=3, fontsize="small")
     ax.set(xscale="log", xlabel="environment steps, each with one update of 128 samples, per second (log scale)")
     ax.set_title(f"{INVERTED}, 20 neurons; peers [64, 64]; one core, ten seeds on two")
@@ -52,17 +51,15 @@ def curves(result: Result, path: Path) -> None:
 
 
 def _curve(ax: Axes, result: Result, letter: str) -> None:
-    cases = [c for c in result.names("case") if c.startswith(f"{letter} = ")]
-    x = [int(c.split(" = ")[1]) for c in cases]
-    measured = kernels({4: result})
-    for colour, kernel in zip(COLOURS, measured, strict=False):
+    cases = points(result, letter)
+    for colour, kernel in zip(COLOURS, result.names("kernel"), strict=False):
         for metric, name, style in (("step_ms", "step", "-o"), ("update_ms", "update alone", "--o")):
-            y = [result.median(kernel, c, metric) for c in cases]
-            if None not in y:
-                ax.plot(x, y, style, color=colour, markersize=3.5, label=f"{kernel}: {name}")  # type: ignore[arg-type]
-    limit = [result.median(measured[0], c, "limit_ms") for c in cases]
-    if None not in limit:
-        ax.plot(x, limit, ":", color="black", label="arithmetic of the update\nat the speed of a large product")  # type: ignore[arg-type]
-    ax.set(xscale="log", yscale="log", xlabel=AXES[letter], xticks=x, xticklabels=[str(v) for v in x])
+            known = {x: result.median(kernel, c, metric) for x, c in cases.items()}
+            drawn = {x: y for x, y in known.items() if y is not None}
+            ax.plot([*drawn], [*drawn.values()], style, color=colour, markersize=3.5, label=f"{kernel}: {name}")
+    limit = {x: ms for x, c in cases.items() if (ms := limits(result).get(c)) is not None}
+    label = "arithmetic of the update\nat the speed of a large product"
+    ax.plot([*limit], [*limit.values()], ":", color="black", label=label)
+    ax.set(xscale="log", yscale="log", xlabel=AXES[letter], xticks=[*cases], xticklabels=[str(x) for x in cases])
     ax.minorticks_off()
     ax.grid(alpha=0.3)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.speed.results import Result
 from benchmarks.speed.rows import ROWS
+from benchmarks.speed.scale import limits
 from benchmarks.speed.targets import NATIVE, TARGETS, Target, Verdict, judge, spread
 
 CAPTIONS = {
@@ -18,7 +19,6 @@ CAPTIONS = {
     "both_ms": "forward and backward, ms",
     "step_ms": "a step with everything around it, ms",
     "update_ms": "an update alone, ms",
-    "limit_ms": "the arithmetic of an update at the speed of a large matrix product, ms",
     "save_ms": "save without buffer, ms",
     "load_ms": "load without buffer, ms",
     "buffer_save_ms": "save with a full buffer, ms",
@@ -36,19 +36,8 @@ def number(value: float | None) -> str:
 
 
 def kernels(results: Mapping[int, Result]) -> list[str]:
-    """List the kernels that were measured: the last word of the names of our contenders."""
-    ours = (
-        m["contender"].split(", ")[-1] for result in results.values() for m in result.measurements if is_ours(m["contender"])
-    )
-    return list(dict.fromkeys(ours))
-
-
-def is_ours(contender: str) -> bool:
-    """Tell our contenders from the peers: theirs are names, ours end with a kernel."""
-    return contender.split(", ")[-1] in KERNELS
-
-
-KERNELS = ("native", "numpy", "torch", "auto")
+    """List the kernels of ours that were measured."""
+    return list(dict.fromkeys(kernel for result in results.values() for kernel in result.names("kernel")))
 
 
 def verdicts(results: Mapping[int, Result]) -> str:
@@ -85,9 +74,10 @@ def _times(target: Target, ratio: float) -> str:
 
 def medians(result: Result, metric: str) -> str:
     """Write one number of a row: cases down, contenders across, medians over the rounds."""
-    contenders = [c for c in result.names("contender") if any(result.values(c, k, metric) for k in result.names("case"))]
+    everyone, cases = result.names("contender"), result.names("case")
+    contenders = [name for name in everyone if any(result.values(name, case, metric) for case in cases)]
     lines = [f"| {CAPTIONS[metric]} | {' | '.join(contenders)} |", "|---" * (len(contenders) + 1) + "|"]
-    for case in result.names("case"):
+    for case in cases:
         cells = [number(result.median(contender, case, metric)) for contender in contenders]
         if set(cells) != {"-"}:
             lines.append(f"| {case} | {' | '.join(cells)} |")
@@ -101,6 +91,12 @@ def solved(result: Result) -> str:
         values = [v for case in result.names("case") for v in result.values(contender, case, "solved_s")]
         lines.append(f"| {contender} | {' '.join(number(v) for v in values)} |")
     return "\n".join(lines)
+
+
+def arithmetic(result: Result) -> str:
+    """Write what row 4 compares with."""
+    lines = ["| arithmetic of an update | at the speed of a large matrix product, ms |", "|---|---|"]
+    return "\n".join(lines + [f"| {case} | {number(limit)} |" for case, limit in limits(result).items()])
 
 
 def failures(result: Result) -> list[str]:
@@ -117,15 +113,15 @@ def section(result: Result) -> str:
     tables = [medians(result, metric) for metric in row.metrics]
     if row.number == 2:
         tables.insert(0, solved(result))
+    if row.number == 4:
+        tables.append(arithmetic(result))
     versions = "; ".join(
         f"{who}: " + ", ".join(f"{name} {version}" for name, version in known.items())
         for who, known in head["versions"].items()
         if known
     )
-    where = (
-        f"{head['date']}, {head['machine']}, commit {head['commit']}, {rounds} interleaved rounds, `{head['command']}`. "
-        f"Versions: {versions}."
-    )
+    made = f"{head['date']}, {head['machine']}, commit {head['commit']}, {rounds} interleaved rounds"
+    where = f"{made}, `{head['command']}`. Versions: {versions}."
     return "\n\n".join([f"## {row.number}. {row.title}", *tables, *failures(result), where])
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.speed.jobs import ROOT
 
 Measurement = dict[str, Any]
-"""``round``, ``contender`` and ``case``, and either the numbers or why there are none (``failed``)."""
+"""``round``, ``contender``, ``case``, ``kernel`` (``None`` for a peer), and the numbers or why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,12 @@ class Result:
         return statistics.median(values) if values else None
 
     def names(self, key: str) -> list[str]:
-        """List the contenders or cases in the order of the first round."""
-        return list(dict.fromkeys(m[key] for m in self.measurements))
+        """List the contenders, cases or kernels in the order of the first round."""
+        return [name for name in dict.fromkeys(m[key] for m in self.measurements) if name is not None]
+
+    def is_ours(self, contender: str) -> bool:
+        """Tell whether a contender is not a peer."""
+        return any(m["contender"] == contender and m["kernel"] is not None for m in self.measurements)
 
 
 def path(folder: Path, row: int) -> Path:
@@ -75,7 +79,7 @@ def describe(row: int, command: str, measurements: Sequence[Measurement]) -> Res
     kept = []
     for m in measurements:
         m = dict(m)
-        versions[m.pop("environment")].update(m.pop("versions", {}))
+        versions["peers" if m["kernel"] is None else "ours"].update(m.pop("versions", {}))
         kept.append(m)
     head = {
         "row": row,

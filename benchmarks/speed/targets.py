@@ -116,7 +116,12 @@ def _solving() -> Iterator[Target]:
 
 def _sequences() -> Iterator[Target]:
     large, small = SHAPES
-    promised = (("ncps CfC", large, 4, 2.5), ("GRU", large, 1.5, 1), ("ncps CfC", small, 10, 2.5), ("GRU", small, 4, 0.8))
+    promised = (
+        ("ncps CfC", large, 4, 2.5),
+        ("GRU", large, 1.5, 1),
+        ("ncps CfC", small, 10, 2.5),
+        ("GRU", small, 4, 0.8),
+    )
     for peer, shape, native, fallback in promised:
         what = f"3: CfC {shape}, forward + backward, against {peer}"
         yield Target(3, what, "cfc, {kernel}", shape, peer, shape, "both_ms", native, fallback)
