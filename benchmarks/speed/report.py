@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 from benchmarks.speed.results import Result
@@ -105,6 +106,16 @@ def failures(result: Result) -> list[str]:
     return list(dict.fromkeys(failed))
 
 
+def company(result: Result) -> str:
+    """Say how much of its core a process had on average: on a machine that does something else, less than all."""
+    had = sorted(m["cores_had"] / m["threads"] for m in result.measurements if "cores_had" in m)
+    return (
+        f" Share of its cores that a process had: median {statistics.median(had):.2f}, least {had[0]:.2f}."
+        if had
+        else ""
+    )
+
+
 def section(result: Result) -> str:
     """Write a row: its numbers, and where they were made."""
     head = result.head
@@ -122,6 +133,7 @@ def section(result: Result) -> str:
     )
     made = f"{head['date']}, {head['machine']}, commit {head['commit']}, {rounds} interleaved rounds"
     where = f"{made}, `{head['command']}`. Versions: {versions}."
+    where += company(result)
     return "\n\n".join([f"## {row.number}. {row.title}", *tables, *failures(result), where])
 
 

@@ -133,6 +133,17 @@ def test_tables_have_cases_down_and_contenders_across() -> None:
     assert f"1a: peak memory, against {SB3}" in document
 
 
+def test_how_alone_a_process_was_is_said() -> None:
+    head = {"contender": "they", "case": "work", "kernel": None, "round": 0}
+    shares = [
+        {**head, "cores_had": 1.0, "threads": 1},
+        {**head, "cores_had": 1.0, "threads": 2},
+        {**head, "threads": 1},
+    ]
+    assert report.company(Result(HEAD, shares)) == " Share of its cores that a process had: median 0.75, least 0.50."
+    assert report.company(Result(HEAD, shares[2:])) == ""
+
+
 def test_the_limit_is_arithmetic_at_the_best_speed_measured() -> None:
     head = {"contender": "native", "kernel": "native", "round": 0}
     one = {**head, "case": "S = 1", "update_mflop": 8.0, "peak_gflops": 50.0}
