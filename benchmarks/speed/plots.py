@@ -41,11 +41,11 @@ def bars(result: Result, path: Path) -> None:
 
 def curves(result: Result, path: Path) -> None:
     """Draw the cost of a step and of an update against S, n and T, and the machine's limit below."""
-    figure, axes = plt.subplots(1, len(AXES), figsize=(4.4 * len(AXES), 3.8), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(AXES), figsize=(4.4 * len(AXES), 4.0), sharey=True, layout="constrained")
     for ax, letter in zip(axes, AXES, strict=True):
         _curve(ax, result, letter)
     axes[0].set_ylabel("ms")
-    axes[-1].legend(fontsize="small")
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize="small")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -58,7 +58,7 @@ def _curve(ax: Axes, result: Result, letter: str) -> None:
             drawn = {x: y for x, y in known.items() if y is not None}
             ax.plot([*drawn], [*drawn.values()], style, color=colour, markersize=3.5, label=f"{kernel}: {name}")
     limit = {x: ms for x, c in cases.items() if (ms := limits(result).get(c)) is not None}
-    label = "arithmetic of the update\nat the speed of a large product"
+    label = "arithmetic of the update at the speed of a large product"
     ax.plot([*limit], [*limit.values()], ":", color="black", label=label)
     ax.set(xscale="log", yscale="log", xlabel=AXES[letter], xticks=[*cases], xticklabels=[str(x) for x in cases])
     ax.minorticks_off()

@@ -131,7 +131,7 @@ def section(result: Result) -> str:
         for who, known in head["versions"].items()
         if known
     )
-    made = f"{head['date']}, {head['machine']}, commit {head['commit']}, {rounds} interleaved rounds"
+    made = f"{head['date']}, {head['machine']}, commit {head['commit']}, {rounds} interleaved round{'s' * (rounds > 1)}"
     where = f"{made}, `{head['command']}`. Versions: {versions}."
     where += company(result)
     return "\n\n".join([f"## {row.number}. {row.title}", *tables, *failures(result), where])
