@@ -12,7 +12,8 @@ from velora import __version__
 def test_help_teaches(command: Callable[..., Any], words: tuple[str, ...]) -> None:
     code, out, err = command(*words)
     assert (code, err) == (0, "")
-    for line in ("velora train", "velora evaluate checkpoint=<run>/checkpoints/final", "resume=<run>", "-m train.seed"):
+    evaluation = "velora evaluate checkpoint=<run>/checkpoints/final"
+    for line in ("velora train", evaluation, "resume=<run>", "train.seeds=10", "-m agent.", "velora doctor"):
         assert line in out
 
 

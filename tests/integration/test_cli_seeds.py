@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +161,28 @@ def test_seeds_that_stop_early_are_told_apart(command: Command) -> None:
     code, out, err = command("train", f"resume={words_of('plot', out)[1]}", "train.n_episodes=5")
     assert code == 0, err
     assert "there was nothing left to train" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM for one process")
+def test_seeds_that_were_interrupted_go_on_by_the_command_that_is_printed(command: Command, tmp_path: Path) -> None:
+    script = "import sys; from velora.cli.main import main; sys.exit(main())"
+    words = [sys.executable, "-c", script, "train", *TINY, "train.seeds=[4,6]", "train.n_episodes=900"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("outputs/*/*/checkpoints/seed6/ep1")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGTERM, err
+    line = next(line for line in out.splitlines() if line.startswith("interrupted; go on with: velora "))
+    _, _, again = line.partition("velora ")
+    (run_dir,) = tmp_path.glob("outputs/*/*")
+    steps = {Checkpoint.open(path / "interrupted").metadata.progress.step for path in run_dir.glob("checkpoints/seed*")}
+    assert len(steps) == 1
+    episodes = steps.pop() // 200 + 1
+    assert command(*shlex.split(again), f"train.n_episodes={episodes}").code == 0
+    numbers = [(row.seed, row.episode) for row in queries.episodes(run_dir)]
+    assert numbers == [(seed, number) for seed in (4, 6) for number in range(1, episodes + 1)]
 
 
 @pytest.mark.parametrize(

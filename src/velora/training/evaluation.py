@@ -15,7 +15,8 @@ from velora.envs import ActionBounds, Environments, EnvironmentSource
 from velora.envs.make import Env
 from velora.envs.vector import NOMINAL_DT
 
-MOST_AT_ONCE = 32
+MOST_AT_ONCE, MOST_IN_ALL = 32, 256
+"""Environments of one seed, and of all seeds together."""
 
 
 class Actor(Protocol):
@@ -120,7 +121,7 @@ class EvaluationEnvironments:
         if not self.is_separate:
             return Environments([self._spare], obs_dim=self._obs_dim)
         if self._made is None:
-            lanes = min(episodes, MOST_AT_ONCE)
+            lanes = max(1, min(episodes, MOST_AT_ONCE, MOST_IN_ALL // n_seeds))
             made = [self._source.make() for _ in range(n_seeds * lanes)]
             self._made = Environments(made, obs_dim=self._obs_dim)
         return self._made

@@ -19,7 +19,7 @@ from velora.cli.main import main
 from velora.ops import kernels
 
 NATIVE = Kernel("native", True, "avx2", None, "/usr/bin/cc", True)
-HERE = Directory("/work", 1.25, None)
+HERE = Directory("/home/ada", 1.25, None)
 GOOD = Machine(
     kernel=NATIVE,
     self_check=SelfCheck({"cfc": 1e-7, "dense": 2e-7}, 1e-5),
