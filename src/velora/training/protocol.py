@@ -37,6 +37,8 @@ class TrainableAgent(Protocol):
     seeds: tuple[int, ...]
     progress: list[Counters]
     networks: dict[str, nn.Module]
+    kernel: str
+    threads: int
 
     @property
     def key(self) -> str:
