@@ -1,0 +1,282 @@
+"""The liquid time-constant layer: only the synapses that exist are computed, as products with two sparse matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velora.ops.arrays.cells import Extent, Heads, Part, sum_of_products
+from velora.ops.arrays.namespace import Emit, Namespace, Values
+from velora.ops.arrays.packing import Index, Packing
+from velora.ops.plan import Layer
+
+_LEAST_CAPACITY = 1e-8
+_GLEAK, _VLEAK, _CM, _SIGMA, _MU, _W, _EREV = range(7)
+_SENSORY, _INPUT_W, _INPUT_B = 4, 11, 12
+
+
+class Synapses:
+    """The synapses from some sources to all neurons, as a list that is as long for every seed.
+
+    A synapse e opens by ``logistic(slope * source + offset)``, and then pulls its neuron by strength * erev and conducts
+    strength. Sources go through ``reads`` to the synapses, and openings through ``acts`` to the neurons' currents.
+
+    Shapes:
+        values: (S, 4, E): sigma, mu, w and erev.
+        reads: (S, E, 1 + sources), the offset where the sources' 1 is. acts: (S, 2 n, E), pull and conductance.
+        extra: columns after the synapses' in ``acts``.
+    """
+
+    def __init__(
+        self, xp: Namespace, packing: Packing, at: tuple[int, ...], n_from: int, n: int, *, one_at: int, extra: int = 0
+    ) -> None:
+        entries = np.arange(n_from * n)
+        lists = [np.flatnonzero(row) for row in packing.exists(at[_W - _SIGMA] + entries)]
+        n_seeds, self.size = len(lists), max(1, *(len(row) for row in lists))
+        chosen: Index = np.full((n_seeds, self.size), -1)
+        for k, row in enumerate(lists):
+            chosen[k, : len(row)] = row
+        exists = chosen >= 0
+        index = np.where(exists[:, None], np.array(at)[:, None] + chosen[:, None], -1)
+        self.block = packing.add_by_seed(index)
+        self.chosen, self.exists = chosen, xp.constant(exists.astype(float))
+        self.source: Index = np.maximum(chosen, 0) // n
+        self.from_source = xp.constant(_one_hot(self.source, n_from, exists))
+        self.to_neuron = xp.constant(_one_hot(np.maximum(chosen, 0) % n, n, exists).swapaxes(1, 2))
+        self.xp, self._n = xp, n
+        self.reads, self.acts = xp.zeros(n_seeds, self.size, n_from + 1), xp.zeros(n_seeds, 2 * n, self.size + extra)
+        self._one_at, self._sources = one_at, slice(0, n_from) if one_at else slice(1, None)
+        self.slope, self.offset, self.strength = (xp.zeros(n_seeds, self.size) for _ in range(3))
+        self._spare = xp.zeros(n_seeds, self.size)
+        self.d_reads, self.d_acts = xp.zeros(n_seeds, self.size, n_from + 1), xp.zeros(n_seeds, 2 * n, self.size + extra)
+
+    def source_reads(self) -> Values:
+        """Return ``reads`` without the offsets, (S, E, sources)."""
+        return self.reads[:, :, self._sources]
+
+    def prepare(self, do: Emit) -> None:
+        """Form the matrices from ``slope`` and ``offset``, which are overwritten, and from w and erev."""
+        xp, n, strength = self.xp, self._n, self.strength
+        w, erev = self.block.values[:, 2], self.block.values[:, 3]
+        do(xp.multiply, self.slope, xp.number(xp.sign), self.slope)
+        do(xp.multiply, self.offset, xp.number(xp.sign), self.reads[:, :, self._one_at])
+        do(xp.multiply, self.from_source, self.slope[:, :, None], self.source_reads())
+        do(xp.softplus, w, xp.zero, strength)
+        do(xp.multiply, strength, self.exists, strength)
+        do(xp.multiply, self.to_neuron, strength[:, None], self.acts[:, n:, : self.size])
+        do(xp.multiply, strength, erev, self._spare)
+        do(xp.multiply, self.to_neuron, self._spare[:, None], self.acts[:, :n, : self.size])
+
+    def finish(self, do: Emit) -> None:
+        """Turn the gradients of the matrices into those of slope and offset, of w and of erev."""
+        xp, n, values, gradient = self.xp, self._n, self.block.values, self.block.gradient
+        by_source, to_neuron = self.d_reads[:, :, self._sources], self.d_acts[:, :, : self.size].swapaxes(1, 2)
+        do(xp.multiply, self.d_reads[:, :, self._one_at], xp.number(xp.sign), self.offset)
+        do(xp.multiply, by_source, self.from_source, by_source)
+        do(xp.sum_last, by_source, self.slope)
+        do(xp.multiply, self.slope, xp.number(xp.sign), self.slope)
+        choose = self.to_neuron.swapaxes(1, 2)
+        pull, conduct = to_neuron[:, :, :n], to_neuron[:, :, n:]
+        do(xp.multiply, pull, choose, pull)
+        do(xp.multiply, conduct, choose, conduct)
+        do(xp.sum_last, pull, self._spare)
+        do(xp.sum_last, conduct, gradient[:, 2])
+        do(xp.multiply, self._spare, self.strength, gradient[:, 3])
+        do(xp.multiply, self._spare, values[:, 3], self._spare)
+        do(xp.add, gradient[:, 2], self._spare, gradient[:, 2])
+        do(xp.multiply, values[:, 2], xp.number(xp.sign), self._spare)
+        xp.logistic(do, self._spare)
+        do(xp.multiply, gradient[:, 2], self._spare, gradient[:, 2])
+
+
+class LTC(Part):
+    """Integrate over dt in ``unfolds`` semi-implicit Euler steps; see ``velora.nn.cells.LTCCell``.
+
+    A sub-step is ``v = (capacity * v + pull) / (capacity + conductance)``, where pull and conductance are the currents
+    of the synapses and the leak, times the length of the sub-step.
+
+    Kept are, for every sub-step, the potentials before it with a 1 on top, the openings and the denominators; the first
+    two become factors of the gradients, the last the gradients of the currents.
+    """
+
+    def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
+        super().__init__(xp, layer, extent, recurs=recurs)
+        n, n_in, at = self.n, self.n_in, layer.at
+        self._inner = Synapses(xp, packing, at[_SIGMA : _EREV + 1], n, n, one_at=0)
+        self._senses = senses = Synapses(
+            xp, packing, at[_SIGMA + _SENSORY : _EREV + _SENSORY + 1], n_in, n, one_at=n_in, extra=1
+        )
+        self._input = packing.add_by_seed(
+            np.stack([at[_INPUT_W] + senses.source, at[_INPUT_B] + senses.source], 1), has_gradient=False
+        )
+        inputs = np.array([[at[_INPUT_W]], [at[_INPUT_B]]]) + np.arange(n_in)
+        self._d_input = packing.add(inputs, has_values=False)
+        self._neurons = packing.add(np.array(at[: _CM + 1])[:, None] + np.arange(n))
+        S, B, T, K, slots = extent.n_seeds, extent.n_batch, extent.n_time, layer.unfolds, extent.slots
+        self._v = xp.zeros(slots, K, S, 1 + n, B)
+        self._opening, self._currents = xp.empty(slots, K, S, self._inner.size, B), xp.empty(slots, K, S, 2 * n, B)
+        self._sense = xp.empty(slots, S, senses.size + 1, B)
+        for ones in (self._v[:, :, :, 0], self._sense[:, :, -1]):
+            xp.fill(1.0, ones)
+        self._fixed, self._capacity = xp.empty(S, 2 * n, B), xp.empty(S, n, B)
+        self._soft, self._spare = xp.empty(S, 3, n), xp.empty(S, n, B)
+        self._elapsed = xp.empty(T, S, 1, B)
+        if extent.keeps:
+            self._d_opening, self._d_sense = xp.empty(T, K, S, self._inner.size, B), xp.empty(T, S, senses.size, B)
+            self._d_fixed, self._d_capacity, self._dv = xp.empty(T, S, 2 * n, B), xp.empty(S, n, B), xp.empty(S, n, B)
+
+    def prepare(self, do: Emit) -> None:
+        """See :class:`Part`."""
+        xp, n, inner, senses = self.xp, self.n, self._inner, self._senses
+        sigma, mu = inner.block.values[:, 0], inner.block.values[:, 1]
+        do(xp.copy, sigma, inner.slope)
+        do(xp.multiply, sigma, mu, inner.offset)
+        do(xp.subtract, xp.zero, inner.offset, inner.offset)
+        inner.prepare(do)
+        sigma, mu = senses.block.values[:, 0], senses.block.values[:, 1]
+        do(xp.multiply, sigma, self._input.values[:, 0], senses.slope)
+        do(xp.subtract, self._input.values[:, 1], mu, senses.offset)
+        do(xp.multiply, senses.offset, sigma, senses.offset)
+        senses.prepare(do)
+        gleak, vleak, cm = (self._neurons.values[:, k] for k in range(3))
+        leak, capacity = self._soft[:, 0], self._soft[:, 2]
+        do(xp.softplus, gleak, xp.zero, leak)
+        do(xp.multiply, leak, vleak, senses.acts[:, :n, -1])
+        do(xp.copy, leak, senses.acts[:, n:, -1])
+        do(xp.softplus, cm, xp.zero, capacity)
+        do(xp.add, capacity, xp.number(_LEAST_CAPACITY), capacity)
+        do(xp.copy, capacity[:, :, None], self._capacity)
+        part = xp.number(1.0 / self.layer.unfolds)
+        do(xp.copy if self.elapsed is None else xp.multiply, *((part,) if self.elapsed is None else (self.elapsed, part)), self._elapsed)
+
+    def forward(self, do: Emit, t: int) -> None:
+        """See :class:`Part`."""
+        xp, n, at = self.xp, self.n, t if self.extent.keeps else 0
+        elapsed, fixed, sense = self._elapsed[t], self._fixed, self._sense[at]
+        do(xp.matmul, self._senses.reads, self.z[t][:, : self.n_in + 1], sense[:, :-1])
+        xp.logistic(do, sense[:, :-1])
+        do(xp.matmul, self._senses.acts, sense, fixed)
+        do(xp.multiply, fixed, elapsed, fixed)
+        do(xp.add, fixed[:, n:], self._capacity, fixed[:, n:])
+        if self.recurs:
+            do(xp.copy, self.z[t][:, self.n_in + 1 :], self._v[at, 0][:, 1:])
+        else:
+            do(xp.fill, 0.0, self._v[at, 0][:, 1:])
+        for k in range(self.layer.unfolds):
+            v, opening, currents = self._v[at, k], self._opening[at, k], self._currents[at, k]
+            do(xp.matmul, self._inner.reads, v, opening)
+            xp.logistic(do, opening)
+            do(xp.matmul, self._inner.acts, opening, currents)
+            do(xp.multiply, currents, elapsed, currents)
+            do(xp.add, currents, fixed, currents)
+            do(xp.multiply, self._capacity, v[:, 1:], self._spare)
+            do(xp.add, self._spare, currents[:, :n], self._spare)
+            do(xp.divide, self._spare, currents[:, n:], self._after(t, k))
+
+    def _after(self, t: int, k: int) -> Values:
+        at = t if self.extent.keeps else 0
+        return self._v[at, k + 1][:, 1:] if k + 1 < self.layer.unfolds else self.h[t]
+
+    def prepare_backward(self, do: Emit, begin: int, end: int) -> None:
+        """See :class:`Part`."""
+        if end == self.extent.n_time:
+            do(self.xp.fill, 0.0, self._d_capacity)
+
+    def backward(self, do: Emit, t: int) -> None:
+        """See :class:`Part`."""
+        xp, n, dv, d_fixed, elapsed = self.xp, self.n, self._dv, self._d_fixed[t], self._elapsed[t]
+        do(xp.copy, self.dh[t], dv)
+        do(xp.fill, 0.0, d_fixed)
+        for k in reversed(range(self.layer.unfolds)):
+            currents, opening, d_opening = self._currents[t, k], self._opening[t, k], self._d_opening[t, k]
+            above, below = currents[:, :n], currents[:, n:]
+            do(xp.divide, dv, below, above)
+            do(xp.multiply, above, self._after(t, k), below)
+            do(xp.subtract, xp.zero, below, below)
+            do(xp.add, d_fixed, currents, d_fixed)
+            do(xp.multiply, above, self._v[t, k][:, 1:], self._spare)
+            do(xp.add, self._spare, below, self._spare)
+            do(xp.add, self._d_capacity, self._spare, self._d_capacity)
+            do(xp.multiply, self._capacity, above, dv)
+            do(xp.multiply, currents, elapsed, currents)
+            self._through(do, self._inner.acts, currents, opening, d_opening)
+            do(xp.matmul, self._inner.source_reads().swapaxes(1, 2), d_opening, self._spare)
+            do(xp.add, dv, self._spare, dv)
+        do(xp.multiply, d_fixed, elapsed, d_fixed)
+        senses = self._senses.acts[:, :, :-1]
+        self._through(do, senses, d_fixed, self._sense[t][:, :-1], self._d_sense[t])
+
+    def _through(self, do: Emit, acts: Values, d_currents: Values, opening: Values, out: Values) -> None:
+        """Carry gradients of currents back to what the synapses read: sign * acts' d_currents * opening * (1 - opening)."""
+        xp = self.xp
+        slope = xp.empty(*opening.shape)
+        do(xp.matmul, acts.swapaxes(1, 2), d_currents, out)
+        do(xp.multiply, opening, opening, slope)
+        do(xp.subtract, *((slope, opening) if xp.sign < 0 else (opening, slope)), slope)
+        do(xp.multiply, out, slope, out)
+
+    def read_gradient(self, do: Emit, t: int, begin: int, end: int, out: Values) -> None:
+        """See :class:`Part`."""
+        xp, n_in = self.xp, self.n_in
+        if begin < n_in:
+            reads = self._senses.source_reads()[:, :, begin : min(end, n_in)]
+            do(xp.matmul, reads.swapaxes(1, 2), self._d_sense[t], out[:, : min(end, n_in) - begin])
+        if end > n_in + 1:
+            do(xp.copy, self._dv, out[:, n_in + 1 - begin :])
+
+    def finish(self, do: Emit) -> None:
+        """See :class:`Part`."""
+        xp, n, inner, senses = self.xp, self.n, self._inner, self._senses
+        steps = [a.reshape(-1, *a.shape[2:]) for a in (self._v, self._opening, self._currents, self._d_opening)]
+        v, opening, currents, d_opening = steps
+        sum_of_products(xp, do, d_opening, v, inner.d_reads)
+        sum_of_products(xp, do, currents, opening, inner.d_acts)
+        sum_of_products(xp, do, self._d_sense, self.z[:, :, : self.n_in + 1], senses.d_reads)
+        sum_of_products(xp, do, self._d_fixed, self._sense, senses.d_acts)
+        self._finish_neurons(do)
+        inner.finish(do)
+        senses.finish(do)
+        spare = xp.empty(*inner.slope.shape)
+        sigma, mu = inner.block.values[:, 0], inner.block.values[:, 1]
+        d_sigma, d_mu = inner.block.gradient[:, 0], inner.block.gradient[:, 1]
+        do(xp.multiply, inner.offset, mu, spare)
+        do(xp.subtract, inner.slope, spare, d_sigma)
+        do(xp.multiply, inner.offset, sigma, d_mu)
+        do(xp.subtract, xp.zero, d_mu, d_mu)
+        self._finish_senses(do)
+
+    def _finish_neurons(self, do: Emit) -> None:
+        """Read the gradients of gleak, vleak and cm off those of the leak's column and of the capacity."""
+        xp, n, d_acts = self.xp, self.n, self._senses.d_acts
+        values, gradient = self._neurons.values, self._neurons.gradient
+        logistic = xp.empty(*values.shape)
+        do(xp.multiply, values, xp.number(xp.sign), logistic)
+        xp.logistic(do, logistic)
+        d_pulled, d_leak = d_acts[:, :n, -1], d_acts[:, n:, -1]
+        do(xp.multiply, d_pulled, self._soft[:, 0], gradient[:, 1])
+        do(xp.multiply, d_pulled, values[:, 1], gradient[:, 0])
+        do(xp.add, gradient[:, 0], d_leak, gradient[:, 0])
+        do(xp.sum_last, self._d_capacity, gradient[:, 2])
+        for k in (0, 2):
+            do(xp.multiply, gradient[:, k], logistic[:, k], gradient[:, k])
+
+    def _finish_senses(self, do: Emit) -> None:
+        """Carry the gradients of slope and offset through the input map: slope = sigma w, offset = sigma (b - mu)."""
+        xp, senses, gradient = self.xp, self._senses, self._senses.block.gradient
+        sigma, mu = senses.block.values[:, 0], senses.block.values[:, 1]
+        w, b = self._input.values[:, 0], self._input.values[:, 1]
+        spare = xp.empty(*senses.slope.shape)
+        do(xp.subtract, b, mu, spare)
+        do(xp.multiply, spare, senses.offset, spare)
+        do(xp.multiply, senses.slope, w, gradient[:, 0])
+        do(xp.add, gradient[:, 0], spare, gradient[:, 0])
+        for d, k in ((senses.slope, 0), (senses.offset, 1)):
+            do(xp.multiply, d, sigma, d)
+            do(xp.matmul, d[:, None], senses.from_source, self._d_input.gradient[:, k : k + 1])
+        do(xp.subtract, xp.zero, senses.offset, gradient[:, 1])
+
+
+def _one_hot(places: Index, size: int, exists: NDArray[Any]) -> NDArray[Any]:
+    return np.where(exists[:, :, None], places[:, :, None] == np.arange(size), False).astype(float)
