@@ -55,8 +55,21 @@ class Part(ABC):
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, *, recurs: bool) -> None:
         self.xp, self.layer, self.extent, self.recurs = xp, layer, extent, recurs
+        self._spare: dict[tuple[str | int, ...], Values] = {}
         self.n, self.n_in = layer.n, layer.n_in
         self.n_read = layer.n_in + 1 + (layer.n if recurs else 0)
+
+    @property
+    def old(self) -> Values:
+        """The old state among the rows that are read, (T, S, n, B)."""
+        return self.z[:, :, self.n_in + 1 :]
+
+    def spare(self, purpose: str, *shape: int) -> Values:
+        """Find memory for results that are soon forgotten; one purpose and shape always gets the same."""
+        key = (purpose, *shape)
+        if key not in self._spare:
+            self._spare[key] = self.xp.empty(*shape)
+        return self._spare[key]
 
     def prepare(self, do: Emit) -> None:
         """Form what depends on the parameters alone, once for all steps."""
@@ -136,10 +149,11 @@ class Heads(Part):
         do(xp.subtract, xp.one, out, out)
         do(xp.multiply, out, xp.number(xp.sign / 2), out)
 
-    def doubled(self, do: Emit, y: Values) -> None:
-        """Turn ``logistic(2 z)`` into ``tanh(z)``."""
-        do(self.xp.multiply, y, self.xp.two, y)
-        do(self.xp.subtract, y, self.xp.one, y)
+    def doubled(self, do: Emit, y: Values, out: Values | None = None) -> None:
+        """Turn ``logistic(2 z)`` into ``tanh(z)``, in place unless told where."""
+        out = y if out is None else out
+        do(self.xp.multiply, y, self.xp.two, out)
+        do(self.xp.subtract, out, self.xp.one, out)
 
 
 class CfC(Heads):
@@ -172,7 +186,7 @@ class CfC(Heads):
         xp, n = self.xp, self.n
         kept = self.heads[begin:end]
         s1, s2, gate, last = (kept[:, :, k * n : (k + 1) * n] for k in range(4))
-        slope = xp.empty(end - begin, self.extent.n_seeds, 3 * n, self.extent.n_batch)
+        slope = self.spare("slope", end - begin, self.extent.n_seeds, 3 * n, self.extent.n_batch)
         self.logistic_slope(do, kept[:, :, : 3 * n], slope)
         do(xp.multiply, last, slope[:, :, 2 * n :], last)
         do(xp.multiply, gate, slope[:, :, n : 2 * n], s2)
@@ -203,7 +217,7 @@ class PureCfC(Heads):
         self._leak, self._top = packing.add(layer.at[2] + neurons), packing.add(layer.at[3] + neurons)
         shape = extent.n_seeds, self.n, extent.n_batch
         self._size, self._lost = xp.empty(extent.n_seeds, self.n, 1), xp.empty(extent.n_time, *shape)
-        self._decay, self._spare = xp.empty(extent.slots, *shape), xp.empty(*shape)
+        self._decay = xp.empty(extent.slots, *shape)
 
     def prepare(self, do: Emit) -> None:
         """See :class:`Part`."""
@@ -265,7 +279,7 @@ class GRU(Heads):
         one = xp.sign
         super().__init__(xp, layer, extent, packing, recurs=recurs, scales=[one, one, 2 * one, 2 * one])
         shape = extent.n_seeds, self.n, extent.n_batch
-        self._spare, self.direct = xp.empty(*shape), xp.empty(*shape) if recurs and extent.keeps else None
+        self._from_state, self.direct = xp.empty(*shape), xp.empty(*shape) if recurs and extent.keeps else None
         self._keep = xp.empty(extent.slots, *shape) if recurs else None
 
     def activate(self, do: Emit, t: int, heads: Values) -> None:
@@ -273,12 +287,12 @@ class GRU(Heads):
         xp, n, h = self.xp, self.n, self.h[t]
         reset, keep, new, from_state = (heads[:, k * n : (k + 1) * n] for k in range(4))
         xp.logistic(do, heads[:, : 2 * n])
-        do(xp.multiply, reset, from_state, self._spare)
-        do(xp.add, new, self._spare, new)
+        do(xp.multiply, reset, from_state, self._from_state)
+        do(xp.add, new, self._from_state, new)
         xp.logistic(do, new)
         self.doubled(do, new)
         if self.recurs:
-            do(xp.subtract, self.z[t][:, self.n_in + 1 :], new, h)
+            do(xp.subtract, self.old[t], new, h)
             do(xp.multiply, h, keep, h)
             do(xp.add, h, new, h)
         else:  # the old state is zero
@@ -290,13 +304,13 @@ class GRU(Heads):
         xp, n, e = self.xp, self.n, self.extent
         kept = self.heads[begin:end]
         reset, keep, new, from_state = (kept[:, :, k * n : (k + 1) * n] for k in range(4))
-        slope = xp.empty(end - begin, e.n_seeds, 2 * n, e.n_batch)
-        by_new, open_ = xp.empty(*new.shape), xp.empty(*new.shape)
+        slope = self.spare("slope", end - begin, e.n_seeds, 2 * n, e.n_batch)
+        by_new, open_ = self.spare("by new", *new.shape), self.spare("open", *new.shape)
         self.logistic_slope(do, kept[:, :, : 2 * n], slope)
         do(xp.subtract, xp.one, keep, open_)
         if self._keep is not None:
             do(xp.copy, keep, self._keep[begin:end])
-        old = self.z[begin:end][:, :, self.n_in + 1 :] if self.recurs else xp.zero
+        old = self.old[begin:end] if self.recurs else xp.zero
         do(xp.subtract, old, new, keep)
         do(xp.multiply, keep, slope[:, :, n:], keep)
         self.tanh_slope(do, new, by_new)
@@ -326,8 +340,7 @@ class Dense(Heads):
         """See :class:`Heads`."""
         if self._is_tanh:
             self.xp.logistic(do, heads)
-            self.doubled(do, heads)
-            do(self.xp.copy, heads, self.h[t])
+            self.doubled(do, heads, self.h[t])
         else:
             self.xp.rectify(do, heads, self.h[t])
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.ops.arrays.cells import Extent, Heads, Part, sum_of_products
+from velora.ops.arrays.cells import Extent, Part, sum_of_products
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Index, Packing
 from velora.ops.plan import Layer
@@ -121,7 +121,7 @@ class LTC(Part):
         for ones in (self._v[:, :, :, 0], self._sense[:, :, -1]):
             xp.fill(1.0, ones)
         self._fixed, self._capacity = xp.empty(S, 2 * n, B), xp.empty(S, n, B)
-        self._soft, self._spare = xp.empty(S, 3, n), xp.empty(S, n, B)
+        self._soft, self._row = xp.empty(S, 3, n), xp.empty(S, n, B)
         self._elapsed = xp.empty(T, S, 1, B)
         if extent.keeps:
             self._d_opening, self._d_sense = xp.empty(T, K, S, self._inner.size, B), xp.empty(T, S, senses.size, B)
@@ -149,7 +149,7 @@ class LTC(Part):
         do(xp.add, capacity, xp.number(_LEAST_CAPACITY), capacity)
         do(xp.copy, capacity[:, :, None], self._capacity)
         part = xp.number(1.0 / self.layer.unfolds)
-        do(xp.copy if self.elapsed is None else xp.multiply, *((part,) if self.elapsed is None else (self.elapsed, part)), self._elapsed)
+        do(xp.multiply, xp.one if self.elapsed is None else self.elapsed, part, self._elapsed)
 
     def forward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""
@@ -161,9 +161,7 @@ class LTC(Part):
         do(xp.multiply, fixed, elapsed, fixed)
         do(xp.add, fixed[:, n:], self._capacity, fixed[:, n:])
         if self.recurs:
-            do(xp.copy, self.z[t][:, self.n_in + 1 :], self._v[at, 0][:, 1:])
-        else:
-            do(xp.fill, 0.0, self._v[at, 0][:, 1:])
+            do(xp.copy, self.old[t], self._v[at, 0][:, 1:])
         for k in range(self.layer.unfolds):
             v, opening, currents = self._v[at, k], self._opening[at, k], self._currents[at, k]
             do(xp.matmul, self._inner.reads, v, opening)
@@ -171,9 +169,9 @@ class LTC(Part):
             do(xp.matmul, self._inner.acts, opening, currents)
             do(xp.multiply, currents, elapsed, currents)
             do(xp.add, currents, fixed, currents)
-            do(xp.multiply, self._capacity, v[:, 1:], self._spare)
-            do(xp.add, self._spare, currents[:, :n], self._spare)
-            do(xp.divide, self._spare, currents[:, n:], self._after(t, k))
+            do(xp.multiply, self._capacity, v[:, 1:], self._row)
+            do(xp.add, self._row, currents[:, :n], self._row)
+            do(xp.divide, self._row, currents[:, n:], self._after(t, k))
 
     def _after(self, t: int, k: int) -> Values:
         at = t if self.extent.keeps else 0
@@ -196,14 +194,14 @@ class LTC(Part):
             do(xp.multiply, above, self._after(t, k), below)
             do(xp.subtract, xp.zero, below, below)
             do(xp.add, d_fixed, currents, d_fixed)
-            do(xp.multiply, above, self._v[t, k][:, 1:], self._spare)
-            do(xp.add, self._spare, below, self._spare)
-            do(xp.add, self._d_capacity, self._spare, self._d_capacity)
+            do(xp.multiply, above, self._v[t, k][:, 1:], self._row)
+            do(xp.add, self._row, below, self._row)
+            do(xp.add, self._d_capacity, self._row, self._d_capacity)
             do(xp.multiply, self._capacity, above, dv)
             do(xp.multiply, currents, elapsed, currents)
             self._through(do, self._inner.acts, currents, opening, d_opening)
-            do(xp.matmul, self._inner.source_reads().swapaxes(1, 2), d_opening, self._spare)
-            do(xp.add, dv, self._spare, dv)
+            do(xp.matmul, self._inner.source_reads().swapaxes(1, 2), d_opening, self._row)
+            do(xp.add, dv, self._row, dv)
         do(xp.multiply, d_fixed, elapsed, d_fixed)
         senses = self._senses.acts[:, :, :-1]
         self._through(do, senses, d_fixed, self._sense[t][:, :-1], self._d_sense[t])
@@ -211,7 +209,7 @@ class LTC(Part):
     def _through(self, do: Emit, acts: Values, d_currents: Values, opening: Values, out: Values) -> None:
         """Carry gradients of currents back to what the synapses read: sign * acts' d_currents * opening * (1 - opening)."""
         xp = self.xp
-        slope = xp.empty(*opening.shape)
+        slope = self.spare("slope", *opening.shape)
         do(xp.matmul, acts.swapaxes(1, 2), d_currents, out)
         do(xp.multiply, opening, opening, slope)
         do(xp.subtract, *((slope, opening) if xp.sign < 0 else (opening, slope)), slope)

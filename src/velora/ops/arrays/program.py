@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -63,11 +62,10 @@ def do(operation: Operation, *arguments: Any) -> None:
         Program._recording.calls(operation, *arguments)
 
 
-def do_all(calls: Calls, quiet: AbstractContextManager[object]) -> None:
+def do_all(calls: Calls) -> None:
     """Make or note several."""
     if Program._recording is None:
-        with quiet:
-            calls.run()
+        calls.run()
     else:
         Program._recording.calls.extend(calls)
 
