@@ -14,6 +14,7 @@ from torch import Tensor
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
 from velora.ops import kernels
+from velora.ops.arrays.program import do
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,11 @@ class ReplayBuffer:
                 drawn %= self.capacity
             starts[k] = drawn
 
-    def gather(self, starts: Tensor, length: int) -> Batch:
-        """Read windows in the native kernel, as a program can do again when ``starts`` (S, B) has changed."""
+    def gather(self, starts: Tensor, length: int, device: torch.device) -> Batch:
+        """Read windows as a program can do again when ``starts`` (S, B) has changed."""
         n_seeds, batch_size = starts.shape
+        if not kernels.is_recording():
+            return self._gather_in_arrays(starts.numpy(), length, device)
         stored = torch.from_numpy(self._rows)
         out = torch.zeros(n_seeds, batch_size, length, self.row_width)
         words = (
@@ -168,6 +171,26 @@ class ReplayBuffer:
         )  # fmt: skip
         kernels.call(kernels.GATHER, words, (stored, starts, out))
         return self._batch(out)
+
+    def _gather_in_arrays(self, starts: NDArray[np.int64], length: int, device: torch.device) -> Batch:
+        index = np.zeros((*starts.shape, length), dtype=np.int64)
+        out = np.zeros((*index.shape, self.row_width), dtype=np.float32)
+        first_rows = np.arange(self.n_seeds)[:, None, None] * self.capacity
+        ring, steps, windows = self._rows.reshape(-1, self.row_width), np.arange(length), starts[:, :, None]
+
+        def read() -> None:
+            np.add(windows, steps, index)
+            np.remainder(index, self.capacity, index)
+            np.add(index, first_rows, index)
+            ring.take(index, 0, out, "clip")
+
+        do(read)
+        batch = torch.from_numpy(out)
+        if device.type != "cpu":
+            there = batch.to(device)
+            do(there.copy_, batch)
+            batch = there
+        return self._batch(batch)
 
     def _batch(self, rows: Tensor) -> Batch:
         column = {name: rows[..., where] for name, where in self._columns.items()}

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from velora.buffers import Batch, ReplayBuffer
 from velora.core.types import Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
-from velora.nn.execution import NativeNetwork, Network, make_network, write_gradient
+from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
-from velora.ops import kernels
-from velora.ops.backend import make_backend
+from velora.ops.backend import Program
+from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
 
 
@@ -29,8 +29,8 @@ class Learner:
     """
 
     def __init__(self, trained: Mapping[str, nn.Module], device: torch.device, kernel: str) -> None:
-        self.kernel = kernel
-        self.backend = make_backend(kernel)
+        self.kernel, self.device = kernel, device
+        self.backend = make_backend(kernel, device)
         targets = {f"target_{name}": copy.deepcopy(net).requires_grad_(False) for name, net in trained.items()}
         self.modules: dict[str, nn.Module] = {**trained, **targets}
         self.networks: dict[str, Network] = {}
@@ -41,12 +41,13 @@ class Learner:
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._trained = tuple(trained)
-        self._programs: dict[tuple[int, int], _Update] = {}
+        self._programs: dict[tuple[int, int, tuple[int, ...]], _Update] = {}
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
         for network in self.networks.values():
             network.flat.apply_mask()
+        self.forget_programs()
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
         """Build one optimizer for each trained network."""
@@ -105,14 +106,15 @@ class Learner:
         Returns:
             The metrics and the batch; the next update overwrites both.
         """
-        update = self._programs.get((batch_size, length))
+        key = batch_size, length, self.rows
+        update = self._programs.get(key)
         if update is None:
-            starts = torch.zeros(self.n_seeds, batch_size, dtype=torch.int64)
-            program = kernels.Program()
+            starts, program = torch.zeros(self.n_seeds, batch_size, dtype=torch.int64), self.backend.program()
             with program.record():
-                batch = buffer.gather(starts, length)
+                batch = buffer.gather(starts, length, self.device)
                 metrics = training_step(batch)
-            update = self._programs[batch_size, length] = _Update(program, starts, batch, metrics)
+            self.forget_programs()  # it is never many that are in use
+            update = self._programs[key] = _Update(program, starts, batch, metrics)
         draw(update.starts)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
@@ -126,7 +128,7 @@ class Learner:
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    program: kernels.Program
+    program: Program
     starts: Tensor
     batch: Batch
     metrics: Metrics
@@ -149,9 +151,5 @@ def load_optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: in
 
 
 def can_replay(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
-    """Tell whether all arithmetic of an update is in the native kernel."""
-    return (
-        kernel == "native"
-        and all(isinstance(n, NativeNetwork) for n in networks)
-        and all(isinstance(o, Adam) for o in optimizers)
-    )
+    """Tell whether all arithmetic of an update is in one kernel, which can note it."""
+    return all(n.kernel == kernel for n in networks) and all(isinstance(o, Adam) for o in optimizers)

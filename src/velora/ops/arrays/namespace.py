@@ -99,6 +99,10 @@ class Namespace(Protocol):
         """Take numbers over; whole numbers stay whole."""
         ...
 
+    def doubles(self) -> Namespace:
+        """Return the same for float64."""
+        ...
+
     def bits(self, a: Values) -> Values:
         """See numbers as whole numbers of the same size."""
         ...
@@ -196,6 +200,10 @@ class NumpyNamespace:
         """See :class:`Namespace`."""
         return np.ascontiguousarray(values, np.int64 if values.dtype.kind in "iu" else self._dtype)
 
+    def doubles(self) -> NumpyNamespace:
+        """See :class:`Namespace`."""
+        return NumpyNamespace(torch.float64)
+
     def bits(self, a: Values) -> Values:
         """See :class:`Namespace`."""
         return a.view(self._whole)
@@ -277,6 +285,10 @@ class TorchNamespace:
         with torch.inference_mode(False):
             tensor = torch.tensor(values, device=self._like["device"])
             return tensor.long() if values.dtype.kind in "iu" else tensor.to(self._like["dtype"])
+
+    def doubles(self) -> TorchNamespace:
+        """See :class:`Namespace`."""
+        return TorchNamespace(torch.float64, self._like["device"])
 
     def bits(self, a: Values) -> Values:
         """See :class:`Namespace`."""
