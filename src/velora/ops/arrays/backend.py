@@ -71,7 +71,7 @@ class ArrayBackend:
             do(xp.add, norms, xp.number(1e-6), scale)
             do(xp.divide, xp.number(max_norm), scale, scale)
             do(xp.minimum, scale, xp.one, scale)
-            do(xp.multiply, g, scale[:, None], g)
+            do(xp.multiply, g, _by_seed(scale), g)
         return xp.tensor(norms)
 
     def follow(self, target: Tensor, source: Tensor, *, tau: float, rows: Sequence[int]) -> None:
@@ -95,8 +95,8 @@ class ArrayBackend:
     def _adam(self, arrays: list[Values], rates: Values, constants: tuple[float, ...]) -> None:
         xp, (x, g, m, v, steps) = self.xp, arrays
         beta1, beta2, epsilon, decay = constants
-        spare, step, least = xp.empty(*x.shape), xp.empty(len(steps), 1), xp.empty(len(steps), 1)
-        self._step_sizes(steps, rates[0:1], (beta1, beta2, epsilon), step[:, 0], least[:, 0])
+        spare, step, least = xp.empty(*x.shape), xp.empty(len(steps)), xp.empty(len(steps))
+        self._step_sizes(steps, rates[0:1], (beta1, beta2, epsilon), step, least)
         if decay:
             kept = xp.empty(1)
             do(xp.copy, rates[0:1], kept)
@@ -111,9 +111,9 @@ class ArrayBackend:
         do(xp.multiply, spare, xp.number(1.0 - beta2), spare)
         do(xp.add, v, spare, v)
         do(xp.sqrt, v, spare)
-        do(xp.add, spare, least, spare)
+        do(xp.add, spare, _by_seed(least), spare)
         do(xp.divide, m, spare, spare)
-        do(xp.multiply, spare, step, spare)
+        do(xp.multiply, spare, _by_seed(step), spare)
         do(xp.subtract, x, spare, x)
 
     def _step_sizes(
@@ -143,6 +143,11 @@ def _check_shapes(name: str, *tensors: Tensor) -> None:
     shapes = [tuple(tensor.shape) for tensor in tensors]
     if len(set(shapes)) > 1:
         raise ShapeError(f"{name}: expected tensors of one shape, got {', '.join(map(str, shapes))}")
+
+
+def _by_seed(a: Values) -> Values:
+    """See numbers (S,) as a factor of (S, P); a single one without axes, which NumPy is faster with."""
+    return a[:, None] if len(a) > 1 else a.reshape(())
 
 
 def _parts(arrays: list[Values], rows: Sequence[int]) -> list[list[Values]]:

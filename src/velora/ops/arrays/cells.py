@@ -28,6 +28,7 @@ class Extent:
     n_batch: int
     n_time: int
     keeps: bool
+    has_dt: bool
 
     @property
     def slots(self) -> int:
@@ -96,12 +97,23 @@ class Part(ABC):
 
 
 class Heads(Part):
-    """Compute ``n_heads * n`` linear heads, which what follows works on in place; they end as their own gradients."""
+    """Compute linear heads, which what follows works on in place, until they are their own gradients.
 
-    n_heads: int
+    Args:
+        scales: what the weights of each head are multiplied by.
+        sums_last_two: the last two heads are only needed as their sum.
+    """
 
     def __init__(
-        self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool, scales: list[float]
+        self,
+        xp: Namespace,
+        layer: Layer,
+        extent: Extent,
+        packing: Packing,
+        *,
+        recurs: bool,
+        scales: list[float],
+        sums_last_two: bool = False,
     ) -> None:
         super().__init__(xp, layer, extent, recurs=recurs)
         rows = len(scales) * self.n
@@ -110,10 +122,23 @@ class Heads(Part):
         bias = layer.at[1] + np.arange(rows)[:, None]
         columns = [weight[:, : self.n_in], bias, weight[:, self.n_in :]]
         index = np.concatenate(columns if recurs else columns[:2], 1)
-        self._weight = packing.add(index, np.repeat(scales, self.n)[:, None])
+        factors = np.repeat(scales, self.n)[:, None]
+        self._rows = rows - self.n if sums_last_two else rows
+        self._weight = packing.add(index[: self._rows], factors[: self._rows])
+        self._summand = None
+        if sums_last_two:
+            self._summand = packing.add(index[self._rows :], factors[self._rows :], has_gradient=False)
+            packing.share_gradient(self._weight, np.concatenate([index[: self._rows - self.n], index[self._rows :]]))
         if layer.kind.has_state and not recurs:  # nothing reads these, and their gradient is zero
-            packing.add(weight[:, self.n_in :], has_values=False, has_gradient=True)
-        self.heads = xp.empty(extent.slots, extent.n_seeds, rows, extent.n_batch)
+            packing.add(weight[:, self.n_in :], has_values=False)
+        self._memory = xp.empty(extent.slots, extent.n_seeds, rows, extent.n_batch)
+        self.heads = self._memory[:, :, : self._rows]
+
+    def prepare(self, do: Emit) -> None:
+        """See :class:`Part`."""
+        if self._summand is not None:
+            last = self._weight.values[:, self._rows - self.n :]
+            do(self.xp.add, last, self._summand.values, last)
 
     def kept(self, t: int) -> Values:
         """Return the heads of step t, (S, rows, B)."""
@@ -121,9 +146,8 @@ class Heads(Part):
 
     def forward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""
-        heads = self.kept(t)
-        do(self.xp.matmul, self._weight.values, self.z[t], heads)
-        self.activate(do, t, heads)
+        do(self.xp.matmul, self._weight.values, self.z[t], self.kept(t))
+        self.activate(do, t, self._memory[t if self.extent.keeps else 0])
 
     @abstractmethod
     def activate(self, do: Emit, t: int, heads: Values) -> None:
@@ -165,7 +189,8 @@ class CfC(Heads):
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
         one = xp.sign
-        super().__init__(xp, layer, extent, packing, recurs=recurs, scales=[2 * one, 2 * one, one, one])
+        scales, has_dt = [2 * one, 2 * one, one, one], extent.has_dt
+        super().__init__(xp, layer, extent, packing, recurs=recurs, scales=scales, sums_last_two=not has_dt)
         self._is_default = layer.kind is Kind.CFC
 
     def activate(self, do: Emit, t: int, heads: Values) -> None:
@@ -174,7 +199,7 @@ class CfC(Heads):
         s1, s2, gate, last = (heads[:, k * n : (k + 1) * n] for k in range(4))
         if self.elapsed is not None:
             do(xp.multiply, gate, self.elapsed[t], gate)
-        do(xp.add, gate, last, gate)
+            do(xp.add, gate, last, gate)
         xp.logistic(do, heads[:, : 3 * n])
         do(xp.subtract, s2, s1 if self._is_default else xp.half, last)
         do(xp.multiply, gate, last, h)
@@ -184,27 +209,25 @@ class CfC(Heads):
     def prepare_backward(self, do: Emit, begin: int, end: int) -> None:
         """See :class:`Part`. The heads become their derivatives by h, but for a factor of 2."""
         xp, n = self.xp, self.n
-        kept = self.heads[begin:end]
+        kept = self._memory[begin:end]
         s1, s2, gate, last = (kept[:, :, k * n : (k + 1) * n] for k in range(4))
         slope = self.spare("slope", end - begin, self.extent.n_seeds, 3 * n, self.extent.n_batch)
         self.logistic_slope(do, kept[:, :, : 3 * n], slope)
-        do(xp.multiply, last, slope[:, :, 2 * n :], last)
         do(xp.multiply, gate, slope[:, :, n : 2 * n], s2)
         if self._is_default:
             do(xp.subtract, xp.one, gate, s1)
             do(xp.multiply, s1, slope[:, :, :n], s1)
         else:
             do(xp.copy, slope[:, :, :n], s1)
-        if self.elapsed is None:
-            do(xp.copy, last, gate)
-        else:
+        do(xp.multiply, last, slope[:, :, 2 * n :], gate if self.elapsed is None else last)
+        if self.elapsed is not None:
             do(xp.multiply, last, self.elapsed[begin:end], gate)
 
     def backward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""
         xp, e, heads, dh = self.xp, self.extent, self.heads[t], self.dh[t]
         do(xp.multiply, dh, xp.two, dh)
-        by_head = heads.reshape(e.n_seeds, 4, self.n, e.n_batch)
+        by_head = heads.reshape(e.n_seeds, -1, self.n, e.n_batch)
         do(xp.multiply, by_head, dh[:, None], by_head)
 
 

@@ -122,7 +122,7 @@ class LTC(Part):
             xp.fill(1.0, ones)
         self._fixed, self._capacity = xp.empty(S, 2 * n, B), xp.empty(S, n, B)
         self._soft, self._row = xp.empty(S, 3, n), xp.empty(S, n, B)
-        self._elapsed = xp.empty(T, S, 1, B)
+        self._elapsed = xp.empty(T, S, 2 * n, B)
         if extent.keeps:
             self._d_opening, self._d_sense = xp.empty(T, K, S, self._inner.size, B), xp.empty(T, S, senses.size, B)
             self._d_fixed, self._d_capacity, self._dv = xp.empty(T, S, 2 * n, B), xp.empty(S, n, B), xp.empty(S, n, B)
@@ -149,7 +149,8 @@ class LTC(Part):
         do(xp.add, capacity, xp.number(_LEAST_CAPACITY), capacity)
         do(xp.copy, capacity[:, :, None], self._capacity)
         part = xp.number(1.0 / self.layer.unfolds)
-        do(xp.multiply, xp.one if self.elapsed is None else self.elapsed, part, self._elapsed)
+        do(xp.copy, xp.one if self.elapsed is None else self.elapsed[:, :, :1], self._elapsed)
+        do(xp.multiply, self._elapsed, part, self._elapsed)
 
     def forward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""

@@ -72,7 +72,7 @@ class Memory:
         self.remembers = can_remember and (form.n_time > 1 or form.has_hidden)
         self._is_folded = form.n_time > 1 and not can_remember
         batch, time = (form.n_batch * form.n_time, 1) if self._is_folded else (form.n_batch, form.n_time)
-        self.extent = Extent(form.n_seeds, batch, time, form.keeps)
+        self.extent = Extent(form.n_seeds, batch, time, form.keeps, form.has_dt)
         self.packing = Packing(xp, form.n_seeds, plan.n_parameters, mask)
         self.parts: list[Part] = []
         begins = [0]
@@ -94,19 +94,21 @@ class Memory:
         xp, e, form, last = self.xp, self.extent, self.form, self.parts[-1]
         shape = e.n_time, e.n_seeds, begins[-1] + last.n + 1, e.n_batch
         z, dz = xp.zeros(*shape), xp.zeros(*shape) if e.keeps else None
-        elapsed = xp.zeros(e.n_time, e.n_seeds, 1, e.n_batch) if form.has_dt else None
+        # Times and resets once for every neuron: an operation over whole rows is several times faster than row by row.
+        rows = e.n_time, e.n_seeds, max(part.n for part in self.parts), e.n_batch
+        self._elapsed = xp.zeros(*rows) if form.has_dt else None
+        self._hidden = xp.zeros(e.n_seeds, self.plan.state_size, e.n_batch)
+        self._resets = xp.zeros(*rows) if form.has_resets and self.remembers else None
         for i, part in enumerate(self.parts):
             own, after = slice(begins[i], begins[i + 1]), slice(begins[i + 1], begins[i + 1] + part.n)
-            part.elapsed, part.z, part.h = elapsed, z[:, :, own], z[:, :, after]
+            part.elapsed = None if self._elapsed is None else self._elapsed[:, :, : part.n]
+            part.z, part.h = z[:, :, own], z[:, :, after]
             if dz is not None:
                 part.dz, part.dh = dz[:, :, own], dz[:, :, after]
             xp.fill(1.0, part.z[:, :, part.n_in])
         xp.fill(1.0, z[:, :, -1])
         self.dz = dz
         self.reader.bind(z, dz)
-        self._elapsed = elapsed
-        self._is_reset = xp.truths(e.n_time, e.n_seeds, 1, e.n_batch)
-        self._keeps = xp.bits(xp.zeros(e.n_time, e.n_seeds, 1, e.n_batch))
         self.pieces = []
         at = 0
         for part in self.parts[self.first :]:
@@ -159,16 +161,18 @@ class Memory:
                 at += width
         if self._elapsed is not None and dt is not None:
             do(xp.copy, dt[:, :, :, None], self.outside(self._elapsed))
-        if resets is not None and self.remembers:
-            do(xp.greater, resets[:, :, :, None], xp.half, self.outside(self._is_reset))
-            do(xp.subtract, xp.small(self._is_reset), 1, self._keeps)
+        if self._resets is not None and resets is not None:
+            do(xp.copy, resets[:, :, :, None], self.outside(self._resets))
+            do(xp.subtract, self._resets, xp.half, self._resets)
+            do(xp.sign_bits, xp.bits(self._resets), xp.bits(self._resets))
         if self.first and hidden is None:
             do(xp.fill, 0.0, self.lstm.before[0])
         if self.remembers and hidden is not None:
             self._load_hidden(hidden)
 
     def _load_hidden(self, hidden: Values) -> None:
-        by_row = hidden.swapaxes(1, 2)
+        by_row = self._hidden
+        do(self.xp.copy, hidden.swapaxes(1, 2), by_row)
         if self.first:
             n = self.lstm.n
             self.keep(do, by_row[:, :n], 0, self.lstm.old[0])
@@ -184,8 +188,8 @@ class Memory:
         Bits are masked, since a product with 0 doesn't forget NaN.
         """
         xp = self.xp
-        if self.form.has_resets:
-            do(xp.keep_bits, xp.bits(a), self._keeps[t], xp.bits(out))
+        if self._resets is not None:
+            do(xp.keep_bits, xp.bits(a), xp.bits(self._resets[t][:, : a.shape[1]]), xp.bits(out))
         elif a is not out:
             do(xp.copy, a, out)
 

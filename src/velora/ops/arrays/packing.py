@@ -19,6 +19,7 @@ class Block:
         index: (S, ...), which parameter of the seed; -1 is none, a zero.
         scale: the same.
         values, gradient: the same; memory that exists when the packing is finished, and only what was asked for.
+        twin: the same, other parameters that have the same gradient; ``None`` for none.
     """
 
     values: Values
@@ -26,6 +27,7 @@ class Block:
 
     def __init__(self, index: Index, scale: NDArray[Any]) -> None:
         self.index, self.scale = index, scale
+        self.twin: Index | None = None
 
 
 class Packing:
@@ -67,6 +69,10 @@ class Packing:
             self._emptied.append(block)
         return block
 
+    def share_gradient(self, block: Block, index: Index) -> None:
+        """Say that these parameters, for all seeds, have the same gradients as a block's."""
+        block.twin = np.broadcast_to(index, (self._n_seeds, *np.shape(index)))
+
     def finish(self, *, keeps: bool) -> None:
         """Give all blocks their memory; that of gradients only if ``keeps``."""
         xp, n = self._xp, self._n_seeds
@@ -82,10 +88,12 @@ class Packing:
         index, scale = _joined(self._emptied, n)
         width = index.shape[1]
         at, back = np.zeros((n, self._n_parameters), np.int64), np.zeros((n, self._n_parameters))
-        for k in range(n):
-            known = index[k] >= 0
-            at[k, index[k, known]] = np.flatnonzero(known)
-            back[k, index[k, known]] = scale[k, known]
+        twins = np.concatenate([(b.index if b.twin is None else b.twin).reshape(n, -1) for b in self._emptied], 1)
+        for owners in (index, twins):
+            for k in range(n):
+                known = owners[k] >= 0
+                at[k, owners[k, known]] = np.flatnonzero(known)
+                back[k, owners[k, known]] = scale[k, known]
         self._place, self._back = xp.constant(at + seeds * width), xp.constant(back * self._mask)
         self._gradient = xp.zeros(n, width)
         for block, values in zip(self._emptied, _parts(self._gradient, self._emptied), strict=True):
