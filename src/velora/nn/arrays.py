@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import torch
 from torch import Tensor
 
 from velora.nn.flat import FlatParameters
 from velora.nn.outputs import Outputs
+from velora.ops.arrays.libraries import namespace
 from velora.ops.arrays.memory import Form
-from velora.ops.arrays.namespace import Values, namespace
+from velora.ops.arrays.namespace import Values
 from velora.ops.arrays.pool import Pool
 from velora.ops.arrays.program import Program, do, is_recording
 from velora.ops.arrays.unroll import Unrolled
@@ -48,8 +48,9 @@ class ArrayNetwork:
         if self._mask_version != self._version():  # another wiring was loaded
             self._pool, self._mask_version = Pool(self.xp, self.plan, self.flat.mask), self._version()
         view = self.xp.view
+        n_seeds, n_batch, n_time, _ = sources[0].shape
         form = Form(
-            *sources[0].shape[:3], tuple(source.shape[3] for source in sources),
+            n_seeds, n_batch, n_time, tuple(source.shape[3] for source in sources),
             has_hidden=hidden is not None, has_dt=dt is not None, has_resets=resets is not None, keeps=keeps,
         )  # fmt: skip
         unrolled = self._pool.take(form)

@@ -12,8 +12,8 @@ from velora.nn.cells.base import Cell
 from velora.nn.parameters import flat_mask
 from velora.nn.plan import cell_plan
 from velora.ops import kernels
+from velora.ops.arrays.libraries import namespace
 from velora.ops.arrays.memory import Form
-from velora.ops.arrays.namespace import namespace
 from velora.ops.arrays.pool import Pool
 from velora.ops.arrays.unroll import Unrolled
 from velora.ops.plan import Plan

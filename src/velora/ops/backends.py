@@ -9,7 +9,7 @@ from torch import Tensor
 
 from velora.ops import kernels
 from velora.ops.arrays.backend import ArrayBackend
-from velora.ops.arrays.namespace import namespace
+from velora.ops.arrays.libraries import namespace
 from velora.ops.backend import AdamState, Backend, Program, SquaredError
 
 

@@ -59,7 +59,8 @@ def report() -> KernelReport:
 def choose(kernel: str, device: torch.device | None = None) -> str:
     """Turn a ``kernel`` setting into ``"native"``, ``"numpy"`` or ``"torch"``.
 
-    ``"auto"`` is the fastest that there is: on the CPU the native kernel, or NumPy where that isn't built; on a GPU torch.
+    ``"auto"`` is the fastest that there is: on the CPU the native kernel, or NumPy where that isn't built; on a GPU
+    torch.
 
     Raises:
         SettingError: if it is unknown, or computes on the CPU but the device is another, or isn't built.

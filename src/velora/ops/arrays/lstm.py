@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from velora.ops.arrays.cells import Extent, Heads
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Packing
+from velora.ops.arrays.part import Extent, Heads
 from velora.ops.plan import Layer
 
 

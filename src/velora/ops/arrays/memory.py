@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from velora.ops.arrays.cells import GRU, CfC, Dense, Extent, Part, PureCfC
+from velora.ops.arrays.cells import GRU, CfC, Dense, PureCfC
 from velora.ops.arrays.lstm import LSTM
 from velora.ops.arrays.ltc import LTC
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Packing
+from velora.ops.arrays.part import Extent, Part
 from velora.ops.arrays.program import do
 from velora.ops.arrays.readout import Reader
 from velora.ops.plan import Kind, Plan
@@ -77,7 +78,7 @@ class Memory:
         self.parts: list[Part] = []
         begins = [0]
         for i, layer in enumerate(plan.layers):
-            recurs = layer.kind.has_state and (self.remembers or self.first > 0 and i > 0)
+            recurs = layer.kind.has_state and (self.remembers or (self.first > 0 and i > 0))
             self.parts.append(_PARTS[layer.kind](xp, layer, self.extent, self.packing, recurs=recurs))
             begins.append(begins[i] + self.parts[i].n_read)
         state = [begins[i + 1] + k for i in range(self.first, len(self.parts)) for k in range(self.parts[i].n)]

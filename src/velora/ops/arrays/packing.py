@@ -47,9 +47,7 @@ class Packing:
         """Look parameters up in the mask: (S, ...) for an index (...) that holds for every seed."""
         return self._mask[:, index]
 
-    def add(
-        self, index: Index, scale: Any = 1.0, *, has_values: bool = True, has_gradient: bool = True
-    ) -> Block:
+    def add(self, index: Index, scale: Any = 1.0, *, has_values: bool = True, has_gradient: bool = True) -> Block:
         """Ask for a block; an index without a seed axis holds for all seeds. One block may have a parameter's gradient.
 
         Shapes:

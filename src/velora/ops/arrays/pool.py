@@ -26,7 +26,7 @@ class Pool:
         self._spare: dict[Form, Unrolled] = {}
 
     def take(self, form: Form) -> Unrolled:
-        """Take one out, or make one; never in inference mode, which would make memory that nothing else may write to."""
+        """Take one out, or make one, but not in inference mode: nothing else may write to memory made there."""
         spare = self._spare.pop(form, None)
         if spare is None:
             with torch.inference_mode(False), torch.no_grad():

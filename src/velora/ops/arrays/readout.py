@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from velora.ops.arrays.cells import Extent, sum_of_products
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Packing
+from velora.ops.arrays.part import Extent, sum_of_products
 from velora.ops.plan import Readout, ReadoutKind
 
 
@@ -81,6 +81,7 @@ class Reader:
                     do(xp.multiply, d, self._read, slope)
                 do(xp.sum_last, product, sums)
                 do(xp.sum_first, sums, block.gradient[:, :, 0])
+        assert self._d_read is not None
         onto = self.xp.empty(*self._d_read.shape) if adds and kind is not ReadoutKind.SLICE else self._d_read
         if kind is ReadoutKind.LINEAR:
             back = xp.multiply if self.readout.n_out == 1 else xp.matmul  # of a column by a row: the same, but faster

@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from velora.ops.arrays.cells import Part
 from velora.ops.arrays.memory import Form, Memory, Piece
 from velora.ops.arrays.namespace import Emit, Namespace, Values
+from velora.ops.arrays.part import Part
 from velora.ops.arrays.program import Calls, do, do_all
 from velora.ops.plan import Plan
 
@@ -71,8 +71,10 @@ class Unrolled:
             d_out: (S, B, T, K). d_states: (S, B, T, H). d_last: (S, B, H).
             gradient: (S, P), contiguous, overwritten; ``None`` if not wanted.
         """
-        given = [d is not None for d in (d_out, d_states, d_last, gradient)]
-        wants = Wants(*given, wants_sources, wants_hidden)
+        wants = Wants(
+            d_out=d_out is not None, d_states=d_states is not None, d_last=d_last is not None,
+            parameters=gradient is not None, sources=wants_sources, hidden=wants_hidden,
+        )  # fmt: skip
         if wants not in self._backward:
             calls, self._d_hidden = Calls(), []
             self._take_down_backward(calls, wants)
