@@ -33,7 +33,9 @@ def build(kind: str, n_seeds: int, *, units: int = 14, inputs: int = 5) -> Cell:
     return cell
 
 
-def results(cell: Cell, shape: tuple[int, int, int], kernel: str, *, resets: bool = True, seed: int = 0) -> list[Tensor]:
+def results(
+    cell: Cell, shape: tuple[int, int, int], kernel: str, *, resets: bool = True, seed: int = 0
+) -> list[Tensor]:
     """Give states, last state and all gradients of a random weighted sum of them; ``"steps"`` is the reference."""
     g, dtype = torch.Generator().manual_seed(seed), next(cell.parameters()).dtype
     x = torch.randn(*shape, cell.input_size, generator=g, dtype=dtype).requires_grad_()
