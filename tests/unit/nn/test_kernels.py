@@ -153,7 +153,7 @@ def test_a_kernel_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(kernels, "native", None)
     assert kernels.choose("auto") == "numpy"
     assert kernels.choose("auto", torch.device("cuda")) == "torch"
-    with pytest.raises(SettingError, match="install a C compiler and reinstall velora .*, or use 'numpy'"):
+    with pytest.raises(SettingError, match=r"install a C compiler and reinstall velora .*, or use 'numpy'"):
         kernels.choose("native")
     with pytest.raises(SettingError, match="'numpy' computes on the CPU, but the device is cuda; use 'torch'"):
         kernels.choose("numpy", torch.device("cuda"))
