@@ -117,7 +117,7 @@ class ArrayNetwork:
         form = unrolled.form
         if form.n_time > 1:
             return self.xp.empty(form.n_seeds, form.n_batch, form.n_time, n_features)
-        return self.xp.empty(form.n_seeds, n_features, form.n_batch).swapaxes(1, 2)[:, :, None]
+        return self.xp.empty(n_features, form.n_seeds, form.n_batch).swapaxes(0, 1).swapaxes(1, 2)[:, :, None]
 
     def _states(self, unrolled: Unrolled) -> Tensor:
         states = self._empty(unrolled, self.plan.state_size)
@@ -125,7 +125,8 @@ class ArrayNetwork:
         return self.xp.tensor(states)
 
     def _last(self, unrolled: Unrolled) -> Tensor:
-        last = self.xp.empty(unrolled.form.n_seeds, self.plan.state_size, unrolled.form.n_batch).swapaxes(1, 2)
+        form = unrolled.form
+        last = self.xp.empty(self.plan.state_size, form.n_seeds, form.n_batch).swapaxes(0, 1).swapaxes(1, 2)
         unrolled.memory.write_last(last)
         return self.xp.tensor(last)
 

@@ -174,8 +174,8 @@ def _run_in_arrays(
     unrolled = pool.take(form)
     inputs = [None if tensor is None else xp.view(tensor) for tensor in (h, dt, resets)]
     unrolled.forward(xp.view(parameters), [xp.view(x)], *inputs)
-    states = xp.empty(n_time, n_seeds, size, n_batch).swapaxes(0, 1).swapaxes(1, 3).swapaxes(2, 3)
-    last = xp.empty(n_seeds, size, n_batch).swapaxes(1, 2)
+    states = xp.empty(n_time, size, n_seeds, n_batch).swapaxes(0, 2).swapaxes(1, 3)
+    last = xp.empty(size, n_seeds, n_batch).swapaxes(0, 1).swapaxes(1, 2)
     with xp.quietly():
         unrolled.memory.write_states(states)
         unrolled.memory.write_last(last)

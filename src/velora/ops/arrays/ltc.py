@@ -6,7 +6,7 @@ import numpy as np
 
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Packing
-from velora.ops.arrays.part import Extent, Part, sum_of_products
+from velora.ops.arrays.part import Extent, Part, by_seed, sum_of_products
 from velora.ops.arrays.synapses import Synapses
 from velora.ops.plan import Layer
 
@@ -38,18 +38,17 @@ class LTC(Part):
         inputs = np.array([[at[_INPUT_W]], [at[_INPUT_B]]]) + np.arange(n_in)
         self._d_input = packing.add(inputs, has_values=False)
         self._neurons = packing.add(np.array(at[: _CM + 1])[:, None] + np.arange(n))
-        S, B, T, K, slots = extent.n_seeds, extent.n_batch, extent.n_time, layer.unfolds, extent.slots
-        self._v = xp.zeros(slots, K, S, 1 + n, B)
-        self._opening, self._currents = xp.empty(slots, K, S, self._inner.size, B), xp.empty(slots, K, S, 2 * n, B)
-        self._sense = xp.empty(slots, S, senses.size + 1, B)
-        for ones in (self._v[:, :, :, 0], self._sense[:, :, -1]):
+        T, K, slots, E = extent.n_time, layer.unfolds, extent.slots, self._inner.size
+        self._v, self._opening = self.rows(slots, K, 1 + n), self.rows(slots, K, E)
+        self._currents, self._sense = self.rows(slots, K, 2 * n), self.rows(slots, senses.size + 1)
+        self._fixed, self._capacity, self._elapsed = self.rows(2 * n), self.rows(n), self.rows(T, 2 * n)
+        self._soft = xp.empty(extent.n_seeds, 3, n)
+        xp.fill(0.0, self._v)
+        for ones in (self._v[:, :, 0], self._sense[:, -1]):
             xp.fill(1.0, ones)
-        self._fixed, self._capacity = xp.empty(S, 2 * n, B), xp.empty(S, n, B)
-        self._soft, self._row = xp.empty(S, 3, n), xp.empty(S, n, B)
-        self._elapsed = xp.empty(T, S, 2 * n, B)
         if extent.keeps:
-            self._d_opening, self._d_sense = xp.empty(T, K, S, self._inner.size, B), xp.empty(T, S, senses.size, B)
-            self._d_fixed, self._d_capacity, self._dv = xp.empty(T, S, 2 * n, B), xp.empty(S, n, B), xp.empty(S, n, B)
+            self._d_opening, self._d_sense = self.rows(T, K, E), self.rows(T, senses.size)
+            self._d_fixed, self._d_capacity, self._dv = self.rows(T, 2 * n), self.rows(n), self.rows(n)
 
     def prepare(self, do: Emit) -> None:
         """See :class:`Part`."""
@@ -71,83 +70,80 @@ class LTC(Part):
         do(xp.copy, leak, senses.acts[:, n:, -1])
         do(xp.softplus, cm, xp.zero, capacity)
         do(xp.add, capacity, xp.number(_LEAST_CAPACITY), capacity)
-        do(xp.copy, capacity[:, :, None], self._capacity)
+        do(xp.copy, by_seed(capacity[:, :, None]), self._capacity)
         part = xp.number(1.0 / self.layer.unfolds)
-        do(xp.copy, xp.one if self.elapsed is None else self.elapsed[:, :, :1], self._elapsed)
+        do(xp.copy, xp.one if self.elapsed is None else self.elapsed[:, :1], self._elapsed)
         do(xp.multiply, self._elapsed, part, self._elapsed)
 
     def forward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""
         xp, n, at = self.xp, self.n, t if self.extent.keeps else 0
-        elapsed, fixed, sense = self._elapsed[t], self._fixed, self._sense[at]
-        do(xp.matmul, self._senses.reads, self.z[t][:, : self.n_in + 1], sense[:, :-1])
-        xp.logistic(do, sense[:, :-1])
-        do(xp.matmul, self._senses.acts, sense, fixed)
+        elapsed, fixed, sense, row = self._elapsed[t], self._fixed, self._sense[at], self.spare("row", self.n)
+        do(xp.matmul, self._senses.reads, by_seed(self.z[t][: self.n_in + 1]), by_seed(sense[:-1]))
+        xp.logistic(do, sense[:-1])
+        do(xp.matmul, self._senses.acts, by_seed(sense), by_seed(fixed))
         do(xp.multiply, fixed, elapsed, fixed)
-        do(xp.add, fixed[:, n:], self._capacity, fixed[:, n:])
+        do(xp.add, fixed[n:], self._capacity, fixed[n:])
         if self.recurs:
-            do(xp.copy, self.old[t], self._v[at, 0][:, 1:])
+            do(xp.copy, self.old[t], self._v[at, 0][1:])
         for k in range(self.layer.unfolds):
             v, opening, currents = self._v[at, k], self._opening[at, k], self._currents[at, k]
-            do(xp.matmul, self._inner.reads, v, opening)
+            do(xp.matmul, self._inner.reads, by_seed(v), by_seed(opening))
             xp.logistic(do, opening)
-            do(xp.matmul, self._inner.acts, opening, currents)
+            do(xp.matmul, self._inner.acts, by_seed(opening), by_seed(currents))
             do(xp.multiply, currents, elapsed, currents)
             do(xp.add, currents, fixed, currents)
-            do(xp.multiply, self._capacity, v[:, 1:], self._row)
-            do(xp.add, self._row, currents[:, :n], self._row)
-            do(xp.divide, self._row, currents[:, n:], self._after(t, k))
+            do(xp.multiply, self._capacity, v[1:], row)
+            do(xp.add, row, currents[:n], row)
+            do(xp.divide, row, currents[n:], self._after(t, k))
 
     def _after(self, t: int, k: int) -> Values:
+        """Return where the potentials after sub-step k are."""
         at = t if self.extent.keeps else 0
-        return self._v[at, k + 1][:, 1:] if k + 1 < self.layer.unfolds else self.h[t]
-
-    def prepare_backward(self, do: Emit, begin: int, end: int) -> None:
-        """See :class:`Part`."""
-        if end == self.extent.n_time:
-            do(self.xp.fill, 0.0, self._d_capacity)
+        return self._v[at, k + 1][1:] if k + 1 < self.layer.unfolds else self.h[t]
 
     def backward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""
         xp, n, dv, d_fixed, elapsed = self.xp, self.n, self._dv, self._d_fixed[t], self._elapsed[t]
+        back, row = self._inner.source_reads().swapaxes(1, 2), self.spare("row", n)
+        if t == self.extent.n_time - 1:
+            do(xp.fill, 0.0, self._d_capacity)
         do(xp.copy, self.dh[t], dv)
         do(xp.fill, 0.0, d_fixed)
         for k in reversed(range(self.layer.unfolds)):
             currents, opening, d_opening = self._currents[t, k], self._opening[t, k], self._d_opening[t, k]
-            above, below = currents[:, :n], currents[:, n:]
+            above, below = currents[:n], currents[n:]
             do(xp.divide, dv, below, above)
             do(xp.multiply, above, self._after(t, k), below)
             do(xp.subtract, xp.zero, below, below)
             do(xp.add, d_fixed, currents, d_fixed)
-            do(xp.multiply, above, self._v[t, k][:, 1:], self._row)
-            do(xp.add, self._row, below, self._row)
-            do(xp.add, self._d_capacity, self._row, self._d_capacity)
+            do(xp.multiply, above, self._v[t, k][1:], row)
+            do(xp.add, row, below, row)
+            do(xp.add, self._d_capacity, row, self._d_capacity)
             do(xp.multiply, self._capacity, above, dv)
             do(xp.multiply, currents, elapsed, currents)
             self._through(do, self._inner.acts, currents, opening, d_opening)
-            do(xp.matmul, self._inner.source_reads().swapaxes(1, 2), d_opening, self._row)
-            do(xp.add, dv, self._row, dv)
+            do(xp.matmul, back, by_seed(d_opening), by_seed(row))
+            do(xp.add, dv, row, dv)
         do(xp.multiply, d_fixed, elapsed, d_fixed)
         senses = self._senses.acts[:, :, :-1]
-        self._through(do, senses, d_fixed, self._sense[t][:, :-1], self._d_sense[t])
+        self._through(do, senses, d_fixed, self._sense[t][:-1], self._d_sense[t])
 
     def _through(self, do: Emit, acts: Values, d_currents: Values, opening: Values, out: Values) -> None:
         """Carry gradients of currents back to what the synapses read, through ``acts`` and the openings' slopes."""
-        xp = self.xp
-        slope = self.spare("slope", *opening.shape)
-        do(xp.matmul, acts.swapaxes(1, 2), d_currents, out)
-        do(xp.multiply, opening, opening, slope)
-        do(xp.subtract, *((slope, opening) if xp.sign < 0 else (opening, slope)), slope)
-        do(xp.multiply, out, slope, out)
+        slope = self.spare("slope", len(opening))
+        do(self.xp.matmul, acts.swapaxes(1, 2), by_seed(d_currents), by_seed(out))
+        self.logistic_slope(do, opening, slope)
+        do(self.xp.multiply, out, slope, out)
 
     def read_gradient(self, do: Emit, t: int, begin: int, end: int, out: Values) -> None:
         """See :class:`Part`."""
         xp, n_in = self.xp, self.n_in
         if begin < n_in:
-            reads = self._senses.source_reads()[:, :, begin : min(end, n_in)]
-            do(xp.matmul, reads.swapaxes(1, 2), self._d_sense[t], out[:, : min(end, n_in) - begin])
+            back = self._senses.source_reads()[:, :, begin : min(end, n_in)].swapaxes(1, 2)
+            do(xp.matmul, back, by_seed(self._d_sense[t]), by_seed(out[: min(end, n_in) - begin]))
         if end > n_in + 1:
-            do(xp.copy, self._dv, out[:, n_in + 1 - begin :])
+            do(xp.copy, self._dv, out[n_in + 1 - begin :])
 
     def finish(self, do: Emit) -> None:
         """See :class:`Part`."""
@@ -156,7 +152,7 @@ class LTC(Part):
         v, opening, currents, d_opening = steps
         sum_of_products(xp, do, d_opening, v, inner.d_reads)
         sum_of_products(xp, do, currents, opening, inner.d_acts)
-        sum_of_products(xp, do, self._d_sense, self.z[:, :, : self.n_in + 1], senses.d_reads)
+        sum_of_products(xp, do, self._d_sense, self.z[:, : self.n_in + 1], senses.d_reads)
         sum_of_products(xp, do, self._d_fixed, self._sense, senses.d_acts)
         self._finish_neurons(do)
         inner.finish(do)
@@ -181,7 +177,7 @@ class LTC(Part):
         do(xp.multiply, d_pulled, self._soft[:, 0], gradient[:, 1])
         do(xp.multiply, d_pulled, values[:, 1], gradient[:, 0])
         do(xp.add, gradient[:, 0], d_leak, gradient[:, 0])
-        do(xp.sum_last, self._d_capacity, gradient[:, 2])
+        do(xp.sum_last, by_seed(self._d_capacity), gradient[:, 2])
         for k in (0, 2):
             do(xp.multiply, gradient[:, k], logistic[:, k], gradient[:, k])
 

@@ -47,7 +47,7 @@ class Piece(NamedTuple):
     """A part of the state.
 
     Shapes:
-        values, gradient: (T, S, n, B).
+        values, gradient: (T, n, S, B); there are no gradients without a backward call.
     """
 
     at: slice
@@ -56,7 +56,7 @@ class Piece(NamedTuple):
 
 
 class Memory:
-    """Hold the rows of a network, (T, S, rows, B), and load into them what a call is given.
+    """Hold the rows of a network, (T, rows, S, B), and load into them what a call is given.
 
     For each layer the rows are its input, a row of ones (for the bias) and its old state, and then its new state as the
     input of the next layer. So a layer is one product, and its result is where it will be read. Without memory there is
@@ -93,32 +93,29 @@ class Memory:
 
     def _allocate(self, begins: list[int]) -> None:
         xp, e, form, last = self.xp, self.extent, self.form, self.parts[-1]
-        shape = e.n_time, e.n_seeds, begins[-1] + last.n + 1, e.n_batch
+        shape = e.n_time, begins[-1] + last.n + 1, e.n_seeds, e.n_batch
         z, dz = xp.zeros(*shape), xp.zeros(*shape) if e.keeps else None
         # Times and resets once for every neuron: an operation over whole rows is several times faster than row by row.
-        rows = e.n_time, e.n_seeds, max(part.n for part in self.parts), e.n_batch
+        rows = e.n_time, max(part.n for part in self.parts), e.n_seeds, e.n_batch
         self._elapsed = xp.zeros(*rows) if form.has_dt else None
-        self._hidden = xp.zeros(e.n_seeds, self.plan.state_size, e.n_batch)
+        self._hidden = xp.zeros(self.plan.state_size, e.n_seeds, e.n_batch)
         self._resets = xp.zeros(*rows) if form.has_resets and self.remembers else None
         for i, part in enumerate(self.parts):
             own, after = slice(begins[i], begins[i + 1]), slice(begins[i + 1], begins[i + 1] + part.n)
-            part.elapsed = None if self._elapsed is None else self._elapsed[:, :, : part.n]
-            part.z, part.h = z[:, :, own], z[:, :, after]
+            part.elapsed = None if self._elapsed is None else self._elapsed[:, : part.n]
+            part.z, part.h = z[:, own], z[:, after]
             if dz is not None:
-                part.dz, part.dh = dz[:, :, own], dz[:, :, after]
-            xp.fill(1.0, part.z[:, :, part.n_in])
-        xp.fill(1.0, z[:, :, -1])
-        self.dz = dz
+                part.dz, part.dh = dz[:, own], dz[:, after]
+            xp.fill(1.0, part.z[:, part.n_in])
+        xp.fill(1.0, z[:, -1])
         self.reader.bind(z, dz)
-        self.pieces = []
+        self.pieces: list[Piece] = []
         at = 0
         for part in self.parts[self.first :]:
-            self.pieces.append(Piece(slice(at, at + part.n), part.h, getattr(part, "dh", None)))
+            self.pieces.append(Piece(slice(at, at + part.n), part.h, part.dh if e.keeps else None))
             at += part.n
         if self.first:
             self._join(self.lstm)
-            n = self.lstm.n
-            self.pieces.append(Piece(slice(n, 2 * n), self.lstm.memory, getattr(self.lstm, "dh", None)))
 
     @property
     def lstm(self) -> LSTM:
@@ -132,14 +129,15 @@ class Memory:
         e = self.extent
         lstm.reveals = [(p.at, part.old) for p, part in zip(self.pieces, self.parts[1:], strict=True)]
         if e.keeps:
-            lstm.dh = self.xp.zeros(e.n_time, e.n_seeds, lstm.n, e.n_batch)
+            lstm.dh = self.xp.zeros(e.n_time, lstm.n, e.n_seeds, e.n_batch)
+        self.pieces.append(Piece(slice(lstm.n, 2 * lstm.n), lstm.memory, lstm.dh if e.keeps else None))
 
     def outside(self, rows: Values) -> Values:
-        """See rows (T, S, n, B) as those outside do, (S, B, T, n)."""
+        """See rows (T, n, S, B) as those outside do, (S, B, T, n)."""
         form = self.form
         if self._is_folded:
-            return rows[0].reshape(form.n_seeds, -1, form.n_time, form.n_batch).swapaxes(1, 3)
-        return rows.swapaxes(0, 1).swapaxes(1, 3).swapaxes(2, 3)
+            return rows[0].reshape(-1, form.n_seeds, form.n_time, form.n_batch).swapaxes(0, 1).swapaxes(1, 3)
+        return rows.swapaxes(0, 2).swapaxes(1, 3)
 
     # ------------------------------------------------------------------------------------------- what a call is given
 
@@ -158,7 +156,7 @@ class Memory:
             at = 0
             for source in sources:
                 width = source.shape[3]
-                do(xp.copy, source, self.outside(part.z[:, :, at : at + width]))
+                do(xp.copy, source, self.outside(part.z[:, at : at + width]))
                 at += width
         if self._elapsed is not None and dt is not None:
             do(xp.copy, dt[:, :, :, None], self.outside(self._elapsed))
@@ -173,24 +171,24 @@ class Memory:
 
     def _load_hidden(self, hidden: Values) -> None:
         by_row = self._hidden
-        do(self.xp.copy, hidden.swapaxes(1, 2), by_row)
+        do(self.xp.copy, hidden.swapaxes(0, 2).swapaxes(1, 2), by_row)
         if self.first:
             n = self.lstm.n
-            self.keep(do, by_row[:, :n], 0, self.lstm.old[0])
-            self.keep(do, by_row[:, n:], 0, self.lstm.before[0])
+            self.keep(do, by_row[:n], 0, self.lstm.old[0])
+            self.keep(do, by_row[n:], 0, self.lstm.before[0])
             return
         for piece, part in zip(self.pieces, self.parts, strict=True):
             if part.recurs:
-                self.keep(do, by_row[:, piece.at], 0, part.old[0])
+                self.keep(do, by_row[piece.at], 0, part.old[0])
 
     def keep(self, do: Emit, a: Values, t: int, out: Values) -> None:
-        """Copy a state or its gradient (S, n, B), but forget those of samples that are reset at step t.
+        """Copy a state or its gradient (n, S, B), but forget those of samples that are reset at step t.
 
         Bits are masked, since a product with 0 doesn't forget NaN.
         """
         xp = self.xp
         if self._resets is not None:
-            do(xp.keep_bits, xp.bits(a), xp.bits(self._resets[t][:, : a.shape[1]]), xp.bits(out))
+            do(xp.keep_bits, xp.bits(a), xp.bits(self._resets[t][: len(a)]), xp.bits(out))
         elif a is not out:
             do(xp.copy, a, out)
 

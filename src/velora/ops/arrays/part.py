@@ -1,7 +1,7 @@
 """What every layer in memory offers, and layers that begin with linear heads of concat(input, 1, old state).
 
-Arrays are (..., features, batch): the heads of one kind are one piece of memory, and one operation serves them all. The
-time axis comes first, so that a step is one piece of memory too.
+Arrays are (T, features, S, B). So a step is one piece of memory, and in it the heads of one kind are one piece, for all
+seeds: what works element by element needs one operation, without gaps. A product sees the same memory by seed.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Part(ABC):
     """A layer in memory.
 
     Shapes:
-        z: (T, S, n_in + 1 + n, B), what it reads; without the last n rows where it has no old state.
-        h: (T, S, n, B), its new state.
-        elapsed: (T, S, 1, B), or ``None`` for ones.
+        z: (T, n_in + 1 + n, S, B), what it reads; without the last n rows where it has no old state.
+        h: (T, n, S, B), its new state.
+        elapsed: (T, n, S, B), the same for all neurons, or ``None`` for ones.
         dz, dh: the gradients of z and h.
     """
 
@@ -52,25 +52,33 @@ class Part(ABC):
     dz: Values
     dh: Values
     direct: Values | None = None
-    """(S, n, B): a gradient of the old state that doesn't go through the heads, of the step gone back last."""
+    """(n, S, B): a gradient of the old state that doesn't go through the heads, of the step gone back last."""
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, *, recurs: bool) -> None:
         self.xp, self.layer, self.extent, self.recurs = xp, layer, extent, recurs
-        self._spare: dict[tuple[str | int, ...], Values] = {}
+        self._spare: dict[tuple[str, int], Values] = {}
         self.n, self.n_in = layer.n, layer.n_in
         self.n_read = layer.n_in + 1 + (layer.n if recurs else 0)
 
     @property
     def old(self) -> Values:
-        """The old state among the rows that are read, (T, S, n, B)."""
-        return self.z[:, :, self.n_in + 1 :]
+        """The old state among the rows that are read, (T, n, S, B)."""
+        return self.z[:, self.n_in + 1 :]
 
-    def spare(self, purpose: str, *shape: int) -> Values:
-        """Find memory for results that are soon forgotten; one purpose and shape always gets the same."""
-        key: tuple[str | int, ...] = (purpose, *shape)
-        if key not in self._spare:
-            self._spare[key] = self.xp.empty(*shape)
-        return self._spare[key]
+    def rows(self, *rows: int) -> Values:
+        """Allocate (..., S, B)."""
+        return self.xp.empty(*rows, self.extent.n_seeds, self.extent.n_batch)
+
+    def spare(self, purpose: str, n_rows: int) -> Values:
+        """Find rows for results that are soon forgotten; one purpose always gets the same."""
+        if (purpose, n_rows) not in self._spare:
+            self._spare[purpose, n_rows] = self.rows(n_rows)
+        return self._spare[purpose, n_rows]
+
+    def logistic_slope(self, do: Emit, y: Values, out: Values) -> None:
+        """Write ``sign * y * (1 - y)``, the derivative of the logistic function y."""
+        do(self.xp.multiply, y, y, out)
+        do(self.xp.subtract, *((out, y) if self.xp.sign < 0 else (y, out)), out)
 
     @abstractmethod
     def prepare(self, do: Emit) -> None:
@@ -79,10 +87,6 @@ class Part(ABC):
     @abstractmethod
     def forward(self, do: Emit, t: int) -> None:
         """Make step t: h[t] from z[t]."""
-
-    @abstractmethod
-    def prepare_backward(self, do: Emit, begin: int, end: int) -> None:
-        """Do what doesn't depend on gradients yet, for several steps in one go."""
 
     @abstractmethod
     def backward(self, do: Emit, t: int) -> None:
@@ -132,8 +136,8 @@ class Heads(Part):
             packing.share_gradient(self._weight, np.concatenate([index[: self._rows - self.n], index[self._rows :]]))
         if layer.kind.has_state and not recurs:  # nothing reads these, and their gradient is zero
             packing.add(weight[:, self.n_in :], has_values=False)
-        self._memory = xp.empty(extent.slots, extent.n_seeds, rows, extent.n_batch)
-        self.heads = self._memory[:, :, : self._rows]
+        self._memory = self.rows(extent.slots, rows)
+        self.heads = self._memory[:, : self._rows]
 
     def prepare(self, do: Emit) -> None:
         """See :class:`Part`."""
@@ -142,12 +146,12 @@ class Heads(Part):
             do(self.xp.add, last, self._summand.values, last)
 
     def kept(self, t: int) -> Values:
-        """Return the heads of step t, (S, rows, B)."""
+        """Return the heads of step t, (rows, S, B)."""
         return self.heads[t if self.extent.keeps else 0]
 
     def forward(self, do: Emit, t: int) -> None:
         """See :class:`Part`."""
-        do(self.xp.matmul, self._weight.values, self.z[t], self.kept(t))
+        do(self.xp.matmul, self._weight.values, by_seed(self.z[t]), by_seed(self.kept(t)))
         self.activate(do, t, self._memory[t if self.extent.keeps else 0])
 
     @abstractmethod
@@ -156,16 +160,17 @@ class Heads(Part):
 
     def read_gradient(self, do: Emit, t: int, begin: int, end: int, out: Values) -> None:
         """See :class:`Part`."""
-        do(self.xp.matmul, self._weight.values[:, :, begin:end].swapaxes(1, 2), self.kept(t), out)
+        back = self._weight.values[:, :, begin:end].swapaxes(1, 2)
+        do(self.xp.matmul, back, by_seed(self.kept(t)), by_seed(out))
 
     def finish(self, do: Emit) -> None:
         """See :class:`Part`."""
         sum_of_products(self.xp, do, self.heads, self.z, self._weight.gradient)
 
-    def logistic_slope(self, do: Emit, y: Values, out: Values) -> None:
-        """Write ``sign * y * (1 - y)``, the derivative of the logistic function y."""
-        do(self.xp.multiply, y, y, out)
-        do(self.xp.subtract, *((out, y) if self.xp.sign < 0 else (y, out)), out)
+    def times(self, do: Emit, t: int, dh: Values) -> None:
+        """Multiply each of the heads of step t by a gradient (n, S, B)."""
+        by_head = self.heads[t].reshape(-1, *dh.shape)
+        do(self.xp.multiply, by_head, dh, by_head)
 
     def tanh_slope(self, do: Emit, y: Values, out: Values) -> None:
         """Write ``(1 - y * y) * sign / 2``, the derivative of ``2 * logistic - 1``, which is y."""
@@ -181,23 +186,28 @@ class Heads(Part):
         do(self.xp.subtract, out, self.xp.one, out)
 
 
+def by_seed(rows: Values) -> Values:
+    """See (..., features, S, B) as matrices, (..., S, features, B)."""
+    return rows.swapaxes(-3, -2)
+
+
 def sum_of_products(xp: Namespace, do: Emit, d: Values, z: Values, out: Values) -> None:
     """Write the sum over time and batch of ``d[r] * z[c]`` to out[r, c].
 
     Shapes:
-        d: (T, S, R, B). z: (T, S, C, B). out: (S, R, C).
+        d: (T, R, S, B). z: (T, C, S, B). out: (S, R, C).
     """
-    n_time, n_seeds, rows, n_batch = d.shape
-    columns = z.shape[2]
+    n_time, rows, n_seeds, n_batch = d.shape
+    columns = z.shape[1]
     if n_time == 1:
-        do(xp.matmul, d[0], z[0].swapaxes(1, 2), out)
+        do(xp.matmul, by_seed(d[0]), by_seed(z[0]).swapaxes(1, 2), out)
     elif n_batch * (rows + columns) > rows * columns:
         products = xp.empty(n_time, n_seeds, rows, columns)
-        do(xp.matmul, d, z.swapaxes(2, 3), products)
+        do(xp.matmul, by_seed(d), by_seed(z).swapaxes(2, 3), products)
         do(xp.sum_first, products, out)
     else:  # few samples: one product of them all
-        joined = [xp.empty(n_seeds, a.shape[2], n_time, n_batch) for a in (d, z)]
+        joined = [xp.empty(n_seeds, a.shape[1], n_time, n_batch) for a in (d, z)]
         for a, both in zip((d, z), joined, strict=True):
-            do(xp.copy, a.swapaxes(0, 1).swapaxes(1, 2), both)
+            do(xp.copy, a.swapaxes(0, 2), both)
         first, second = (a.reshape(n_seeds, -1, n_time * n_batch) for a in joined)
         do(xp.matmul, first, second.swapaxes(1, 2), out)

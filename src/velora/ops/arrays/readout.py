@@ -6,7 +6,7 @@ import numpy as np
 
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Packing
-from velora.ops.arrays.part import Extent, sum_of_products
+from velora.ops.arrays.part import Extent, by_seed, sum_of_products
 from velora.ops.plan import Readout, ReadoutKind
 
 
@@ -18,15 +18,15 @@ class Reader:
             of ones after them.
 
     Shapes:
-        z, dz: (T, S, R, B), the rows of the network and their gradients.
-        out, d_out: (T, S, K, B). ``d_out`` is overwritten by :meth:`backward`.
+        z, dz: (T, R, S, B), the rows of the network and their gradients.
+        out, d_out: (T, K, S, B). ``d_out`` is overwritten by :meth:`backward`.
     """
 
     out: Values
 
     def __init__(self, xp: Namespace, readout: Readout, extent: Extent, packing: Packing, rows: list[int]) -> None:
         self.xp, self.readout, self._rows = xp, readout, slice(rows[0], rows[-1] + 1)
-        shape = extent.n_time, extent.n_seeds, readout.n_out, extent.n_batch
+        shape = extent.n_time, readout.n_out, extent.n_seeds, extent.n_batch
         self._is_copy = readout.squash or readout.kind is not ReadoutKind.SLICE
         self._own = xp.empty(*shape) if self._is_copy else None
         if extent.keeps:
@@ -46,17 +46,17 @@ class Reader:
 
     def bind(self, z: Values, dz: Values | None) -> None:
         """Take the rows of the network."""
-        self._read, self._d_read = z[:, :, self._rows], None if dz is None else dz[:, :, self._rows]
+        self._read, self._d_read = z[:, self._rows], None if dz is None else dz[:, self._rows]
         self.out = self._read if self._own is None else self._own
 
     def forward(self, do: Emit) -> None:
         """Compute ``out`` of every step."""
         xp, out = self.xp, self.out
         if self.readout.kind is ReadoutKind.LINEAR:
-            do(xp.matmul, self._blocks[0].values, self._read, out)
+            do(xp.matmul, self._blocks[0].values, by_seed(self._read), by_seed(out))
         elif self.readout.kind is ReadoutKind.AFFINE:
-            do(xp.multiply, self._read, self._blocks[0].values, out)
-            do(xp.add, out, self._blocks[1].values, out)
+            do(xp.multiply, self._read, by_seed(self._blocks[0].values), out)
+            do(xp.add, out, by_seed(self._blocks[1].values), out)
         if self.readout.squash:
             source = self._read if self.readout.kind is ReadoutKind.SLICE else out
             do(xp.multiply, source, xp.number(2 * xp.sign), out)
@@ -80,14 +80,14 @@ class Reader:
                 if product is slope:
                     do(xp.multiply, d, self._read, slope)
                 do(xp.sum_last, product, sums)
-                do(xp.sum_first, sums, block.gradient[:, :, 0])
+                do(xp.sum_first, sums.swapaxes(1, 2), block.gradient[:, :, 0])
         assert self._d_read is not None
         onto = self.xp.empty(*self._d_read.shape) if adds and kind is not ReadoutKind.SLICE else self._d_read
         if kind is ReadoutKind.LINEAR:
             back = xp.multiply if self.readout.n_out == 1 else xp.matmul  # of a column by a row: the same, but faster
-            do(back, self._blocks[0].values.swapaxes(1, 2), d, onto)
+            do(back, self._blocks[0].values.swapaxes(1, 2), by_seed(d), by_seed(onto))
         elif kind is ReadoutKind.AFFINE:
-            do(xp.multiply, d, self._blocks[0].values, onto)
+            do(xp.multiply, d, by_seed(self._blocks[0].values), onto)
         else:
             do(xp.add, d, onto, onto) if adds else do(xp.copy, d, onto)
         if onto is not self._d_read:

@@ -14,9 +14,6 @@ from velora.ops.arrays.part import Part
 from velora.ops.arrays.program import Calls, do, do_all
 from velora.ops.plan import Plan
 
-_CACHED = 10_000
-"""Numbers of one layer's state that are gone back through in one go: with its heads they fit a core's cache."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wants:
@@ -88,14 +85,14 @@ class Unrolled:
 
     def d_source(self, index: int) -> Values:
         """Return the gradient of a source, (S, B, T, features)."""
-        return self.memory.outside(self.memory.parts[0].dz[:, :, self.memory.source_rows(index)])
+        return self.memory.outside(self.memory.parts[0].dz[:, self.memory.source_rows(index)])
 
     def write_d_hidden(self, out: Values) -> None:
         """Write the gradient of the state before the first step, (S, B, H)."""
         if len(self._d_hidden) < len(self.memory.pieces):  # some layers never read it
             do(self.xp.fill, 0.0, out)
         for at, d_hidden in self._d_hidden:
-            do(self.xp.copy, d_hidden.swapaxes(1, 2), out[..., at])
+            do(self.xp.copy, d_hidden.swapaxes(0, 1).swapaxes(1, 2), out[..., at])
 
     # ----------------------------------------------------------------------------------------------------- forward
 
@@ -121,7 +118,7 @@ class Unrolled:
         """Let the LSTM read what the layers after it have made of its state."""
         memory, lstm = self.memory, self.memory.lstm
         for piece in memory.pieces[:-1]:
-            memory.keep(do, piece.values[t], t + 1, lstm.old[t + 1][:, piece.at])
+            memory.keep(do, piece.values[t], t + 1, lstm.old[t + 1][piece.at])
         memory.keep(do, lstm.memory[t], t + 1, lstm.before[t + 1])
 
     # ---------------------------------------------------------------------------------------------------- backward
@@ -144,7 +141,7 @@ class Unrolled:
             self._go_back(do, group, wants)
         if memory.first and any(wants.sources):
             rows = slice(0, parts[0].n_in)
-            both = parts[0].dz[:, :, rows], parts[1].dz[:, :, rows]
+            both = parts[0].dz[:, rows], parts[1].dz[:, rows]
             do(self.xp.add, *both, both[0])
         for part in parts if wants.parameters else ():
             part.finish(do)
@@ -166,15 +163,9 @@ class Unrolled:
         for i, part in places:
             if not self._is_written[i] and i >= memory.first:
                 do(self.xp.fill, 0.0, part.dh)
-        widest = max(part.n for part in group) * memory.extent.n_seeds * memory.extent.n_batch
-        chunk = max(1, _CACHED // widest)
-        for end in range(n_time, 0, -chunk):
-            begin = max(0, end - chunk)
-            for _, part in places:
-                part.prepare_backward(do, begin, end)
-            for t in reversed(range(begin, end)):
-                for i, part in places:
-                    self._step_back(do, i, part, t, wants)
+        for t in reversed(range(n_time)):
+            for i, part in places:
+                self._step_back(do, i, part, t, wants)
         for i, _ in places:
             if i > memory.first:
                 self._is_written[i - 1] = True
@@ -192,14 +183,13 @@ class Unrolled:
             return
         reads_below = i > memory.first
         adds = reads_below and self._is_written[i - 1]
-        e = memory.extent
-        out = part.spare("read", e.n_seeds, end - begin, e.n_batch) if adds else part.dz[t][:, begin:end]
+        out = part.spare("read", end - begin) if adds else part.dz[t][begin:end]
         part.read_gradient(do, t, begin, end, out)
         if adds:
-            below = part.dz[t][:, :n_in]
-            do(self.xp.add, below, out[:, :n_in], below)
+            below = part.dz[t][:n_in]
+            do(self.xp.add, below, out[:n_in], below)
         if wants_old:
-            old = out[:, n_in + 1 - begin :]
+            old = out[n_in + 1 - begin :]
             if part.direct is not None:
                 do(self.xp.add, old, part.direct, old)
             self._carry_back(do, i, t, old)
@@ -219,7 +209,7 @@ class Unrolled:
         elif i > 0:
             memory.lstm.d_reveals[t].append((memory.pieces[i - 1].at, old))
         else:
-            states = [(piece, old[:, piece.at]) for piece in memory.pieces[:-1]]
+            states = [(piece, old[piece.at]) for piece in memory.pieces[:-1]]
             self._onto_step_before(do, t, [*states, (memory.pieces[-1], memory.lstm.d_memory)])
 
     def _onto_step_before(self, do: Emit, t: int, states: list[tuple[Piece, Values]]) -> None:
