@@ -16,7 +16,7 @@ class ArrayBackend:
     """Compute in NumPy, or in PyTorch on any device, without autograd; see :class:`velora.ops.backend.Backend`."""
 
     def __init__(self, xp: Namespace) -> None:
-        self.xp = xp
+        self.xp, self._doubles = xp, xp.doubles()
 
     def program(self) -> Program:
         """See :class:`Backend`."""
@@ -124,7 +124,7 @@ class ArrayBackend:
         root is ``sqrt(1 - beta2**t)``; this is algorithm 1 with numerator and denominator multiplied by it. In double
         precision, since beta2**t is close to 1.
         """
-        xp, (beta1, beta2, epsilon) = self.xp.doubles(), constants
+        xp, (beta1, beta2, epsilon) = self._doubles, constants
         first, root = xp.empty(len(steps)), xp.empty(len(steps))
         do(xp.add, steps, xp.one, steps)
         do(xp.power, xp.number(beta1), steps, first)

@@ -57,6 +57,7 @@ class NumpyNamespace(Namespace):
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self._dtype: Any = np.float32 if dtype == torch.float32 else np.float64
         self._whole: Any = np.int32 if dtype == torch.float32 else np.int64
+        self._numbers: dict[float, Values] = {}
         self.zero, self.half, self.one, self.two = (self.number(v) for v in (0.0, 0.5, 1.0, 2.0))
         self._last_bit = np.array(np.dtype(self._whole).itemsize * 8 - 1, self._whole)
 
@@ -90,7 +91,9 @@ class NumpyNamespace(Namespace):
 
     def number(self, value: float) -> Values:
         """See :class:`Namespace`."""
-        return np.array(value, self._dtype)
+        if value not in self._numbers:
+            self._numbers[value] = np.array(value, self._dtype)
+        return self._numbers[value]
 
     def constant(self, values: np.ndarray[Any, Any]) -> Values:
         """See :class:`Namespace`."""
@@ -144,6 +147,7 @@ class TorchNamespace(Namespace):
     def __init__(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
         self._like: dict[str, Any] = {"dtype": dtype, "device": device}
         self._whole = torch.int32 if dtype == torch.float32 else torch.int64
+        self._numbers: dict[float, Values] = {}
         self._last_bit = 31 if dtype == torch.float32 else 63
         self.zero, self.half, self.one, self.two = (self.number(v) for v in (0.0, 0.5, 1.0, 2.0))
 
@@ -175,8 +179,10 @@ class TorchNamespace(Namespace):
 
     def number(self, value: float) -> Values:
         """See :class:`Namespace`."""
-        with torch.inference_mode(False):
-            return torch.tensor(value, **self._like)
+        if value not in self._numbers:  # making one waits for a GPU
+            with torch.inference_mode(False):
+                self._numbers[value] = torch.tensor(value, **self._like)
+        return self._numbers[value]
 
     def constant(self, values: np.ndarray[Any, Any]) -> Values:
         """See :class:`Namespace`."""
@@ -186,7 +192,8 @@ class TorchNamespace(Namespace):
 
     def doubles(self) -> Namespace:
         """See :class:`Namespace`."""
-        return TorchNamespace(torch.float64, self._like["device"])
+        device = torch.device(self._like["device"])
+        return self if device.type == "mps" else TorchNamespace(torch.float64, device)
 
     def bits(self, a: Values) -> Values:
         """See :class:`Namespace`."""

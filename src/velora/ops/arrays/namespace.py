@@ -97,7 +97,7 @@ class Namespace(ABC):
 
     @abstractmethod
     def number(self, value: float) -> Values:
-        """Make an array of no axes."""
+        """Return a number as an array of no axes, which nothing may write to."""
 
     @abstractmethod
     def constant(self, values: np.ndarray[Any, Any]) -> Values:
