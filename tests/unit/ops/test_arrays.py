@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from velora.nn.networks import LiquidQNetwork, QNetwork
 from velora.nn.parameters import flat_mask
 from velora.nn.plan import cell_plan
 from velora.nn.wiring import auto_ncp
+from velora.ops.arrays import blas
 from velora.ops.arrays.backend import ArrayBackend
 from velora.ops.arrays.libraries import NumpyNamespace, TorchNamespace
 from velora.ops.arrays.memory import Form
@@ -101,3 +103,14 @@ def test_an_error_ends_the_recording(xp: NumpyNamespace | TorchNamespace) -> Non
     with pytest.raises(ValueError, match="stop"), Program(xp.quietly).record():
         raise ValueError("stop")
     assert not is_recording()
+
+
+def test_numpy_warns_and_counts_threads_as_before_afterwards() -> None:
+    before = None if blas._threads is None else blas._threads[0]()
+    with NumpyNamespace().quietly():
+        assert not np.isfinite(np.float32(1.0) / np.float32(0.0))
+        if blas._threads is not None:
+            assert blas._threads[0]() == 1
+    assert before is None or blas._threads[0]() == before  # type: ignore[index]
+    with pytest.warns(RuntimeWarning):
+        _ = np.float32(1.0) / np.float32(0.0)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from velora.ops.arrays.blas import Quietly
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 
 # ------------------------------------------------------------------------------------------------------------- NumPy
@@ -117,7 +118,7 @@ class NumpyNamespace(Namespace):
 
     def quietly(self) -> AbstractContextManager[object]:
         """See :class:`Namespace`."""
-        return np.errstate(all="ignore")
+        return Quietly()
 
 
 # ------------------------------------------------------------------------------------------------------------- torch

@@ -121,4 +121,4 @@ class Namespace(ABC):
 
     @abstractmethod
     def quietly(self) -> AbstractContextManager[object]:
-        """Let NaN and infinity spread without warnings, and nothing be differentiated."""
+        """Let NaN and infinity spread without warnings, differentiate nothing, and let NumPy use one thread."""
