@@ -30,6 +30,10 @@ def transition(number: int, *, start: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def uniform(batch_size: int, seed: int) -> Any:
+    return np.random.default_rng(seed).random((1, batch_size))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     capacity=st.integers(1, 12),
@@ -47,9 +51,9 @@ def test_every_window_is_a_run_of_the_newest_transitions(
     assert len(buffer) == len(plain)
     if len(plain) < length:
         with pytest.raises(SettingError, match="window"):
-            buffer.sample(4, length, [np.random.default_rng(seed)], CPU)
+            buffer.sample(uniform(4, seed), length, CPU)
         return
-    batch = buffer.sample(16, length, [np.random.default_rng(seed)], CPU)
+    batch = buffer.sample(uniform(16, seed), length, CPU)
     assert batch.obs.shape == (1, 16, length, O)
     assert batch.hidden.shape == (1, 16, H)
     for row in range(16):
@@ -70,7 +74,7 @@ def test_all_windows_are_drawn_equally_often() -> None:
     buffer = make(5)
     for number in range(8):  # the ring has wrapped: it holds 3 to 7
         buffer.add(0, **transition(number))
-    batch = buffer.sample(6000, 3, [np.random.default_rng(0)], CPU)
+    batch = buffer.sample(uniform(6000, 0), 3, CPU)
     first, counts = np.unique(batch.reward[0, :, 0].numpy(), return_counts=True)
     assert first.tolist() == [3, 4, 5]
     assert counts.min() > 1850
@@ -82,7 +86,7 @@ def test_seeds_have_rings_of_their_own() -> None:
         buffer.add(1, **transition(number))
     buffer.add(0, **transition(100))
     assert len(buffer) == 1
-    batch = buffer.sample(8, 1, [np.random.default_rng(0), np.random.default_rng(1)], CPU)
+    batch = buffer.sample(np.random.default_rng(0).random((2, 8)), 1, CPU)
     assert set(batch.reward[0].flatten().tolist()) == {100.0}
     assert set(batch.reward[1].flatten().tolist()) <= {2.0, 3.0, 4.0, 5.0}
 
@@ -100,7 +104,7 @@ def test_a_restored_ring_goes_on_like_the_original(capacity: int, count: int, mo
         restored.add(0, **transition(number))
     assert len(restored) == len(original)
     if count + more:
-        a, b = (x.sample(9, 1, [np.random.default_rng(1)], CPU) for x in (original, restored))
+        a, b = (x.sample(uniform(9, 1), 1, CPU) for x in (original, restored))
         assert torch.equal(a.reward, b.reward)
         assert torch.equal(a.hidden, b.hidden)
 
@@ -118,7 +122,7 @@ def test_a_ring_of_another_capacity_keeps_the_newest_in_order(old: int, new: int
     expected = [*list(range(count))[-old:], *range(count, count + more)][-new:]
     assert len(after) == len(expected)
     if expected:
-        batch = after.sample(1, len(expected), [np.random.default_rng(0)], CPU)
+        batch = after.sample(uniform(1, 0), len(expected), CPU)
         assert batch.reward[0, 0].int().tolist() == expected
 
 

@@ -74,7 +74,7 @@ def test_a_signal_in_the_middle_of_an_episode_loses_nothing(
 
 
 @pytest.mark.parametrize(
-    "step", [60, pytest.param(33, marks=pytest.mark.slow), pytest.param(148, marks=pytest.mark.slow)]
+    "step", [60, pytest.param(90, marks=pytest.mark.slow), pytest.param(148, marks=pytest.mark.slow)]
 )
 def test_kill_nine_costs_what_came_after_the_newest_checkpoint(tmp_path: Path, step: int) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -58,6 +58,7 @@ class ReplayBuffer:
 
     Shapes:
         rows: (S, capacity, 2 * O + A + H + 6).
+        incoming: the fields of one row of every seed, (S, feature) each, to be filled for :meth:`append`.
 
     Raises:
         SettingError: if the capacity is below 1 or the rows don't fit in memory.
@@ -79,9 +80,11 @@ class ReplayBuffer:
         except MemoryError as error:
             size = n_seeds * capacity * ends[-1] * 4 / 2**30
             raise SettingError(f"buffer_size: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
+        self._incoming = np.zeros((n_seeds, ends[-1]), dtype=np.float32)
+        self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
         self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
-        self._seed_axis = np.arange(n_seeds)[:, None, None]
+        self._first_rows = np.arange(n_seeds)[:, None, None] * capacity
 
     def __len__(self) -> int:
         """Count the transitions of the seed that has fewest."""
@@ -96,101 +99,78 @@ class ReplayBuffer:
         """Number of float32 values in one transition."""
         return int(self._rows.shape[2])
 
-    def add(
-        self,
-        seed_index: int,
-        *,
-        obs: Array,
-        action: Array,
-        reward: float,
-        next_obs: Array,
-        terminated: bool,
-        truncated: bool,
-        dt: float,
-        next_dt: float,
-        start: bool,
-        hidden: Array,
-    ) -> None:
-        """Copy one transition of one seed into its ring, over the oldest when the ring is full.
+    def append(self, seed_indices: Sequence[int]) -> None:
+        """Copy the ``incoming`` transition of these seeds into their rings, over the oldest when a ring is full."""
+        for k in seed_indices:
+            at = int(self._position[k])
+            self._rows[k, at] = self._incoming[k]
+            self._position[k] = (at + 1) % self.capacity
+            if self._size[k] < self.capacity:
+                self._size[k] += 1
+
+    def add(self, seed_index: int, **fields: Any) -> None:
+        """Append one transition of one seed, given field by field as :class:`Batch` names them.
 
         Shapes:
-            obs, next_obs: (O,). action: (A,), normalised. hidden: (H,), the state before ``obs`` was seen.
+            obs, next_obs: (O,). action: (A,), normalised. hidden: (H,), the state before ``obs`` was seen. The others
+                are numbers.
         """
-        at = int(self._position[seed_index])
-        np.concatenate(
-            (obs, action, (reward,), next_obs, (terminated, truncated, dt, next_dt, start), hidden),
-            out=self._rows[seed_index, at],
-            casting="unsafe",
-        )
-        self._position[seed_index] = (at + 1) % self.capacity
-        if self._size[seed_index] < self.capacity:
-            self._size[seed_index] += 1
+        if fields.keys() != self.incoming.keys():
+            raise SettingError(f"add: expected the fields {', '.join(self.incoming)}, got {', '.join(fields)}")
+        for name, value in fields.items():
+            self.incoming[name][seed_index] = value
+        self.append((seed_index,))
 
-    def sample(
-        self, batch_size: int, length: int, generators: Sequence[np.random.Generator], device: torch.device
-    ) -> Batch:
-        """Draw windows of ``length`` steps, uniformly over every start that has a whole window after it.
-
-        Args:
-            generators: one per seed.
+    def sample(self, uniform: Array, length: int, device: torch.device) -> Batch:
+        """Gather windows of ``length`` steps, from every start alike that has a whole window after it.
 
         A seed that stopped with fewer than ``length`` transitions gets windows that mean nothing; nothing learns
         from them.
+
+        Shapes:
+            uniform: (S, B), in [0, 1): which windows.
 
         Raises:
             SettingError: if every seed holds fewer than ``length`` transitions.
         """
         if self._size.max() < length:
             raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size.max()} are stored")
-        starts = np.empty((self.n_seeds, batch_size), dtype=np.int64)
-        self.draw(starts, length, generators)
-        index = (starts[:, :, None] + np.arange(length)) % self.capacity
-        batch = self._batch(torch.from_numpy(self._rows[self._seed_axis, index]).to(device))
+        rows = np.empty((*uniform.shape, length, self.row_width), dtype=np.float32)
+        self._read(uniform, rows)
+        batch = self._batch(torch.from_numpy(rows).to(device))
         return replace(batch, start=batch.start > 0.5)
 
-    def draw(self, starts: NDArray[np.int64], length: int, generators: Sequence[np.random.Generator]) -> None:
-        """Fill ``starts`` (S, B) with the rows where random windows begin, each in [0, capacity)."""
-        for k, generator in enumerate(generators):
-            size = int(self._size[k])
-            drawn = generator.integers(0, max(size - length + 1, 1), starts.shape[1])
-            if size == self.capacity:  # the ring is full: the oldest row is where the next will go
-                drawn += int(self._position[k])
-                drawn %= self.capacity
-            starts[k] = drawn
-
-    def gather(self, starts: Tensor, length: int, device: torch.device) -> Batch:
-        """Read windows as a program can do again when ``starts`` (S, B) has changed."""
-        n_seeds, batch_size = starts.shape
+    def gather(self, uniform: Array, length: int, device: torch.device) -> Batch:
+        """Sample as a program can do again when ``uniform`` (S, B), float64, has changed."""
         if not kernels.is_recording():
-            return self._gather_in_arrays(starts.numpy(), length, device)
-        stored = torch.from_numpy(self._rows)
+            return self._gather_in_arrays(uniform, length, device)
+        n_seeds, batch_size = uniform.shape
         out = torch.zeros(n_seeds, batch_size, length, self.row_width)
+        arrays = (self._rows, uniform, self._size, self._position)
         words = (
-            n_seeds, batch_size, length, self.capacity, self.row_width, stored.data_ptr(), starts.data_ptr(),
-            out.data_ptr(),
+            n_seeds, batch_size, length, self.capacity, self.row_width, *(a.ctypes.data for a in arrays), out.data_ptr()
         )  # fmt: skip
-        kernels.call(kernels.GATHER, words, (stored, starts, out))
+        kernels.call(kernels.GATHER, words, (*arrays, out))
         return self._batch(out)
 
-    def _gather_in_arrays(self, starts: NDArray[np.int64], length: int, device: torch.device) -> Batch:
-        index = np.zeros((*starts.shape, length), dtype=np.int64)
-        out = np.zeros((*index.shape, self.row_width), dtype=np.float32)
-        first_rows = np.arange(self.n_seeds)[:, None, None] * self.capacity
-        ring, steps, windows = self._rows.reshape(-1, self.row_width), np.arange(length), starts[:, :, None]
-
-        def read() -> None:
-            np.add(windows, steps, index)
-            np.remainder(index, self.capacity, index)
-            np.add(index, first_rows, index)
-            ring.take(index, 0, out, "clip")
-
-        do(read)
-        batch = torch.from_numpy(out)
+    def _gather_in_arrays(self, uniform: Array, length: int, device: torch.device) -> Batch:
+        rows = np.zeros((*uniform.shape, length, self.row_width), dtype=np.float32)
+        do(self._read, uniform, rows)
+        batch = torch.from_numpy(rows)
         if device.type != "cpu":
             there = batch.to(device)
             do(there.copy_, batch)
             batch = there
         return self._batch(batch)
+
+    def _read(self, uniform: Array, out: Array) -> None:
+        """Read the windows that ``uniform`` (S, B) chooses, into (S, B, T, row width)."""
+        length = out.shape[2]
+        n_starts = np.maximum(self._size - length + 1, 1)[:, None]
+        oldest = np.where(self._size == self.capacity, self._position, 0)[:, None]
+        starts = (uniform * n_starts).astype(np.int64) + oldest
+        index = (starts[:, :, None] + np.arange(length)) % self.capacity + self._first_rows
+        self._rows.reshape(-1, self.row_width).take(index, 0, out, "clip")
 
     def _batch(self, rows: Tensor) -> Batch:
         column = {name: rows[..., where] for name, where in self._columns.items()}

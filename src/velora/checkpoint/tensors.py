@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -34,11 +34,13 @@ def check(tensors: Mapping[str, Tensor], where: str, *, allow_nonfinite: bool) -
         CheckpointError: if a name or dtype can't be stored, the header would be too long, or (unless
             ``allow_nonfinite``) a value is NaN or infinite.
     """
-    header.encode(header.plan(tensors, where), where)
+    entries = header.plan(tensors, where)
+    header.encode(entries, where)
     if allow_nonfinite:
         return
-    for name, tensor in tensors.items():
-        if any(not _is_finite(piece) for piece in _pieces(tensor.detach())):
+    for batch in _batches(entries):
+        if not all(_is_finite(piece) for piece in _flat_pieces(tensors, batch)):
+            name = next(e.name for e in batch if not all(_is_finite(p) for p in _flat_pieces(tensors, [e])))
             raise CheckpointError(
                 f"{where}: {name}: expected finite values, received NaN or infinity; nothing was saved"
             )
@@ -81,12 +83,15 @@ def read(
     """
     tensors: dict[str, Tensor] = {}
 
-    def allocate(entry: Entry) -> Iterator[Tensor]:
+    def allocate(batch: list[Entry]) -> Iterator[Tensor]:
+        first, size = batch[0], batch[-1].end - batch[0].begin
         try:
-            tensors[entry.name] = torch.empty(entry.shape, dtype=entry.dtype)
+            memory = torch.empty(size // first.dtype.itemsize, dtype=first.dtype)
         except RuntimeError as error:
-            raise CheckpointError(f"{path}: {entry.name}: no memory for {entry.end - entry.begin} bytes") from error
-        return iter(torch.split(tensors[entry.name].view(-1), CHUNK_BYTES // entry.dtype.itemsize))
+            raise CheckpointError(f"{path}: {first.name}: no memory for {size} bytes") from error
+        parts = torch.split(memory, [(entry.end - entry.begin) // entry.dtype.itemsize for entry in batch])
+        tensors.update((entry.name, part.view(entry.shape)) for entry, part in zip(batch, parts, strict=True))
+        return iter(torch.split(memory, CHUNK_BYTES // first.dtype.itemsize))
 
     _scan(path, info, allocate, expect=expect, allow_nonfinite=allow_nonfinite)
     return {name: tensors[name] for name in sorted(tensors)}
@@ -101,11 +106,11 @@ def verify(path: Path, info: FileInfo, *, allow_nonfinite: bool = False) -> None
     """
     scratch = torch.empty(CHUNK_BYTES, dtype=torch.uint8)
 
-    def reuse(entry: Entry) -> Iterator[Tensor]:
-        remaining = entry.end - entry.begin
+    def reuse(batch: list[Entry]) -> Iterator[Tensor]:
+        remaining = batch[-1].end - batch[0].begin
         while remaining:
             size = min(remaining, CHUNK_BYTES)
-            yield scratch[:size].view(entry.dtype)
+            yield scratch[:size].view(batch[0].dtype)
             remaining -= size
 
     _scan(path, info, reuse, expect=None, allow_nonfinite=allow_nonfinite)
@@ -114,7 +119,7 @@ def verify(path: Path, info: FileInfo, *, allow_nonfinite: bool = False) -> None
 def _scan(
     path: Path,
     info: FileInfo,
-    destination: Callable[[Entry], Iterator[Tensor]],
+    destination: Callable[[list[Entry]], Iterator[Tensor]],
     *,
     expect: Expected | None,
     allow_nonfinite: bool,
@@ -132,10 +137,10 @@ def _scan(
         if expect is not None:
             _compare(entries, expect, path)
         complaint = None
-        for entry in entries:
-            for part in destination(entry):
+        for batch in _batches(entries):
+            for part in destination(batch):
                 digest.update(_fill(stream, part, path))
-                complaint = complaint or _complain(entry, part, allow_nonfinite)
+                complaint = complaint or _complain(batch, part, allow_nonfinite)
         if stream.read(1) or digest.hexdigest() != info.sha256:
             raise CheckpointError(
                 f"{path}: damaged (its SHA-256 isn't the one in metadata.json); load another checkpoint"
@@ -168,23 +173,50 @@ def _compare(entries: list[Entry], expect: Expected, path: Path) -> None:
             raise CheckpointError(f"{path}: {name}: expected {wanted}, found {found[name]}")
 
 
-def _complain(entry: Entry, part: Tensor, allow_nonfinite: bool) -> str | None:
-    if entry.dtype is torch.bool and bool((part.view(torch.uint8) > 1).any()):
-        return f"{entry.name}: expected booleans (0 or 1), found other bytes"
-    if not allow_nonfinite and not _is_finite(part):
-        return f"{entry.name}: expected finite values, found NaN or infinity"
-    return None
+def _complain(batch: list[Entry], part: Tensor, allow_nonfinite: bool) -> str | None:
+    """Find something wrong in a part of a tensor that stands alone, or in a whole batch of small ones."""
+    if part.dtype is torch.bool:
+        wanted, is_right = "booleans (0 or 1), found other bytes", part.view(torch.uint8) <= 1
+    elif part.is_floating_point() and not allow_nonfinite:
+        wanted, is_right = "finite values, found NaN or infinity", torch.isfinite(part)
+    else:
+        return None
+    if is_right.all():
+        return None
+    at = batch[0].begin + int((~is_right).nonzero()[0]) * part.element_size()
+    name = batch[0].name if len(batch) == 1 else next(entry.name for entry in batch if at < entry.end)
+    return f"{name}: expected {wanted}"
 
 
 def _is_finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Group neighbours of one dtype that fit into a chunk together, so that hundreds of small tensors cost as few."""
+    batch: list[Entry] = []
+    for entry in entries:
+        if batch and (entry.dtype is not batch[0].dtype or entry.end - batch[0].begin > CHUNK_BYTES):
+            yield batch
+            batch = []
+        batch.append(entry)
+    if batch:
+        yield batch
+
+
 def _chunks(tensors: Mapping[str, Tensor], entries: list[Entry], where: str) -> Iterator[bytes | memoryview]:
     yield header.encode(entries, where)
-    for entry in entries:
-        for piece in _pieces(tensors[entry.name].detach()):
+    for batch in _batches(entries):
+        for piece in _flat_pieces(tensors, batch):
             yield _memory(piece.cpu().contiguous())
+
+
+def _flat_pieces(tensors: Mapping[str, Tensor], batch: list[Entry]) -> Iterator[Tensor]:
+    """Give the numbers of a batch, in the order of the file, in pieces of at most ``CHUNK_BYTES``."""
+    if len(batch) == 1:
+        yield from _pieces(tensors[batch[0].name].detach())
+    else:
+        yield torch.cat([tensors[entry.name].detach().reshape(-1) for entry in batch])
 
 
 def _pieces(tensor: Tensor) -> Iterator[Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from velora.core.errors import SettingError
@@ -25,3 +27,8 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
         reason = str(error).splitlines()[0]
         raise SettingError(f"device: {device!s} can't be used here ({reason}); use 'cpu' or 'auto'") from error
     return chosen
+
+
+def n_cores() -> int:
+    """Count the cores that this process may use, which containers and schedulers keep below those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

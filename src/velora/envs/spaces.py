@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +16,7 @@ HUGE = 1e30
 """Bounds beyond this stand for "unbounded" and can't be scaled to in float32."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActionBounds:
     """Map normalised actions in [-1, 1] to the environment's units and back.
 
@@ -38,9 +39,15 @@ class ActionBounds:
             action: (..., A) in [-1, 1].
             returns: (..., A) in [low, high].
         """
+        low, high, half = self._arrays
+        scaled: NDArray[np.float32] = low + (np.asarray(action, np.float32) + np.float32(1.0)) * half
+        # Not np.clip, which costs several times as much on arrays this small.
+        return np.minimum(np.maximum(scaled, low), high)
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-        scaled = low + (np.asarray(action, np.float32) + np.float32(1.0)) * np.float32(0.5) * (high - low)
-        return np.clip(scaled, low, high)
+        return low, high, np.float32(0.5) * (high - low)
 
 
 def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int) -> ActionBounds:

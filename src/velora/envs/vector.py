@@ -56,7 +56,7 @@ class Environments:
         """
         obs, _ = self.envs[index].reset(seed=seed)
         self.obs[index] = obs
-        if not np.isfinite(self.obs[index]).all():
+        if not _is_finite(self.obs[index]):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
         newest: Array = self.obs[index]
         return newest
@@ -68,17 +68,18 @@ class Environments:
             NonFiniteError: if the action, the observation or the reward isn't finite.
             SpaceError: if the reward isn't a number.
         """
-        if not np.isfinite(action).all():
+        if not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         obs, given, terminated, truncated, _ = self.envs[index].step(action)
-        self.obs[index] = obs
+        newest = self.obs[index]
+        newest[...] = obs
         try:
             reward = float(given)
         except TypeError:
             reward = _single(given, index)
-        if not (math.isfinite(reward) and np.isfinite(self.obs[index]).all()):
+        if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
-        return Step(self.obs[index], reward, bool(terminated), bool(truncated))
+        return Step(newest, reward, bool(terminated), bool(truncated))
 
     def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.
@@ -102,6 +103,11 @@ class Environments:
             step = self.step(index, action.copy())
             total += step.reward
         return step, total
+
+
+def _is_finite(numbers: Array) -> bool:
+    """Tell whether all of (n,) are finite; their squares sum to a finite number in all but the oddest cases."""
+    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
 
 
 def _single(reward: Any, index: int) -> float:

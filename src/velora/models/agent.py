@@ -18,12 +18,14 @@ from velora.checkpoint import Checkpoint
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
+from velora.core.streams import Stream
 from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionBounds, check_spaces, describe
 from velora.envs.make import EnvLike
 from velora.models import learning, persistence, prediction
+from velora.models.acting import Acting
 from velora.models.exploration import Exploration
-from velora.models.learning import Learner
+from velora.models.learning import Learner, Update
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
 from velora.nn.networks import LiquidActor
@@ -98,8 +100,11 @@ class Agent(ABC):
             correlation=self.settings.noise_correlation,
         )
         self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
-        self.sampling = [seeding.generator(s, "sampling") for s in self.seeds]
+        self._sampling: dict[int, Stream] = {}
         self.hooks: HookTable = NO_HOOKS
+        self._are_ready: tuple[int, ...] = ()
+        self._runs_as_program = False
+        self._update: Update | None = None
         self._buffer: ReplayBuffer | None = None
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
 
@@ -195,17 +200,9 @@ class Agent(ABC):
         assert last is not None
         return out.squeeze(2), last
 
-    def explore(self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool) -> tuple[Array, Tensor]:
-        """Act in training: at random during warm-up, with noise afterwards. The state advances in both.
-
-        Shapes:
-            obs: (S, O). hidden: (S, 1, H). dt: (S, 1), in control steps.
-            returns: action (S, A) in [-1, 1], hidden (S, 1, H).
-        """
-        action, hidden = self.act(torch.from_numpy(obs).to(self.device).unsqueeze(1), hidden, dt)
-        if random:
-            return self.exploration.random_actions(), hidden
-        return self.exploration.perturb(action.squeeze(1).cpu().numpy()), hidden
+    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+        """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
+        return Acting(self.learner.networks["actor"], self.exploration, obs, hidden, dt)
 
     def predict(
         self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None, explore: bool = False
@@ -270,34 +267,56 @@ class Agent(ABC):
             )
 
     def configure_training(self, *, threads: int = 1) -> None:
-        """Build what only training needs, and let every seed learn.
+        """Build what only training needs.
 
         Args:
             threads: of the native kernel; more than there are seeds don't help.
         """
-        _ = self.optimizers, self.buffer
+        _ = self.buffer
         self.threads = threads
-        self.learner.rows = tuple(range(self.n_seeds))
+        self._are_ready = ()
+        networks, optimizers = list(self.learner.networks.values()), list(self.optimizers.values())
+        self._runs_as_program = self._replays and learning.can_replay(self.kernel, networks, optimizers)
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the exploration noise of the episode before."""
         self.exploration.begin_episode(seed_index)
 
-    def is_warming_up(self) -> bool:
-        """Tell whether the next action is drawn at random; counts all steps of the agent's life, not of one run."""
+    def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """Choose, of these seeds, those whose next action is drawn at random.
+
+        All steps of an agent's life count, not those of one run.
+        """
+        if self._are_ready == rows:
+            return ()
         warmup_steps: int = self.settings.warmup_steps
-        return all(p.step < warmup_steps for p in self.progress)
+        return tuple(k for k in rows if self.progress[k].step < warmup_steps)
 
-    def is_learning_due(self, batch_size: int) -> bool:
-        """Tell whether there is enough experience for an update."""
-        window = self.settings.burn_in + self.settings.sequence_length
-        needed = max(batch_size, window)
-        return not self.is_warming_up() and all(self.buffer.size(k) >= needed for k in self.learner.rows)
+    def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
+        """Choose, of these seeds, those with enough experience for an update."""
+        if self._are_ready == rows:
+            return rows
+        needed = max(batch_size, self._window)
+        warm = self.warming_up(rows)
+        due = tuple(k for k in rows if k not in warm and self.buffer.size(k) >= needed)
+        if due == rows:
+            self._are_ready = rows  # and will be from now on: neither lives nor buffers grow shorter
+        return due
 
-    def sample(self, batch_size: int) -> Batch:
-        """Draw a batch of windows from the replay buffer."""
-        window = self.settings.burn_in + self.settings.sequence_length
-        return self.buffer.sample(batch_size, window, self.sampling, self.device)
+    @property
+    def _window(self) -> int:
+        length: int = self.settings.burn_in + self.settings.sequence_length
+        return length
+
+    def sampling(self, batch_size: int) -> Array:
+        """Draw which windows the next batch of every seed holds.
+
+        Shapes:
+            returns: (S, B), in [0, 1); the same memory at every call.
+        """
+        if batch_size not in self._sampling:
+            self._sampling[batch_size] = Stream(self.seeds, "sampling", lambda g, out: g.random(out=out), (batch_size,))
+        return self._sampling[batch_size].at([p.update for p in self.progress])
 
     def optimize(self, name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:
         """Take one optimizer step of one network, firing Lightning's hooks around it in Lightning's order.
@@ -313,39 +332,36 @@ class Agent(ABC):
         _ = self.optimizers
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
 
-    def learn(self, batch_size: int, update: int) -> Metrics:
-        """Draw a batch and make one update from it, with the hooks around it.
+    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin an update of these seeds, from what is stored now; :meth:`finish_learning` has to follow.
 
-        Where no hook looks into it, the update is run as one program. Its metrics and its batch are then overwritten by
-        the next update.
+        Where no hook looks into it, it runs as one program, on other threads if there are any. Until it is finished,
+        nothing may be acted, stored or saved.
+        """
+        self.learner.rows = rows
+        self._update = None
+        if self._runs_as_program and not self.hooks.look_into_updates:
+            uniform = self.sampling(batch_size)
+            self._update = self.learner.program(batch_size, self._window, self.buffer, uniform, self.training_step)
+            self._update.program.start(rows, self.threads)
+
+    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+        """Wait for the update, or make it now, with the hooks around it.
+
+        A program's metrics and batch are overwritten by the next update.
         """
         hooks = self.hooks
-        if self._replays and not hooks.look_into_updates and self._is_native():
-            length = self.settings.burn_in + self.settings.sequence_length
-            metrics, batch = self.learner.replay(
-                batch_size,
-                length,
-                self.buffer,
-                lambda starts: self.buffer.draw(starts.numpy(), length, self.sampling),
-                self.training_step,
-                threads=self.threads,
-            )
+        if self._update is not None:
+            self._update.program.wait()
+            metrics, batch = self._update.metrics, self._update.batch
         else:
-            batch = self.sample(batch_size)
+            batch = self.buffer.sample(self.sampling(batch_size), self._window, self.device)
             for hook in hooks.on_train_batch_start:
                 hook(batch, update)
             metrics = self.training_step(batch)
         for hook in hooks.on_train_batch_end:
             hook(metrics, batch, update)
         return metrics
-
-    def _is_native(self) -> bool:
-        learner = self.learner
-        return learning.can_replay(self.kernel, list(learner.networks.values()), list(self.optimizers.values()))
-
-    def freeze(self, seed_index: int) -> None:
-        """Keep one seed as it is from now on, while the others go on learning."""
-        self.learner.rows = tuple(k for k in self.learner.rows if k != seed_index)
 
     def train(
         self,
@@ -437,8 +453,8 @@ class Agent(ABC):
             self._optimizer_state[seed_index] = state
 
     def generators(self, seed_index: int) -> dict[str, np.random.Generator]:
-        """Name the generators of one seed."""
-        return {"sampling": self.sampling[seed_index], **self.exploration.generators(seed_index)}
+        """Name the generators of one seed that have to be restored; ours draw by position and need none."""
+        return {}
 
     def training_state(self, seed_index: int) -> dict[str, Any]:
         """Return what an exact resume needs besides weights, optimizers, buffer and generators."""

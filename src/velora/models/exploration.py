@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.core import seeding
+from velora.core.streams import Stream
 from velora.ops.noise import correlated_noise
 
 
 class Exploration:
-    """Draw warm-up actions and exploration noise, each seed and each purpose from a generator of its own.
+    """Turn policy actions into tried ones; what is drawn depends on seed and step alone.
 
     Shapes:
         noise: (S, A), the process of each seed, back at zero when its episode begins.
@@ -21,38 +21,38 @@ class Exploration:
 
     def __init__(self, seeds: Sequence[int], action_dim: int, *, std: float, correlation: float) -> None:
         self._std, self._correlation = std, correlation
-        self._warmup = [seeding.generator(seed, "warmup") for seed in seeds]
-        self._normal = [seeding.generator(seed, "exploration") for seed in seeds]
+        self._normal = Stream(
+            seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (action_dim,),
+            dtype=np.float32,
+        )  # fmt: skip
+        self._uniform = Stream(
+            seeds, "warmup", lambda g, out: g.random(dtype=np.float32, out=out), (action_dim,), dtype=np.float32
+        )
         self.noise: NDArray[np.float32] = np.zeros((len(seeds), action_dim), dtype=np.float32)
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the noise of the episode before."""
         self.noise[seed_index] = 0.0
 
-    def random_actions(self) -> NDArray[np.float32]:
-        """Draw uniform actions.
-
-        Shapes:
-            returns: (S, A) in [-1, 1].
-        """
-        size = self.noise.shape[1]
-        return np.stack([g.uniform(-1.0, 1.0, size) for g in self._warmup]).astype(np.float32)
-
-    def perturb(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Add the next noise to policy actions.
+    def act(self, actions: NDArray[np.float32], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
+        """Add the next noise to policy actions, and replace those of seeds that are warming up by random ones.
 
         Shapes:
             actions, returns: (S, A) in [-1, 1].
-        """
-        size = self.noise.shape[1]
-        normal = np.stack([g.standard_normal(size) for g in self._normal])
-        self.noise = correlated_noise(self.noise, normal, std=self._std, correlation=self._correlation)
-        perturbed: NDArray[np.float32] = np.clip(actions + self.noise, -1.0, 1.0)
-        return perturbed
 
-    def generators(self, seed_index: int) -> dict[str, np.random.Generator]:
-        """Name the generators of one seed."""
-        return {"warmup": self._warmup[seed_index], "exploration": self._normal[seed_index]}
+        Args:
+            steps: how many steps each seed has lived.
+            warming_up: positions on the seed axis that act at random.
+        """
+        normal = self._normal.at(steps)
+        self.noise[...] = correlated_noise(self.noise, normal, std=self._std, correlation=self._correlation)
+        tried: NDArray[np.float32] = actions + self.noise
+        np.minimum(np.maximum(tried, -1.0, out=tried), 1.0, out=tried)
+        if warming_up:
+            random = 2.0 * self._uniform.at(steps) - 1.0
+            for k in warming_up:
+                tried[k] = random[k]
+        return tried
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the noise of one seed."""

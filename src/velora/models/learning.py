@@ -5,18 +5,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from velora.buffers import Batch, ReplayBuffer
-from velora.core.types import Metrics
+from velora.core.types import Array, Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
 from velora.ops.backend import Program
 from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
+
+Step: TypeAlias = Callable[[Batch], Metrics]
+
+_MOST_PROGRAMS = 8
+"""Programs that are kept; each has memory of its own."""
 
 
 class Learner:
@@ -25,7 +31,7 @@ class Learner:
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
         networks: the same, as an update runs them.
-        rows: positions on the seed axis that still learn.
+        rows: positions on the seed axis that learn from the next update.
     """
 
     def __init__(self, trained: Mapping[str, nn.Module], device: torch.device, kernel: str) -> None:
@@ -41,13 +47,13 @@ class Learner:
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._trained = tuple(trained)
-        self._programs: dict[tuple[int, int, tuple[int, ...]], _Update] = {}
+        self._programs: dict[tuple[int, int, tuple[int, ...]], Update] = {}
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
         for network in self.networks.values():
             network.flat.apply_mask()
-        self.forget_programs()
+        self._programs.clear()
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
         """Build one optimizer for each trained network."""
@@ -87,49 +93,37 @@ class Learner:
             target, source = self.networks[f"target_{name}"].flat.values, self.networks[name].flat.values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
-    def replay(
-        self,
-        batch_size: int,
-        length: int,
-        buffer: ReplayBuffer,
-        draw: Callable[[Tensor], None],
-        training_step: Callable[[Batch], Metrics],
-        *,
-        threads: int,
-    ) -> tuple[Metrics, Batch]:
-        """Make one update as a program, which is noted at the first call.
+    def program(
+        self, batch_size: int, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step
+    ) -> Update:
+        """Note an update as a program at the first call, and return it from then on.
+
+        Shapes:
+            uniform: (S, B), which windows to sample; the same memory at every call.
 
         Args:
-            draw: fills (S, B) with the rows at which the windows of the next batch begin.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
-
-        Returns:
-            The metrics and the batch; the next update overwrites both.
         """
-        key = batch_size, length, self.rows
+        key = batch_size, length, self.rows if self.backend.notes_rows else ()
         update = self._programs.get(key)
         if update is None:
-            starts, program = torch.zeros(self.n_seeds, batch_size, dtype=torch.int64), self.backend.program()
+            program = self.backend.program()
             with program.record():
-                batch = buffer.gather(starts, length, self.device)
+                batch = buffer.gather(uniform, length, self.device)
                 metrics = training_step(batch)
-            self.forget_programs()  # it is never many that are in use
-            update = self._programs[key] = _Update(program, starts, batch, metrics)
-        draw(update.starts)
+            if len(self._programs) >= _MOST_PROGRAMS:
+                self._programs.clear()
+            update = self._programs[key] = Update(program, batch, metrics)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
-        update.program.run(self.rows, min(threads, len(self.rows)))
-        return update.metrics, update.batch
-
-    def forget_programs(self) -> None:
-        """Note updates anew, as when memory that they use has been replaced."""
-        self._programs.clear()
+        return update
 
 
 @dataclass(frozen=True, slots=True)
-class _Update:
+class Update:
+    """An update as a program, and where it leaves its batch and its metrics; each run overwrites both."""
+
     program: Program
-    starts: Tensor
     batch: Batch
     metrics: Metrics
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import torch
@@ -73,6 +73,16 @@ class Network(Protocol):
         """Compute the output (S, B, T, K), and what carries a gradient back from it."""
         ...
 
+    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+        """Prepare to step again and again in the same memory.
+
+        Shapes:
+            source: (S, B, 1, features). dt: (S, B, 1). hidden: (S, B, H), advanced in place.
+            returns: out (S, B, 1, K), which every step writes to, and what makes a step for the seeds at the positions
+                that it is given.
+        """
+        ...
+
 
 def make_network(module: Unrollable, flat: FlatParameters, kernel: str) -> Network:
     """Choose how to run a network: as ``kernel`` says, where that can, and through autograd what has no plan."""
@@ -95,7 +105,7 @@ class NativeNetwork:
 
     def __init__(self, plan: Plan, flat: FlatParameters) -> None:
         self.plan, self.flat = kernels.CompiledPlan(plan), flat
-        self._always = None if plan.has_memory else torch.ones(1, 1, 1)
+        self._begins_afresh = not plan.has_memory
 
     def _unrolled(
         self,
@@ -107,14 +117,13 @@ class NativeNetwork:
         keeps: bool,
         wants: Collection[str],
     ) -> kernels.Unrolled:
-        if self._always is not None:
-            resets = self._always.expand(sources[0].shape[:3])
         sources = tuple(s if s.stride(3) == 1 else kernels.copied(s) for s in sources)
         if hidden is not None and hidden.stride(2) != 1:
             hidden = kernels.copied(hidden)
         return kernels.Unrolled(
-            self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets, keeps=keeps, wants=wants
-        )
+            self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets,
+            keeps=keeps, wants=wants, begins_afresh=self._begins_afresh,
+        )  # fmt: skip
 
     def run(
         self,
@@ -135,6 +144,17 @@ class NativeNetwork:
         done = self._unrolled(sources, hidden, dt, resets, keeps=True, wants=("out",))
         assert done.out is not None
         return done.out, _NativePullback(done, self.flat)
+
+    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+        """See :class:`Network`."""
+        program = kernels.Program()
+        with program.record():  # the last state may lie over the first: a kernel reads before it writes
+            done = kernels.Unrolled(
+                self.plan, self.flat.values, self.flat.mask, (source,), hidden, dt, None,
+                keeps=False, wants=("out",), last=hidden,
+            )  # fmt: skip
+        assert done.out is not None
+        return done.out, program.run
 
 
 class _NativePullback:
@@ -183,6 +203,21 @@ class TorchNetwork:
         with torch.enable_grad():
             out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
         return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
+
+    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+        """See :class:`Network`; steps all seeds, whichever are asked for."""
+        first = self.run(source, hidden=hidden, dt=dt).out
+        assert first is not None
+        out = torch.empty_like(first)
+
+        def step(rows: tuple[int, ...]) -> None:
+            done = self.run(source, hidden=hidden, dt=dt, wants=("out", "last"))
+            assert done.out is not None
+            assert done.last is not None
+            out.copy_(done.out)
+            hidden.copy_(done.last)
+
+        return out, step
 
 
 class _TorchPullback:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.initial import stack_seeds, uniform
+from velora.nn.parameters import Masked
 
 Affine: TypeAlias = tuple[Tensor, Tensor | None]
 """A transposed (and masked) weight (S, in, out) and a bias (S, 1, out), ready for :func:`affine`."""
@@ -22,7 +23,7 @@ def affine(weights: Affine, x: Tensor) -> Tensor:
 
 
 @final
-class Linear(nn.Module):
+class Linear(nn.Module, Masked):
     """Hold S linear maps side by side, each with its own weights and, if asked, its own mask.
 
     A masked weight is zero from the start and its gradient is always zero, so no optimizer that starts from zero

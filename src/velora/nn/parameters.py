@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 
-@runtime_checkable
-class Masked(Protocol):
-    """A module that multiplies some of its own parameters by masks."""
+class Masked(ABC):
+    """Be a module that multiplies some of its own parameters by masks."""
 
+    @abstractmethod
     def masked_parameters(self) -> dict[str, Tensor]:
         """Map the name of each masked parameter to its mask, of the same shape."""
-        ...
 
 
 class ParameterCount(NamedTuple):

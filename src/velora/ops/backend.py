@@ -51,13 +51,26 @@ class Program(Protocol):
         """Note the operations inside a ``with``, without making them."""
         ...
 
-    def run(self, seeds: tuple[int, ...], threads: int) -> None:
-        """Make all operations for these positions of the seed axis, or for those for which they were noted."""
+    def start(self, seeds: tuple[int, ...], threads: int) -> None:
+        """Begin to make all operations for these positions of the seed axis.
+
+        Until :meth:`wait` returns, nothing may be read or written that the program uses.
+        """
+        ...
+
+    def wait(self) -> None:
+        """Return when all operations have been made."""
         ...
 
 
 class Backend(Protocol):
-    """What an update computes besides its networks."""
+    """What an update computes besides its networks.
+
+    Attributes:
+        notes_rows: whether a program is for the rows that it was noted with, and not for those it is started with.
+    """
+
+    notes_rows: bool
 
     def program(self) -> Program:
         """Make an empty program."""

@@ -16,6 +16,8 @@ from velora.ops.backend import AdamState, Backend, Program, SquaredError
 class NativeBackend:
     """Compute in the native kernel."""
 
+    notes_rows = False
+
     def program(self) -> Program:
         """See :class:`Backend`."""
         return kernels.Program()

@@ -126,6 +126,7 @@ class Program:
     def __init__(self) -> None:
         self._kept: list[Any] = []
         self._calls: Any = None
+        self._waiting: tuple[int, ...] | None = None
         self.n_calls = 0
 
     @contextlib.contextmanager
@@ -145,12 +146,30 @@ class Program:
         """Keep these alive."""
         self._kept.extend(tensors)
 
-    def run(self, seeds: tuple[int, ...], threads: int) -> None:
+    def run(self, seeds: tuple[int, ...]) -> None:
         """Make all calls, for these positions of the seed axis."""
         assert native is not None
-        native.start(self._calls, seeds, threads)
+        native.start(self._calls, seeds, 1)
+
+    def start(self, seeds: tuple[int, ...], threads: int) -> None:
+        """Begin to make all calls, on other threads than this one if there are to be more than one.
+
+        Until :meth:`wait` returns, nothing may be read or written that the program uses.
+        """
         if threads > 1:
+            assert native is not None
+            native.start(self._calls, seeds, threads)
+        else:
+            self._waiting = seeds
+
+    def wait(self) -> None:
+        """Lend a hand, and return when all calls have been made."""
+        assert native is not None
+        if self._waiting is None:
             native.wait()
+        else:
+            waiting, self._waiting = self._waiting, None
+            self.run(waiting)
 
 
 def call(kind: int, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
@@ -236,6 +255,10 @@ class Unrolled:
         hidden: (S, B, H), rows side by side; ``None`` is zeros. dt: (S, B, T); ``None`` is ones.
         resets: (S, B, T), bool or float; ``None`` is never. Strides may be 0.
         out: (S, B, T, K). states: (S, B, T, H). last: (S, B, H).
+
+    Args:
+        begins_afresh: every step starts from a state of zeros, whatever ``hidden`` and ``resets`` say.
+        last: memory for the last state; it may be that of ``hidden``.
     """
 
     def __init__(
@@ -250,13 +273,15 @@ class Unrolled:
         *,
         keeps: bool,
         wants: Collection[str],
+        begins_afresh: bool = False,
+        last: Tensor | None = None,
         threads: int = 1,
     ) -> None:
         shape = n_seeds, n_batch, n_time = sources[0].shape[:3]
         h = plan.state_size
         self.out = torch.empty(*shape, plan.out_size) if "out" in wants else None
         self.states = torch.empty(*shape, h) if "states" in wants else None
-        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else None
+        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else last
         self.work = work = plan.workspace(n_seeds, n_batch, n_time, keeps=keeps)
         first, second = strided(sources[0]), strided(sources[1]) if len(sources) > 1 else _NOTHING
         start = _NOTHING if hidden is None else (hidden.data_ptr(), hidden.stride(0), hidden.stride(1), 0, h)
@@ -265,7 +290,7 @@ class Unrolled:
         if resets is not None:
             forgets = (resets.data_ptr(), *resets.stride(), int(resets.dtype == torch.bool))  # type: ignore[assignment]
         self.words = (
-            plan.address, parameters.data_ptr(), n_seeds, n_batch, n_time, int(keeps), len(sources),
+            plan.address, parameters.data_ptr(), n_seeds, n_batch, n_time, int(keeps), int(begins_afresh), len(sources),
             *first, *second, *start, *times, *forgets,
             address(mask), work.data_ptr(), address(self.out), address(self.states), address(self.last),
         )  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def correlated_noise(
-    previous: NDArray[np.float32], normal: NDArray[Any], *, std: float, correlation: float
+    previous: NDArray[np.float32], normal: NDArray[np.float32], *, std: float, correlation: float
 ) -> NDArray[np.float32]:
     """Advance an Ornstein-Uhlenbeck process by one step, in the form whose stationary deviation is ``std``.
 
@@ -27,4 +26,4 @@ def correlated_noise(
         section 7) uses the Euler step with theta 0.15 and sigma 0.2, which is correlation 0.85 and deviation 0.38.
     """
     innovation = std * math.sqrt(1.0 - correlation * correlation)
-    return (correlation * previous + innovation * normal).astype(np.float32)
+    return correlation * previous + innovation * normal

@@ -79,13 +79,14 @@ class Lane:
         Shapes:
             action: (A,), in the environment's units; kept, so it must not be changed afterwards.
         """
-        assert self.running is not None
+        episode = self.running
+        assert episode is not None
         self.newest = step
         self.actions.append(action)
         self.lived.step += 1
-        self.running.reward += step.reward
-        self.running.length += 1
-        self.running.terminated, self.running.truncated = step.terminated, step.truncated
+        episode.reward += step.reward
+        episode.length += 1
+        episode.terminated, episode.truncated = step.terminated, step.truncated
 
     @property
     def is_running(self) -> bool:
@@ -95,7 +96,8 @@ class Lane:
     @property
     def has_ended(self) -> bool:
         """Tell whether the running episode is over and waits to be closed."""
-        return self.running is not None and (self.running.terminated or self.running.truncated)
+        episode = self.running
+        return episode is not None and (episode.terminated or episode.truncated)
 
     def end(self) -> Episode:
         """Close the running episode and count it."""

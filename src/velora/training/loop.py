@@ -1,12 +1,12 @@
-"""The innermost loop: act, step, store, learn."""
+"""The innermost loop: act, step and learn at once, store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.core.types import Metrics, Transition
@@ -21,7 +21,7 @@ class Loop:
     """Advance all seeds by one environment step at a time, and learn when that is due.
 
     Attributes:
-        hidden: (S, 1, H), the recurrent state of every seed's running episode.
+        hidden: (S, 1, H), the recurrent state of every seed's running episode; it stays in one place.
         metrics: what the newest update reported, as tensors (S,); empty before the first.
     """
 
@@ -31,65 +31,71 @@ class Loop:
         self.agent, self.envs, self.lanes, self.hooks = agent, envs, lanes, hooks
         self.batch_size = batch_size
         self.hidden: Tensor = agent.initial_hidden()
+        self._hidden_here = self.hidden.squeeze(1).numpy() if self.hidden.device.type == "cpu" else None
         self.metrics: Metrics = {}
-        self._dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
+        dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
+        self._acting = agent.acting(envs.obs, self.hidden, dt)
+        self._incoming = agent.buffer.incoming
+        self._incoming["dt"][...] = self._incoming["next_dt"][...] = NOMINAL_DT
         self._has_learned = any(lane.lived.update for lane in lanes)
 
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
 
-        An episode that ends is left as it is, for the caller to close.
+        While the environments take it, the agent learns from what was stored before it. So actions come from the policy
+        before that update, and results don't depend on how many threads there are. Every seed warms up and begins to
+        learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
+        the caller to close.
         """
-        agent, lanes = self.agent, [lane for lane in self.lanes if not lane.done]
+        agent, lanes, incoming = self.agent, [lane for lane in self.lanes if not lane.done], self._incoming
+        rows = tuple(lane.seed_index for lane in lanes)
         for lane in lanes:
             if lane.running is None:
                 self._begin_episode(lane)
-        obs, before = self.envs.obs.copy(), self.hidden
-        action, after = agent.explore(obs, before, self._dt, random=agent.is_warming_up())
-        in_units = agent.bounds.to_environment(action)
-        stored = before.squeeze(1).cpu().numpy()
-        for lane in lanes:
-            self._step_lane(lane, obs, action, in_units, stored)
-        self.hidden = after
+        incoming["obs"][...] = self.envs.obs
+        here = self._hidden_here
+        incoming["hidden"][...] = self.hidden.squeeze(1).cpu().numpy() if here is None else here
+        action = self._acting.step(rows, [lane.lived.step for lane in self.lanes], agent.warming_up(rows))
+        due = agent.due(rows, self.batch_size)
+        if due:
+            agent.begin_learning(self.batch_size, due)
+        try:
+            incoming["action"][...] = action
+            in_units = agent.bounds.to_environment(action)
+            for lane in lanes:
+                self._step_lane(lane, in_units[lane.seed_index])
+            incoming["next_obs"][...] = self.envs.obs
+        finally:
+            if due:
+                self._finish_learning(due)
+        agent.buffer.append(rows)
         if self.hooks.on_env_step:
-            self._report_step(obs, action)
-        if agent.is_learning_due(self.batch_size):
-            self._learn(lanes)
+            self._report_step()
 
     def _begin_episode(self, lane: Lane) -> None:
         self.envs.reset(lane.seed_index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
         episode = lane.begin()
-        self.hidden = self.hidden.clone()
         self.hidden[lane.seed_index] = 0.0
         self.agent.begin_episode(lane.seed_index)
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_lane(self, lane: Lane, obs: Any, action: Any, in_units: Any, stored: Any) -> None:
-        k, episode = lane.seed_index, lane.running
+    def _step_lane(self, lane: Lane, action: NDArray[np.float32]) -> None:
+        k, incoming, episode = lane.seed_index, self._incoming, lane.running
         assert episode is not None
-        step = self.envs.step(k, in_units[k].copy())  # an environment may write into what it is given
-        self.agent.buffer.add(
-            k,
-            obs=obs[k],
-            action=action[k],
-            reward=step.reward,
-            next_obs=step.obs,
-            terminated=step.terminated,
-            truncated=step.truncated,
-            dt=NOMINAL_DT,
-            next_dt=NOMINAL_DT,
-            start=episode.length == 0,
-            hidden=stored[k],
-        )
-        lane.count(in_units[k], step)
+        step = self.envs.step(k, action.copy())  # an environment may write into what it is given
+        incoming["start"][k] = episode.length == 0
+        incoming["reward"][k] = step.reward
+        incoming["terminated"][k] = step.terminated
+        incoming["truncated"][k] = step.truncated
+        lane.count(action, step)
 
-    def _report_step(self, obs: Any, action: Any) -> None:
+    def _report_step(self) -> None:
         """Make the transition that callbacks asked for; a seed that is done repeats its last."""
-        newest = [lane.newest for lane in self.lanes]
+        newest, incoming = [lane.newest for lane in self.lanes], self._incoming
         transition = Transition(
-            obs=obs,
-            action=action,
+            obs=incoming["obs"].copy(),
+            action=incoming["action"].copy(),
             reward=np.array([step.reward for step in newest]),
             next_obs=self.envs.obs.copy(),
             terminated=np.array([step.terminated for step in newest]),
@@ -99,10 +105,10 @@ class Loop:
         for hook in self.hooks.on_env_step:
             hook(transition)
 
-    def _learn(self, lanes: Sequence[Lane]) -> None:
+    def _finish_learning(self, rows: tuple[int, ...]) -> None:
         if not self._has_learned:
             self._has_learned = True
             self.hooks.fire("on_warmup_end")
-        self.metrics = self.agent.learn(self.batch_size, lanes[0].update)
-        for lane in lanes:
-            lane.lived.update += 1
+        self.metrics = self.agent.finish_learning(self.batch_size, self.lanes[rows[0]].update)
+        for k in rows:
+            self.lanes[k].lived.update += 1

@@ -19,6 +19,14 @@ from velora.envs import ActionBounds
 from velora.training.hooks import HookTable
 
 
+class Acting(Protocol):
+    """Act step after step, in memory that stays where it is."""
+
+    def step(self, rows: tuple[int, ...], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
+        """Act once for the seeds at ``rows``, which have lived so many steps; return (S, A) in [-1, 1]."""
+        ...
+
+
 class TrainableAgent(Protocol):
     """Act, store, learn, save: the trainer decides when, the agent how."""
 
@@ -77,24 +85,24 @@ class TrainableAgent(Protocol):
         """Follow the policy one step."""
         ...
 
-    def explore(self, obs: Array, hidden: Tensor, dt: Tensor, *, random: bool) -> tuple[NDArray[np.float32], Tensor]:
-        """Act in training."""
+    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+        """Prepare to act in training, from and in this memory."""
         ...
 
-    def is_warming_up(self) -> bool:
-        """Tell whether the next action is drawn at random."""
+    def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """Choose, of these seeds, those whose next action is drawn at random."""
         ...
 
-    def is_learning_due(self, batch_size: int) -> bool:
-        """Tell whether this step is followed by an update."""
+    def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
+        """Choose, of these seeds, those that learn during this step."""
         ...
 
-    def learn(self, batch_size: int, update: int) -> Metrics:
-        """Make one update from a batch of that size, with the hooks around it."""
+    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin an update of these seeds from a batch of that size."""
         ...
 
-    def freeze(self, seed_index: int) -> None:
-        """Keep one seed as it is from now on."""
+    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+        """Wait for it, fire the hooks around it, and return what it reports."""
         ...
 
     def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:

@@ -1,9 +1,8 @@
-"""The one loop: act, step, store, learn; hooks where their names say."""
+"""The one loop: act, step and learn at once, store; hooks where their names say."""
 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ import torch
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
+from velora.core.devices import n_cores
 from velora.core.errors import SettingError
 from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
@@ -51,7 +51,6 @@ class Trainer:
         run_id: names the run in its checkpoints and metrics; a resume keeps it.
         progress: one entry per seed: ``episode``, ``step``, ``update``, ``window``, ``done``.
         metrics: the run store, open from ``on_fit_start`` to the end.
-        fabric: Lightning's, for loggers and device.
 
     Raises:
         SettingError: if a setting is out of its domain.
@@ -100,6 +99,7 @@ class Trainer:
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
         self.metrics: RunStore | None = None
+        self._fabric: Fabric | None = None
         self._lanes: list[Lane] = []
         self._evaluated_at = 0
 
@@ -130,10 +130,21 @@ class Trainer:
         """Statistics of the first seed's last returns."""
         return self._lanes[0].window
 
+    @property
+    def fabric(self) -> Fabric:
+        """Lightning's Fabric; only loggers and stock callbacks need it, and importing Lightning takes two seconds."""
+        if self._fabric is None:
+            self._fabric = _make_fabric(self._agent.device, self.loggers)
+        return self._fabric
+
     def losses(self, seed_index: int | None = None) -> dict[str, float]:
-        """Read the newest update's metrics, of one seed or averaged over all; this waits for the device."""
-        own = slice(None) if seed_index is None else slice(seed_index, seed_index + 1)
-        return {name: float(value[own].mean()) for name, value in self._loop.metrics.items()}
+        """Read the newest update's metrics, of one seed or averaged over all that learn; this waits for the device."""
+        lanes = self._lanes if seed_index is None else [self._lanes[seed_index]]
+        rows = [lane.seed_index for lane in lanes if lane.update]
+        if not rows:
+            return {}
+        read = {name: value.tolist() for name, value in self._loop.metrics.items()}
+        return {name: sum(values[k] for k in rows) / len(rows) for name, values in read.items()}
 
     def stop(self, reason: str, *, seed_index: int | None = None) -> None:
         """Stop after the step in progress: the run, or one of its seeds."""
@@ -252,7 +263,6 @@ class Trainer:
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
-        self.fabric = _make_fabric(agent.device, self.loggers)
 
     def _make_lanes(self, agent: TrainableAgent, state: resuming.RunState | None) -> None:
         self._lanes = [
@@ -264,13 +274,13 @@ class Trainer:
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if state is not None:
             self.run_id, self._evaluated_at = state.run_id, state.evaluated_at
-            self._loop.hidden = resuming.restore_lane(state, self._lanes[0], self._envs, self._loop.hidden)
+            self._loop.hidden.copy_(resuming.restore_lane(state, self._lanes[0], self._envs, self._loop.hidden))
 
     def _start(self, agent: TrainableAgent, state: resuming.RunState | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
-        agent.configure_training(threads=self.threads or min(os.cpu_count() or 1, agent.n_seeds))
+        agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if state is not None:
             resuming.restore_callbacks(state, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
@@ -347,7 +357,7 @@ class Trainer:
         for lane in self._lanes:
             if lane.has_ended:
                 self._end_episode(lane)
-            self._finish_if_over(lane)
+                self._finish_if_over(lane)
 
     def _end_episode(self, lane: Lane) -> None:
         episode = lane.end()
@@ -389,13 +399,13 @@ class Trainer:
     def _finish_if_over(self, lane: Lane) -> None:
         if not lane.done and (lane.is_stopped or self._is_used_up(lane)):
             lane.done = True
-            if not all(other.done for other in self._lanes):
-                self._agent.freeze(lane.seed_index)
 
     def _is_over(self) -> bool:
+        is_over = True
         for lane in self._lanes:
-            self._finish_if_over(lane)  # a resumed run may have nothing left to do
-        return self.should_stop or all(lane.done for lane in self._lanes)
+            self._finish_if_over(lane)  # by steps, by a callback, or because a resumed run has nothing left to do
+            is_over = is_over and lane.done
+        return self.should_stop or is_over
 
 
 def _at_least_one(name: str, value: int) -> int:
@@ -412,7 +422,7 @@ def _use_threads(threads: int, stack: ExitStack) -> None:
 
 
 def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:
-    """Make Lightning's Fabric for one device; Lightning is imported here, since only training needs it."""
+    """Make Lightning's Fabric for one device."""
     from lightning.fabric import Fabric
 
     devices: Any = [device.index] if device.type == "cuda" and device.index is not None else 1

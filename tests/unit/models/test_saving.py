@@ -65,7 +65,10 @@ def test_a_loaded_agent_predicts_and_learns_the_same(tmp_path: Path, settings: d
         b, hidden_b = loaded.predict(state, hidden_b)
         assert np.array_equal(a, b)
     window = original.settings.sequence_length + original.settings.burn_in
-    batches = [x.buffer.sample(16, window, [np.random.default_rng(0)], torch.device("cpu")) for x in (original, loaded)]
+    batches = [
+        x.buffer.sample(np.random.default_rng(0).random((1, 16)), window, torch.device("cpu"))
+        for x in (original, loaded)
+    ]
     for x, batch in zip((original, loaded), batches, strict=True):
         x.training_step(batch)
     assert_same(original, loaded)
@@ -114,7 +117,7 @@ def test_one_seed_of_many_is_saved_as_an_ordinary_agent(tmp_path: Path) -> None:
 def test_training_goes_on_after_loading_without_a_new_warm_up(agent: LiquidDDPG, tmp_path: Path) -> None:
     agent.save(tmp_path / "a")
     loaded = LiquidDDPG.load(tmp_path / "a")
-    assert not loaded.is_warming_up()
+    assert loaded.warming_up((0,)) == ()
     loaded.train("InvertedPendulum-v5", 4, n_episodes=2, **QUIET)
     assert loaded.progress[0].episode == agent.progress[0].episode + 2
 

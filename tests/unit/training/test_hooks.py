@@ -66,7 +66,8 @@ def test_the_whole_sequence() -> None:
     )  # fmt: skip
     step = ["on_env_step"]
     first = [*EPISODE, *step, *step, *step, *EPISODE_END, *EPOCH_END]  # all warm-up
-    second = [*EPISODE, *step, "on_warmup_end", *UPDATE, *step, *UPDATE, *step, *UPDATE, *EPISODE_END]
+    # The fourth step ends the warm-up; the agent learns while the environment takes the fifth and the sixth.
+    second = [*EPISODE, *step, "on_warmup_end", *UPDATE, *step, *UPDATE, *step, *EPISODE_END]
     assert recorder.names == [*START, *first, *second, "on_window_end", *EVALUATION, *EPOCH_END, *END]
 
 

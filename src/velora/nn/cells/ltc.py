@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
 from velora.nn.initial import stack_seeds, uniform
+from velora.nn.parameters import Masked
 from velora.nn.wiring import IntArray, NCPWiring
 
 _EPSILON = 1e-8
@@ -20,7 +21,7 @@ _EPSILON = 1e-8
 
 
 @final
-class LTCCell(Cell):
+class LTCCell(Cell, Masked):
     """Integrate the circuit's equation over dt with ``ode_unfolds`` semi-implicit Euler steps.
 
     For neuron i with potential v_i, leak g_i towards l_i, capacity c_i, and synapses j -> i that open by

@@ -15,6 +15,8 @@ from velora.ops.backend import AdamState, SquaredError
 class ArrayBackend:
     """Compute in NumPy, or in PyTorch on any device, without autograd; see :class:`velora.ops.backend.Backend`."""
 
+    notes_rows = True
+
     def __init__(self, xp: Namespace) -> None:
         self.xp, self._doubles = xp, xp.doubles()
 

@@ -48,10 +48,17 @@ class Program:
             finally:
                 Program._recording = None
 
-    def run(self, seeds: tuple[int, ...] = (), threads: int = 1) -> None:
-        """Make all operations, for all seeds at once: ``seeds`` and ``threads`` have no effect."""
+    def run(self, seeds: tuple[int, ...] = ()) -> None:
+        """Make all operations, for all seeds at once, whichever are named."""
         with self._quietly():
             self.calls.run()
+
+    def start(self, seeds: tuple[int, ...], threads: int) -> None:
+        """Do nothing: :meth:`wait` makes the operations, on the thread that calls it."""
+
+    def wait(self) -> None:
+        """Make all operations."""
+        self.run()
 
 
 def do(operation: Operation, *arguments: Any) -> None:

@@ -3,6 +3,7 @@
 #else
 #pragma GCC target("avx2,fma")
 #endif
+#define VELORA_AVX2
 #define VL 8
 #define KERNEL_SET velora_avx2
 #define NAME "avx2"

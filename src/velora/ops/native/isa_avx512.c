@@ -3,6 +3,7 @@
 #else
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,fma,prefer-vector-width=512")
 #endif
+#define VELORA_AVX512
 #define VL 16
 #define KERNEL_SET velora_avx512
 #define NAME "avx512"

@@ -1,8 +1,8 @@
 /* What the parts of the native kernel share: the networks it knows and the calls it can make.
 
    Arrays that come from outside are batch-major, (S, B, T, features), with strides in floats. Inside, arrays are
-   feature-major: one row of B floats per feature (padded to a multiple of 16, the padding zero or harmless), so that one
-   vector instruction serves many samples of a batch, whatever the sizes of the layers. */
+   feature-major: one row of LANES floats per feature, each lane a sample (the padding zero or harmless), so that one
+   vector instruction serves many samples, whatever the sizes of the layers. */
 #ifndef VELORA_NATIVE_H
 #define VELORA_NATIVE_H
 
@@ -14,6 +14,7 @@
 #define LANES 64      /* samples that one task advances together */
 #define PAD 16        /* rows are padded to a multiple of this many samples */
 #define GRADIENT_PARTS 4
+#define TILE_ROWS 6   /* rows of a product that are summed at a time */
 #define LTC_PARAMETERS 13
 
 enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC };
@@ -40,6 +41,7 @@ typedef struct {
     const plan *p;
     const float *parameters;
     int64_t n_seeds, n_batch, n_time, keeps;
+    int64_t begins_afresh; /* every step starts from a state of zeros, whatever ``hidden`` and ``resets`` say */
     int64_t n_sources;
     input source[MAX_INPUTS], hidden, dt;
     const void *resets;
@@ -99,9 +101,10 @@ typedef struct {
 
 typedef struct {
     int64_t n_seeds, n_batch, n_time, capacity, width;
-    const float *rows;     /* (S, capacity, width) */
-    const int64_t *starts; /* (S, B) */
-    float *out;            /* (S, B, T, width) */
+    const float *rows;              /* (S, capacity, width) */
+    const double *uniform;          /* (S, B), in [0, 1): which window */
+    const int64_t *size, *position; /* (S,): rows that are filled; where the next one goes */
+    float *out;                     /* (S, B, T, width) */
 } gather_args;
 
 /* One set of kernels, compiled for one instruction set. A call is done in phases, one after another; the tasks of a

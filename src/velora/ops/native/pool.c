@@ -18,7 +18,8 @@ void pool_wait(void) {}
 #define MOST_THREADS 64
 
 /* One job at a time; the lock guards everything. Tasks are long (tens of microseconds), so that it is hardly ever held
-   when another thread wants it. */
+   when another thread wants it. Before a thread sleeps it looks out for a while for what it waits for, since waking it
+   up would take as long as a task; what it looks at is only a hint. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_is_there = PTHREAD_COND_INITIALIZER, job_is_done = PTHREAD_COND_INITIALIZER;
 static struct {
@@ -27,6 +28,21 @@ static struct {
     int64_t n_tasks, next, unfinished, helpers; /* helpers: threads of the pool that may still join */
 } job;
 static int64_t n_workers;
+
+#define LOOKS 3000 /* about 50 microseconds */
+
+#if defined(__x86_64__) || defined(__i386__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+/* Without the lock: look at ``number`` until it is zero, or isn't, or for long enough. */
+static void look_out(const int64_t *number, int until_zero) {
+    for (int i = 0; i < LOOKS && (__atomic_load_n(number, __ATOMIC_RELAXED) == 0) != until_zero; i++) PAUSE();
+}
 
 /* Take tasks until there are none; called and left with the lock held. */
 static void do_tasks(void) {
@@ -37,17 +53,20 @@ static void do_tasks(void) {
         pthread_mutex_unlock(&lock);
         run(context, task);
         pthread_mutex_lock(&lock);
-        if (--job.unfinished == 0) pthread_cond_broadcast(&job_is_done);
+        __atomic_store_n(&job.unfinished, job.unfinished - 1, __ATOMIC_RELAXED);
+        if (job.unfinished == 0) pthread_cond_broadcast(&job_is_done);
     }
 }
 
 static void *work(void *unused) {
     (void)unused;
-    pthread_mutex_lock(&lock);
     for (;;) {
-        while (job.helpers == 0 || job.next >= job.n_tasks) pthread_cond_wait(&work_is_there, &lock);
-        job.helpers--;
+        look_out(&job.helpers, 0);
+        pthread_mutex_lock(&lock);
+        while (job.helpers == 0) pthread_cond_wait(&work_is_there, &lock);
+        __atomic_store_n(&job.helpers, job.helpers - 1, __ATOMIC_RELAXED);
         do_tasks();
+        pthread_mutex_unlock(&lock);
     }
     return 0;
 }
@@ -72,15 +91,22 @@ static void wake(task_function run, const void *context, int64_t n_tasks, int64_
         if (pthread_create(&thread, 0, work, 0)) break; /* fewer threads, the same results */
         pthread_detach(thread);
     }
-    job.run = run, job.context = context, job.n_tasks = job.unfinished = n_tasks, job.next = 0, job.helpers = n_helpers;
+    job.run = run, job.context = context, job.n_tasks = n_tasks, job.next = 0;
+    __atomic_store_n(&job.unfinished, n_tasks, __ATOMIC_RELAXED);
+    __atomic_store_n(&job.helpers, n_helpers, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&work_is_there);
 }
 
 /* With the lock held. */
 static void finish(void) {
     do_tasks();
+    if (job.unfinished > 0) {
+        pthread_mutex_unlock(&lock);
+        look_out(&job.unfinished, 1);
+        pthread_mutex_lock(&lock);
+    }
     while (job.unfinished > 0) pthread_cond_wait(&job_is_done, &lock);
-    job.helpers = 0;
+    __atomic_store_n(&job.helpers, 0, __ATOMIC_RELAXED);
 }
 
 void pool_run(task_function run, const void *context, int64_t n_tasks, int64_t n_threads) {

@@ -15,6 +15,10 @@
 #define INLINE static inline __attribute__((always_inline))
 #endif
 
+#if defined(VELORA_AVX2) || defined(VELORA_AVX512)
+#include <immintrin.h>
+#endif
+
 #if defined(__GNUC__) && !defined(VELORA_PLAIN)
 
 #ifndef VL
@@ -26,7 +30,7 @@ typedef int32_t vi __attribute__((vector_size(4 * VL)));
 
 INLINE vf v_load(const float *p) { return *(const vf_loose *)p; }
 INLINE void v_store(float *p, vf a) { *(vf_loose *)p = a; }
-INLINE vf v_set(float a) { return (vf){0} + a; }
+INLINE vf v_set(float a) { return a - (vf){0}; } /* x - 0 is x, so that only the broadcast is left; x + 0 is not */
 INLINE vf v_add(vf a, vf b) { return a + b; }
 INLINE vf v_sub(vf a, vf b) { return a - b; }
 INLINE vf v_mul(vf a, vf b) { return a * b; }
@@ -76,14 +80,25 @@ INLINE vf v_power_of_two(vf n_rounded) {
 INLINE vf v_zero(void) { return v_set(0.0f); }
 INLINE vf v_neg(vf a) { return v_sub(v_zero(), a); }
 /* Clamp, and keep a NaN: every comparison with it is false, and then x itself is taken. */
+#if defined(VELORA_AVX512)
+INLINE vf v_clamp(vf x, float low, float high) {
+    return (vf)_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), (__m512)x));
+}
+#elif defined(VELORA_AVX2)
+INLINE vf v_clamp(vf x, float low, float high) {
+    return (vf)_mm256_max_ps(_mm256_set1_ps(low), _mm256_min_ps(_mm256_set1_ps(high), (__m256)x));
+}
+#else
 INLINE vf v_clamp(vf x, float low, float high) {
     x = v_where_positive(v_sub(x, v_set(high)), v_set(high), x);
     return v_where_positive(v_sub(v_set(low), x), v_set(low), x);
 }
+#endif
 
-/* Split exp(x) = p * (1 + q), p a power of two and |q| < 0.42, for x in [-87, 87].
-   q = exp(r) - 1 with |r| <= ln(2) / 2, as its Taylor series up to r**7: relative error below 2e-8. */
-INLINE void v_exp_parts(vf x, vf *p, vf *q) {
+/* exp(x) = p * (1 + q), p a power of two and |q| < 0.42, for x in [-87, 88]; q = exp(r) - 1 with |r| <= ln(2) / 2 is its
+   Taylor series up to r**7, with a relative error below 2e-8. */
+INLINE vf v_exp(vf x) {
+    x = v_clamp(x, -87.0f, 88.0f);
     vf shifted = v_fma(x, v_set(1.44269504088896341f), v_set(ROUND));
     vf n = v_sub(shifted, v_set(ROUND));
     vf r = v_fma(n, v_set(-0.693359375f), x); /* ln 2 in two parts; the first has few bits, so the product is exact */
@@ -94,28 +109,34 @@ INLINE void v_exp_parts(vf x, vf *p, vf *q) {
     s = v_fma(s, r, v_set(1.0f / 24));
     s = v_fma(s, r, v_set(1.0f / 6));
     s = v_fma(s, r, v_set(0.5f));
-    *q = v_fma(v_mul(s, r), r, r);
-    *p = v_power_of_two(shifted);
-}
-
-INLINE vf v_exp(vf x) {
-    vf p, q;
-    v_exp_parts(v_clamp(x, -87.0f, 88.0f), &p, &q);
+    vf q = v_fma(v_mul(s, r), r, r), p = v_power_of_two(shifted);
     return v_fma(p, q, p);
 }
 
-/* tanh(x) = m / (m + 2) with m = exp(2x) - 1, which keeps its relative precision near 0. */
-INLINE vf v_tanh(vf x) {
-    vf p, q;
-    x = v_clamp(x, -9.0f, 9.0f);
-    v_exp_parts(v_add(x, x), &p, &q);
-    vf m = v_fma(p, q, v_sub(p, v_set(1.0f)));
-    return v_div(m, v_add(m, v_set(2.0f)));
+/* x * P(x**2) / Q(x**2), where P has six coefficients, the constant one first, and Q three after 1. */
+INLINE vf v_odd_rational(vf x, const float p[6], const float q[3]) {
+    vf z = v_mul(x, x);
+    vf above = v_fma(v_set(p[5]), z, v_set(p[4])), below = v_fma(v_set(q[2]), z, v_set(q[1]));
+    above = v_fma(above, z, v_set(p[3])), below = v_fma(below, z, v_set(q[0]));
+    above = v_fma(above, z, v_set(p[2])), below = v_fma(below, z, v_set(1.0f));
+    above = v_fma(above, z, v_set(p[1]));
+    above = v_fma(above, z, v_set(p[0]));
+    return v_div(v_mul(x, above), below);
 }
 
+/* Fitted to the least relative error on [-8, 8] (Lawson's iteration, 2e-8 before rounding). In float32 it is within 4e-7
+   of tanh everywhere, and never beyond 1. */
+INLINE vf v_tanh(vf x) {
+    const float p[] = {0.999999981f, 0.129793682f, 0.00298601696f, 9.88006526e-06f, -1.47083987e-08f, 2.35192057e-11f};
+    const float q[] = {0.463126844f, 0.0240285608f, 0.000237224595f};
+    return v_odd_rational(v_clamp(x, -8.0f, 8.0f), p, q);
+}
+
+/* (1 + tanh(x / 2)) / 2, with the halves in the coefficients. */
 INLINE vf v_sigmoid(vf x) {
-    vf e = v_exp(x);
-    return v_div(e, v_add(e, v_set(1.0f)));
+    const float p[] = {0.249999995f, 0.00811210511f, 4.6656515e-05f, 3.85940049e-08f, -1.43636706e-11f, 5.74199357e-15f};
+    const float q[] = {0.115781711f, 0.00150178505f, 3.7066343e-06f};
+    return v_add(v_odd_rational(v_clamp(x, -16.0f, 16.0f), p, q), v_set(0.5f));
 }
 
 /* Sum the lanes of each of eight vectors. */

@@ -1,0 +1,80 @@
+/* The rest of an update: losses, optimizer, targets, replay. */
+
+/* Kingma & Ba 2015, algorithm 1, with decoupled weight decay (Loshchilov & Hutter 2019). */
+static void adam(const adam_args *a, int64_t s) {
+    double beta1 = a->rates[1], beta2 = a->rates[2], t = a->steps[s] += 1.0;
+    double correction1 = 1.0 - pow(beta1, t), correction2 = 1.0 - pow(beta2, t);
+    float rate = (float)(a->rates[0] / correction1), root = (float)sqrt(correction2), epsilon = (float)a->rates[3];
+    float kept = (float)(1.0 - a->rates[0] * a->rates[4]), b1 = (float)beta1, b2 = (float)beta2;
+    float c1 = (float)(1.0 - beta1), c2 = (float)(1.0 - beta2);
+    float *x = a->values + s * a->n, *m = a->first + s * a->n, *v = a->second + s * a->n;
+    const float *g = a->gradient + s * a->n;
+    for (int64_t i = 0; i < a->n; i++) {
+        m[i] = b1 * m[i] + c1 * g[i];
+        v[i] = b2 * v[i] + c2 * g[i] * g[i];
+        x[i] = kept * x[i] - rate * m[i] / (sqrtf(v[i]) / root + epsilon);
+    }
+}
+
+static void clip(const clip_args *a, int64_t s) {
+    float *g = a->gradient + s * a->n;
+    double parts[8] = {0}, square = 0.0;
+    int64_t i = 0;
+    for (; i + 8 <= a->n; i += 8)
+        for (int64_t k = 0; k < 8; k++) parts[k] += (double)g[i + k] * g[i + k];
+    for (; i < a->n; i++) square += (double)g[i] * g[i];
+    for (int64_t k = 0; k < 8; k++) square += parts[k];
+    double norm = sqrt(square), scale = a->most / (norm + 1e-6);
+    a->norms[s] = (float)norm;
+    if (scale >= 1.0) return; /* a NaN goes on and spreads, so that it is found */
+    for (i = 0; i < a->n; i++) g[i] *= (float)scale;
+}
+
+static void follow(const follow_args *a, int64_t s) {
+    float tau = (float)a->tau, *target = a->target + s * a->n;
+    const float *source = a->source + s * a->n;
+    for (int64_t i = 0; i < a->n; i++) target[i] += tau * (source[i] - target[i]);
+}
+
+static void target(const target_args *a, int64_t s) {
+    float gamma = (float)a->gamma, scale = (float)a->scale;
+    for (int64_t b = 0; b < a->n_batch; b++)
+        for (int64_t t = 0; t < a->n_time; t++) {
+            int64_t at = (s * a->n_batch + b) * a->n_time + t;
+            float reward = a->reward.at[s * a->reward.seed + b * a->reward.batch + t * a->reward.time];
+            float ended = a->terminated.at[s * a->terminated.seed + b * a->terminated.batch + t * a->terminated.time];
+            a->out[at] = reward * scale + gamma * (1.0f - ended) * a->next_value[at];
+        }
+}
+
+static void squared_error(const squared_error_args *a, int64_t s) {
+    const float *q = a->prediction + s * a->n, *y = a->target + s * a->n;
+    float *d = a->gradient + s * a->n, factor = 2.0f / (float)a->n;
+    double loss = 0.0, sum = 0.0;
+    for (int64_t i = 0; i < a->n; i++) {
+        float error = q[i] - y[i];
+        d[i] = factor * error;
+        loss += (double)error * error;
+        sum += q[i];
+    }
+    a->loss[s] = (float)(loss / (double)a->n);
+    a->mean[s] = (float)(sum / (double)a->n);
+}
+
+static void mean(const mean_args *a, int64_t s) {
+    double sum = 0.0;
+    for (int64_t i = 0; i < a->n; i++) sum += a->values[s * a->n + i];
+    a->out[s] = (float)(a->factor * sum / (double)a->n);
+}
+
+/* Copy windows of consecutive rows out of a ring, from every start alike that has a whole window after it. */
+static void gather(const gather_args *a, int64_t s) {
+    int64_t size = a->size[s], oldest = size == a->capacity ? a->position[s] : 0;
+    double n_starts = size < a->n_time ? 1.0 : (double)(size - a->n_time + 1);
+    for (int64_t b = 0; b < a->n_batch; b++) {
+        int64_t at = (oldest + (int64_t)(a->uniform[s * a->n_batch + b] * n_starts)) % a->capacity;
+        float *out = a->out + (s * a->n_batch + b) * a->n_time * a->width;
+        for (int64_t t = 0; t < a->n_time; t++, at = at + 1 < a->capacity ? at + 1 : 0)
+            memcpy(out + t * a->width, a->rows + (s * a->capacity + at) * a->width, sizeof(float) * a->width);
+    }
+}
