@@ -84,7 +84,7 @@ class ReplayBuffer:
         self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
         self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
-        self._first_rows = np.arange(n_seeds)[:, None, None] * capacity
+        self._first_rows = np.arange(n_seeds) * capacity
 
     def __len__(self) -> int:
         """Count the transitions of the seed that has fewest."""
@@ -166,11 +166,16 @@ class ReplayBuffer:
     def _read(self, uniform: Array, out: Array) -> None:
         """Read the windows that ``uniform`` (S, B) chooses, into (S, B, T, row width)."""
         length = out.shape[2]
-        n_starts = np.maximum(self._size - length + 1, 1)[:, None]
-        oldest = np.where(self._size == self.capacity, self._position, 0)[:, None]
-        starts = (uniform * n_starts).astype(np.int64) + oldest
-        index = (starts[:, :, None] + np.arange(length)) % self.capacity + self._first_rows
-        self._rows.reshape(-1, self.row_width).take(index, 0, out, "clip")
+        n_starts = np.maximum(self._size - (length - 1), 1)
+        index = (uniform * n_starts[:, None]).astype(np.int64)
+        if length > 1:
+            index = index[:, :, None] + np.arange(length)
+        if self._size.max() == self.capacity:  # a full ring begins where the next row will go
+            begins = self._position * (self._size == self.capacity)
+            index = (index + begins.reshape(-1, *[1] * (index.ndim - 1))) % self.capacity
+        if self.n_seeds > 1:
+            index += self._first_rows.reshape(-1, *[1] * (index.ndim - 1))
+        self._rows.reshape(-1, self.row_width).take(index.reshape(out.shape[:3]), 0, out, "clip")
 
     def _batch(self, rows: Tensor) -> Batch:
         column = {name: rows[..., where] for name, where in self._columns.items()}
