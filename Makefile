@@ -5,6 +5,8 @@
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.complete
 ARGS ?=
 JOBS ?= 2
 PYTHON ?=
@@ -13,7 +15,7 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check format lint types layers bench-learning docs clean
+.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-speed docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -52,10 +54,15 @@ layers: setup  ## Check that imports point down the layers
 bench-learning: setup  ## Measure how fast agents learn: the tables in benchmarks/learning
 	$(RUN) -m benchmarks.learning $(ARGS)
 
+peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compares with
+
+bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
+	$(RUN) -m benchmarks.speed $(ARGS)
+
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)
 
-clean:  ## Remove caches and build results; .venv and outputs stay
+clean:  ## Remove caches and build results; .venv, .venv-peers and outputs stay
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -74,4 +81,11 @@ $(STAMP): pyproject.toml constraints.txt
 	"$$python" -m venv $(VENV) || { \
 	    echo "$$python can't make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-alone.txt | $(STAMP)
+	$(RUN) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check --requirement benchmarks/peers/requirements.txt
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-deps \
+	    --requirement benchmarks/peers/requirements-alone.txt
 	@touch $@

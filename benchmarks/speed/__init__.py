@@ -1,1 +1,1 @@
-"""How long things take."""
+"""How fast is it: the same work by us and by other libraries, in one run, as ratios."""

@@ -128,18 +128,18 @@ class ArrayBackend:
         precision, since beta2**t is close to 1.
         """
         xp, (beta1, beta2, epsilon) = self._doubles, constants
-        first, root = xp.empty(*steps.shape), xp.empty(*steps.shape)
+        powers = xp.empty(2, *steps.shape)
+        first, root = powers[0], powers[1]
+        betas = xp.empty(2, *[1] * steps.ndim)
+        xp.fill(beta1, betas[0:1])
+        xp.fill(beta2, betas[1:2])
         do(xp.add, steps, xp.one, steps)
-        do(xp.power, xp.number(beta1), steps, first)
-        do(xp.subtract, xp.one, first, first)
-        do(xp.power, xp.number(beta2), steps, root)
-        do(xp.subtract, xp.one, root, root)
+        do(xp.power, betas, steps, powers)
+        do(xp.subtract, xp.one, powers, powers)
         do(xp.sqrt, root, root)
         do(xp.divide, root, first, first)
-        do(xp.multiply, first, lr, first)
-        do(xp.multiply, root, xp.number(epsilon), root)
-        do(xp.copy, first, step)
-        do(xp.copy, root, least)
+        do(xp.multiply, first, lr, step)
+        do(xp.multiply, root, xp.number(epsilon), least)
 
 
 def _check_shapes(name: str, *tensors: Tensor) -> None:

@@ -1,0 +1,1 @@
+"""The libraries that benchmarks compare with, each in a process of its own, in an environment of their own."""

@@ -1,0 +1,163 @@
+"""Measure our agents: training, time to solve, saving and loading. Runs as a process, as the peers do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.peers.protocol import Answer, Settings, median_ms, serve, time_checkpoints
+from velora.callbacks import Callback, EarlyStopping
+from velora.core.types import Metrics
+from velora.models import LiquidDDPG
+from velora.nn.parameters import count_parameters
+
+SIZES = {"InvertedPendulum-v5": (4, 1), "Pendulum-v1": (3, 1)}
+"""State and action dimensions."""
+FOREVER = 1_000_000_000
+GEMM_SIZE = 1024
+
+
+class Clock(Callback):
+    """Time the updates of a run, after some that don't count, and end it when the time is up.
+
+    Args:
+        skip: updates before the clock starts.
+        seconds: how long to measure.
+    """
+
+    def __init__(self, *, skip: int, seconds: float) -> None:
+        self._skip, self._seconds = skip, seconds
+        self._started = 0.0
+        self.updates = 0
+        self.seconds = 0.0
+
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Metrics, batch: Any, batch_idx: int) -> None:
+        """Look at the clock."""
+        now = time.perf_counter()
+        if batch_idx == self._skip:
+            self._started = now
+        elif batch_idx > self._skip and now - self._started >= self._seconds and not self.updates:
+            self.updates, self.seconds = batch_idx - self._skip, now - self._started
+            trainer.stop("measured")
+
+
+class Limit(Callback):
+    """Give up when the time is up.
+
+    Args:
+        started: when the process was started, as ``time.time()``.
+        limit_s: counted from there.
+    """
+
+    def __init__(self, *, started: float, limit_s: float) -> None:
+        self._ends = started + limit_s
+
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Metrics, batch: Any, batch_idx: int) -> None:
+        """Look at the clock."""
+        if time.time() > self._ends:
+            trainer.stop("out of time")
+
+
+def _agent(settings: Settings) -> LiquidDDPG:
+    state_dim, action_dim = SIZES[settings["env"]]
+    more = settings.get("agent", {})
+    return LiquidDDPG(state_dim, settings["n"], action_dim, kernel=settings["kernel"], device="cpu", **more)
+
+
+def _timed(agent: LiquidDDPG, settings: Settings) -> Clock:
+    """Train as a user does, with progress bar, summary and the metrics on the disk."""
+    clock = Clock(skip=settings["skip"], seconds=settings["seconds"])
+    agent.train(
+        settings["env"],
+        settings["batch_size"],
+        n_steps=FOREVER,
+        callbacks=[clock],
+        run_dir=Path("run"),
+        threads=settings["threads"],
+    )
+    return clock
+
+
+def train(settings: Settings) -> Answer:
+    """Rows 1 and 5; with several seeds the steps of all are counted."""
+    agent = _agent(settings)
+    clock = _timed(agent, settings)
+    steps = clock.updates * agent.n_seeds
+    return {"steps": steps, "seconds": clock.seconds, "steps_per_s": steps / clock.seconds}
+
+
+def solve(settings: Settings) -> Answer:
+    """Row 2: the settings of conf/env and conf/train, until the callback that ships with them stops the run."""
+    agent = _agent({**settings, "agent": {"actor_lr": settings["actor_lr"], "seed": settings["seed"]}})
+    result = agent.train(
+        settings["env"],
+        settings["batch_size"],
+        n_steps=FOREVER,
+        callbacks=[
+            EarlyStopping(target=settings["target"]),
+            Limit(started=settings["started"], limit_s=settings["limit_s"]),
+        ],
+        run_dir=Path("run"),
+    )
+    elapsed = time.time() - settings["started"]
+    is_solved = "reached the target" in (result.stop_reason or "")
+    return {"solved_s": elapsed if is_solved else None, "steps": agent.progress[0].step}
+
+
+def scaling(settings: Settings) -> Answer:
+    """Row 4: a step with all around it, an update alone, its arithmetic, and how fast arithmetic can be.
+
+    The arithmetic counts every weight in use: for the actor one pass of its target, one forward and two backward; for
+    the critic one of its target, three of its own loss, and two under the actor's.
+    """
+    agent = _agent(settings)
+    clock = _timed(agent, settings)
+    size = settings["batch_size"]
+    step_ms = clock.seconds / clock.updates * 1e3
+    update_ms = median_ms(lambda: agent.learn(size, 0), seconds=settings["seconds"] / 2)
+    weights = {name: count_parameters(agent.networks[name]).active for name in ("actor", "critic")}
+    samples = size * agent.settings.sequence_length * agent.n_seeds
+    flop = 2 * samples * (4 * weights["actor"] + 6 * weights["critic"])
+    return {"step_ms": step_ms, "update_ms": update_ms, "update_mflop": flop / 1e6, "peak_gflops": _peak_flops() / 1e9}
+
+
+def _peak_flops() -> float:
+    """Measure the arithmetic of this machine: a product of large matrices."""
+    a = torch.randn(GEMM_SIZE, GEMM_SIZE)
+    with torch.no_grad():
+        return 2 * GEMM_SIZE**3 / (median_ms(lambda: a @ a, seconds=0.5) / 1e3)
+
+
+def checkpoint(settings: Settings) -> Answer:
+    """Row 6: an agent that has learned, with a buffer that is full."""
+    agent = _agent(settings)
+    _timed(agent, {**settings, "skip": 10, "seconds": 0.5})
+    buffer, draw = agent.buffer, np.random.default_rng(0)
+    obs_dim, action_dim = SIZES[settings["env"]]
+    for _ in range(buffer.capacity):
+        buffer.add(
+            0,
+            obs=draw.standard_normal(obs_dim),
+            action=draw.standard_normal(action_dim),
+            reward=1.0,
+            next_obs=draw.standard_normal(obs_dim),
+            terminated=False,
+            truncated=False,
+            dt=1.0,
+            next_dt=1.0,
+            start=False,
+            hidden=draw.standard_normal(agent.state_size),
+        )
+    return time_checkpoints(
+        lambda place, with_buffer: agent.save(place, buffer=with_buffer),
+        lambda place, with_buffer: LiquidDDPG.load(place, buffer=with_buffer, kernel=settings["kernel"]),
+        repeats=settings["repeats"],
+    )
+
+
+if __name__ == "__main__":
+    serve({"train": train, "solve": solve, "scaling": scaling, "checkpoint": checkpoint})

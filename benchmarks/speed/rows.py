@@ -1,0 +1,154 @@
+"""What is measured: the six rows of the benchmark, each a list of jobs that one round runs once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.speed.jobs import Job
+
+VELORA, SB3, SBX, CLEANRL, RECURRENT_PPO = "velora 0.1.1", "SB3", "SBX", "CleanRL", "RecurrentPPO"
+INVERTED, PENDULUM = "InvertedPendulum-v5", "Pendulum-v1"
+OURS, OUR_SEQUENCES = "benchmarks.speed.ours", "benchmarks.speed.our_sequences"
+PUBLISHED, BASELINES = "benchmarks.peers.velora_published", "benchmarks.peers.stable_baselines"
+LIBRARIES = {SB3: "stable_baselines3", SBX: "sbx"}
+BATCH_SIZE = 128
+WARMUP = 400
+"""Steps of a peer that don't count: random actions, compilation, and some more."""
+SOLVED = 950.0
+SOLVE_LIMIT_S = 240.0
+RECOMMENDED = {"actor_lr": 2e-4, "batch_size": 256}
+"""Of conf/env/inverted_pendulum.yaml and conf/train/default.yaml; a test compares them."""
+SHAPES = {"(128, 64, 17), 64 neurons": ((128, 64, 17), 64, 8), "(32, 16, 4), 20 neurons": ((32, 16, 4), 20, 1)}
+"""(batch, time, inputs), neurons, and how many of them are motor neurons."""
+SEQUENCE_LENGTH = 8
+"""Of our recurrent training: 16 windows of 8 are as many samples as a batch of 128."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Say how thorough to be.
+
+    Attributes:
+        kernels: of ours, each measured for itself.
+        quick: a smoke test: the shortest times, and one case of each row.
+    """
+
+    kernels: Sequence[str] = ("native", "torch")
+    quick: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long to measure each thing."""
+        return 1.0 if self.quick else 5.0
+
+
+def case(env: str, n: int) -> str:
+    """Name a case that depends on our number of neurons."""
+    return f"{env}, n = {n}"
+
+
+def same_work(plan: Plan) -> Iterator[Job]:
+    """Row 1: DDPG, one update per step, batch 128, replay of 100k."""
+    for env in (INVERTED,) if plan.quick else (INVERTED, PENDULUM):
+        work = {"task": "train", "env": env, "batch_size": BATCH_SIZE, "skip": WARMUP, "seconds": plan.seconds}
+        for name, library in LIBRARIES.items():
+            yield Job(name, env, BASELINES, {**work, "library": library})
+        yield Job(CLEANRL, env, "benchmarks.peers.cleanrl_script", {**work, "units": 64})
+        for n in (20,) if plan.quick else (10, 20, 64):
+            yield Job(VELORA, case(env, n), PUBLISHED, {**work, "n": n})
+            for critic in ("liquid", "dense"):
+                for kernel in plan.kernels:
+                    settings = {**work, "n": n, "kernel": kernel, "agent": {"critic": critic}}
+                    yield Job(f"{critic} critic, {kernel}", case(env, n), OURS, settings)
+    work = {"task": "train", "env": INVERTED, "batch_size": BATCH_SIZE, "skip": WARMUP, "seconds": plan.seconds}
+    for kernel in plan.kernels:
+        agent = {"critic": "liquid", "seeds": list(range(10))}
+        yield Job(
+            f"ten seeds, {kernel}", case(INVERTED, 20), OURS, {**work, "n": 20, "kernel": kernel, "agent": agent}, 2
+        )
+
+
+def time_to_solve(plan: Plan, seed: int) -> Iterator[Job]:
+    """Row 2: from the start of the process until the last ten training episodes return 950 on average."""
+    limit_s = 20.0 if plan.quick else SOLVE_LIMIT_S
+    work = {"task": "solve", "env": INVERTED, "target": SOLVED, "limit_s": limit_s, "seed": seed}
+    for kernel in plan.kernels:
+        yield Job(kernel, INVERTED, OURS, {**work, **RECOMMENDED, "n": 20, "kernel": kernel}, limit_s=2 * limit_s)
+    for name, library in LIBRARIES.items():
+        settings = {**work, "library": library, "batch_size": BATCH_SIZE}
+        yield Job(name, INVERTED, BASELINES, settings, limit_s=2 * limit_s)
+    yield Job(VELORA, INVERTED, PUBLISHED, {**work, "n": 20}, limit_s=2 * limit_s)
+
+
+def sequences(plan: Plan) -> Iterator[Job]:
+    """Row 3: whole sequences through one recurrent layer."""
+    for name, (shape, units, outputs) in list(SHAPES.items())[1 if plan.quick else 0 :]:
+        work = {"task": "sequence", "shape": shape, "units": units, "outputs": outputs, "seconds": plan.seconds / 2}
+        for layer in ("ncps CfC", "ncps LTC", "GRU", "LSTM"):
+            yield Job(layer, name, "benchmarks.peers.sequences", {**work, "layer": layer})
+        for cell in ("cfc", "ltc"):
+            for kernel in plan.kernels:
+                yield Job(f"{cell}, {kernel}", name, OUR_SEQUENCES, {**work, "cell": cell, "kernel": kernel})
+
+
+def scaling(plan: Plan) -> Iterator[Job]:
+    """Row 4: how our cost grows; there is one environment for each seed, so S is E too."""
+    base = {"task": "scaling", "env": INVERTED, "batch_size": BATCH_SIZE, "skip": 50, "seconds": plan.seconds / 2}
+    points: dict[str, tuple[int, dict[str, Any]]] = {}
+    for s in (1, 4) if plan.quick else (1, 2, 4, 10, 32, 64):
+        points[f"S = {s}"] = 20, {"seeds": list(range(s))}
+    for n in (20,) if plan.quick else (10, 20, 40, 64, 128, 256):
+        points[f"n = {n}"] = n, {}
+    for t in (4,) if plan.quick else (1, 2, 4, 8, 16, 32, 64):
+        points[f"T = {t}"] = 20, {"sequence_length": t}
+    for name, (n, agent) in points.items():
+        for kernel in plan.kernels:
+            yield Job(kernel, name, OURS, {**base, "n": n, "kernel": kernel, "agent": agent})
+
+
+def recurrent_training(plan: Plan) -> Iterator[Job]:
+    """Row 5: learning along time, one update of 128 samples per step."""
+    work = {"env": PENDULUM, "seconds": plan.seconds}
+    for n in (20,) if plan.quick else (20, 64):
+        peer = {**work, "task": "recurrent", "batch_size": BATCH_SIZE, "n": n}
+        yield Job(RECURRENT_PPO, f"n = {n}", "benchmarks.peers.recurrent_ppo", peer)
+        for kernel in plan.kernels:
+            ours = {**work, "task": "train", "batch_size": BATCH_SIZE // SEQUENCE_LENGTH, "n": n, "kernel": kernel}
+            agent = {"sequence_length": SEQUENCE_LENGTH}
+            yield Job(kernel, f"n = {n}", OURS, {**ours, "skip": 50, "agent": agent})
+
+
+def saving(plan: Plan) -> Iterator[Job]:
+    """Row 6: save and load, without the replay buffer and with one of 100k."""
+    work = {"task": "checkpoint", "env": INVERTED, "batch_size": BATCH_SIZE, "repeats": 3 if plan.quick else 20}
+    yield Job(VELORA, "n = 20", PUBLISHED, {**work, "n": 20})
+    yield Job(SB3, "n = 20", BASELINES, {**work, "library": LIBRARIES[SB3]})
+    for kernel in plan.kernels:
+        yield Job(kernel, "n = 20", OURS, {**work, "n": 20, "kernel": kernel})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Name a row, its rounds, what it measures, and the jobs of a round."""
+
+    number: int
+    title: str
+    rounds: int
+    metrics: tuple[str, ...]
+    jobs: Callable[[Plan, int], Iterator[Job]]
+
+
+ROWS = {
+    row.number: row
+    for row in (
+        Row(1, "The same work", 5, ("steps_per_s", "peak_mb"), lambda plan, _: same_work(plan)),
+        Row(2, "Time to solve InvertedPendulum-v5", 5, ("solved_s", "steps"), time_to_solve),
+        Row(3, "Sequences", 5, ("forward_ms", "both_ms"), lambda plan, _: sequences(plan)),
+        Row(4, "Scaling", 3, ("step_ms", "update_ms"), lambda plan, _: scaling(plan)),
+        Row(5, "Recurrent training", 5, ("steps_per_s",), lambda plan, _: recurrent_training(plan)),
+        Row(6, "Saving and loading", 5, ("save_ms", "load_ms", "buffer_save_ms", "buffer_load_ms"),
+            lambda plan, _: saving(plan)),
+    )
+}  # fmt: skip
