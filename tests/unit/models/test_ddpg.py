@@ -228,10 +228,10 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     threaded.threads = 3
     stepwise.__class__ = type("Stepwise", (LiquidDDPG,), {"_replays": False})
     for update in range(6):
-        if update == 3:
+        if update == 2:  # and not when another program is noted because other seeds learn
             for agent in agents:
                 agent.optimizers["actor"].param_groups[0]["lr"] = 0.01
-        results = [learn(agent, (0, 2) if update >= 3 else (0, 1, 2)) for agent in agents]
+        results = [learn(agent, (0, 2) if update >= 4 else (0, 1, 2)) for agent in agents]
         for name, value in results[0].items():
             assert torch.equal(value[[0, 2]], results[1][name][[0, 2]]), name
     for net in stepwise.networks:

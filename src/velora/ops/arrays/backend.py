@@ -99,10 +99,10 @@ class ArrayBackend:
         xp, (x, g, m, v, steps) = self.xp, arrays
         beta1, beta2, epsilon, decay = constants
         spare, step, least = xp.empty(*x.shape), _numbers(xp.empty(len(steps))), _numbers(xp.empty(len(steps)))
-        self._step_sizes(_numbers(steps), rates[0], (beta1, beta2, epsilon), step, least)
+        self._step_sizes(_numbers(steps), _numbers(rates[0:1]), (beta1, beta2, epsilon), step, least)
         if decay:
             kept = _numbers(xp.empty(1))
-            do(xp.copy, rates[0], kept)
+            do(xp.copy, _numbers(rates[0:1]), kept)
             do(xp.multiply, kept, xp.number(-decay), kept)
             do(xp.add, kept, xp.one, kept)
             do(xp.multiply, x, kept, x)
@@ -129,7 +129,7 @@ class ArrayBackend:
         """
         xp, (beta1, beta2, epsilon) = self._doubles, constants
         powers = xp.empty(2, *steps.shape)
-        first, root = powers[0], powers[1]
+        first, root = (powers[k : k + 1].reshape(steps.shape) for k in range(2))  # arrays, also of single numbers
         betas = xp.empty(2, *[1] * steps.ndim)
         xp.fill(beta1, betas[0:1])
         xp.fill(beta2, betas[1:2])
