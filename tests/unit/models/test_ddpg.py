@@ -227,6 +227,8 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     stepwise, replayed, threaded = agents
     threaded.threads = 3
     stepwise.__class__ = type("Stepwise", (LiquidDDPG,), {"_replays": False})
+    stepwise.configure_training()
+    assert [agent._runs_as_program for agent in agents] == [False, True, True]
     for update in range(6):
         if update == 2:  # and not when another program is noted because other seeds learn
             for agent in agents:
