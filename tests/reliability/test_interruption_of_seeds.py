@@ -156,7 +156,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 def test_the_run_is_worth_interrupting(whole: Whole) -> None:
     """Seeds that end at different steps and for different reasons, with everything in it that a run can have."""
-    directory, _ = whole.of("torch")
+    directory, _ = whole.of("numpy")
     ends = {s: Checkpoint.open(directory / "checkpoints" / f"seed{s}" / "final").metadata for s in SEEDS}
     assert len({end.progress.step for end in ends.values()}) == len(SEEDS)
     assert len({end.progress.update for end in ends.values()}) == len(SEEDS)
@@ -165,10 +165,10 @@ def test_the_run_is_worth_interrupting(whole: Whole) -> None:
     assert len(rows(directory)["evaluation"]) > len(SEEDS)
 
 
-MORE = [pytest.param(kernel, n, marks=pytest.mark.slow) for kernel in ("native", "torch") for n in range(6)]
+MORE = [pytest.param(kernel, n, marks=pytest.mark.slow) for kernel in ("native", "numpy", "torch") for n in range(5)]
 
 
-@pytest.mark.parametrize(("kernel", "number"), [("native", -1), ("torch", -2), *MORE])
+@pytest.mark.parametrize(("kernel", "number"), [("native", -1), ("numpy", -2), *MORE])
 def test_a_signal_at_any_moment_loses_nothing(tmp_path: Path, whole: Whole, kernel: str, number: int) -> None:
     directory, ticks = whole.of(kernel)
     at = random.Random(f"signal {kernel} {number}").randrange(1, ticks)
@@ -180,7 +180,7 @@ def test_a_signal_at_any_moment_loses_nothing(tmp_path: Path, whole: Whole, kern
     assert_same(directory, tmp_path)
 
 
-@pytest.mark.parametrize(("kernel", "number"), [("native", -1), ("torch", -2), *MORE])
+@pytest.mark.parametrize(("kernel", "number"), [("native", -1), ("numpy", -2), ("torch", -3), *MORE])
 def test_kill_nine_at_any_moments_leads_to_the_same_bits(
     tmp_path: Path, whole: Whole, kernel: str, number: int
 ) -> None:

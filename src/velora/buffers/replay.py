@@ -14,6 +14,7 @@ from torch import Tensor
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
 from velora.ops import kernels
+from velora.ops.arrays.program import do
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class ReplayBuffer:
         self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
         self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
-        self._seed_axis = np.arange(n_seeds)[:, None, None]
+        self._first_rows = np.arange(n_seeds) * capacity
 
     def __len__(self) -> int:
         """Count the transitions of the seed that has fewest."""
@@ -139,15 +140,15 @@ class ReplayBuffer:
         """
         if self._size.max() < length:
             raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size.max()} are stored")
-        n_starts = np.maximum(self._size - length + 1, 1)[:, None]
-        oldest = np.where(self._size == self.capacity, self._position, 0)[:, None]
-        starts = (uniform * n_starts).astype(np.int64) + oldest
-        index = (starts[:, :, None] + np.arange(length)) % self.capacity
-        batch = self._batch(torch.from_numpy(self._rows[self._seed_axis, index]).to(device))
+        rows = np.empty((*uniform.shape, length, self.row_width), dtype=np.float32)
+        self._read(uniform, rows)
+        batch = self._batch(torch.from_numpy(rows).to(device))
         return replace(batch, start=batch.start > 0.5)
 
-    def gather(self, uniform: Array, length: int) -> Batch:
-        """Sample in the native kernel, as a program can do again when ``uniform`` (S, B), float64, has changed."""
+    def gather(self, uniform: Array, length: int, device: torch.device) -> Batch:
+        """Sample as a program can do again when ``uniform`` (S, B), float64, has changed."""
+        if not kernels.is_recording():
+            return self._gather_in_arrays(uniform, length, device)
         n_seeds, batch_size = uniform.shape
         out = torch.zeros(n_seeds, batch_size, length, self.row_width)
         arrays = (self._rows, uniform, self._size, self._position)
@@ -156,6 +157,30 @@ class ReplayBuffer:
         )  # fmt: skip
         kernels.call(kernels.GATHER, words, (*arrays, out))
         return self._batch(out)
+
+    def _gather_in_arrays(self, uniform: Array, length: int, device: torch.device) -> Batch:
+        rows = np.zeros((*uniform.shape, length, self.row_width), dtype=np.float32)
+        do(self._read, uniform, rows)
+        batch = torch.from_numpy(rows)
+        if device.type != "cpu":
+            there = batch.to(device)
+            do(there.copy_, batch)
+            batch = there
+        return self._batch(batch)
+
+    def _read(self, uniform: Array, out: Array) -> None:
+        """Read the windows that ``uniform`` (S, B) chooses, into (S, B, T, row width)."""
+        length = out.shape[2]
+        n_starts = np.maximum(self._size - (length - 1), 1)
+        index = (uniform * n_starts[:, None]).astype(np.int64)
+        if length > 1:
+            index = index[:, :, None] + np.arange(length)
+        if self._size.max() == self.capacity:  # a full ring begins where the next row will go
+            begins = self._position * (self._size == self.capacity)
+            index = (index + begins.reshape(-1, *[1] * (index.ndim - 1))) % self.capacity
+        if self.n_seeds > 1:
+            index += self._first_rows.reshape(-1, *[1] * (index.ndim - 1))
+        self._rows.reshape(-1, self.row_width).take(index.reshape(out.shape[:3]), 0, out, "clip")
 
     def _batch(self, rows: Tensor) -> Batch:
         column = {name: rows[..., where] for name, where in self._columns.items()}

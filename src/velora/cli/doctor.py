@@ -19,8 +19,8 @@ Say what this machine computes with, check that it computes rightly, and name wh
 
 What it says:
   kernel       what computes by default: the native kernel, written in C and compiled when Velora was installed, with
-               the processor's widest instructions; or, where that isn't there, why. device.kernel=native, torch or
-               auto chooses; auto takes the faster one
+               the processor's widest instructions; or, where that isn't there, NumPy, and why. A GPU computes with
+               PyTorch. device.kernel=native, numpy or torch chooses another
   self-check   small networks computed in the native kernel and in PyTorch, forward and backward: the largest
                difference, which rounding explains if it is below 1e-5
   cores        that this process may use, and how many threads a run takes. They are threads of the native kernel, over

@@ -46,7 +46,8 @@ class LiquidDDPG(Agent, replays=True):
         noise_std, noise_correlation: deviation of the exploration noise, as a share of half the action range, and its
             correlation from step to step.
         device: where to compute; ``None`` chooses.
-        kernel: what computes: ``"native"`` (C, on the CPU), ``"torch"``, or ``"auto"``, the faster one that is there.
+        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
+            fastest that is there.
         seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
         seeds: several, to train as many independent agents side by side.
 

@@ -13,13 +13,16 @@ from torch import Tensor, nn
 from velora.buffers import Batch, ReplayBuffer
 from velora.core.types import Array, Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
-from velora.nn.execution import NativeNetwork, Network, make_network, write_gradient
+from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
-from velora.ops import kernels
-from velora.ops.backend import make_backend
+from velora.ops.backend import Program
+from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
 
 Step: TypeAlias = Callable[[Batch], Metrics]
+
+_MOST_PROGRAMS = 8
+"""Programs that are kept; each has memory of its own."""
 
 
 class Learner:
@@ -32,8 +35,8 @@ class Learner:
     """
 
     def __init__(self, trained: Mapping[str, nn.Module], device: torch.device, kernel: str) -> None:
-        self.kernel = kernel
-        self.backend = make_backend(kernel)
+        self.kernel, self.device = kernel, device
+        self.backend = make_backend(kernel, device)
         targets = {f"target_{name}": copy.deepcopy(net).requires_grad_(False) for name, net in trained.items()}
         self.modules: dict[str, nn.Module] = {**trained, **targets}
         self.networks: dict[str, Network] = {}
@@ -44,12 +47,13 @@ class Learner:
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._trained = tuple(trained)
-        self._programs: dict[tuple[int, int], Update] = {}
+        self._programs: dict[tuple[int, int, tuple[int, ...]], Update] = {}
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
         for network in self.networks.values():
             network.flat.apply_mask()
+        self._programs.clear()
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
         """Build one optimizer for each trained network."""
@@ -100,13 +104,16 @@ class Learner:
         Args:
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
         """
-        update = self._programs.get((batch_size, length))
+        key = batch_size, length, self.rows if self.backend.notes_rows else ()
+        update = self._programs.get(key)
         if update is None:
-            program = kernels.Program()
+            program = self.backend.program()
             with program.record():
-                batch = buffer.gather(uniform, length)
+                batch = buffer.gather(uniform, length, self.device)
                 metrics = training_step(batch)
-            update = self._programs[batch_size, length] = Update(program, batch, metrics)
+            if len(self._programs) >= _MOST_PROGRAMS:
+                self._programs.clear()
+            update = self._programs[key] = Update(program, batch, metrics)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
         return update
@@ -116,7 +123,7 @@ class Learner:
 class Update:
     """An update as a program, and where it leaves its batch and its metrics; each run overwrites both."""
 
-    program: kernels.Program
+    program: Program
     batch: Batch
     metrics: Metrics
 
@@ -138,9 +145,5 @@ def load_optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: in
 
 
 def can_replay(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
-    """Tell whether all arithmetic of an update is in the native kernel."""
-    return (
-        kernel == "native"
-        and all(isinstance(n, NativeNetwork) for n in networks)
-        and all(isinstance(o, Adam) for o in optimizers)
-    )
+    """Tell whether all arithmetic of an update is in one kernel, which can note it."""
+    return all(n.kernel == kernel for n in networks) and all(isinstance(o, Adam) for o in optimizers)

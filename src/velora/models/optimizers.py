@@ -81,10 +81,12 @@ class Adam:
         assert flat.gradient is not None
         self.flat, self.backend = flat, backend
         self.param_groups: list[dict[str, Any]] = [{"params": list(flat.module.parameters()), "lr": lr}]
-        rates = torch.tensor([lr, 0.9, 0.999, 1e-8, weight_decay], dtype=torch.float64)
+        constants, where = (0.9, 0.999, 1e-8, weight_decay), flat.values.device
+        wide = torch.float32 if where.type == "mps" else torch.float64  # which that device doesn't have
+        rates = torch.tensor([lr, *constants], dtype=wide, device=where)
         first, second = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
-        steps = torch.zeros(flat.n_seeds, dtype=torch.float64)
-        self.memory = AdamState(flat.values, flat.gradient, first, second, steps, rates)
+        steps = torch.zeros(flat.n_seeds, dtype=wide, device=where)
+        self.memory = AdamState(flat.values, flat.gradient, first, second, steps, rates, constants)
         self._lr = lr
 
     def zero_grad(self) -> None:

@@ -1,28 +1,19 @@
-"""Run networks forward and backward by explicit calls, in the native kernel or in PyTorch."""
+"""Run networks forward and backward by explicit calls: natively, in arrays, or in PyTorch through its autograd."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from velora.core.errors import ShapeError
+from velora.nn.arrays import ArrayNetwork
 from velora.nn.flat import FlatParameters
+from velora.nn.outputs import Outputs
 from velora.ops import kernels
-
-
-class Outputs(NamedTuple):
-    """What a run gave; ``None`` where it wasn't asked for.
-
-    Shapes:
-        out: (S, B, T, K). states: (S, B, T, H). last: (S, B, H).
-    """
-
-    out: Tensor | None
-    states: Tensor | None
-    last: Tensor | None
+from velora.ops.plan import Plan
 
 
 class Unrollable(Protocol):
@@ -34,8 +25,8 @@ class Unrollable(Protocol):
         """Return out (S, B, T, K), states (S, B, T, H) and last (S, B, H); a network without memory gives no states."""
         ...
 
-    def plan(self) -> kernels.Plan | None:
-        """Describe itself to the native kernel; ``None`` if that doesn't know it."""
+    def plan(self) -> Plan | None:
+        """Describe itself to what computes it; ``None`` if it can't be described."""
         ...
 
 
@@ -57,8 +48,12 @@ class Network(Protocol):
     Shapes:
         sources: each (S, B, T, features). hidden: (S, B, H). dt: (S, B, T). resets: (S, B, T), 1 where an episode
             begins.
+
+    Attributes:
+        kernel: what computes: ``"native"``, ``"numpy"``, ``"torch"``, or ``"autograd"``, PyTorch with its autograd.
     """
 
+    kernel: str
     flat: FlatParameters
 
     def run(
@@ -90,28 +85,27 @@ class Network(Protocol):
 
 
 def make_network(module: Unrollable, flat: FlatParameters, kernel: str) -> Network:
-    """Choose how to run a network: as ``kernel`` says, and in PyTorch what the native kernel doesn't know."""
-    plan = module.plan() if kernel == "native" and flat.values.dtype == torch.float32 else None
-    return TorchNetwork(module, flat) if plan is None else NativeNetwork(plan, flat, has_memory=_has_memory(module))
-
-
-def _has_memory(module: Unrollable) -> bool:
-    return bool(getattr(module, "has_memory", True))
+    """Choose how to run a network: as ``kernel`` says, where that can, and through autograd what has no plan."""
+    values = flat.values
+    plan = module.plan() if values.dtype in (torch.float32, torch.float64) else None
+    if plan is None:
+        return TorchNetwork(module, flat)
+    if kernel == "native" and values.dtype == torch.float32 and kernels.is_known(plan):
+        return NativeNetwork(plan, flat)
+    return ArrayNetwork(plan, flat, "numpy" if kernel == "native" else kernel)
 
 
 # ------------------------------------------------------------------------------------------------------------- native
 
 
 class NativeNetwork:
-    """Run in the native kernel, one call for a whole sequence.
+    """Run in the native kernel, one call for a whole sequence."""
 
-    Args:
-        has_memory: ``False`` makes every step begin from a state of zeros.
-    """
+    kernel = "native"
 
-    def __init__(self, plan: kernels.Plan, flat: FlatParameters, *, has_memory: bool = True) -> None:
-        self.plan, self.flat = plan, flat
-        self._begins_afresh = not has_memory
+    def __init__(self, plan: Plan, flat: FlatParameters) -> None:
+        self.plan, self.flat = kernels.CompiledPlan(plan), flat
+        self._begins_afresh = not plan.has_memory
 
     def _unrolled(
         self,
@@ -181,7 +175,9 @@ class _NativePullback:
 
 
 class TorchNetwork:
-    """Run in PyTorch, and backward through its autograd."""
+    """Run a module that has no plan in PyTorch, and backward through its autograd."""
+
+    kernel = "autograd"
 
     def __init__(self, module: Unrollable, flat: FlatParameters) -> None:
         self.module, self.flat = module, flat
@@ -196,7 +192,7 @@ class TorchNetwork:
         wants: Collection[str] = ("out",),
     ) -> Outputs:
         """See :class:`Network`."""
-        with torch.no_grad(), kernels.using("torch"):
+        with torch.no_grad():
             return Outputs(*self.module.unroll(sources, hidden, dt, _as_bool(resets)))
 
     def vjp(
@@ -204,7 +200,7 @@ class TorchNetwork:
     ) -> tuple[Tensor, Pullback]:
         """See :class:`Network`."""
         leaves = tuple(source.detach().requires_grad_() for source in sources)
-        with torch.enable_grad(), kernels.using("torch"):
+        with torch.enable_grad():
             out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
         return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
 

@@ -14,7 +14,7 @@ from velora.nn.execution import joined
 from velora.nn.linear import Linear
 from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan
 from velora.nn.sequence import unroll
-from velora.ops import kernels
+from velora.ops.plan import Plan
 
 
 @final
@@ -67,8 +67,8 @@ class LiquidActor(nn.Module):
         states, last = self.states(obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
         return self.actions(states), states, last
 
-    def plan(self) -> kernels.Plan | None:
-        """Describe the actor to the native kernel."""
+    def plan(self) -> Plan | None:
+        """Describe the actor to what computes it."""
         return cell_plan(self.cell, squash=not self.cell.is_bounded, module=self, prefix="cell.")
 
     def step(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,8 +146,6 @@ class QNetwork(nn.Module):
         value: Tensor = self.layers[-1](x)
         return value.squeeze(2)
 
-    has_memory = False
-
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -155,8 +153,8 @@ class QNetwork(nn.Module):
         obs, action = sources
         return self(obs.flatten(1, 2), action.flatten(1, 2)).view(*obs.shape[:3], 1), None, None
 
-    def plan(self) -> kernels.Plan | None:
-        """Describe the critic to the native kernel."""
+    def plan(self) -> Plan | None:
+        """Describe the critic to what computes it."""
         return dense_plan(self, self.sizes, [f"layers.{i}" for i in range(len(self.layers))])
 
 
@@ -171,8 +169,6 @@ class LiquidQNetwork(nn.Module):
         cell: reads concat(observation, action).
         generators: one per seed, for the linear map.
     """
-
-    has_memory = False
 
     def __init__(self, cell: Cell, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
@@ -197,6 +193,6 @@ class LiquidQNetwork(nn.Module):
         obs, action = sources
         return self(obs.flatten(1, 2), action.flatten(1, 2)).view(*obs.shape[:3], 1), None, None
 
-    def plan(self) -> kernels.Plan | None:
-        """Describe the critic to the native kernel."""
+    def plan(self) -> Plan | None:
+        """Describe the critic to what computes it."""
         return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head")

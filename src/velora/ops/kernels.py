@@ -1,4 +1,4 @@
-"""The native kernel: whether it is there, whether it is in use, and its calls.
+"""Which kernel computes, and the calls of the native one, where it is built.
 
 A call's arguments are the words of its struct in ``native/native.h``, in that order. Nothing is checked below this
 module, so everything that reaches it has to be float32 on the CPU and of the right shape.
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from velora.core.errors import SettingError
+from velora.ops.plan import Plan
 
 native: ModuleType | None = None
 _problem: str | None = None
@@ -28,9 +29,9 @@ try:
 except ImportError as error:
     _problem = str(error)
 
-KERNELS = ("auto", "native", "torch")
+KERNELS = ("auto", "native", "numpy", "torch")
 FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, GATHER = range(9)
-_INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora), or use 'torch'"
+_INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora)"
 _chosen = "auto"
 _log = logging.getLogger(__name__)
 _told = False
@@ -56,23 +57,28 @@ def report() -> KernelReport:
 
 
 def choose(kernel: str, device: torch.device | None = None) -> str:
-    """Turn a ``kernel`` setting into ``"native"`` or ``"torch"``.
+    """Turn a ``kernel`` setting into ``"native"``, ``"numpy"`` or ``"torch"``.
+
+    ``"auto"`` is the fastest that there is: on the CPU the native kernel, or NumPy where that isn't built; on a GPU
+    torch.
 
     Raises:
-        SettingError: if it is unknown, or ``"native"`` where there is no native kernel or no CPU.
+        SettingError: if it is unknown, or computes on the CPU but the device is another, or isn't built.
     """
     global _told
     if kernel not in KERNELS:
         raise SettingError(f"kernel: expected one of {', '.join(KERNELS)}, got {kernel!r}")
     on_cpu = device is None or device.type == "cpu"
-    if kernel == "native" and not on_cpu:
-        raise SettingError(f"kernel: the native kernel computes on the CPU, but the device is {device}; use 'torch'")
+    if kernel in ("native", "numpy") and not on_cpu:
+        raise SettingError(f"kernel: {kernel!r} computes on the CPU, but the device is {device}; use 'torch'")
     if kernel == "native" and native is None:
-        raise SettingError(f"kernel: the native kernel wasn't built ({_problem}); {_INSTALL}")
-    if kernel == "auto" and on_cpu and native is None and not _told:
+        raise SettingError(f"kernel: the native kernel wasn't built ({_problem}); {_INSTALL}, or use 'numpy'")
+    if kernel != "auto":
+        return kernel
+    if on_cpu and native is None and not _told:
         _told = True
-        _log.info("the native kernel isn't built, so PyTorch computes, several times slower; %s", _INSTALL)
-    return "native" if kernel != "torch" and on_cpu and native is not None else "torch"
+        _log.info("the native kernel isn't built, so NumPy computes, about three times slower; %s", _INSTALL)
+    return "torch" if not on_cpu else "numpy" if native is None else "native"
 
 
 @contextlib.contextmanager
@@ -91,9 +97,12 @@ def using(kernel: str) -> Iterator[None]:
         _chosen = before
 
 
-def is_native() -> bool:
-    """Tell whether unrolls use the native kernel now."""
-    return native is not None and _chosen != "torch"
+def chosen(tensor: Tensor) -> str:
+    """Name the kernel that unrolls over this tensor now; the native one computes in float32 only."""
+    if tensor.device.type != "cpu":
+        return "torch"
+    kernel = choose(_chosen)
+    return "numpy" if kernel == "native" and tensor.dtype != torch.float32 else kernel
 
 
 def address(tensor: Tensor | None) -> int:
@@ -186,13 +195,28 @@ def copied(tensor: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------- unrolls of networks
 
 
-class Plan:
-    """Hold the compiled description of a network; see ``plan`` in ``native.h``."""
+_MOST_LAYERS, _MOST_TENSORS = 9, 13
 
-    def __init__(self, words: tuple[int, ...], *, state_size: int, out_size: int) -> None:
+
+def is_known(plan: Plan) -> bool:
+    """Tell whether the native kernel can compute a plan, where it is built."""
+    return native is not None and len(plan.layers) <= _MOST_LAYERS
+
+
+class CompiledPlan:
+    """Hold a plan in the native kernel's words; see ``plan`` in ``native.h``."""
+
+    def __init__(self, plan: Plan) -> None:
         assert native is not None
-        self._owner, self.address = native.plan(words)
-        self.state_size, self.out_size = state_size, out_size
+        read = plan.readout
+        words = [plan.n_parameters, len(plan.layers), plan.n_inputs, plan.state_size, int(plan.mixes_memory)]
+        words += [read.kind, read.state_at, read.n_in, read.n_out, read.weight, read.bias, int(read.squash)]
+        for layer in plan.layers:
+            words += [layer.kind, layer.n_in, layer.n, layer.state_at, layer.unfolds, *layer.at]
+            words += [0] * (_MOST_TENSORS - len(layer.at))
+        words += [0] * ((_MOST_LAYERS - len(plan.layers)) * (5 + _MOST_TENSORS))
+        self._owner, self.address = native.plan(tuple(int(word) for word in words))
+        self.state_size, self.out_size = plan.state_size, read.n_out
         self._spare: Tensor | None = None
 
     def workspace(self, n_seeds: int, n_batch: int, n_time: int, *, keeps: bool) -> Tensor:
@@ -239,7 +263,7 @@ class Unrolled:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: CompiledPlan,
         parameters: Tensor,
         mask: Tensor | None,
         sources: Sequence[Tensor],

@@ -10,10 +10,10 @@ import torch
 
 from velora.core.errors import ShapeError
 from velora.ops import kernels
-from velora.ops.backend import AdamState, Backend, make_backend
+from velora.ops.backend import AdamState, Backend
+from velora.ops.backends import make_backend
 from velora.ops.losses import mean_per_seed, squared_error
 from velora.ops.noise import correlated_noise
-from velora.ops.parameters import follow
 from velora.ops.returns import td_target
 
 
@@ -36,16 +36,18 @@ def test_losses_average_over_rows_and_keep_seeds_apart() -> None:
         squared_error(prediction, target[:, :1])
 
 
-def test_polyak_moves_a_fraction_of_the_way() -> None:
-    target, source = torch.tensor([0.0, 10.0]), torch.tensor([1.0, 0.0])
-    follow(target, source, tau=0.25)
-    assert torch.equal(target, torch.tensor([0.25, 7.5]))
+KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+each_kernel = pytest.mark.parametrize("backend", [make_backend(k) for k in KERNELS], ids=KERNELS)
 
 
-BACKENDS = [make_backend("torch"), *([make_backend("native")] if kernels.native else [])]
+@each_kernel
+def test_polyak_moves_a_fraction_of_the_way(backend: Backend) -> None:
+    target, source = torch.tensor([[0.0, 10.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [2.0, 2.0]])
+    backend.follow(target, source, tau=0.25, rows=[0])
+    assert torch.equal(target, torch.tensor([[0.25, 7.5], [1.0, 1.0]]))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+@each_kernel
 def test_clipping_scales_each_seed_by_its_own_norm(backend: Backend) -> None:
     g = torch.tensor([[2.0, 2.0, 1.0], [0.1, 0.1, 0.0]])
     norms = backend.clip(g, max_norm=1.0)
@@ -53,7 +55,7 @@ def test_clipping_scales_each_seed_by_its_own_norm(backend: Backend) -> None:
     torch.testing.assert_close(g, torch.tensor([[2 / 3, 2 / 3, 1 / 3], [0.1, 0.1, 0.0]]))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+@each_kernel
 def test_one_seed_is_clipped_as_torch_does(backend: Backend) -> None:
     generator = torch.Generator().manual_seed(0)
     ours, theirs = torch.randn(1, 1000, generator=generator), torch.nn.Parameter(torch.zeros(1, 1000))
@@ -64,7 +66,7 @@ def test_one_seed_is_clipped_as_torch_does(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+@each_kernel
 def test_adam_is_torchs(backend: Backend, decay: float) -> None:
     """Also where seeds have made different numbers of steps."""
     generator = torch.Generator().manual_seed(0)
@@ -84,27 +86,39 @@ def test_adam_is_torchs(backend: Backend, decay: float) -> None:
     torch.testing.assert_close(values, torch.stack([row.detach() for row in rows]), rtol=1e-5, atol=1e-6)
 
 
-def test_both_backends_compute_the_same() -> None:
-    if kernels.native is None:
-        pytest.skip("the native kernel isn't built here")
-    torch_one, native = BACKENDS
+@each_kernel
+def test_targets_and_losses_are_those_of_the_pure_functions(backend: Backend) -> None:
+    """From columns of packed rows, as a batch has them."""
     g = torch.Generator().manual_seed(0)
     rows = torch.randn(2, 5, 3, 4, generator=g)
     reward, ended, value = rows[..., 0], (rows[..., 1] > 0).float(), torch.randn(2, 5, 3, generator=g)
-    ours, theirs = (b.td_target(reward, ended, value, gamma=0.9, scale=0.1) for b in (native, torch_one))
-    torch.testing.assert_close(ours, theirs)
-    for a, b in zip(native.squared_error(ours, value), torch_one.squared_error(theirs, value), strict=True):
-        torch.testing.assert_close(a, b)
-    torch.testing.assert_close(native.mean(value, factor=-1.0), torch_one.mean(value, factor=-1.0))
-    targets = [torch.zeros(2, 7), torch.zeros(2, 7)]
-    source = torch.randn(2, 7, generator=g)
-    for backend, target in zip((native, torch_one), targets, strict=True):
-        backend.follow(target, source, tau=0.25, rows=[0, 1])
-        backend.follow(target, source, tau=0.25, rows=[1])
-    torch.testing.assert_close(*targets)
+    y = backend.td_target(reward, ended, value, gamma=0.9, scale=0.1)
+    torch.testing.assert_close(y, td_target(0.1 * reward, ended, value, gamma=0.9))
+    made = backend.squared_error(y, value)
+    torch.testing.assert_close(made.loss, squared_error(y, value))
+    torch.testing.assert_close(made.mean, mean_per_seed(y))
+    torch.testing.assert_close(backend.mean(value, factor=-1.0), -mean_per_seed(value))
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize("kernel", ["torch", "numpy"])
+def test_arrays_refuse_a_hidden_broadcast(kernel: str) -> None:
+    backend = make_backend(kernel)
+    with pytest.raises(ShapeError, match=r"td_target: .* got \(1, 2, 3\), \(1, 2, 3\), \(1, 2, 1\)"):
+        backend.td_target(torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), torch.zeros(1, 2, 1), gamma=0.9, scale=1.0)
+    with pytest.raises(ShapeError, match="squared_error"):
+        backend.squared_error(torch.zeros(1, 2, 3), torch.zeros(1, 2, 1))
+
+
+@each_kernel
+def test_nan_goes_on_and_spreads(backend: Backend) -> None:
+    g = torch.tensor([[1.0, float("nan")], [3.0, 4.0]])
+    norms = backend.clip(g, max_norm=1.0)
+    assert norms[0].isnan()
+    assert g[0].isnan().any()
+    torch.testing.assert_close(g[1], torch.tensor([0.6, 0.8]))
+
+
+@each_kernel
 def test_the_gradient_of_the_squared_error_is_autograds(backend: Backend) -> None:
     prediction = torch.randn(2, 5, 3, requires_grad=True)
     target = torch.randn(2, 5, 3)

@@ -1,0 +1,165 @@
+"""The arithmetic of an update between its networks, in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from velora.core.errors import ShapeError
+from velora.ops.arrays.namespace import Namespace, Values
+from velora.ops.arrays.program import Program, do
+from velora.ops.backend import AdamState, SquaredError
+
+
+class ArrayBackend:
+    """Compute in NumPy, or in PyTorch on any device, without autograd; see :class:`velora.ops.backend.Backend`."""
+
+    notes_rows = True
+
+    def __init__(self, xp: Namespace) -> None:
+        self.xp, self._doubles = xp, xp.doubles()
+
+    def program(self) -> Program:
+        """See :class:`Backend`."""
+        return Program(self.xp.quietly)
+
+    def td_target(
+        self, reward: Tensor, terminated: Tensor, next_value: Tensor, *, gamma: float, scale: float
+    ) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("td_target", reward, terminated, next_value)
+        xp = self.xp
+        y, scaled = xp.empty(*reward.shape), xp.empty(*reward.shape)
+        with xp.quietly():
+            do(xp.multiply, xp.view(terminated), xp.number(-gamma), y)
+            do(xp.add, y, xp.number(gamma), y)
+            do(xp.multiply, y, xp.view(next_value), y)
+            do(xp.multiply, xp.view(reward), xp.number(scale), scaled)
+            do(xp.add, y, scaled, y)
+        return xp.tensor(y)
+
+    def squared_error(self, prediction: Tensor, target: Tensor) -> SquaredError:
+        """See :class:`Backend`."""
+        _check_shapes("squared_error", prediction, target)
+        xp, n_seeds, n = self.xp, prediction.shape[0], prediction[0].numel()
+        error, loss = xp.empty(*prediction.shape), xp.empty(n_seeds)
+        flat = error.reshape(n_seeds, n)
+        mean = self.mean(prediction, factor=1.0)
+        with xp.quietly():
+            do(xp.subtract, xp.view(prediction), xp.view(target), error)
+            do(xp.dot, flat, flat, loss)
+            do(xp.multiply, _numbers(loss), xp.number(1.0 / n), _numbers(loss))
+            do(xp.multiply, error, xp.number(2.0 / n), error)
+        return SquaredError(xp.tensor(loss), xp.tensor(error), mean)
+
+    def mean(self, values: Tensor, *, factor: float) -> Tensor:
+        """See :class:`Backend`."""
+        xp, n_seeds, n = self.xp, values.shape[0], values[0].numel()
+        copy, share, out = xp.empty(*values.shape), xp.zeros(n), xp.empty(n_seeds)
+        xp.fill(factor / n, share)
+        with xp.quietly():
+            do(xp.copy, xp.view(values), copy)
+            do(xp.dot, copy.reshape(n_seeds, n), share, out)
+        return xp.tensor(out)
+
+    def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:
+        """See :class:`Backend`."""
+        xp, g = self.xp, self.xp.view(gradient)
+        squares, scale = xp.empty(g.shape[0]), _numbers(xp.empty(g.shape[0]))
+        norms = _numbers(squares)
+        with xp.quietly():
+            do(xp.dot, g, g, squares)
+            do(xp.sqrt, norms, norms)
+            do(xp.add, norms, xp.number(1e-6), scale)
+            do(xp.divide, xp.number(max_norm), scale, scale)
+            do(xp.minimum, scale, xp.one, scale)
+            do(xp.multiply, g, _by_seed(scale), g)
+        return xp.tensor(squares)
+
+    def follow(self, target: Tensor, source: Tensor, *, tau: float, rows: Sequence[int]) -> None:
+        """See :class:`Backend`."""
+        xp = self.xp
+        with xp.quietly():
+            for a, b in _parts([xp.view(target), xp.view(source)], rows):
+                step = xp.empty(*a.shape)
+                do(xp.subtract, b, a, step)
+                do(xp.multiply, step, xp.number(tau), step)
+                do(xp.add, a, step, a)
+
+    def adam(self, state: AdamState, *, rows: Sequence[int]) -> None:
+        """See :class:`Backend`."""
+        constants = state.constants or tuple(state.rates.tolist()[1:])
+        arrays = [self.xp.view(tensor) for tensor in state[:5]]
+        with self.xp.quietly():
+            for part in _parts(arrays, rows):
+                self._adam(part, self.xp.view(state.rates), constants)
+
+    def _adam(self, arrays: list[Values], rates: Values, constants: tuple[float, ...]) -> None:
+        xp, (x, g, m, v, steps) = self.xp, arrays
+        beta1, beta2, epsilon, decay = constants
+        spare, step, least = xp.empty(*x.shape), _numbers(xp.empty(len(steps))), _numbers(xp.empty(len(steps)))
+        self._step_sizes(_numbers(steps), _numbers(rates[0:1]), (beta1, beta2, epsilon), step, least)
+        if decay:
+            kept = _numbers(xp.empty(1))
+            do(xp.copy, _numbers(rates[0:1]), kept)
+            do(xp.multiply, kept, xp.number(-decay), kept)
+            do(xp.add, kept, xp.one, kept)
+            do(xp.multiply, x, kept, x)
+        do(xp.subtract, g, m, spare)
+        do(xp.multiply, spare, xp.number(1.0 - beta1), spare)
+        do(xp.add, m, spare, m)
+        do(xp.multiply, g, g, spare)
+        do(xp.subtract, spare, v, spare)
+        do(xp.multiply, spare, xp.number(1.0 - beta2), spare)
+        do(xp.add, v, spare, v)
+        do(xp.sqrt, v, spare)
+        do(xp.add, spare, _by_seed(least), spare)
+        do(xp.divide, m, spare, spare)
+        do(xp.multiply, spare, _by_seed(step), spare)
+        do(xp.subtract, x, spare, x)
+
+    def _step_sizes(
+        self, steps: Values, lr: Values, constants: tuple[float, float, float], step: Values, least: Values
+    ) -> None:
+        """Count a step of each seed; write ``lr * root / (1 - beta1**t)`` and ``epsilon * root``.
+
+        root is ``sqrt(1 - beta2**t)``; this is algorithm 1 with numerator and denominator multiplied by it. In double
+        precision, since beta2**t is close to 1.
+        """
+        xp, (beta1, beta2, epsilon) = self._doubles, constants
+        powers = xp.empty(2, *steps.shape)
+        first, root = (powers[k : k + 1].reshape(steps.shape) for k in range(2))  # arrays, also of single numbers
+        betas = xp.empty(2, *[1] * steps.ndim)
+        xp.fill(beta1, betas[0:1])
+        xp.fill(beta2, betas[1:2])
+        do(xp.add, steps, xp.one, steps)
+        do(xp.power, betas, steps, powers)
+        do(xp.subtract, xp.one, powers, powers)
+        do(xp.sqrt, root, root)
+        do(xp.divide, root, first, first)
+        do(xp.multiply, first, lr, step)
+        do(xp.multiply, root, xp.number(epsilon), least)
+
+
+def _check_shapes(name: str, *tensors: Tensor) -> None:
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    if len(set(shapes)) > 1:
+        raise ShapeError(f"{name}: expected tensors of one shape, got {', '.join(map(str, shapes))}")
+
+
+def _numbers(a: Values) -> Values:
+    """See a single number (1,) without its axis, which NumPy is more than twice as fast with; several as they are."""
+    return a.reshape(()) if len(a) == 1 else a
+
+
+def _by_seed(a: Values) -> Values:
+    """See such numbers, one for each seed, as a factor of (S, P)."""
+    return a[:, None] if a.ndim else a
+
+
+def _parts(arrays: list[Values], rows: Sequence[int]) -> list[list[Values]]:
+    """Cut out the seeds that learn: all in one piece, or one by one."""
+    if len(rows) == len(arrays[0]):
+        return [arrays]
+    return [[a[k : k + 1] for a in arrays] for k in rows]

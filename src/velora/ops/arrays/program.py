@@ -1,0 +1,82 @@
+"""Lists of operations on memory that stays where it is, made once and run any number of times."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from velora.ops.arrays.namespace import Operation
+
+
+class Calls(list[partial[object]]):
+    """Operations in the order in which they are to be made; calling the list adds one."""
+
+    def __call__(self, operation: Operation, *arguments: Any) -> None:
+        """Add an operation."""
+        self.append(partial(operation, *arguments))
+
+    def run(self) -> None:
+        """Make them all."""
+        for call in self:
+            call()
+
+
+class Program:
+    """Note the operations of one update, and make them any number of times with the same memory, as a CUDA graph does.
+
+    Args:
+        quietly: makes the context that they run in.
+    """
+
+    _recording: Program | None = None
+    _lock = threading.Lock()
+
+    def __init__(self, quietly: Any) -> None:
+        self.calls = Calls()
+        self._quietly = quietly
+
+    @contextlib.contextmanager
+    def record(self) -> Iterator[None]:
+        """Note the operations inside a ``with``, without making them."""
+        with Program._lock:
+            Program._recording = self
+            try:
+                yield
+            finally:
+                Program._recording = None
+
+    def run(self, seeds: tuple[int, ...] = ()) -> None:
+        """Make all operations, for all seeds at once, whichever are named."""
+        with self._quietly():
+            self.calls.run()
+
+    def start(self, seeds: tuple[int, ...], threads: int) -> None:
+        """Do nothing: :meth:`wait` makes the operations, on the thread that calls it."""
+
+    def wait(self) -> None:
+        """Make all operations."""
+        self.run()
+
+
+def do(operation: Operation, *arguments: Any) -> None:
+    """Make an operation, or note it where a program is being recorded."""
+    if Program._recording is None:
+        operation(*arguments)
+    else:
+        Program._recording.calls(operation, *arguments)
+
+
+def do_all(calls: Calls) -> None:
+    """Make or note several."""
+    if Program._recording is None:
+        calls.run()
+    else:
+        Program._recording.calls.extend(calls)
+
+
+def is_recording() -> bool:
+    """Tell whether operations are noted instead of made."""
+    return Program._recording is not None

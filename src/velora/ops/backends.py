@@ -1,0 +1,85 @@
+"""The arithmetic of an update in the native kernel, and the choice of what computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from velora.ops import kernels
+from velora.ops.arrays.backend import ArrayBackend
+from velora.ops.arrays.libraries import namespace
+from velora.ops.backend import AdamState, Backend, Program, SquaredError
+
+
+class NativeBackend:
+    """Compute in the native kernel."""
+
+    notes_rows = False
+
+    def program(self) -> Program:
+        """See :class:`Backend`."""
+        return kernels.Program()
+
+    def td_target(
+        self, reward: Tensor, terminated: Tensor, next_value: Tensor, *, gamma: float, scale: float
+    ) -> Tensor:
+        """See :class:`Backend`."""
+        out = torch.empty(reward.shape)
+        words = (
+            *reward.shape, *kernels.strided_numbers(reward), *kernels.strided_numbers(terminated),
+            next_value.data_ptr(), out.data_ptr(), float(gamma), float(scale),
+        )  # fmt: skip
+        kernels.call(kernels.TARGET, words, (reward, terminated, next_value, out))
+        return out
+
+    def squared_error(self, prediction: Tensor, target: Tensor) -> SquaredError:
+        """See :class:`Backend`."""
+        n_seeds = prediction.shape[0]
+        made = SquaredError(torch.empty(n_seeds), torch.empty_like(prediction), torch.empty(n_seeds))
+        words = (
+            n_seeds, prediction[0].numel(), prediction.data_ptr(), target.data_ptr(), made.loss.data_ptr(),
+            made.gradient.data_ptr(), made.mean.data_ptr(),
+        )  # fmt: skip
+        kernels.call(kernels.SQUARED_ERROR, words, (prediction, target, *made))
+        return made
+
+    def mean(self, values: Tensor, *, factor: float) -> Tensor:
+        """See :class:`Backend`."""
+        out = torch.empty(values.shape[0])
+        words = (values.shape[0], values[0].numel(), values.data_ptr(), out.data_ptr(), float(factor))
+        kernels.call(kernels.MEAN, words, (values, out))
+        return out
+
+    def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:
+        """See :class:`Backend`."""
+        norms = torch.empty(gradient.shape[0])
+        words = (*gradient.shape, gradient.data_ptr(), norms.data_ptr(), float(max_norm))
+        kernels.call(kernels.CLIP, words, (gradient, norms))
+        return norms
+
+    def follow(self, target: Tensor, source: Tensor, *, tau: float, rows: Sequence[int]) -> None:
+        """See :class:`Backend`."""
+        for t, s in _parts((target, source), rows):
+            kernels.call(kernels.FOLLOW, (*t.shape, t.data_ptr(), s.data_ptr(), float(tau)), (t, s))
+
+    def adam(self, state: AdamState, *, rows: Sequence[int]) -> None:
+        """See :class:`Backend`."""
+        for part in _parts(state[:5], rows):
+            addresses = [t.data_ptr() for t in part]
+            kernels.call(kernels.ADAM, (*part[0].shape, *addresses, state.rates.data_ptr()), state)
+
+
+def _parts(tensors: Sequence[Tensor], rows: Sequence[int]) -> list[tuple[Tensor, ...]]:
+    """Cut out the seeds that learn: all in one piece, or one by one. A program is told its seeds when it runs."""
+    if len(rows) == tensors[0].shape[0] or kernels.is_recording():
+        return [tuple(tensors)]
+    return [tuple(t[k : k + 1] for t in tensors) for k in rows]
+
+
+def make_backend(kernel: str, device: torch.device | None = None) -> Backend:
+    """Choose by a kernel's name: ``"native"``, ``"numpy"`` or ``"torch"``."""
+    if kernel == "native":
+        return NativeBackend()
+    return ArrayBackend(namespace(kernel, torch.float32, torch.device("cpu") if device is None else device))

@@ -1,0 +1,183 @@
+"""Networks run by every kernel, forward and backward, against PyTorch's autograd through the module itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from velora.nn import networks
+from velora.nn.arrays import ArrayNetwork
+from velora.nn.cells import CELL_KINDS, BackboneSettings, CfCCell, make_cell
+from velora.nn.execution import Network, TorchNetwork, make_network
+from velora.nn.flat import FlatParameters
+from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork
+from velora.nn.sequence import unroll_by_steps
+from velora.nn.wiring import auto_ncp
+from velora.ops import kernels
+from velora.ops.arrays.backend import ArrayBackend
+
+KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
+ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed"]
+
+
+@pytest.fixture(autouse=True)
+def _reference_takes_single_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "unroll", unroll_by_steps)
+
+
+def _generators(n: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(k) for k in range(n)]
+
+
+def _module(name: str, n_seeds: int) -> torch.nn.Module:
+    generators = _generators(n_seeds)
+    if name == "dense critic":
+        return QNetwork(4, 2, units=(9, 7), generators=generators)
+    inputs, outputs = (6, 1) if name == "liquid critic" else (4, 2)
+    wirings = [auto_ncp(inputs, 11, outputs, seed=k) for k in range(n_seeds)]
+    if name == "liquid critic":
+        return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
+    kind, _, option = name.partition(" ")
+    mode = option if option == "pure" else "default"
+    return LiquidActor(make_cell(kind, wirings, generators, mode=mode, mixed_memory=option == "mixed"))
+
+
+def _pair(name: str, kernel: str, n_seeds: int = 2) -> tuple[Network, Network]:
+    """Build the same network twice, in double precision where the kernel has it; the second is the reference."""
+    modules = [_module(name, n_seeds).to(torch.float32 if kernel == "native" else torch.float64) for _ in range(2)]
+    flats = [FlatParameters(module, is_trained=True) for module in modules]
+    return make_network(modules[0], flats[0], kernel), TorchNetwork(modules[1], flats[1])  # type: ignore[arg-type]
+
+
+def _sources(name: str, network: Network, shape: tuple[int, int, int]) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Make inputs as they lie in a replay buffer: columns of packed rows."""
+    rows = torch.randn(*shape, 10, generator=torch.Generator().manual_seed(3)).to(network.flat.values)
+    if "critic" in name:
+        return [rows[..., :4], rows[..., 4:6]], {}
+    size = network.flat.module.cell.state_size  # type: ignore[union-attr]
+    hidden = torch.randn(*shape[:2], size, generator=torch.Generator().manual_seed(4)).to(rows)
+    return [rows[..., :4]], {"hidden": hidden, "dt": rows[..., 8].abs(), "resets": (rows[..., 9] > 0.5).to(rows)}
+
+
+def _close(ours: Tensor, theirs: Tensor) -> None:
+    tolerance = {"rtol": 1e-9, "atol": 1e-10} if theirs.dtype == torch.float64 else {"rtol": 1e-4, "atol": 2e-6}
+    torch.testing.assert_close(ours, theirs, **tolerance)
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 1), (2, 5, 3), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", [*ACTORS, "dense critic", "liquid critic"])
+def test_outputs_and_gradients_are_autograds(name: str, kernel: str, shape: tuple[int, int, int]) -> None:
+    ours, theirs = _pair(name, kernel, shape[0])
+    sources, options = _sources(name, ours, shape)
+    assert ours.kernel == kernel
+    for some in ({}, options):
+        for _ in range(2):
+            _close(*(n.run(*sources, **some).out for n in (ours, theirs)))  # type: ignore[arg-type]
+        (out, pull), (expected, reference) = (n.vjp(*sources, **some) for n in (ours, theirs))
+        _close(out, expected)
+        d_out = torch.randn(out.shape, generator=torch.Generator().manual_seed(5)).to(out)
+        pull.parameters(d_out)
+        reference.parameters(d_out)
+        assert ours.flat.gradient is not None
+        assert theirs.flat.gradient is not None
+        _close(ours.flat.gradient, theirs.flat.gradient)
+        for index in range(len(sources)):
+            pulls = [n.vjp(*sources, **some)[1] for n in (ours, theirs)]
+            _close(*(p.source(index, d_out) for p in pulls))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", ACTORS)
+def test_states_are_the_modules(name: str, kernel: str) -> None:
+    ours, theirs = _pair(name, kernel)
+    sources, options = _sources(name, ours, (2, 5, 3))
+    for some in ({}, options):
+        made, expected = (n.run(*sources, **some, wants=("states", "last")) for n in (ours, theirs))
+        assert made.out is None
+        _close(made.states, expected.states)  # type: ignore[arg-type]
+        _close(made.last, expected.last)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_masked_weights_get_no_gradient(kernel: str) -> None:
+    network, _ = _pair("cfc", kernel)
+    sources, options = _sources("cfc", network, (2, 5, 1))
+    out, pull = network.vjp(*sources, **options)
+    pull.parameters(torch.ones_like(out))
+    assert network.flat.mask is not None
+    assert network.flat.gradient is not None
+    assert (network.flat.gradient[network.flat.mask == 0] == 0).all()
+    with pytest.raises(RuntimeError, match="one backward pass only"):
+        pull.parameters(torch.ones_like(out))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_another_wiring_may_be_loaded(kernel: str) -> None:
+    ours, theirs = _pair("ltc", kernel, 1)
+    sources, options = _sources("ltc", ours, (1, 5, 2))
+    before = ours.run(*sources, **options).out
+    fresh = LiquidActor(make_cell("ltc", [auto_ncp(4, 11, 2, seed=8)], _generators(1)))
+    for network in (ours, theirs):
+        network.flat.module.load_state_dict(fresh.state_dict())
+        network.flat.apply_mask()
+    after = ours.run(*sources, **options).out
+    assert not torch.equal(before, after)  # type: ignore[arg-type]
+    _close(after, theirs.run(*sources, **options).out)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", ["numpy", "torch"])
+@pytest.mark.parametrize("name", ["cfc", "ltc mixed", "memoryless"])
+def test_stepping_in_place_is_running_step_by_step(name: str, kernel: str) -> None:
+    network, _ = _pair(name, kernel)
+    assert isinstance(network, ArrayNetwork)
+    (source,), options = _sources(name, network, (2, 3, 1))
+    hidden, dt = options["hidden"].clone(), options["dt"]
+    out, step = network.stepper(source, hidden, dt)
+    state = options["hidden"]
+    for _ in range(3):
+        source.copy_(torch.randn(source.shape))
+        expected = network.run(source, hidden=state, dt=dt, wants=("out", "last"))
+        step((0, 1))
+        _close(out, expected.out)  # type: ignore[arg-type]
+        _close(hidden, expected.last)  # type: ignore[arg-type]
+        state = expected.last.clone()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kernel", ["numpy", "torch"])
+@pytest.mark.parametrize("shape", [(2, 6, 1), (2, 5, 3)], ids=str)
+@pytest.mark.parametrize("name", ["cfc", "cfc mixed", "liquid critic", "dense critic"])
+def test_a_program_runs_again_on_what_its_inputs_hold_then(name: str, shape: tuple[int, int, int], kernel: str) -> None:
+    network, _ = _pair(name, kernel)
+    assert isinstance(network, ArrayNetwork)
+    sources, options = _sources(name, network, shape)
+    program = ArrayBackend(network.xp).program()
+    d_out = torch.ones(*shape, 1 if "critic" in name else 2).to(sources[0])
+    with program.record():
+        out, pull = network.vjp(*sources, **options)
+        d_source = pull.source(0, d_out)
+        network.vjp(*sources, **options)[1].parameters(d_out)
+    for _ in range(2):
+        sources[0].copy_(torch.randn(sources[0].shape))
+        network.flat.values.add_(0.01 * torch.randn(network.flat.values.shape)).mul_(
+            1.0 if network.flat.mask is None else network.flat.mask
+        )
+        program.run()
+        assert network.flat.gradient is not None
+        noted = [out.clone(), d_source.clone(), network.flat.gradient.clone()]
+        now, pull = network.vjp(*sources, **options)
+        gradient = pull.source(0, d_out)
+        network.vjp(*sources, **options)[1].parameters(d_out)
+        for a, b in zip(noted, (now, gradient, network.flat.gradient), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_module_without_a_plan_runs_through_autograd() -> None:
+    cell = CfCCell(4, 6, _generators(1), backbone=BackboneSettings(units=5))
+    actor = LiquidActor(cell)
+    network = make_network(actor, FlatParameters(actor, is_trained=True), "numpy")
+    assert network.kernel == "autograd"
+    out, pull = network.vjp(torch.randn(1, 3, 2, 4))
+    pull.parameters(torch.ones_like(out))
+    assert float(network.flat.gradient.abs().sum()) > 0  # type: ignore[union-attr]
