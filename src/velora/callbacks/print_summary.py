@@ -43,9 +43,10 @@ def _facts(trainer: TrainerView, agent: AgentView) -> Table:
         budget = f"{trainer.n_steps:,} steps"
     elif trainer.n_steps is not None:
         budget += f", at most {trainer.n_steps:,} steps"
-    is_native, n_seeds = agent.kernel == "native", len(agent.seeds)
-    threads = agent.threads if is_native else torch.get_num_threads()
-    computing = f"{'native kernel' if is_native else 'PyTorch'}, {threads} thread{'' if threads == 1 else 's'}"
+    n_seeds = len(agent.seeds)
+    threads = agent.threads if agent.kernel == "native" else torch.get_num_threads()
+    kernel = {"native": "native kernel", "numpy": "NumPy", "torch": "PyTorch"}.get(agent.kernel, agent.kernel)
+    computing = f"{kernel}, {threads} thread{'' if threads == 1 else 's'}"
     facts = {
         "environment": trainer.environment,
         "seeds" if n_seeds > 1 else "seed": listed(agent.seeds) + (f" ({n_seeds} side by side)" if n_seeds > 1 else ""),

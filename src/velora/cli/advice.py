@@ -66,7 +66,7 @@ def advise(machine: Machine, which: Callable[[str], str | None] = shutil.which) 
             "with the native kernel, by the steps per second that the progress bar shows.",
             ("velora train device=cuda train.n_steps=5000", "velora train device=cpu train.n_steps=5000"),
         )
-    if machine.cores > 1:
+    if machine.cores > 1 and kernel.in_use == "native":
         yield Advice(
             f"One seed keeps at most {machine.threads(1)} of {machine.cores} cores busy, and those not all the time. "
             "Several seeds side by side fill them, and give a learning curve with a confidence band.",

@@ -94,6 +94,8 @@ def _cores(machine: Machine) -> str:
         text += f" of the machine's {machine.cores_in_all}"
     if machine.is_busy:
         text += f", busy with other work (load {machine.load:.1f})"
+    if machine.kernel.in_use != "native":
+        return text  # what else there is uses one
     n_one, n_most = machine.threads(1), machine.cores
     threads = f"{n_one} thread{'' if n_one == 1 else 's'} for one seed"
     return f"{text}; {threads}" + (f", up to {n_most} for several" if n_most > n_one else "")

@@ -28,7 +28,7 @@ class AgentView(Protocol):
         ...
 
     kernel: str
-    """What computes: ``"native"`` (C, on the CPU) or ``"torch"``."""
+    """What computes: ``"native"`` (C, on the CPU), ``"numpy"`` or ``"torch"``."""
     threads: int
     """Threads of the native kernel, over seeds."""
 

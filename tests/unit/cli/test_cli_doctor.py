@@ -153,6 +153,7 @@ def test_a_gpu_is_compared_and_not_praised(capsys: pytest.CaptureFixture[str]) -
     out = said(found, capsys)
     assert "PyTorch, on the GPU; with device=cpu: native, avx2" in out
     assert "A card (8.0 GiB)" in out
+    assert "cores        8\n" in out
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
