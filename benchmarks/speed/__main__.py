@@ -37,8 +37,8 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--rows", type=_rows, default=list(ROWS), help="such as 1,3; default: all of 1 to 6")
-    parser.add_argument("--kernels", type=lambda text: text.split(","), default=["native", "torch"],
-                        help="of ours, such as native,torch")  # fmt: skip
+    parser.add_argument("--kernels", type=lambda text: text.split(","), default=["native", "numpy"],
+                        help="of ours; default: native,numpy")  # fmt: skip
     parser.add_argument("--rounds", type=int, help="instead of each row's own number, 3 or 5")
     parser.add_argument("--quick", action="store_true", help="a smoke test in minutes; leaves the results alone")
     parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw results")

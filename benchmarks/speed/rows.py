@@ -18,7 +18,10 @@ WARMUP = 400
 """Steps of a peer that don't count: random actions, compilation, and some more."""
 SOLVED = 950.0
 SOLVE_LIMIT_S = 240.0
-RECOMMENDED = {"actor_lr": 2e-4, "batch_size": 256}
+RECOMMENDED = {"batch_size": 256, "agent": {"actor_lr": 2e-4, "noise_final_std": 0.02}}
+"""Of conf/env/inverted_pendulum, and noise that goes away, since what row 2 counts are returns of training."""
+FIRST_SEED = 100
+"""Of row 2: no setting was chosen on these."""
 """Of conf/env/inverted_pendulum.yaml and conf/train/default.yaml; a test compares them."""
 SHAPES = {"(128, 64, 17), 64 neurons": ((128, 64, 17), 64, 8), "(32, 16, 4), 20 neurons": ((32, 16, 4), 20, 1)}
 """(batch, time, inputs), neurons, and how many of them are motor neurons."""
@@ -35,7 +38,7 @@ class Plan:
         quick: a smoke test: the shortest times, and one case of each row.
     """
 
-    kernels: Sequence[str] = ("native", "torch")
+    kernels: Sequence[str] = ("native", "numpy")
     quick: bool = False
 
     @property
@@ -73,7 +76,7 @@ def same_work(plan: Plan) -> Iterator[Job]:
 def time_to_solve(plan: Plan, seed: int) -> Iterator[Job]:
     """Row 2: from the start of the process until the last ten training episodes return 950 on average."""
     limit_s = 20.0 if plan.quick else SOLVE_LIMIT_S
-    work = {"task": "solve", "env": INVERTED, "target": SOLVED, "limit_s": limit_s, "seed": seed}
+    work = {"task": "solve", "env": INVERTED, "target": SOLVED, "limit_s": limit_s, "seed": FIRST_SEED + seed}
     for kernel in plan.kernels:
         yield Job(kernel, INVERTED, OURS, {**work, **RECOMMENDED, "n": 20, "kernel": kernel}, limit_s=2 * limit_s)
     for name, library in LIBRARIES.items():

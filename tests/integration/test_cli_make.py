@@ -21,7 +21,7 @@ def make(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
     """Return a directory that has the Makefile and no .venv."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

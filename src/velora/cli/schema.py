@@ -37,6 +37,8 @@ class LiquidDDPGSchema:
     sequence_length: int = MISSING
     burn_in: int = MISSING
     noise_std: float = MISSING
+    noise_final_std: float | None = MISSING
+    noise_decay_steps: int = MISSING
     noise_correlation: float = MISSING
 
 

@@ -60,10 +60,16 @@ class Stream:
             returns: (S, *shape); the same memory each time (``newest``).
         """
         for k, position in enumerate(positions):
-            block, offset = divmod(position, BLOCK)
-            if block != self._blocks[k]:
-                generator = np.random.Generator(np.random.PCG64(seeding.derive(self._seeds[k], self._purpose, block)))
-                self._draw(generator, self._numbers[k])
-                self._blocks[k] = block
-            self.newest[k] = self._numbers[k, offset]
+            if position // BLOCK != self._blocks[k]:
+                self._fill(k, position // BLOCK)
+        offsets = [position % BLOCK for position in positions]
+        if offsets.count(offsets[0]) == len(offsets):  # as they are, unless a seed has stopped or begun later
+            self.newest[...] = self._numbers[:, offsets[0]]
+        else:
+            self.newest[...] = self._numbers[np.arange(len(offsets)), offsets]
         return self.newest
+
+    def _fill(self, seed_index: int, block: int) -> None:
+        seed = seeding.derive(self._seeds[seed_index], self._purpose, block)
+        self._draw(np.random.Generator(np.random.PCG64(seed)), self._numbers[seed_index])
+        self._blocks[seed_index] = block

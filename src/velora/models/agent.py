@@ -102,6 +102,8 @@ class Agent(ABC):
             self.seeds,
             self.settings.action_dim,
             std=self.settings.noise_std,
+            final_std=self.settings.noise_final_std,
+            decay_steps=self.settings.noise_decay_steps,
             correlation=self.settings.noise_correlation,
         )
         self._prediction_noise = seeding.generator(self.seeds[0], "prediction")

@@ -45,6 +45,8 @@ class LiquidDDPG(Agent, replays=True):
         burn_in: steps before those that only bring the recurrent state up to date.
         noise_std, noise_correlation: deviation of the exploration noise, as a share of half the action range, and its
             correlation from step to step.
+        noise_final_std, noise_decay_steps: what the deviation goes to, in a straight line over so many steps; ``None``
+            leaves it. Less noise makes better returns in training, and a policy that learned from less.
         device: where to compute; ``None`` chooses.
         kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
             fastest that is there.
@@ -97,6 +99,8 @@ class LiquidDDPG(Agent, replays=True):
         sequence_length: int = 1,
         burn_in: int = 0,
         noise_std: float = 0.3,
+        noise_final_std: float | None = None,
+        noise_decay_steps: int = 10_000,
         noise_correlation: float = 0.85,
         device: str | torch.device | None = None,
         kernel: str = "auto",

@@ -16,11 +16,26 @@ class Exploration:
     """Turn policy actions into tried ones; what is drawn depends on seed and step alone.
 
     Shapes:
-        noise: (S, A), the process of each seed, back at zero when its episode begins.
+        noise: (S, A), the process of each seed, of unit deviation; back at zero when its episode begins.
+
+    Args:
+        std: deviation of the noise in normalised actions.
+        final_std: what it goes to, in a straight line over ``decay_steps`` steps of each seed; ``None`` leaves it.
+        correlation: from step to step.
     """
 
-    def __init__(self, seeds: Sequence[int], action_dim: int, *, std: float, correlation: float) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        action_dim: int,
+        *,
+        std: float,
+        final_std: float | None = None,
+        decay_steps: int = 1,
+        correlation: float,
+    ) -> None:
         self._std, self._correlation = std, correlation
+        self._change, self._decay_steps = 0.0 if final_std is None else final_std - std, decay_steps
         self._normal = Stream(
             seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (action_dim,),
             dtype=np.float32,
@@ -53,16 +68,22 @@ class Exploration:
             warming_up: positions on the seed axis that act at random.
         """
         normal = self._normal.at(steps)
-        noise = correlated_noise(self.noise, normal, std=self._std, correlation=self._correlation)
+        noise = correlated_noise(self.noise, normal, std=1.0, correlation=self._correlation)
         where: Any = ... if len(rows) == len(noise) else list(rows)
         self.noise[where] = noise[where]
-        tried: NDArray[np.float32] = actions + self.noise
+        tried: NDArray[np.float32] = actions + self._deviation(steps) * self.noise
         np.minimum(np.maximum(tried, -1.0, out=tried), 1.0, out=tried)
         if warming_up:
             random = 2.0 * self._uniform.at(steps) - 1.0
             for k in warming_up:
                 tried[k] = random[k]
         return tried
+
+    def _deviation(self, steps: Sequence[int]) -> Any:
+        if not self._change:
+            return self._std
+        shares = [[min(1.0, step / self._decay_steps)] for step in steps]
+        return np.asarray(shares, np.float32) * self._change + self._std
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the noise of one seed."""

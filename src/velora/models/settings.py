@@ -57,6 +57,8 @@ class DDPGSettings(Settings):
     sequence_length: int = Field(ge=1, le=10_000)
     burn_in: int = Field(ge=0, le=10_000)
     noise_std: float = Field(ge=0.0)
+    noise_final_std: float | None = Field(ge=0.0)
+    noise_decay_steps: int = Field(ge=1)
     noise_correlation: float = Field(ge=0.0, lt=1.0)
 
     @model_validator(mode="after")

@@ -36,6 +36,7 @@ class Loop:
         dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
         self._acting = agent.acting(envs.obs, self.hidden, dt)
         self._incoming = agent.buffer.incoming
+        self._numbers = {n: self._incoming[n][:, 0] for n in ("reward", "terminated", "truncated", "start")}
         self._incoming["dt"][...] = self._incoming["next_dt"][...] = NOMINAL_DT
         self._has_learned = any(lane.lived.update for lane in lanes)
 
@@ -81,13 +82,13 @@ class Loop:
         self.hooks.fire("on_train_epoch_start")
 
     def _step_lane(self, lane: Lane, action: NDArray[np.float32]) -> None:
-        k, incoming, episode = lane.seed_index, self._incoming, lane.running
+        k, numbers, episode = lane.seed_index, self._numbers, lane.running
         assert episode is not None
         step = self.envs.step(k, action.copy())  # an environment may write into what it is given
-        incoming["start"][k] = episode.length == 0
-        incoming["reward"][k] = step.reward
-        incoming["terminated"][k] = step.terminated
-        incoming["truncated"][k] = step.truncated
+        numbers["start"][k] = episode.length == 0
+        numbers["reward"][k] = step.reward
+        numbers["terminated"][k] = step.terminated
+        numbers["truncated"][k] = step.truncated
         lane.count(action, step)
 
     def _report_step(self) -> None:

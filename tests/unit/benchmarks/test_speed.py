@@ -86,7 +86,8 @@ def test_no_two_jobs_of_a_round_have_the_same_name(is_quick: bool) -> None:
 def test_solving_uses_the_settings_that_a_user_gets() -> None:
     train = OmegaConf.load(ROOT / "conf" / "train" / "default.yaml")
     env = OmegaConf.load(ROOT / "conf" / "env" / "inverted_pendulum.yaml")
-    assert {"actor_lr": env.recommended.actor_lr, "batch_size": train.batch_size} == RECOMMENDED
+    agent = {"actor_lr": env.recommended.actor_lr, "noise_final_std": 0.02}
+    assert {"batch_size": train.batch_size, "agent": agent} == RECOMMENDED
     assert env.id == INVERTED
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,6 +28,13 @@ ALL = [*ARRAYS, *(["native"] if kernels.native else [])]
 def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
     with kernels.using(request.param):
         yield request.param
+
+
+def test_the_native_kernel_is_there_where_it_could_be_built() -> None:
+    """Without this, a kernel that fails to build would only show as skipped tests."""
+    has_headers = Path(sysconfig.get_paths()["include"], "Python.h").exists()
+    if shutil.which("cc") and has_headers:
+        assert kernels.native is not None, kernels.report().problem
 
 
 @pytest.mark.parametrize("n_seeds", [1, 3])

@@ -1,0 +1,42 @@
+"""Random numbers by position."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from velora.core.streams import BLOCK, Stream
+from velora.core.types import Array
+
+
+def make(*seeds: int) -> Stream:
+    return Stream(seeds, "test", lambda g, out: g.random(out=out), (3,))
+
+
+def numbers(stream: Stream, *positions: int) -> Array:
+    return stream.at(positions).copy()
+
+
+def test_a_position_has_the_same_numbers_however_one_gets_there() -> None:
+    straight, jumping = make(5), make(5)
+    walked = [numbers(straight, n) for n in range(2 * BLOCK + 2)]
+    for n in (2 * BLOCK + 1, 0, BLOCK, BLOCK - 1, 7):
+        assert np.array_equal(numbers(jumping, n), walked[n])
+    assert len({row.tobytes() for row in walked}) == len(walked)
+
+
+def test_a_seed_among_others_draws_what_it_draws_alone() -> None:
+    together = make(5, 6, 7)
+    for positions in ((3, 3, 3), (3, BLOCK, 3 * BLOCK + 1), (0, 0, 1)):
+        got = numbers(together, *positions)
+        for k, (seed, position) in enumerate(zip((5, 6, 7), positions, strict=True)):
+            assert np.array_equal(got[k], numbers(make(seed), position)[0])
+
+
+def test_other_seeds_and_purposes_draw_other_numbers() -> None:
+    other = Stream((5,), "else", lambda g, out: g.random(out=out), (3,))
+    assert not np.array_equal(numbers(make(5), 0), numbers(make(6), 0))
+    assert not np.array_equal(numbers(make(5), 0), numbers(other, 0))
+    reseeded = make(6)
+    reseeded.at((0,))
+    reseeded.reseed((5,))
+    assert np.array_equal(numbers(reseeded, 0), numbers(make(5), 0))
