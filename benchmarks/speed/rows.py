@@ -22,7 +22,6 @@ RECOMMENDED = {"batch_size": 256, "agent": {"actor_lr": 2e-4, "noise_final_std":
 """Of conf/env/inverted_pendulum, and noise that goes away, since what row 2 counts are returns of training."""
 FIRST_SEED = 100
 """Of row 2: no setting was chosen on these."""
-"""Of conf/env/inverted_pendulum.yaml and conf/train/default.yaml; a test compares them."""
 SHAPES = {"(128, 64, 17), 64 neurons": ((128, 64, 17), 64, 8), "(32, 16, 4), 20 neurons": ((32, 16, 4), 20, 1)}
 """(batch, time, inputs), neurons, and how many of them are motor neurons."""
 SEQUENCE_LENGTH = 8
