@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
 from velora.core.errors import NonFiniteError, SpaceError
-from velora.core.types import Array
+from velora.core.types import Action, Array
 
 NOMINAL_DT = 1.0
 """Time between two observations, in control steps, of an environment that steps regularly."""
@@ -61,14 +60,17 @@ class Environments:
         newest: Array = self.obs[index]
         return newest
 
-    def step(self, index: int, action: NDArray[np.float32]) -> Step:
+    def step(self, index: int, action: Action) -> Step:
         """Act once in one environment; ``obs[index]`` then holds the answer.
+
+        Shapes:
+            action: (A,), or a whole number.
 
         Raises:
             NonFiniteError: if the action, the observation or the reward isn't finite.
             SpaceError: if the reward isn't a number.
         """
-        if not _is_finite(action):
+        if not isinstance(action, np.integer) and not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         obs, given, terminated, truncated, _ = self.envs[index].step(action)
         newest = self.obs[index]
@@ -81,13 +83,13 @@ class Environments:
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
         return Step(newest, reward, bool(terminated), bool(truncated))
 
-    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> tuple[Step, float]:
+    def replay(self, index: int, *, seed: int, actions: Array) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.
 
         Exact for every environment that is deterministic given its reset seed; copying simulator state is not.
 
         Shapes:
-            actions: (steps, A) in the environment's units, as they were given.
+            actions: (steps, A) in the environment's units, or (steps,) of whole numbers, as they were given.
 
         Returns:
             The answer to the last action, and the sum of the rewards; ``obs[index]`` holds the last observation.

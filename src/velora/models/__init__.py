@@ -3,6 +3,8 @@
 from velora.models.agent import Agent
 from velora.models.ddpg import LiquidDDPG
 from velora.models.off_policy import OffPolicyAgent
+from velora.models.on_policy import OnPolicyAgent
+from velora.models.ppo import LiquidPPO
 from velora.models.td3 import LiquidTD3
 
-__all__ = ["Agent", "LiquidDDPG", "LiquidTD3", "OffPolicyAgent"]
+__all__ = ["Agent", "LiquidDDPG", "LiquidPPO", "LiquidTD3", "OffPolicyAgent", "OnPolicyAgent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,8 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.core.types import Array
-from velora.models.exploration import Exploration
 from velora.nn.execution import Network
+
+
+class Choice(Protocol):
+    """Make an action to try of what the actor puts out."""
+
+    def act(
+        self, actions: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Turn outputs (S, K) into actions (S, A) of the seeds at ``rows``, which have lived so many steps."""
+        ...
 
 
 class Acting:
@@ -23,7 +33,7 @@ class Acting:
         dt: (S, 1), in control steps.
     """
 
-    def __init__(self, policy: Network, exploration: Exploration, obs: Array, hidden: Tensor, dt: Tensor) -> None:
+    def __init__(self, policy: Network, exploration: Choice, obs: Array, hidden: Tensor, dt: Tensor) -> None:
         self._exploration = exploration
         self._seen = torch.from_numpy(obs).unsqueeze(1).unsqueeze(2)
         self._obs = self._seen.to(hidden.device)

@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from velora import envs
-from velora.buffers import ReplayBuffer
+from velora.buffers import Buffer
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Array, Counters, Metrics
-from velora.envs import ActionBounds
+from velora.envs import ActionUnits
 from velora.models import learning, persistence, prediction
 from velora.models.learning import Learner
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
-from velora.nn.networks import LiquidActor
+from velora.nn.networks import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
 from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
@@ -53,7 +53,7 @@ class Agent(ABC):
         seeds: the run seed of every position on the seed axis.
         wirings: of the networks that have one, in words.
         environment: the environment last trained on, as a checkpoint names it; ``None`` before.
-        bounds: of the actions of that environment; [-1, 1] before.
+        bounds: of the actions of that environment, or how many there are; [-1, 1], or those from 0 on, before.
         progress: episodes, environment steps and updates lived so far, by seed.
     """
 
@@ -83,7 +83,7 @@ class Agent(ABC):
         self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel)
         self.networks = self.learner.modules
         self.environment: dict[str, Any] | None = None
-        self.bounds = ActionBounds.unit(self.settings.action_dim)
+        self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
         self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
         self.hooks: HookTable = NO_HOOKS
@@ -113,16 +113,20 @@ class Agent(ABC):
 
     @property
     @abstractmethod
-    def buffer(self) -> ReplayBuffer:
+    def buffer(self) -> Buffer:
         """Where experience goes, allocated when it is first needed."""
 
     @abstractmethod
     def greedy(self, out: Tensor) -> Tensor:
-        """Turn what the actor puts out, (..., K), into the action that it prefers, (..., A) in [-1, 1]."""
+        """Turn what the actor puts out, (..., K), into the action that it prefers.
+
+        Shapes:
+            returns: (..., A) in [-1, 1], or the number of a discrete one, (..., 1).
+        """
 
     @abstractmethod
     def explored(self, out: Array, generator: np.random.Generator) -> Array:
-        """Turn what the actor puts out, (B, K), into an action to try, (B, A) in [-1, 1]."""
+        """Turn what the actor puts out, (B, K), into an action to try, shaped as by :meth:`greedy`."""
 
     @abstractmethod
     def check_batch_size(self, batch_size: int) -> None:
@@ -190,9 +194,22 @@ class Agent(ABC):
         return self.learner.optimizers
 
     @property
-    def policy(self) -> LiquidActor:
+    def policy(self) -> LiquidActor | LiquidHead:
         """The network that acts."""
-        return cast(LiquidActor, self.networks["actor"])
+        return cast(LiquidActor | LiquidHead, self.networks["actor"])
+
+    @property
+    def discrete(self) -> bool:
+        """Tell whether actions are choices; here they are numbers."""
+        return False
+
+    def state_size_of_one(self) -> int:
+        """Count the recurrent state's numbers before the networks of all seeds are made."""
+        every = self.seeds
+        self.seeds = every[:1]
+        actor = cast(LiquidActor | LiquidHead, self.configure_networks()["actor"])
+        self.seeds = every
+        return actor.cell.state_size
 
     @property
     def state_size(self) -> int:
@@ -223,7 +240,7 @@ class Agent(ABC):
 
         Shapes:
             obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
-            returns: action (S, B, A) in [-1, 1], hidden (S, B, H).
+            returns: action (S, B, A) in [-1, 1] or the number of a discrete one (S, B, 1), hidden (S, B, H).
         """
         out, last = self._respond(obs, hidden, dt)
         return self.greedy(out), last
@@ -245,7 +262,8 @@ class Agent(ABC):
 
         Shapes:
             state: (O,) or (B, O), NumPy, a sequence or torch. hidden: (H,) or (B, H), or ``None``.
-            returns: action (A,) or (B, A) and hidden (H,) or (B, H), NumPy, or torch if ``state`` was.
+            returns: action (A,) or (B, A) and hidden (H,) or (B, H), NumPy, or torch if ``state`` was. A discrete
+                action is a whole number: an ``int``, or (B,).
 
         Args:
             dt: time since the observation before, in control steps; ``None`` is 1, a regular step.
@@ -268,8 +286,8 @@ class Agent(ABC):
         if np.ndim(state) == 1:
             scaled, h = scaled[0], h[:, 0]
         if isinstance(state, Tensor):
-            return torch.from_numpy(scaled).to(self.device), h[0].clone()
-        return scaled, h[0].cpu().numpy()
+            return torch.as_tensor(scaled).to(self.device), h[0].clone()
+        return int(scaled) if self.discrete and np.ndim(state) == 1 else scaled, h[0].cpu().numpy()
 
     # ---------------------------------------------------------------------------------------------------- learning
 
@@ -284,7 +302,8 @@ class Agent(ABC):
         Raises:
             SpaceError: if it doesn't fit.
         """
-        self.bounds = envs.check_spaces(env, state_dim=self.settings.state_dim, action_dim=self.settings.action_dim)
+        s = self.settings
+        self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
         self.environment = envs.describe(env)
 
     def optimize(self, name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:
@@ -324,7 +343,7 @@ class Agent(ABC):
 
         Args:
             env: a Gymnasium environment, a registered id, or a function that makes one.
-            batch_size: windows in one update (B).
+            batch_size: windows in one update (B); of an agent that learns from rollouts, steps in one minibatch.
             n_episodes: episodes to train for, for each seed; ``None`` is 100, or no limit where ``n_steps`` is given.
             n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
             window_size: episodes in the moving statistics of the return.

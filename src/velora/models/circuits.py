@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from velora.core import seeding
 from velora.models.agent import Agent
 from velora.nn.cells import make_cell
 from velora.nn.cells.factory import make_layer
-from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork, RecurrentQNetwork
+from velora.nn.networks import (
+    LiquidActor,
+    LiquidHead,
+    LiquidQNetwork,
+    QNetwork,
+    RecurrentQNetwork,
+    ValueNetwork,
+)
 from velora.nn.wiring import NCPWiring, auto_ncp
 
 
@@ -21,6 +29,23 @@ def make_actor(agent: Agent) -> LiquidActor:
     return LiquidActor(cell)
 
 
+def make_head(agent: Agent, n_outputs: int, *, gain: float = 1.0, log_std: float | None = None) -> LiquidHead:
+    """Build a policy whose outputs are read off all its neurons; each seed draws its own wiring and weights."""
+    s, generators = agent.settings, agent.init_generators("actor")
+    wirings = draw_wirings(agent, "wiring", s.state_dim, s.action_dim)
+    cell = make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
+    agent.wirings["actor"] = wirings[0].describe()
+    return LiquidHead(cell, n_outputs, generators, gain=gain, log_std=log_std)
+
+
+def make_value(agent: Agent) -> nn.Module:
+    """Build a critic of observations, as the setting ``critic`` says."""
+    s, generators = agent.settings, agent.init_generators("critic")
+    if s.critic == "dense":
+        return ValueNetwork(s.state_dim, units=s.critic_units, generators=generators)
+    return _make_recurrent(agent, s.state_dim, generators)
+
+
 def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
     """Build a critic of observation and action, as the setting ``critic`` says.
 
@@ -31,13 +56,17 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
     if s.critic == "dense":
         return QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=generators)
     if s.critic == "recurrent":
-        kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
-        first, *rest = s.critic_units
-        cell = make_layer(kind, s.state_dim + s.action_dim, first, generators, mode=mode)
-        return RecurrentQNetwork(cell, rest, generators)
+        return _make_recurrent(agent, s.state_dim + s.action_dim, generators)
     wirings = draw_wirings(agent, f"{name} wiring", s.state_dim + s.action_dim, 1)
     agent.wirings[name] = wirings[0].describe()
     return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
+
+
+def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator]) -> RecurrentQNetwork:
+    s = agent.settings
+    kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
+    first, *rest = s.critic_units
+    return RecurrentQNetwork(make_layer(kind, inputs, first, generators, mode=mode), rest, generators)
 
 
 def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import Exploration
 from velora.models.learning import Update
-from velora.nn.networks import LiquidActor
 from velora.ops.arrays.program import do
 
 
@@ -88,12 +87,9 @@ class OffPolicyAgent(Agent):
 
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
-        s, every = self.settings, self.seeds
-        self.seeds = every[:1]
-        actor = cast(LiquidActor, self.configure_networks()["actor"])
-        self.seeds = every
-        width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=actor.cell.state_size)
-        check_memory(len(every), capacity=s.buffer_size, row_width=width)
+        s, n = self.settings, self.state_size_of_one()
+        width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=n)
+        check_memory(self.n_seeds, capacity=s.buffer_size, row_width=width)
 
     @property
     def buffer(self) -> ReplayBuffer:

@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from velora.buffers import ReplayBuffer
+from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.schema import Part
-from velora.core.errors import CheckpointError, ShapeError
+from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
-from velora.envs import ActionBounds
+from velora.envs import ActionUnits
 from velora.models.learning import Learner
 from velora.models.optimizers import OptimizerKind
 
@@ -33,7 +33,7 @@ class Saveable(Protocol):
     networks: dict[str, nn.Module]
     optimizer_kind: OptimizerKind
     environment: dict[str, Any] | None
-    bounds: ActionBounds
+    bounds: ActionUnits
     progress: list[Counters]
 
     @property
@@ -42,7 +42,7 @@ class Saveable(Protocol):
         ...
 
     @property
-    def buffer(self) -> ReplayBuffer:
+    def buffer(self) -> Buffer:
         """Stored experience."""
         ...
 
@@ -191,7 +191,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], t
     return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
 
 
-def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint, seed_index: int) -> None:
+def _read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int) -> None:
     info = checkpoint.metadata.buffer
     assert info is not None
     if info.keys() != {"capacity", "size", "position"}:
@@ -207,16 +207,13 @@ def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint, seed_index: int) 
 def _environment(agent: Saveable) -> dict[str, Any] | None:
     if agent.environment is None:
         return None
-    return {**agent.environment, "action_low": list(agent.bounds.low), "action_high": list(agent.bounds.high)}
+    return {**agent.environment, **agent.bounds.describe()}
 
 
 def _read_environment(agent: Saveable, checkpoint: Checkpoint) -> None:
     info = dict(checkpoint.metadata.environment or {})
-    size = len(agent.bounds.low)
     try:
-        low, high = (tuple(float(bound) for bound in info.pop(name)) for name in ("action_low", "action_high"))  # type: ignore[arg-type,union-attr]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint.path}: environment: the action bounds are unreadable") from error
-    if not len(low) == len(high) == size or any(a >= b for a, b in zip(low, high, strict=True)):
-        raise CheckpointError(f"{checkpoint.path}: environment: expected {size} action bounds, low below high")
-    agent.environment, agent.bounds = info, ActionBounds(low, high)
+        agent.bounds = agent.bounds.read(info)
+    except SpaceError as error:
+        raise CheckpointError(f"{checkpoint.path}: environment: {error}") from error
+    agent.environment = info

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
-from velora.buffers import Batch
+from velora.buffers import Batch, Rollout
 from velora.nn.execution import Network, Pullback
 from velora.ops.backend import Backend
 
@@ -67,6 +68,31 @@ def policy_values(
         _each(batch.obs), _each(action), hidden=hidden, dt=_each(batch.dt), resets=_each(batch.start)
     )
     return value.view(batch.reward.shape), lambda d: pull.source(1, _each(d.unsqueeze(3))).view(action.shape)
+
+
+def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value every observation of a rollout, and each that followed by a step aside.
+
+    Shapes:
+        rollout: (S, 1, T, ...).
+        hidden: (S, 1, H), the critic's state before the first step; H is 0 without memory.
+        returns: values and values of ``next_obs``, (S, 1, T); the critic's states before the first step and after every
+            one, (S, T + 1, H).
+    """
+    if not critic.has_memory:
+        out, following = critic.run(rollout.obs).out, critic.run(rollout.next_obs).out
+        before = hidden.expand(-1, rollout.obs.shape[2] + 1, -1)
+    else:
+        out, states, _ = critic.run(
+            rollout.obs, hidden=hidden, dt=rollout.dt, resets=rollout.start, wants=("out", "states")
+        )
+        assert states is not None
+        aside = {"hidden": states.flatten(1, 2), "dt": _each(rollout.next_dt)}
+        following = critic.run(_each(rollout.next_obs), **aside).out
+        before = torch.cat((hidden, states.flatten(1, 2)), 1)
+    assert out is not None
+    assert following is not None
+    return out.view(rollout.reward.shape), following.view(rollout.reward.shape), before
 
 
 def _states(critic: Network, batch: Batch) -> Tensor:

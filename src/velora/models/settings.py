@@ -33,8 +33,8 @@ class Settings(BaseModel):
             raise SettingError(f"{name}: {problem}{received}") from None
 
 
-class ReplaySettings(Settings):
-    """Settings of agents that learn from a replay buffer; their constructors document them."""
+class LiquidSettings(Settings):
+    """Settings of every agent with a liquid policy and a critic; their constructors document them."""
 
     state_dim: int = Field(ge=1, le=65_536)
     n_neurons: int = Field(ge=3, le=4_096)
@@ -49,18 +49,27 @@ class ReplaySettings(Settings):
     actor_lr: float = Field(gt=0.0, le=10.0)
     critic_lr: float = Field(gt=0.0, le=10.0)
     gamma: float = Field(ge=0.0, le=1.0)
-    tau: float = Field(gt=0.0, le=1.0)
     grad_clip: float | None = Field(gt=0.0)
     reward_scale: float = Field(gt=0.0)
+    sequence_length: int = Field(ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _layers_have_units(self) -> Self:
+        if any(not 1 <= units <= 65_536 for units in self.critic_units):
+            raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
+        return self
+
+
+class ReplaySettings(LiquidSettings):
+    """Settings of agents that learn from a replay buffer."""
+
+    tau: float = Field(gt=0.0, le=1.0)
     buffer_size: int = Field(ge=1, le=1_000_000_000)
     warmup_steps: int = Field(ge=0)
-    sequence_length: int = Field(ge=1, le=10_000)
     burn_in: int = Field(ge=0, le=10_000)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if any(not 1 <= units <= 65_536 for units in self.critic_units):
-            raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
         window = self.sequence_length + self.burn_in
         if window > self.buffer_size:
             raise ValueError(
@@ -84,6 +93,29 @@ class TD3Settings(DDPGSettings):
     policy_delay: int = Field(ge=1, le=1_000)
     target_noise: float = Field(ge=0.0)
     target_noise_clip: float = Field(ge=0.0)
+
+
+class PPOSettings(LiquidSettings):
+    """Settings of :class:`~velora.models.LiquidPPO`."""
+
+    discrete: bool
+    critic: Literal["dense", "recurrent"]
+    rollout_steps: int = Field(ge=1, le=100_000_000)
+    n_epochs: int = Field(ge=1, le=1_000)
+    gae_lambda: float = Field(ge=0.0, le=1.0)
+    clip_range: float = Field(gt=0.0, le=10.0)
+    entropy_bonus: float = Field(ge=0.0)
+    target_kl: float | None = Field(gt=0.0)
+    initial_std: float = Field(gt=0.0, le=1e6)
+
+    @model_validator(mode="after")
+    def _windows_fill_the_rollout(self) -> Self:
+        if self.rollout_steps % self.sequence_length:
+            raise ValueError(
+                f"rollout_steps: expected a multiple of sequence_length ({self.sequence_length}), "
+                f"got {self.rollout_steps}"
+            )
+        return self
 
 
 def _plain(value: Any) -> Any:

@@ -92,6 +92,97 @@ class LiquidActor(nn.Module):
 
 
 @final
+class LiquidHead(nn.Module):
+    """Read any numbers off all neurons of a recurrent cell: means of actions, or logits.
+
+    The readout of a cell itself may be bounded, and isn't used.
+
+    Shapes:
+        log_std: (S, n_outputs), a free parameter beside the circuit; ``None`` without one.
+
+    Args:
+        cell: reads observations.
+        n_outputs: numbers to put out.
+        generators: one per seed, for the linear map.
+        gain: factor on the first weights of the linear map; a small one begins with outputs near zero.
+        log_std: what the free parameter begins with; ``None`` for none.
+    """
+
+    has_memory = True
+
+    def __init__(
+        self,
+        cell: Cell,
+        n_outputs: int,
+        generators: Sequence[torch.Generator],
+        *,
+        gain: float = 1.0,
+        log_std: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell, self.n_outputs = cell, n_outputs
+        self.head = Linear(cell.state_size, n_outputs, generators=generators)
+        with torch.no_grad():
+            for parameter in self.head.parameters():
+                parameter.mul_(gain)
+        shape = len(generators), n_outputs
+        self.log_std = None if log_std is None else nn.Parameter(torch.full(shape, log_std))
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Respond along sequences, as :class:`velora.nn.execution.Network` asks it to."""
+        obs = joined(sources)
+        hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
+        states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        return self.head(states.flatten(1, 2)).view(*obs.shape[:3], -1), states, last
+
+    def plan(self) -> Plan | None:
+        """Describe the network to what computes it."""
+        return liquid_value_plan(
+            self, self.cell, cell_prefix="cell.", head="head", n_outputs=self.n_outputs, has_memory=True
+        )
+
+    def initial_state(self, batch: int) -> Tensor:
+        """Return the hidden state at an episode's start, zeros (S, batch, H)."""
+        return self.cell.initial_state(batch)
+
+
+@final
+class ValueNetwork(nn.Module):
+    """Estimate the return of an observation with a dense ReLU network.
+
+    Args:
+        obs_dim: features of the observation, O.
+        units: neurons of each hidden layer.
+        generators: one per seed.
+    """
+
+    has_memory = False
+
+    def __init__(self, obs_dim: int, *, units: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.sizes = sizes = [obs_dim, *units, 1]
+        self.layers = nn.ModuleList(
+            Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
+        )
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Estimate the value of every step, as :class:`velora.nn.execution.Network` asks it to."""
+        obs = joined(sources)
+        x = obs.flatten(1, 2)
+        for layer in self.layers[:-1]:
+            x = torch.relu(layer(x))
+        return self.layers[-1](x).view(*obs.shape[:3], 1), None, None
+
+    def plan(self) -> Plan | None:
+        """Describe the network to what computes it."""
+        return dense_plan(self, self.sizes, [f"layers.{i}" for i in range(len(self.layers))])
+
+
+@final
 class QNetwork(nn.Module):
     """Estimate the return of an observation and an action with a dense ReLU network.
 
@@ -206,12 +297,15 @@ class LiquidQNetwork(nn.Module):
 
 @final
 class RecurrentQNetwork(nn.Module):
-    """Estimate the return of an action and all that came before it: a fully connected cell, then ReLU layers.
+    """Estimate a return from all that came before: a fully connected cell, then ReLU layers.
 
     Args:
-        cell: reads concat(observation, action).
+        cell: reads concat(observation, action), or the observation alone.
         units: neurons of each ReLU layer after it, at least one layer.
         generators: one per seed, for those layers.
+
+    Attributes:
+        state_size: numbers in the recurrent state (H).
     """
 
     has_memory = True
@@ -220,6 +314,7 @@ class RecurrentQNetwork(nn.Module):
         super().__init__()
         self.cell = cell
         self.sizes = sizes = [cell.output_size, *units, 1]
+        self.state_size = cell.state_size + sum(units)
         self.layers = nn.ModuleList(
             Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
         )
@@ -227,7 +322,7 @@ class RecurrentQNetwork(nn.Module):
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Estimate Q of every step, as :class:`velora.nn.execution.Network` asks it to.
+        """Estimate the return at every step, as :class:`velora.nn.execution.Network` asks it to.
 
         The state holds the cell's, then what the ReLU layers put out, which nothing reads again.
         """

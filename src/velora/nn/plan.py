@@ -51,14 +51,16 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
     return None if readout is None else layers.plan(state_size=cell.state_size, readout=readout)
 
 
-def liquid_value_plan(module: nn.Module, cell: Cell, *, cell_prefix: str, head: str) -> Plan | None:
-    """Describe a circuit without memory whose whole state goes through a linear map to one number."""
+def liquid_value_plan(
+    module: nn.Module, cell: Cell, *, cell_prefix: str, head: str, n_outputs: int = 1, has_memory: bool = False
+) -> Plan | None:
+    """Describe a circuit whose whole state goes through a linear map."""
     layers = _Layers(module)
     if _add_cell(layers, cell, cell_prefix) is None:
         return None
     at = layers.at[f"{head}.weight"], layers.at[f"{head}.bias"]
-    readout = Readout(ReadoutKind.LINEAR, 0, cell.state_size, 1, *at)
-    return layers.plan(state_size=cell.state_size, readout=readout, has_memory=False)
+    readout = Readout(ReadoutKind.LINEAR, 0, cell.state_size, n_outputs, *at)
+    return layers.plan(state_size=cell.state_size, readout=readout, has_memory=has_memory)
 
 
 def recurrent_value_plan(module: nn.Module, cell: Cell, sizes: list[int], names: list[str]) -> Plan | None:

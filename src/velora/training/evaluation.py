@@ -11,7 +11,7 @@ from torch import Tensor
 
 from velora.core import seeding
 from velora.core.types import Array
-from velora.envs import ActionBounds, Environments, EnvironmentSource
+from velora.envs import ActionUnits, Environments, EnvironmentSource
 from velora.envs.make import Env
 from velora.envs.vector import NOMINAL_DT
 
@@ -23,7 +23,7 @@ class Actor(Protocol):
     """What evaluation needs of an agent."""
 
     device: torch.device
-    bounds: ActionBounds
+    bounds: ActionUnits
 
     @property
     def n_seeds(self) -> int:
@@ -87,7 +87,7 @@ def evaluate(
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
         action, hidden = agent.act(obs, hidden, dt)
-        in_units = agent.bounds.to_environment(action.cpu().numpy()).reshape(len(envs), -1)
+        in_units = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1))
         ended = []
         for at, episode in list(playing.items()):
             step = envs.step(at, in_units[at])

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velora.core import seeding
 from velora.core.errors import CheckpointError
-from velora.core.types import Counters, Episode, Evaluation, WindowStats
+from velora.core.types import Action, Counters, Episode, Evaluation, WindowStats
 from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
 
@@ -42,7 +41,7 @@ class Lane:
         self.returns: list[float] = []
         self.running: Episode | None = None
         self.newest = NO_STEP
-        self.actions: list[NDArray[np.float32]] = []
+        self.actions: list[Action] = []
         self.done = False
         self.stop_reason: str | None = None
         self.evaluation: Evaluation | None = None
@@ -85,11 +84,11 @@ class Lane:
         self.actions.clear()
         return self.running
 
-    def count(self, action: NDArray[np.float32], step: Step) -> None:
+    def count(self, action: Action, step: Step) -> None:
         """Add one environment step to the running episode.
 
         Shapes:
-            action: (A,), in the environment's units; kept, so it must not be changed afterwards.
+            action: (A,) or a whole number, in the environment's units; kept, so it must not be changed afterwards.
         """
         episode = self.running
         assert episode is not None
@@ -145,7 +144,7 @@ class Lane:
         self.moving.load_state_dict(state["moving"])
         self.stop_reason = state.get("stop_reason")
         actions = state["actions"]
-        self.actions = [] if actions is None else list(np.asarray(actions, dtype=np.float32))
+        self.actions = [] if actions is None else list(np.asarray(actions))
         if state["running"] is None:
             self.running = None
             if self.actions:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from velora.core.types import Metrics, Transition
+from velora.core.types import Action, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.vector import NOMINAL_DT
 from velora.training.hooks import HookTable
@@ -81,7 +80,7 @@ class Loop:
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_lane(self, lane: Lane, action: NDArray[np.float32]) -> None:
+    def _step_lane(self, lane: Lane, action: Action) -> None:
         k, numbers, episode = lane.seed_index, self._numbers, lane.running
         assert episode is not None
         step = self.envs.step(k, action.copy())  # an environment may write into what it is given
