@@ -26,8 +26,10 @@ class Settings(BaseModel):
             return cls.model_validate({name: _plain(value) for name, value in values.items()})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
             problem = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:  # of settings that don't fit together, whose text names them
+                raise SettingError(problem) from None
+            name = ".".join(str(part) for part in first["loc"])
             problem = problem[:1].lower() + problem[1:]
             received = "" if first["type"] == "value_error" else f", got {first['input']!r}"
             raise SettingError(f"{name}: {problem}{received}") from None

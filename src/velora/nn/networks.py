@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells.base import Cell
+from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.execution import joined
 from velora.nn.linear import Linear
 from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan, recurrent_value_plan
@@ -120,8 +121,10 @@ class LiquidHead(nn.Module):
         log_std: float | None = None,
     ) -> None:
         super().__init__()
-        self.cell, self.n_outputs = cell, n_outputs
-        self.head = Linear(cell.state_size, n_outputs, generators=generators)
+        self.cell = cell
+        # The memory of a mixed cell comes after its neurons, and isn't bounded as they are.
+        self.n_read = cell.cell.state_size if isinstance(cell, MixedMemoryCell) else cell.state_size
+        self.head = Linear(self.n_read, n_outputs, generators=generators)
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter.mul_(gain)
@@ -135,13 +138,12 @@ class LiquidHead(nn.Module):
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
         states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
-        return self.head(states.flatten(1, 2)).view(*obs.shape[:3], -1), states, last
+        out: Tensor = self.head(states[..., : self.n_read].flatten(1, 2))
+        return out.view(*obs.shape[:3], -1), states, last
 
     def plan(self) -> Plan | None:
         """Describe the network to what computes it."""
-        return liquid_value_plan(
-            self, self.cell, cell_prefix="cell.", head="head", n_outputs=self.n_outputs, has_memory=True
-        )
+        return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head", has_memory=True)
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""

@@ -52,14 +52,15 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
 
 
 def liquid_value_plan(
-    module: nn.Module, cell: Cell, *, cell_prefix: str, head: str, n_outputs: int = 1, has_memory: bool = False
+    module: nn.Module, cell: Cell, *, cell_prefix: str, head: str, has_memory: bool = False
 ) -> Plan | None:
-    """Describe a circuit whose whole state goes through a linear map."""
+    """Describe a circuit whose neurons go through the linear map ``module.<head>``."""
     layers = _Layers(module)
     if _add_cell(layers, cell, cell_prefix) is None:
         return None
     at = layers.at[f"{head}.weight"], layers.at[f"{head}.bias"]
-    readout = Readout(ReadoutKind.LINEAR, 0, cell.state_size, n_outputs, *at)
+    _, n_out, n_in = module.get_parameter(f"{head}.weight").shape
+    readout = Readout(ReadoutKind.LINEAR, 0, n_in, n_out, *at)
     return layers.plan(state_size=cell.state_size, readout=readout, has_memory=has_memory)
 
 
