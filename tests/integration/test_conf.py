@@ -21,7 +21,7 @@ from velora.cli.environment import dimensions, make_environment
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.launch import config_dir
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
-from velora.models import Agent, LiquidDDPG
+from velora.models import Agent, LiquidDDPG, LiquidPPO
 
 CONF = config_dir()
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
@@ -34,7 +34,10 @@ DIMENSIONS = {
     "walker2d": (17, 6),
     "mountain_car_continuous": (2, 1),
     "lunar_lander_continuous": (8, 2),
+    "cartpole": (4, 2),
 }
+DISCRETE = ("cartpole",)
+AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_ppo": LiquidPPO}
 
 
 def options(group: str) -> list[str]:
@@ -64,12 +67,14 @@ def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
 
 
 @pytest.mark.parametrize("env_name", options("env"))
-def test_every_environment_takes_the_default_agent(env_name: str) -> None:
-    cfg = settings(f"env={env_name}")
+def test_every_environment_takes_the_agent_that_it_is_for(env_name: str) -> None:
+    name = "liquid_ppo" if env_name in DISCRETE else "liquid_ddpg"
+    cfg = settings(f"env={env_name}", f"agent={name}")
     env = make_environment(cfg.env.id, {})
     try:
         agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seeds=(0,))
-        assert isinstance(agent, LiquidDDPG)
+        assert isinstance(agent, AGENTS[name])
+        assert agent.discrete == (env_name in DISCRETE)
         assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
     finally:
         env.close()
@@ -79,7 +84,7 @@ def test_every_environment_takes_the_default_agent(env_name: str) -> None:
     if recommended.n_steps is None:  # episodes alone are a budget where they all have the same length
         assert env_name == "pendulum"
     else:
-        assert recommended.n_steps >= 10 * cfg.agent.warmup_steps
+        assert recommended.n_steps >= 10 * cfg.agent.get("warmup_steps", cfg.agent.get("rollout_steps"))
 
 
 @pytest.mark.parametrize("name", options("callbacks"))
@@ -102,15 +107,22 @@ def test_every_logger_builds_and_writes_in_the_run_directory(name: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
+def test_every_agent_has_a_file() -> None:
+    assert options("agent") == sorted(AGENTS)
+
+
+@pytest.mark.parametrize("agent_name", AGENTS)
+def test_the_agent_file_holds_the_constructor_s_defaults(agent_name: str) -> None:
+    agent_type, follows = AGENTS[agent_name], ("device", "kernel", "seed", "seeds", "discrete")
     defaults = {
         name: parameter.default
-        for name, parameter in inspect.signature(LiquidDDPG).parameters.items()
-        if parameter.default is not parameter.empty and name not in ("device", "kernel", "seed", "seeds")
+        for name, parameter in inspect.signature(agent_type).parameters.items()
+        if parameter.default is not parameter.empty and name not in follows
     }
-    file = OmegaConf.to_container(settings().agent, resolve=True)  # the default environment recommends no other
+    # The default environment recommends no other values.
+    file = OmegaConf.to_container(settings(f"agent={agent_name}").agent, resolve=True)
     assert isinstance(file, dict)
-    assert file.pop("_target_") == "velora.models.LiquidDDPG"
+    assert file.pop("_target_") == f"velora.models.{agent_type.__name__}"
     assert file.pop("n_neurons") == 20
     assert {key: tuple(value) if isinstance(value, list) else value for key, value in file.items()} == defaults
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.spaces import Discrete
 
 from velora.core.errors import SettingError, SpaceError
-from velora.envs import EnvironmentSource, check_spaces
+from velora.envs import EnvironmentSource, check_spaces, is_discrete
 from velora.envs.make import Env
 
 
@@ -36,11 +37,13 @@ def make_environment(env_id: str, kwargs: Mapping[str, Any], *, render: str | No
 
 
 def dimensions(env: Env) -> tuple[int, int]:
-    """Return the numbers in an observation and in an action (O, A).
+    """Return the numbers in an observation and in an action, or how many discrete actions there are (O, A).
 
     Raises:
-        SpaceError: if an agent of continuous control can't serve the environment.
+        SpaceError: if no agent can serve the environment.
     """
-    sizes = [space.shape[0] if space.shape else 1 for space in (env.observation_space, env.action_space)]
-    check_spaces(env, state_dim=sizes[0], action_dim=sizes[1])
-    return sizes[0], sizes[1]
+    seen, acted = env.observation_space, env.action_space
+    state_dim = seen.shape[0] if seen.shape else 1
+    action_dim = int(acted.n) if isinstance(acted, Discrete) else acted.shape[0] if acted.shape else 1
+    check_spaces(env, state_dim=state_dim, action_dim=action_dim, discrete=is_discrete(env))
+    return state_dim, action_dim

@@ -43,6 +43,34 @@ class LiquidDDPGSchema:
 
 
 @dataclass
+class LiquidPPOSchema:
+    """Settings of :class:`velora.models.LiquidPPO`; the environment says whether actions are ``discrete``."""
+
+    _target_: str = "velora.models.LiquidPPO"
+    n_neurons: int = MISSING
+    cell: str = MISSING
+    cell_mode: str = MISSING
+    mixed_memory: bool = MISSING
+    sparsity: float = MISSING
+    critic: str = MISSING
+    critic_units: list[int] = MISSING
+    optimizer: str = MISSING
+    actor_lr: float = MISSING
+    critic_lr: float = MISSING
+    gamma: float = MISSING
+    gae_lambda: float = MISSING
+    rollout_steps: int = MISSING
+    n_epochs: int = MISSING
+    sequence_length: int = MISSING
+    clip_range: float = MISSING
+    entropy_bonus: float = MISSING
+    target_kl: float | None = MISSING
+    initial_std: float = MISSING
+    grad_clip: float | None = MISSING
+    reward_scale: float = MISSING
+
+
+@dataclass
 class RecommendedSchema:
     """What ``train``, ``checkpoint`` and ``agent`` take over from the environment's file unless told otherwise."""
 
@@ -145,3 +173,4 @@ def register() -> None:
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
     store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
+    store.store(name="liquid_ppo_schema", node=LiquidPPOSchema, provider="velora")

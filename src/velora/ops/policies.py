@@ -125,6 +125,6 @@ def draw_categorical(logits: Array, uniform: Array) -> tuple[Array, Array]:
     shifted = logits - logits.max(1, keepdims=True)
     odds = np.exp(shifted).cumsum(1)
     total = odds[:, -1:]
-    index = (odds <= uniform * total).sum(1, keepdims=True).clip(max=logits.shape[1] - 1)
-    log_prob = np.take_along_axis(shifted, index, 1) - np.log(total)
-    return index + 0.0 * log_prob, log_prob
+    index = np.minimum((odds <= uniform * total).sum(1), logits.shape[1] - 1)
+    log_prob = shifted[np.arange(len(index)), index][:, None] - np.log(total)
+    return index[:, None] + 0.0 * log_prob, log_prob

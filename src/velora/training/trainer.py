@@ -325,8 +325,8 @@ class Trainer:
             self.status = "stopped" if is_stopped else "finished"
         if self.update == 0 and self.step > 0:
             log.warning(
-                "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d took up; "
-                "train longer, or lower warmup_steps",
+                "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d, or the "
+                "first rollout, took up; train longer, or lower warmup_steps or rollout_steps",
                 self.step,
                 self.batch_size,
             )

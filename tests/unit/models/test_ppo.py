@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +15,8 @@ from torch import Tensor, distributions
 
 from velora.buffers import Rollout
 from velora.callbacks import Callback
-from velora.core.errors import NonFiniteError, SettingError, SpaceError
+from velora.core.errors import CheckpointError, NonFiniteError, SettingError, SpaceError
+from velora.envs import DiscreteActions
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.nn.sequence import unroll_by_steps
 from velora.ops import kernels
@@ -80,7 +82,7 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
         before = module.cell.initial_state(len(obs)) if hidden is None else hidden[None]
         states, _ = unroll_by_steps(module.cell, obs[None], before, dt[None], start[None] > 0.5)
         if module is actor:
-            return states[0] @ actor.head.weight[0].T + actor.head.bias[0], states[0]
+            return states[0, ..., : actor.n_read] @ actor.head.weight[0].T + actor.head.bias[0], states[0]
         x = module.cell.readout(states)[0]
         for layer in critic.layers[:-1]:
             x = torch.relu(x @ layer.weight[0].T + layer.bias[0])
@@ -149,16 +151,19 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
         {"critic": "recurrent", "sequence_length": 6},
         {"discrete": True, "critic": "recurrent", "cell": "gru", "n_epochs": 1},
         {"sequence_length": 1, "rollout_steps": 30, "n_epochs": 3},
+        {"mixed_memory": True, "batch_size": 16},
     ],
     ids=str,
 )
 def test_a_learning_phase_equals_autograd_and_torch_adam(settings: dict[str, Any], kernel: str) -> None:
+    settings = dict(settings)
+    batch_size = settings.pop("batch_size", 8)  # 16 steps leave a smaller minibatch over
     agent = make(kernel=kernel, entropy_bonus=0.02, grad_clip=0.1, gamma=0.9, gae_lambda=0.8, **settings)
     fill(agent)
     expected = copy.deepcopy(dict(agent.networks))
-    reference_phase(agent, expected, 8)
+    reference_phase(agent, expected, batch_size)
     before = {net: parameters(agent, net) for net in agent.networks}
-    metrics = learn(agent)
+    metrics = learn(agent, batch_size=batch_size)
     assert all(m.shape == (1,) and m.isfinite().all() for m in metrics.values())
     for net, module in expected.items():
         assert any(not torch.equal(before[net][n], p) for n, p in parameters(agent, net).items())
@@ -364,6 +369,34 @@ def test_discrete_actions_from_end_to_end() -> None:
     assert np.mean(result.returns[0][-5:]) > np.mean(result.returns[0][:5]) + 2.0
     assert agent.predict([0.0])[0] == 7
     assert result.evaluations[-1].returns == (10.0, 10.0)
+
+
+@pytest.mark.parametrize("discrete", [True, False])
+def test_a_loaded_agent_acts_the_same_and_has_its_rollout(tmp_path: Path, discrete: bool) -> None:
+    agent = make(discrete=discrete, critic="recurrent")
+    fill(agent)
+    learn(agent)
+    fill(agent, seed=1)
+    again = LiquidPPO.load(agent.save(tmp_path / "ep1", buffer=True), buffer=True, device="cpu")
+    obs = np.random.default_rng(0).normal(size=(20, 3))
+    np.testing.assert_array_equal(agent.predict(obs)[0], again.predict(obs)[0])
+    for state in ("actor", "critic"):
+        assert all(torch.equal(p, parameters(again, state)[n]) for n, p in parameters(agent, state).items())
+    again.critic_hidden.copy_(agent.critic_hidden)  # which belongs to a run, and is resumed with it
+    again.progress[0].update = agent.progress[0].update
+    for one in (agent, again):
+        learn(one)
+    for name, value in parameters(agent, "actor").items():
+        assert torch.equal(value, parameters(again, "actor")[name]), name
+
+
+def test_a_checkpoint_with_other_actions_is_refused(tmp_path: Path) -> None:
+    agent = LiquidPPO(1, 6, 3, discrete=True, device="cpu", seed=0)
+    agent.adapt(FromFive())
+    assert LiquidPPO.load(agent.save(tmp_path / "ok"), device="cpu").bounds == DiscreteActions(3, 5)
+    agent.bounds = DiscreteActions(4)
+    with pytest.raises(CheckpointError, match="environment: expected 3 discrete actions, got n_actions=4"):
+        LiquidPPO.load(agent.save(tmp_path / "lie"), device="cpu")
 
 
 def test_a_diverged_policy_is_reported() -> None:
