@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -106,7 +107,6 @@ class Agent(ABC):
             decay_steps=self.settings.noise_decay_steps,
             correlation=self.settings.noise_correlation,
         )
-        self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
         self._sampling: dict[int, Stream] = {}
         self.hooks: HookTable = NO_HOOKS
         self._are_ready: tuple[int, ...] = ()
@@ -219,6 +219,10 @@ class Agent(ABC):
     def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         return Acting(self.learner.networks["actor"], self.exploration, obs, hidden, dt)
+
+    @cached_property
+    def _prediction_noise(self) -> np.random.Generator:
+        return seeding.generator(self.seeds[0], "prediction")
 
     def predict(
         self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None, explore: bool = False
