@@ -111,8 +111,12 @@ class Metadata(_Strict):
         Raises:
             CheckpointError: if a member is missing, unknown, of the wrong type or out of range.
         """
+        return cls._validate(json_text.plain(fields, where), where)
+
+    @classmethod
+    def _validate(cls, document: JsonValue, where: str) -> Self:
         try:
-            return cls.model_validate(json_text.plain(fields, where))
+            return cls.model_validate(document)
         except ValidationError as error:
             raise CheckpointError(f"{where}: {explain(error)}") from error
 
@@ -125,9 +129,9 @@ class Metadata(_Strict):
         """
         document = json_text.parse(raw, where)
         digest = document.pop("metadata_sha256", None)
-        if digest != _digest(document) or _render(document, where) != raw:
+        if digest != _digest(document) or json_text.render({**document, "metadata_sha256": digest}, where) != raw:
             raise CheckpointError(f"{where}: damaged (its own SHA-256 doesn't match); load another checkpoint")
-        metadata = cls.build(upgrade(document, where), where)
+        metadata = cls._validate(upgrade(document, where), where)
         metadata.check_parts([part for part in PARTS if TENSOR_FILES[part] in metadata.files], where)
         return metadata
 

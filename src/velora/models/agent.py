@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -85,7 +86,6 @@ class Agent(ABC):
         self.environment: dict[str, Any] | None = None
         self.bounds = ActionBounds.unit(self.settings.action_dim)
         self.progress = [Counters() for _ in self.seeds]
-        self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
         self.hooks: HookTable = NO_HOOKS
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
 
@@ -235,6 +235,10 @@ class Agent(ABC):
         assert out is not None
         assert last is not None
         return out.squeeze(2), last
+
+    @cached_property
+    def _prediction_noise(self) -> np.random.Generator:
+        return seeding.generator(self.seeds[0], "prediction")
 
     def predict(
         self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None, explore: bool = False
