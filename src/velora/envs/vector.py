@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Array
-
-NOMINAL_DT = 1.0
-"""Time between two observations, in control steps, of an environment that steps regularly."""
+from velora.envs.clock import NOMINAL_DT, Clock
 
 
 class Step(NamedTuple):
-    """What one environment answered to one action. ``obs``: (O,)."""
+    """What one environment answered to one action, and how long that took, in control steps. ``obs``: (O,)."""
 
     obs: Array
     reward: float
     terminated: bool
     truncated: bool
+    dt: float = NOMINAL_DT
 
 
 NO_STEP = Step(np.zeros(0, np.float32), 0.0, False, False)
@@ -36,12 +35,15 @@ class Environments:
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
     next one's start is ever made. Processes would cost more than the simulators that Velora is for.
 
+    How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`.
+
     Shapes:
         obs: (E, O) float32, the newest observation of each.
     """
 
     def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int) -> None:
         self.envs = list(envs)
+        self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
         self.obs: Array = np.zeros((len(self.envs), obs_dim), dtype=np.float32)
 
     def __len__(self) -> int:
@@ -53,8 +55,10 @@ class Environments:
 
         Raises:
             NonFiniteError: if the observation isn't finite.
+            SpaceError: if the environment tells time and doesn't say in what steps.
         """
-        obs, _ = self.envs[index].reset(seed=seed)
+        obs, info = self.envs[index].reset(seed=seed)
+        self._clocks[index].start(info)
         self.obs[index] = obs
         if not _is_finite(self.obs[index]):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
@@ -66,11 +70,11 @@ class Environments:
 
         Raises:
             NonFiniteError: if the action, the observation or the reward isn't finite.
-            SpaceError: if the reward isn't a number.
+            SpaceError: if the reward isn't a number, or the time that the step took isn't one above 0.
         """
         if not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
-        obs, given, terminated, truncated, _ = self.envs[index].step(action)
+        obs, given, terminated, truncated, info = self.envs[index].step(action)
         newest = self.obs[index]
         newest[...] = obs
         try:
@@ -79,7 +83,7 @@ class Environments:
             reward = _single(given, index)
         if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
-        return Step(newest, reward, bool(terminated), bool(truncated))
+        return Step(newest, reward, bool(terminated), bool(truncated), self._clocks[index].elapsed(info))
 
     def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.

@@ -132,7 +132,7 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
         """
         s, run, math = self.settings, self.learner.networks, self.learner.backend
         next_q = next_values(run["target_critic"], batch, next_actions(run["target_actor"], batch))
-        y = math.td_target(batch.reward, batch.terminated, next_q, gamma=s.gamma, scale=s.reward_scale)
+        y = math.td_target(batch.reward, batch.terminated, next_q, batch.next_dt, gamma=s.gamma, scale=s.reward_scale)
 
         q, pull_critic = stored_values(run["critic"], batch)
         critic_loss = math.squared_error(q.squeeze(3), y, skip=s.burn_in)

@@ -109,7 +109,7 @@ class OffPolicyAgent(Agent):
             )
         return self._buffer
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         return Acting(self.learner.networks["actor"], self.exploration, obs, hidden, dt)
 

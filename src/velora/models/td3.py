@@ -138,7 +138,7 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         smoothed = math.perturbed(next_action, noise, std=s.target_noise, most=s.target_noise_clip)
         first, second = (next_values(run[f"target_{name}"], batch, smoothed) for name in CRITICS)
         next_q = math.minimum(first, second)
-        y = math.td_target(batch.reward, batch.terminated, next_q, gamma=s.gamma, scale=s.reward_scale)
+        y = math.td_target(batch.reward, batch.terminated, next_q, batch.next_dt, gamma=s.gamma, scale=s.reward_scale)
 
         metrics: dict[str, Tensor] = {}
         for name in CRITICS:

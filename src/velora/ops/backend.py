@@ -77,7 +77,7 @@ class Backend(Protocol):
         ...
 
     def td_target(
-        self, reward: Tensor, terminated: Tensor, next_value: Tensor, *, gamma: float, scale: float
+        self, reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor, *, gamma: float, scale: float
     ) -> Tensor:
         """Bootstrap one step ahead from scaled rewards: all (S, B, T); see :func:`velora.ops.returns.td_target`."""
         ...

@@ -23,15 +23,15 @@ class NativeBackend:
         return kernels.Program()
 
     def td_target(
-        self, reward: Tensor, terminated: Tensor, next_value: Tensor, *, gamma: float, scale: float
+        self, reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor, *, gamma: float, scale: float
     ) -> Tensor:
         """See :class:`Backend`."""
         out = torch.empty(reward.shape)
         words = (
-            *reward.shape, *kernels.strided_numbers(reward), *kernels.strided_numbers(terminated),
+            *reward.shape, *(word for t in (reward, terminated, dt) for word in kernels.strided_numbers(t)),
             next_value.data_ptr(), out.data_ptr(), float(gamma), float(scale),
         )  # fmt: skip
-        kernels.call(kernels.TARGET, words, (reward, terminated, next_value, out))
+        kernels.call(kernels.TARGET, words, (reward, terminated, next_value, dt, out))
         return out
 
     def squared_error(self, prediction: Tensor, target: Tensor, *, skip: int = 0) -> SquaredError:

@@ -12,8 +12,8 @@ from torch import Tensor
 from velora.core import seeding
 from velora.core.types import Array
 from velora.envs import ActionBounds, Environments, EnvironmentSource
+from velora.envs.clock import NOMINAL_DT
 from velora.envs.make import Env
-from velora.envs.vector import NOMINAL_DT
 
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
@@ -68,7 +68,8 @@ def evaluate(
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
     hidden = agent.initial_hidden(lanes)
-    dt = torch.full((n_seeds, lanes), NOMINAL_DT, device=agent.device)
+    dt = np.full((n_seeds, lanes), NOMINAL_DT, np.float32)
+    since = dt.reshape(-1)
     chosen = list(range(n_seeds)) if seed_indices is None else list(seed_indices)
     waiting = [list(enumerate(reset_seeds))[::-1] if k in chosen else [] for k in range(n_seeds)]
     playing: dict[int, int] = {}
@@ -80,18 +81,20 @@ def evaluate(
         if queue:
             playing[at], reset_seed = queue.pop()
             envs.reset(at, seed=reset_seed)
+            since[at] = NOMINAL_DT
 
     for at in range(len(envs)):
         begin(at)
     while playing:
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
-        action, hidden = agent.act(obs, hidden, dt)
+        action, hidden = agent.act(obs, hidden, torch.from_numpy(dt).to(agent.device))
         in_units = agent.bounds.to_environment(action.cpu().numpy()).reshape(len(envs), -1)
         ended = []
         for at, episode in list(playing.items()):
             step = envs.step(at, in_units[at])
             returns[at // lanes, episode] += step.reward
+            since[at] = step.dt
             if step.terminated or step.truncated:
                 begin(at)
                 ended.append(at)

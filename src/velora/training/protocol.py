@@ -87,7 +87,7 @@ class TrainableAgent(Protocol):
         """Follow the policy one step."""
         ...
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training, from and in this memory."""
         ...
 

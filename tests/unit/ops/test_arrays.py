@@ -66,7 +66,7 @@ def test_the_rest_of_an_update_does_not_wait_either() -> None:
     xp = TorchNamespace(torch.float32, "meta")
     backend = ArrayBackend(xp)
     values = xp.zeros(2, 3, 4)
-    y = backend.td_target(values, values, values, gamma=0.9, scale=1.0)
+    y = backend.td_target(values, values, values, values, gamma=0.9, scale=1.0)
     backend.squared_error(values, y)
     flat = xp.zeros(2, 9)
     backend.clip(flat, max_norm=1.0)

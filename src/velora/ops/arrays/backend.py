@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -25,15 +26,20 @@ class ArrayBackend:
         return Program(self.xp.quietly)
 
     def td_target(
-        self, reward: Tensor, terminated: Tensor, next_value: Tensor, *, gamma: float, scale: float
+        self, reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor, *, gamma: float, scale: float
     ) -> Tensor:
         """See :class:`Backend`."""
-        _check_shapes("td_target", reward, terminated, next_value)
+        _check_shapes("td_target", reward, terminated, next_value, dt)
         xp = self.xp
         y, scaled = xp.empty(*reward.shape), xp.empty(*reward.shape)
         with xp.quietly():
+            # gamma**dt is gamma * exp((dt - 1) * log(gamma)), which is exactly gamma where dt is 1.
+            do(xp.subtract, xp.view(dt), xp.one, scaled)
+            do(xp.multiply, scaled, xp.number(math.log(gamma or 1.0)), scaled)
+            do(xp.exp, scaled, scaled)
             do(xp.multiply, xp.view(terminated), xp.number(-gamma), y)
             do(xp.add, y, xp.number(gamma), y)
+            do(xp.multiply, y, scaled, y)
             do(xp.multiply, y, xp.view(next_value), y)
             do(xp.multiply, xp.view(reward), xp.number(scale), scaled)
             do(xp.add, y, scaled, y)

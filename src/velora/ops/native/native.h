@@ -80,7 +80,7 @@ typedef struct {
 
 typedef struct {
     int64_t n_seeds, n_batch, n_time;
-    input reward, terminated;
+    input reward, terminated, dt;
     const float *next_value;
     float *out;
     double gamma, scale;
