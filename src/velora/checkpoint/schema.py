@@ -64,7 +64,14 @@ def _check_environment(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         raise ValueError(f"id: expected the name of an environment, received {name!a:.80}")
     if not isinstance(kwargs, dict):
         raise ValueError(f"kwargs: expected a dict, received {kwargs!a:.80}")
+    wrappers = value.get("wrappers", [])
+    if not isinstance(wrappers, list) or not all(map(_is_wrapper, wrappers)):
+        raise ValueError(f"wrappers: expected a list of dicts with name and kwargs, received {wrappers!a:.80}")
     return value
+
+
+def _is_wrapper(value: JsonValue) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("kwargs"), dict)
 
 
 def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
@@ -80,7 +87,7 @@ def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
 
 
 Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
-"""``id`` (str), ``kwargs`` (dict, optional), and whatever else the agent keeps."""
+"""``id`` (str), ``kwargs`` (dict) and ``wrappers`` (list), both optional, and whatever else the agent keeps."""
 BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 """``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
 

@@ -70,12 +70,53 @@ class RecommendedSchema:
 
 
 @dataclass
+class TimeSchema:
+    """How long actions are held; see :class:`velora.envs.wrappers.HoldAction`."""
+
+    hold: list[int] | None = None
+    order: str | None = None
+
+
+@dataclass
+class MaskSchema:
+    """What isn't observed; see :class:`velora.envs.wrappers.DropObservation`."""
+
+    drop: Any = None
+
+
+@dataclass
+class NoiseSchema:
+    """Noise on observations; see :class:`velora.envs.wrappers.NoisyObservation`."""
+
+    std: Any = None
+
+
+@dataclass
+class FlickerSchema:
+    """Sensors that fail; see :class:`velora.envs.wrappers.Flicker`."""
+
+    probability: float | None = None
+
+
+@dataclass
+class PreviousSchema:
+    """Whether the past is observed; see :class:`velora.envs.wrappers.PreviousActionReward`."""
+
+    action_reward: bool = False
+
+
+@dataclass
 class EnvSchema:
-    """An environment, and how long to train on it."""
+    """An environment, what makes it harder to see, and how long to train on it."""
 
     id: str = MISSING
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+    time: TimeSchema = field(default_factory=TimeSchema)
+    mask: MaskSchema = field(default_factory=MaskSchema)
+    noise: NoiseSchema = field(default_factory=NoiseSchema)
+    flicker: FlickerSchema = field(default_factory=FlickerSchema)
+    previous: PreviousSchema = field(default_factory=PreviousSchema)
 
 
 @dataclass
@@ -137,11 +178,16 @@ class SavedAgentSchema:
 
 @dataclass
 class ElsewhereSchema:
-    """An environment other than the one the agent was trained in; without an id, that one with other keywords."""
+    """An environment other than the one the agent was trained in; what is missing is as it was there."""
 
     id: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+    time: TimeSchema | None = None
+    mask: MaskSchema | None = None
+    noise: NoiseSchema | None = None
+    flicker: FlickerSchema | None = None
+    previous: PreviousSchema | None = None
 
 
 @dataclass

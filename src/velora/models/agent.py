@@ -133,7 +133,7 @@ class Agent(ABC):
         """Build what only training needs."""
 
     @abstractmethod
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training."""
 
     @abstractmethod
