@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LTCCell, MemorylessCell, MixedMemoryCell
+from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LTCCell, MemorylessCell, MixedMemoryCell
 from velora.nn.cells.base import Cell
 from velora.ops.plan import Kind, Layer, Plan, Readout, ReadoutKind
 
 _CFC = {"default": Kind.CFC, "no_gate": Kind.CFC_NO_GATE, "pure": Kind.CFC_PURE}
+_LEAKY = {"default": Kind.LEAKY, "no_reset": Kind.LEAKY_NO_RESET}
 
 _LTC_TENSORS = (
     "gleak", "vleak", "cm", "sigma", "mu", "w", "erev", "sensory_sigma", "sensory_mu", "sensory_w", "sensory_erev",
@@ -95,6 +96,8 @@ def _add_cell(layers: _Layers, cell: Cell, prefix: str, *, squash: bool = False)
         if type(part) is CfCCell and part.backbone is None:
             kind = _CFC[part.mode]
             tensors += [f"{own}w_tau", f"{own}A"] if part.mode == "pure" else []
+        elif type(part) is LeakyCell:
+            kind = _LEAKY[part.mode]
         elif type(part) is GRUCell:
             kind = Kind.GRU
         elif type(part) is MemorylessCell:

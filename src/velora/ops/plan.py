@@ -17,6 +17,8 @@ class Kind(IntEnum):
     RELU = 5
     LSTM = 6
     LTC = 7
+    LEAKY = 8
+    LEAKY_NO_RESET = 9
 
     @property
     def has_state(self) -> bool:

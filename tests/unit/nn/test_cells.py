@@ -18,6 +18,7 @@ from velora.nn.cells import (
     CfCCell,
     GRUCell,
     LayeredCell,
+    LeakyCell,
     LTCCell,
     MemorylessCell,
     MixedMemoryCell,
@@ -28,7 +29,7 @@ from velora.nn.wiring import NCPWiring, auto_ncp
 from . import reference as ref
 
 INPUTS, UNITS, OUTPUTS = 3, 9, 2
-LAYERED = ("cfc", "cfc-pure", "cfc-no_gate", "gru", "memoryless")
+LAYERED = ("cfc", "cfc-pure", "cfc-no_gate", "leaky", "leaky-no_reset", "gru", "memoryless")
 
 
 @pytest.mark.parametrize("variant", ref.VARIANTS)
@@ -121,7 +122,7 @@ def test_inputs_reach_exactly_the_wired_neurons(variant: str) -> None:
     assert ((change[0, 0, :, 0, 0] != 0) == reach(wiring)).all()
 
 
-@pytest.mark.parametrize("variant", ["cfc", "cfc-pure", "cfc-no_gate", "gru"])
+@pytest.mark.parametrize("variant", [variant for variant in LAYERED if variant != "memoryless"])
 def test_states_reach_their_own_layer_and_the_wired_ones(variant: str) -> None:
     wiring = auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=3)
     inter, command, motor = (torch.from_numpy(mask).double() for mask in wiring.layer_masks())
@@ -197,10 +198,11 @@ def test_wirings_must_fit_each_other_and_the_generators(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("rnn", {}, "cell: expected one of cfc, ltc, gru, memoryless, got 'rnn'"),
+        ("rnn", {}, "cell: expected one of cfc, ltc, leaky, gru, memoryless, got 'rnn'"),
         ("cfc", {"mode": "fast"}, "mode: a CfC cell is one of default, pure, no_gate, got 'fast'"),
-        ("ltc", {"mode": "pure"}, "only a cfc cell has modes, but the cell is 'ltc'"),
-        ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc and ltc cells, but the cell is 'gru'"),
+        ("leaky", {"mode": "pure"}, "mode: a leaky cell is one of default, no_reset, got 'pure'"),
+        ("ltc", {"mode": "pure"}, "only cfc and leaky cells have modes, but the cell is 'ltc'"),
+        ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc, ltc, leaky cells, but the cell is 'gru'"),
     ],
 )
 def test_options_of_another_kind_are_refused(kind: str, options: dict[str, Any], message: str) -> None:
@@ -219,7 +221,7 @@ def test_backbone_settings_are_checked(settings: dict[str, Any]) -> None:
         BackboneSettings(**settings)
 
 
-@pytest.mark.parametrize("layer", [CfCCell, GRUCell, MemorylessCell])
+@pytest.mark.parametrize("layer", [CfCCell, LeakyCell, GRUCell, MemorylessCell])
 def test_a_layer_mask_of_another_shape_is_refused(layer: type[Cell]) -> None:
     with pytest.raises(ShapeError, match=r"mask: expected \(seeds, units, inputs\) = \(1, 4, 3\), got \(1, 3, 4\)"):
         layer(3, 4, ref.generators(1), mask=torch.ones(1, 3, 4))  # type: ignore[call-arg,arg-type]

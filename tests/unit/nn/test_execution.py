@@ -18,7 +18,7 @@ from velora.ops import kernels
 from velora.ops.arrays.backend import ArrayBackend
 
 KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
-ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed"]
+ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset"]
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def _module(name: str, n_seeds: int) -> torch.nn.Module:
     if name == "liquid critic":
         return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
     kind, _, option = name.partition(" ")
-    mode = option if option == "pure" else "default"
+    mode = option if option not in ("", "mixed") else "default"
     return LiquidActor(make_cell(kind, wirings, generators, mode=mode, mixed_memory=option == "mixed"))
 
 

@@ -6,6 +6,7 @@ from velora.nn.cells.cfc import CfCCell, CfCMode
 from velora.nn.cells.factory import CELL_KINDS, make_cell
 from velora.nn.cells.gru import GRUCell
 from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.leaky import LeakyCell, LeakyMode
 from velora.nn.cells.ltc import LTCCell
 from velora.nn.cells.memoryless import MemorylessCell
 from velora.nn.cells.mixed import MixedMemoryCell
@@ -19,6 +20,8 @@ __all__ = [
     "GRUCell",
     "LTCCell",
     "LayeredCell",
+    "LeakyCell",
+    "LeakyMode",
     "MemorylessCell",
     "MixedMemoryCell",
     "Weights",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from velora.ops.arrays.cells import GRU, CfC, Dense, PureCfC
+from velora.ops.arrays.cells import CfC, Dense, Gated, PureCfC
 from velora.ops.arrays.lstm import LSTM
 from velora.ops.arrays.ltc import LTC
 from velora.ops.arrays.namespace import Emit, Namespace, Values
@@ -19,8 +19,8 @@ from velora.ops.arrays.readout import Reader
 from velora.ops.plan import Kind, Plan
 
 _PARTS: dict[Kind, type[Any]] = {
-    Kind.CFC: CfC, Kind.CFC_NO_GATE: CfC, Kind.CFC_PURE: PureCfC, Kind.GRU: GRU, Kind.TANH: Dense, Kind.RELU: Dense,
-    Kind.LSTM: LSTM, Kind.LTC: LTC,
+    Kind.CFC: CfC, Kind.CFC_NO_GATE: CfC, Kind.CFC_PURE: PureCfC, Kind.GRU: Gated, Kind.TANH: Dense, Kind.RELU: Dense,
+    Kind.LSTM: LSTM, Kind.LTC: LTC, Kind.LEAKY: Gated, Kind.LEAKY_NO_RESET: Gated,
 }  # fmt: skip
 
 

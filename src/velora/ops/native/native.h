@@ -17,7 +17,7 @@
 #define TILE_ROWS 6   /* rows of a product that are summed at a time */
 #define LTC_PARAMETERS 13
 
-enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC };
+enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC, LEAKY, LEAKY_NO_RESET };
 enum readout { READ_SLICE, READ_AFFINE, READ_LINEAR };
 
 /* Where in a seed's parameters a layer finds its own, and where in the state its neurons are. */
