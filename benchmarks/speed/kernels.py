@@ -121,7 +121,7 @@ def main() -> None:
         "update, dense 64x64 critic": updates,
         "update, liquid critic, 10 seeds": partial(updates, critic="liquid", seeds=range(10)),
     }
-    for kind in ("cfc", "leaky"):
+    for kind in ("cfc", "leaky", "lstm"):
         work[f"{kind} sequence (128, 64, 17), 64 neurons"] = partial(sequences, 128, 64, 17, 64, 8, kind)
         work[f"{kind} sequence (32, 16, 4), 20 neurons"] = partial(sequences, 32, 16, 4, 20, 1, kind)
     for title, make in work.items():

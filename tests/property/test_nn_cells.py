@@ -16,8 +16,8 @@ from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
 
 VARIANTS = (
-    "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "gru", "memoryless",
-    "backbone",
+    "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "gru", "lstm",
+    "memoryless", "backbone",
 )  # fmt: skip
 SMALL = settings(max_examples=15, deadline=None)
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))

@@ -27,7 +27,7 @@ class LiquidDDPG(Agent, replays=True):
         state_dim: numbers in an observation (O).
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
         action_dim: numbers in an action (A).
-        cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"`` or ``"memoryless"``.
+        cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
         cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].

@@ -39,7 +39,7 @@ class DDPGSettings(Settings):
     state_dim: int = Field(ge=1, le=65_536)
     n_neurons: int = Field(ge=3, le=4_096)
     action_dim: int = Field(ge=1, le=4_096)
-    cell: Literal["cfc", "ltc", "leaky", "gru", "memoryless"]
+    cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
     cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
     mixed_memory: bool
     sparsity: float = Field(ge=0.1, le=0.9)

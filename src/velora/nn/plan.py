@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LTCCell, MemorylessCell, MixedMemoryCell
+from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LSTMCell, LTCCell, MemorylessCell, MixedMemoryCell
 from velora.nn.cells.base import Cell
 from velora.ops.plan import Kind, Layer, Plan, Readout, ReadoutKind
 
@@ -53,9 +53,12 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
 
 
 def liquid_value_plan(module: nn.Module, cell: Cell, *, cell_prefix: str, head: str) -> Plan | None:
-    """Describe a circuit without memory whose whole state goes through a linear map to one number."""
+    """Describe a circuit without memory whose whole state goes through a linear map to one number.
+
+    ``None`` if it can't be described: as :func:`cell_plan`, and an LSTM, whose memory is no neuron that can be read.
+    """
     layers = _Layers(module)
-    if _add_cell(layers, cell, cell_prefix) is None:
+    if _add_cell(layers, cell, cell_prefix) is None or any(y.kind is Kind.LSTM_LAYER for y in layers.layers):
         return None
     at = layers.at[f"{head}.weight"], layers.at[f"{head}.bias"]
     readout = Readout(ReadoutKind.LINEAR, 0, cell.state_size, 1, *at)
@@ -100,10 +103,12 @@ def _add_cell(layers: _Layers, cell: Cell, prefix: str, *, squash: bool = False)
             kind = _LEAKY[part.mode]
         elif type(part) is GRUCell:
             kind = Kind.GRU
+        elif type(part) is LSTMCell:
+            kind = Kind.LSTM_LAYER
         elif type(part) is MemorylessCell:
             kind = Kind.TANH
         else:
             return None
-        layers.add(kind, part.input_size, part.state_size, state, tensors)
         state += part.state_size
+        layers.add(kind, part.input_size, part.output_size, state - part.output_size, tensors)
     return Readout(ReadoutKind.SLICE, state - size, size, size, squash=squash)

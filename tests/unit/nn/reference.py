@@ -13,7 +13,7 @@ from velora.nn.wiring import auto_ncp
 
 VARIANTS = (
     "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "leaky-mixed", "gru",
-    "memoryless", "dense", "backbone",
+    "lstm", "memoryless", "dense", "backbone",
 )  # fmt: skip
 
 

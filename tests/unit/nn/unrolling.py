@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, object]] = {
     "leaky no_reset": {"mode": "no_reset"},
     "leaky mixed": {"mixed_memory": True},
     "gru": {},
+    "lstm": {},
     "memoryless": {},
     "ltc": {},
     "ltc mixed": {"mixed_memory": True},

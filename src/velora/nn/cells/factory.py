@@ -15,12 +15,13 @@ from velora.nn.cells.cfc import CfCCell, CfCMode
 from velora.nn.cells.gru import GRUCell
 from velora.nn.cells.layered import LayeredCell
 from velora.nn.cells.leaky import LeakyCell, LeakyMode
+from velora.nn.cells.lstm import LSTMCell
 from velora.nn.cells.ltc import LTCCell, check_wirings
 from velora.nn.cells.memoryless import MemorylessCell
 from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.wiring import NCPWiring
 
-CELL_KINDS = ("cfc", "ltc", "leaky", "gru", "memoryless")
+CELL_KINDS = ("cfc", "ltc", "leaky", "gru", "lstm", "memoryless")
 _LIQUID_KINDS = ("cfc", "ltc", "leaky")
 _KINDS_WITH_MODES = ("cfc", "leaky")
 
@@ -39,7 +40,7 @@ def make_cell(
     step. Either way the readout has one number per motor neuron.
 
     Args:
-        kind: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"`` or ``"memoryless"``.
+        kind: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
         wirings: one per seed, of equal sizes.
         generators: one per seed, for the initial parameters.
         mode: form of a CfC or leaky cell; see :class:`CfCCell` and :class:`LeakyCell`.
@@ -74,6 +75,7 @@ def _layers(kind: str, wirings: Sequence[NCPWiring], generators: Sequence[torch.
         "cfc": lambda n, m, mask: CfCCell(n, m, generators, mode=cast(CfCMode, mode), mask=mask),
         "leaky": lambda n, m, mask: LeakyCell(n, m, generators, mode=cast(LeakyMode, mode), mask=mask),
         "gru": lambda n, m, mask: GRUCell(n, m, generators, mask=mask),
+        "lstm": lambda n, m, mask: LSTMCell(n, m, generators, mask=mask),
         "memoryless": lambda n, m, mask: MemorylessCell(n, m, generators, mask=mask),
     }
     per_layer = zip(*[wiring.layer_masks() for wiring in wirings], strict=True)

@@ -206,7 +206,7 @@ static void dense_backward(const step *a, const float *d) {
     }
 }
 
-/* The state of an LSTM: what it reveals (which the layers after it take as their old state), then its memory. */
+/* An LSTM before other layers, which take what it reveals as their old state; or a layer, which reveals its new state. */
 static void lstm_forward(const step *a, const float *memory_before, float *memory, float *revealed) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
