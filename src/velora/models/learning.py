@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,16 +28,22 @@ _MOST_PROGRAMS = 8
 class Learner:
     """Hold the trained networks and their targets, and improve them.
 
+    Args:
+        followed: which of them have a target.
+
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
         networks: the same, as an update runs them.
         rows: positions on the seed axis that learn from the next update.
     """
 
-    def __init__(self, trained: Mapping[str, nn.Module], device: torch.device, kernel: str) -> None:
+    def __init__(
+        self, trained: Mapping[str, nn.Module], followed: Iterable[str], device: torch.device, kernel: str
+    ) -> None:
         self.kernel, self.device = kernel, device
         self.backend = make_backend(kernel, device)
-        targets = {f"target_{name}": copy.deepcopy(net).requires_grad_(False) for name, net in trained.items()}
+        self._followed = tuple(followed)
+        targets = {f"target_{n}": copy.deepcopy(trained[n]).requires_grad_(False) for n in self._followed}
         self.modules: dict[str, nn.Module] = {**trained, **targets}
         self.networks: dict[str, Network] = {}
         for name, module in self.modules.items():
@@ -46,8 +52,7 @@ class Learner:
         self.n_seeds = next(iter(self.networks.values())).flat.n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
-        self._trained = tuple(trained)
-        self._programs: dict[tuple[int, int, tuple[int, ...]], Update] = {}
+        self._programs: dict[Hashable, Update] = {}
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
@@ -89,22 +94,21 @@ class Learner:
 
     def follow(self, tau: float) -> None:
         """Move every target towards its network."""
-        for name in self._trained:
+        for name in self._followed:
             target, source = self.networks[f"target_{name}"].flat.values, self.networks[name].flat.values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
-    def program(
-        self, batch_size: int, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step
-    ) -> Update:
+    def program(self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step) -> Update:
         """Note an update as a program at the first call, and return it from then on.
 
         Shapes:
             uniform: (S, B), which windows to sample; the same memory at every call.
 
         Args:
+            kind: sets updates apart that do different things.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
         """
-        key = batch_size, length, self.rows if self.backend.notes_rows else ()
+        key = kind, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
         update = self._programs.get(key)
         if update is None:
             program = self.backend.program()

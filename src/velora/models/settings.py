@@ -33,8 +33,8 @@ class Settings(BaseModel):
             raise SettingError(f"{name}: {problem}{received}") from None
 
 
-class DDPGSettings(Settings):
-    """Settings of :class:`~velora.models.LiquidDDPG`; the constructor documents them."""
+class ReplaySettings(Settings):
+    """Settings of agents that learn from a replay buffer; their constructors document them."""
 
     state_dim: int = Field(ge=1, le=65_536)
     n_neurons: int = Field(ge=3, le=4_096)
@@ -43,7 +43,7 @@ class DDPGSettings(Settings):
     cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
     mixed_memory: bool
     sparsity: float = Field(ge=0.1, le=0.9)
-    critic: Literal["dense", "liquid"]
+    critic: Literal["dense", "liquid", "recurrent"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
     optimizer: str
     actor_lr: float = Field(gt=0.0, le=10.0)
@@ -56,10 +56,6 @@ class DDPGSettings(Settings):
     warmup_steps: int = Field(ge=0)
     sequence_length: int = Field(ge=1, le=10_000)
     burn_in: int = Field(ge=0, le=10_000)
-    noise_std: float = Field(ge=0.0)
-    noise_final_std: float | None = Field(ge=0.0)
-    noise_decay_steps: int = Field(ge=1)
-    noise_correlation: float = Field(ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -71,6 +67,23 @@ class DDPGSettings(Settings):
                 f"buffer_size: {self.buffer_size} can't hold one window of {window} steps (burn_in + sequence_length)"
             )
         return self
+
+
+class DDPGSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidDDPG`."""
+
+    noise_std: float = Field(ge=0.0)
+    noise_final_std: float | None = Field(ge=0.0)
+    noise_decay_steps: int = Field(ge=1)
+    noise_correlation: float = Field(ge=0.0, lt=1.0)
+
+
+class TD3Settings(DDPGSettings):
+    """Settings of :class:`~velora.models.LiquidTD3`."""
+
+    policy_delay: int = Field(ge=1, le=1_000)
+    target_noise: float = Field(ge=0.0)
+    target_noise_clip: float = Field(ge=0.0)
 
 
 def _plain(value: Any) -> Any:

@@ -29,6 +29,7 @@ class ArrayNetwork:
 
     def __init__(self, plan: Plan, flat: FlatParameters, kernel: str) -> None:
         self.plan, self.flat, self.kernel = plan, flat, kernel
+        self.has_memory = plan.has_memory
         self.xp = namespace(kernel, flat.values.dtype, flat.values.device)
         self._parameters = self.xp.view(flat.values)
         self._pool, self._mask_version = Pool(self.xp, plan, flat.mask), self._version()

@@ -17,7 +17,13 @@ from velora.ops.plan import Plan
 
 
 class Unrollable(Protocol):
-    """A network that reads one or two sequences side by side."""
+    """A network that reads one or two sequences side by side.
+
+    Attributes:
+        has_memory: whether a step's output depends on the steps before.
+    """
+
+    has_memory: bool
 
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
@@ -51,10 +57,12 @@ class Network(Protocol):
 
     Attributes:
         kernel: what computes: ``"native"``, ``"numpy"``, ``"torch"``, or ``"autograd"``, PyTorch with its autograd.
+        has_memory: whether a step's output depends on the steps before.
     """
 
     kernel: str
     flat: FlatParameters
+    has_memory: bool
 
     def run(
         self,
@@ -105,7 +113,7 @@ class NativeNetwork:
 
     def __init__(self, plan: Plan, flat: FlatParameters) -> None:
         self.plan, self.flat = kernels.CompiledPlan(plan), flat
-        self._begins_afresh = not plan.has_memory
+        self.has_memory = plan.has_memory
 
     def _unrolled(
         self,
@@ -122,7 +130,7 @@ class NativeNetwork:
             hidden = kernels.copied(hidden)
         return kernels.Unrolled(
             self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets,
-            keeps=keeps, wants=wants, begins_afresh=self._begins_afresh,
+            keeps=keeps, wants=wants, begins_afresh=not self.has_memory,
         )  # fmt: skip
 
     def run(
@@ -180,7 +188,7 @@ class TorchNetwork:
     kernel = "autograd"
 
     def __init__(self, module: Unrollable, flat: FlatParameters) -> None:
-        self.module, self.flat = module, flat
+        self.module, self.flat, self.has_memory = module, flat, module.has_memory
         self._parameters = list(flat.module.parameters())
 
     def run(

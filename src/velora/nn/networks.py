@@ -12,7 +12,7 @@ from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells.base import Cell
 from velora.nn.execution import joined
 from velora.nn.linear import Linear
-from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan
+from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan, recurrent_value_plan
 from velora.nn.sequence import unroll
 from velora.ops.plan import Plan
 
@@ -27,6 +27,8 @@ class LiquidActor(nn.Module):
     Args:
         cell: reads observations, puts out one number per action.
     """
+
+    has_memory = True
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
@@ -106,6 +108,8 @@ class QNetwork(nn.Module):
         SettingError: if a size is below 1 or there is no generator.
     """
 
+    has_memory = False
+
     def __init__(
         self,
         obs_dim: int,
@@ -170,6 +174,8 @@ class LiquidQNetwork(nn.Module):
         generators: one per seed, for the linear map.
     """
 
+    has_memory = False
+
     def __init__(self, cell: Cell, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         self.cell = cell
@@ -196,3 +202,47 @@ class LiquidQNetwork(nn.Module):
     def plan(self) -> Plan | None:
         """Describe the critic to what computes it."""
         return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head")
+
+
+@final
+class RecurrentQNetwork(nn.Module):
+    """Estimate the return of an action and all that came before it: a fully connected cell, then ReLU layers.
+
+    Args:
+        cell: reads concat(observation, action).
+        units: neurons of each ReLU layer after it, at least one layer.
+        generators: one per seed, for those layers.
+    """
+
+    has_memory = True
+
+    def __init__(self, cell: Cell, units: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.cell = cell
+        self.sizes = sizes = [cell.output_size, *units, 1]
+        self.layers = nn.ModuleList(
+            Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
+        )
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Estimate Q of every step, as :class:`velora.nn.execution.Network` asks it to.
+
+        The state holds the cell's, then what the ReLU layers put out, which nothing reads again.
+        """
+        x = joined(sources)
+        before = self.cell.initial_state(x.shape[1]) if hidden is None else hidden[..., : self.cell.state_size]
+        states, _ = unroll(self.cell, x, before, torch.ones(x.shape[:3]).to(x) if dt is None else dt, resets)
+        shape, parts = x.shape[:3], [states]
+        out = self.cell.readout(states)
+        for layer in self.layers[:-1]:
+            out = torch.relu(layer(out.flatten(1, 2))).view(*shape, -1)
+            parts.append(out)
+        every = torch.cat(parts, 3)
+        return self.layers[-1](out.flatten(1, 2)).view(*shape, 1), every, every[:, :, -1]
+
+    def plan(self) -> Plan | None:
+        """Describe the critic to what computes it."""
+        names = [f"layers.{i}" for i in range(len(self.layers))]
+        return recurrent_value_plan(self, self.cell, self.sizes[1:], names)

@@ -65,6 +65,26 @@ def liquid_value_plan(module: nn.Module, cell: Cell, *, cell_prefix: str, head: 
     return layers.plan(state_size=cell.state_size, readout=readout, has_memory=False)
 
 
+def recurrent_value_plan(module: nn.Module, cell: Cell, sizes: list[int], names: list[str]) -> Plan | None:
+    """Describe a cell, ReLU layers after it, and a linear one.
+
+    Args:
+        cell: of one layer, ``module.cell``.
+        sizes: of the output of each layer after the cell.
+        names: of those linear layers in ``module``.
+    """
+    layers = _Layers(module)
+    read = _add_cell(layers, cell, "cell.")
+    if read is None or read.kind is not ReadoutKind.SLICE or len(layers.layers) > 1:
+        return None
+    n_in, state = cell.output_size, cell.state_size
+    for name, n in zip(names[:-1], sizes[:-1], strict=True):
+        layers.add(Kind.RELU, n_in, n, state, [f"{name}.weight", f"{name}.bias"])
+        n_in, state = n, state + n
+    at = layers.at[f"{names[-1]}.weight"], layers.at[f"{names[-1]}.bias"]
+    return layers.plan(state_size=state, readout=Readout(ReadoutKind.LINEAR, state - n_in, n_in, sizes[-1], *at))
+
+
 def dense_plan(module: nn.Module, sizes: list[int], names: list[str]) -> Plan:
     """Describe ReLU layers and a linear one after them.
 

@@ -82,12 +82,41 @@ class Backend(Protocol):
         """Bootstrap one step ahead from scaled rewards: all (S, B, T); see :func:`velora.ops.returns.td_target`."""
         ...
 
-    def squared_error(self, prediction: Tensor, target: Tensor) -> SquaredError:
-        """Average the squared difference of each seed; see :func:`velora.ops.losses.squared_error`."""
+    def squared_error(self, prediction: Tensor, target: Tensor, *, skip: int = 0) -> SquaredError:
+        """Average the squared difference of each seed; see :func:`velora.ops.losses.squared_error`.
+
+        Shapes:
+            prediction, target: (S, B, T), contiguous.
+
+        Args:
+            skip: the first steps of each window, that don't count.
+        """
         ...
 
-    def mean(self, values: Tensor, *, factor: float) -> Tensor:
-        """Average each seed's values (S, ...) and multiply: (S,)."""
+    def mean(self, values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
+        """Average each seed's values (S, B, T), contiguous, but for the first steps, and multiply: (S,)."""
+        ...
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        """Take the smaller of each pair of numbers, both (S, ...) and contiguous; NaN spreads."""
+        ...
+
+    def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:
+        """Add noise to normalised actions, and keep them in [-1, 1].
+
+        Shapes:
+            action, noise: (S, ...), contiguous; the noise of unit deviation.
+
+        Args:
+            std: deviation of the noise. most: largest step that it may make.
+
+        Source:
+            Fujimoto et al. 2018 (arXiv 1802.09477), section 5.3, equation 14.
+        """
+        ...
+
+    def before(self, states: Tensor) -> Tensor:
+        """Return the state before every step of a window, from those after it: (S, B, T, H), zeros first."""
         ...
 
     def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:

@@ -34,22 +34,43 @@ class NativeBackend:
         kernels.call(kernels.TARGET, words, (reward, terminated, next_value, out))
         return out
 
-    def squared_error(self, prediction: Tensor, target: Tensor) -> SquaredError:
+    def squared_error(self, prediction: Tensor, target: Tensor, *, skip: int = 0) -> SquaredError:
         """See :class:`Backend`."""
         n_seeds = prediction.shape[0]
         made = SquaredError(torch.empty(n_seeds), torch.empty_like(prediction), torch.empty(n_seeds))
         words = (
-            n_seeds, prediction[0].numel(), prediction.data_ptr(), target.data_ptr(), made.loss.data_ptr(),
+            *prediction.shape, skip, prediction.data_ptr(), target.data_ptr(), made.loss.data_ptr(),
             made.gradient.data_ptr(), made.mean.data_ptr(),
         )  # fmt: skip
         kernels.call(kernels.SQUARED_ERROR, words, (prediction, target, *made))
         return made
 
-    def mean(self, values: Tensor, *, factor: float) -> Tensor:
+    def mean(self, values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
         """See :class:`Backend`."""
         out = torch.empty(values.shape[0])
-        words = (values.shape[0], values[0].numel(), values.data_ptr(), out.data_ptr(), float(factor))
+        words = (*values.shape, skip, values.data_ptr(), out.data_ptr(), float(factor))
         kernels.call(kernels.MEAN, words, (values, out))
+        return out
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        out = torch.empty(a.shape)
+        words = (a.shape[0], a[0].numel(), a.data_ptr(), b.data_ptr(), out.data_ptr())
+        kernels.call(kernels.MINIMUM, words, (a, b, out))
+        return out
+
+    def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:
+        """See :class:`Backend`."""
+        out = torch.empty(action.shape)
+        addresses = (action.data_ptr(), noise.data_ptr(), out.data_ptr())
+        words = (action.shape[0], action[0].numel(), *addresses, float(std), float(most))
+        kernels.call(kernels.PERTURB, words, (action, noise, out))
+        return out
+
+    def before(self, states: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        out = torch.empty(states.shape)
+        kernels.call(kernels.BEFORE, (*states.shape, states.data_ptr(), out.data_ptr()), (states, out))
         return out
 
     def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:

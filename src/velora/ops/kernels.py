@@ -30,7 +30,7 @@ except ImportError as error:
     _problem = str(error)
 
 KERNELS = ("auto", "native", "numpy", "torch")
-FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, GATHER = range(9)
+FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE, GATHER = range(12)
 _INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora)"
 _chosen = "auto"
 _log = logging.getLogger(__name__)

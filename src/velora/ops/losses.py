@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from velora.core.errors import ShapeError
@@ -33,3 +34,18 @@ def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
             f"got {tuple(prediction.shape)} and {tuple(target.shape)}"
         )
     return mean_per_seed((prediction - target).square())
+
+
+def mean_gradient(values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
+    """Return the gradient of ``factor`` times each seed's mean, which doesn't depend on the values.
+
+    Shapes:
+        values, returns: (S, B, T).
+
+    Args:
+        skip: the first steps of each window, that don't count.
+    """
+    gradient = torch.zeros_like(values)
+    counted = gradient[:, :, skip:]
+    counted.fill_(factor / counted[0].numel())
+    return gradient

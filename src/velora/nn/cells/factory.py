@@ -70,14 +70,30 @@ def make_cell(
     return MixedMemoryCell(cell, generators) if mixed_memory else cell
 
 
+def make_layer(kind: str, input_size: int, units: int, generators: Sequence[torch.Generator], *, mode: str) -> Cell:
+    """Build one fully connected layer of a cell, without a wiring.
+
+    Raises:
+        SettingError: if there is no such layer; an LTC is always a circuit.
+    """
+    makers = _makers(generators, mode)
+    if kind not in makers:
+        raise SettingError(f"cell: expected one of {', '.join(makers)} for a layer, got {kind!r}")
+    return makers[kind](input_size, units, None)
+
+
 def _layers(kind: str, wirings: Sequence[NCPWiring], generators: Sequence[torch.Generator], mode: str) -> list[Cell]:
-    make: dict[str, Callable[[int, int, Tensor], Cell]] = {
+    make = _makers(generators, mode)
+    per_layer = zip(*[wiring.layer_masks() for wiring in wirings], strict=True)
+    masks = [torch.from_numpy(np.stack(layer)) for layer in per_layer]
+    return [make[kind](mask.shape[2], mask.shape[1], mask) for mask in masks]
+
+
+def _makers(generators: Sequence[torch.Generator], mode: str) -> dict[str, Callable[[int, int, Tensor | None], Cell]]:
+    return {
         "cfc": lambda n, m, mask: CfCCell(n, m, generators, mode=cast(CfCMode, mode), mask=mask),
         "leaky": lambda n, m, mask: LeakyCell(n, m, generators, mode=cast(LeakyMode, mode), mask=mask),
         "gru": lambda n, m, mask: GRUCell(n, m, generators, mask=mask),
         "lstm": lambda n, m, mask: LSTMCell(n, m, generators, mask=mask),
         "memoryless": lambda n, m, mask: MemorylessCell(n, m, generators, mask=mask),
     }
-    per_layer = zip(*[wiring.layer_masks() for wiring in wirings], strict=True)
-    masks = [torch.from_numpy(np.stack(layer)) for layer in per_layer]
-    return [make[kind](mask.shape[2], mask.shape[1], mask) for mask in masks]

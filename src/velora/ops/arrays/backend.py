@@ -39,28 +39,61 @@ class ArrayBackend:
             do(xp.add, y, scaled, y)
         return xp.tensor(y)
 
-    def squared_error(self, prediction: Tensor, target: Tensor) -> SquaredError:
+    def squared_error(self, prediction: Tensor, target: Tensor, *, skip: int = 0) -> SquaredError:
         """See :class:`Backend`."""
         _check_shapes("squared_error", prediction, target)
-        xp, n_seeds, n = self.xp, prediction.shape[0], prediction[0].numel()
-        error, loss = xp.empty(*prediction.shape), xp.empty(n_seeds)
-        flat = error.reshape(n_seeds, n)
-        mean = self.mean(prediction, factor=1.0)
+        xp, n_seeds = self.xp, prediction.shape[0]
+        error, loss = xp.zeros(*prediction.shape), xp.empty(n_seeds)
+        counted, flat = error[:, :, skip:], error.reshape(n_seeds, -1)
+        n = prediction[0, :, skip:].numel()
+        mean = self.mean(prediction, factor=1.0, skip=skip)
         with xp.quietly():
-            do(xp.subtract, xp.view(prediction), xp.view(target), error)
+            do(xp.subtract, xp.view(prediction)[:, :, skip:], xp.view(target)[:, :, skip:], counted)
             do(xp.dot, flat, flat, loss)
             do(xp.multiply, _numbers(loss), xp.number(1.0 / n), _numbers(loss))
             do(xp.multiply, error, xp.number(2.0 / n), error)
         return SquaredError(xp.tensor(loss), xp.tensor(error), mean)
 
-    def mean(self, values: Tensor, *, factor: float) -> Tensor:
+    def mean(self, values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
         """See :class:`Backend`."""
+        values = values[:, :, skip:]
         xp, n_seeds, n = self.xp, values.shape[0], values[0].numel()
         copy, share, out = xp.empty(*values.shape), xp.zeros(n), xp.empty(n_seeds)
         xp.fill(factor / n, share)
         with xp.quietly():
             do(xp.copy, xp.view(values), copy)
             do(xp.dot, copy.reshape(n_seeds, n), share, out)
+        return xp.tensor(out)
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("minimum", a, b)
+        xp, out = self.xp, self.xp.empty(*a.shape)
+        with xp.quietly():
+            do(xp.minimum, xp.view(a), xp.view(b), out)
+        return xp.tensor(out)
+
+    def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("perturbed", action, noise)
+        xp, out = self.xp, self.xp.empty(*action.shape)
+        with xp.quietly():
+            do(xp.multiply, xp.view(noise), xp.number(std), out)
+            self._bound(out, most)
+            do(xp.add, out, xp.view(action), out)
+            self._bound(out, 1.0)
+        return xp.tensor(out)
+
+    def _bound(self, values: Values, most: float) -> None:
+        xp = self.xp
+        do(xp.minimum, values, xp.number(most), values)
+        do(xp.maximum, values, xp.number(-most), values)
+
+    def before(self, states: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        xp, out = self.xp, self.xp.zeros(*states.shape)
+        with xp.quietly():
+            do(xp.copy, xp.view(states)[:, :, :-1], out[:, :, 1:])
         return xp.tensor(out)
 
     def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:

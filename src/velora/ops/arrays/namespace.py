@@ -56,6 +56,7 @@ class Namespace(ABC):
     divide: Operation
     power: Operation
     minimum: Operation
+    maximum: Operation
     matmul: Operation
     exp: Operation
     log: Operation

@@ -8,4 +8,4 @@
 #include "unroll.h"
 #include "update.h"
 
-const kernel_set KERNEL_SET = {NAME, workspace, forward, backward, adam, clip, follow, target, squared_error, mean, gather};
+const kernel_set KERNEL_SET = {NAME, workspace, forward, backward, adam, clip, follow, target, squared_error, mean, minimum, perturb, before, gather};

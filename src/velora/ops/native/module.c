@@ -12,7 +12,7 @@
 #include "native.h"
 #include "pool.h"
 
-enum call_kind { FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, GATHER, N_KINDS };
+enum call_kind { FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE, GATHER, N_KINDS };
 
 typedef struct {
     int64_t kind, n_seeds;
@@ -25,6 +25,9 @@ typedef struct {
         target_args target;
         squared_error_args squared_error;
         mean_args mean;
+        minimum_args minimum;
+        perturb_args perturb;
+        before_args before;
         gather_args gather;
         int64_t words[64];
     } a;
@@ -48,6 +51,9 @@ static const struct {
     {"target", sizeof(target_args) / 8, 0},
     {"squared_error", sizeof(squared_error_args) / 8, 0},
     {"mean", sizeof(mean_args) / 8, 0},
+    {"minimum", sizeof(minimum_args) / 8, 0},
+    {"perturb", sizeof(perturb_args) / 8, 0},
+    {"before", sizeof(before_args) / 8, 0},
     {"gather", sizeof(gather_args) / 8, 0},
 };
 
@@ -75,6 +81,9 @@ static void do_task(const call *c, int64_t phase, int64_t seed, int64_t task) {
     case TARGET: kernels->target(&c->a.target, seed); break;
     case SQUARED_ERROR: kernels->squared_error(&c->a.squared_error, seed); break;
     case MEAN: kernels->mean(&c->a.mean, seed); break;
+    case MINIMUM: kernels->minimum(&c->a.minimum, seed); break;
+    case PERTURB: kernels->perturb(&c->a.perturb, seed); break;
+    case BEFORE: kernels->before(&c->a.before, seed); break;
     default: kernels->gather(&c->a.gather, seed);
     }
 }

@@ -88,17 +88,36 @@ typedef struct {
 } target_args;
 
 typedef struct {
-    int64_t n_seeds, n;
+    int64_t n_seeds, n_batch, n_time, skip; /* skip: first steps that don't count */
     const float *prediction, *target;
     float *loss, *gradient, *mean;
 } squared_error_args;
 
 typedef struct {
-    int64_t n_seeds, n;
+    int64_t n_seeds, n_batch, n_time, skip;
     const float *values;
     float *out;
     double factor;
 } mean_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *a, *b;
+    float *out;
+} minimum_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *action, *noise;
+    float *out;
+    double std, most;
+} perturb_args;
+
+typedef struct {
+    int64_t n_seeds, n_batch, n_time, width;
+    const float *states;
+    float *out;
+} before_args;
 
 typedef struct {
     int64_t n_seeds, n_batch, n_time, capacity, width;
@@ -121,6 +140,9 @@ typedef struct {
     void (*target)(const target_args *a, int64_t seed);
     void (*squared_error)(const squared_error_args *a, int64_t seed);
     void (*mean)(const mean_args *a, int64_t seed);
+    void (*minimum)(const minimum_args *a, int64_t seed);
+    void (*perturb)(const perturb_args *a, int64_t seed);
+    void (*before)(const before_args *a, int64_t seed);
     void (*gather)(const gather_args *a, int64_t seed);
 } kernel_set;
 

@@ -1,0 +1,49 @@
+"""Build the networks of agents from their settings: liquid policies, and the critics beside them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from velora.core import seeding
+from velora.models.agent import Agent
+from velora.nn.cells import make_cell
+from velora.nn.cells.factory import make_layer
+from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork, RecurrentQNetwork
+from velora.nn.wiring import NCPWiring, auto_ncp
+
+
+def make_actor(agent: Agent) -> LiquidActor:
+    """Build a policy whose motor neurons are the actions; each seed draws its own wiring and weights."""
+    s = agent.settings
+    wirings = draw_wirings(agent, "wiring", s.state_dim, s.action_dim)
+    cell = make_cell(s.cell, wirings, agent.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
+    agent.wirings["actor"] = wirings[0].describe()
+    return LiquidActor(cell)
+
+
+def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
+    """Build a critic of observation and action, as the setting ``critic`` says.
+
+    Args:
+        name: of the network; critics of different names start differently.
+    """
+    s, generators = agent.settings, agent.init_generators(name)
+    if s.critic == "dense":
+        return QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=generators)
+    if s.critic == "recurrent":
+        kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
+        first, *rest = s.critic_units
+        cell = make_layer(kind, s.state_dim + s.action_dim, first, generators, mode=mode)
+        return RecurrentQNetwork(cell, rest, generators)
+    wirings = draw_wirings(agent, f"{name} wiring", s.state_dim + s.action_dim, 1)
+    agent.wirings[name] = wirings[0].describe()
+    return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
+
+
+def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:
+    """Draw every seed's wiring of a circuit with the agent's number of neurons."""
+    s = agent.settings
+    return [
+        auto_ncp(inputs, s.n_neurons + outputs, outputs, sparsity=s.sparsity, seed=seeding.derive(seed, purpose) >> 31)
+        for seed in agent.seeds
+    ]
