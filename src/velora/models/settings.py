@@ -42,6 +42,7 @@ class ReplaySettings(Settings):
     cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
     cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
     mixed_memory: bool
+    wiring: Literal["ncp", "random", "dense"]
     sparsity: float = Field(ge=0.1, le=0.9)
     critic: Literal["dense", "liquid", "recurrent"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)

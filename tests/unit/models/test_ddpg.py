@@ -338,6 +338,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cell": "gru", "cell_mode": "pure"}, "cell_mode"),
     ({"cell": "gru", "mixed_memory": True}, "mixed_memory"),
     ({"optimizer": "adamm"}, "did you mean 'adam'"),
+    ({"wiring": "small world"}, "wiring: input should be 'ncp', 'random' or 'dense', got 'small world'"),
     ({"sparsity": 1.0}, "sparsity"),
     ({"noise_correlation": 1.0}, "noise_correlation"),
     ({"seed": -1}, "seed: expected a whole number"),

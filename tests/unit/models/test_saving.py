@@ -46,6 +46,7 @@ def assert_same(a: LiquidDDPG, b: LiquidDDPG) -> None:
     "settings",
     [
         {}, {"cell": "ltc"}, {"cell": "leaky"}, {"cell": "gru"}, {"cell": "lstm"}, {"cell": "memoryless"},
+        {"wiring": "random"}, {"cell": "leaky", "wiring": "dense"},
         {"mixed_memory": True},
         {"cell_mode": "pure"}, {"optimizer": "momentum"},
         {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "sgd"}, {"sequence_length": 3, "burn_in": 1},
