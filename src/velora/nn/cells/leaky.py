@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, final, get_args
 
@@ -35,17 +36,15 @@ class LeakyCell(Cell):
     that passes, not with the number of inputs. With ``dt`` = 1 the default form is a GRU: the two differ by what
     ``dt`` does. A state that starts within [-1, 1] stays there. ``dt`` = 0 leaves it as it is.
 
-    At the start the time constants 1 / rate lie between 1 and 4 control steps (drawn evenly on a logarithmic scale, if
-    the map's weights are left aside). Shorter ones would forget what a velocity or a delay has to be told from;
-    longer ones would add up over the three layers of a circuit until the action comes too late, and train slowly, as
-    hardly anything of the target gets into the state in one step. They differ, so that a circuit remembers over
-    several spans from the beginning.
+    At the start the bias of the rate puts the time constants 1 / rate between 1 and 4 control steps, drawn evenly on a
+    logarithmic scale. Shorter ones forget what a velocity has to be told from; longer ones add up over the three layers
+    of a circuit until the action comes too late. They differ, so that a circuit remembers over several spans.
 
     Args:
         input_size: features of the input.
         units: number of neurons, which is also the state and output size.
         generators: one per seed.
-        mode: with a reset gate (``"default"``) or without one (``"no_reset"``), which has half the parameters.
+        mode: with a reset gate (``"default"``) or without one (``"no_reset"``), which has two thirds of the parameters.
         mask: (S, units, input_size), non-zero where a neuron reads an input; it holds for rate, gate and target.
 
     Raises:
@@ -78,7 +77,7 @@ class LeakyCell(Cell):
             self.heads = gated_heads(input_size, units, generators, mask=mask)
         else:
             self.heads = fused_heads(input_size, units, 2, generators, mask=mask, init="torch")
-        shortest, longest = (torch.tensor(t).log().item() for t in FIRST_TIME_CONSTANTS)
+        shortest, longest = map(math.log, FIRST_TIME_CONSTANTS)
         rate_at = units if self._has_reset else 0
         assert self.heads.bias is not None
         with torch.no_grad():
