@@ -22,6 +22,7 @@ class ReplayAgentSchema:
     cell: str = MISSING
     cell_mode: str = MISSING
     mixed_memory: bool = MISSING
+    wiring: str = MISSING
     sparsity: float = MISSING
     critic: str = "dense"
     critic_units: list[int] = MISSING

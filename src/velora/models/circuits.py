@@ -9,7 +9,8 @@ from velora.models.agent import Agent
 from velora.nn.cells import make_cell
 from velora.nn.cells.factory import make_layer
 from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork, RecurrentQNetwork
-from velora.nn.wiring import NCPWiring, auto_ncp
+from velora.nn.wiring import NCPWiring
+from velora.nn.wirings import make_wiring
 
 
 def make_actor(agent: Agent) -> LiquidActor:
@@ -43,7 +44,8 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
 def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:
     """Draw every seed's wiring of a circuit with the agent's number of neurons."""
     s = agent.settings
+    size = inputs, s.n_neurons + outputs, outputs
     return [
-        auto_ncp(inputs, s.n_neurons + outputs, outputs, sparsity=s.sparsity, seed=seeding.derive(seed, purpose) >> 31)
+        make_wiring(s.wiring, *size, sparsity=s.sparsity, seed=seeding.derive(seed, purpose) >> 31)
         for seed in agent.seeds
     ]

@@ -39,9 +39,10 @@ class ReplaySettings(Settings):
     state_dim: int = Field(ge=1, le=65_536)
     n_neurons: int = Field(ge=3, le=4_096)
     action_dim: int = Field(ge=1, le=4_096)
-    cell: Literal["cfc", "ltc", "gru", "memoryless"]
-    cell_mode: Literal["default", "pure", "no_gate"]
+    cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
+    cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
     mixed_memory: bool
+    wiring: Literal["ncp", "random", "dense"]
     sparsity: float = Field(ge=0.1, le=0.9)
     critic: Literal["dense", "liquid", "recurrent"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)

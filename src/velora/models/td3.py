@@ -27,9 +27,10 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         state_dim: numbers in an observation (O).
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
         action_dim: numbers in an action (A).
-        cell: ``"cfc"``, ``"ltc"``, ``"gru"`` or ``"memoryless"``.
-        cell_mode: of a CfC: ``"default"``, ``"pure"`` or ``"no_gate"``.
+        cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
+        cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
+        wiring: between the policy's layers: ``"ncp"``, ``"random"``, with as many synapses, or ``"dense"``, with all.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
         critic: ``"dense"``; ``"liquid"``, a CfC circuit of the policy's size without memory; or ``"recurrent"``, a
             layer of the policy's cell (of a CfC for ``"ltc"``) that reads whole windows, for partly observed tasks.
@@ -87,6 +88,7 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         cell: str = "cfc",
         cell_mode: str = "default",
         mixed_memory: bool = False,
+        wiring: str = "ncp",
         sparsity: float = 0.5,
         critic: str = "dense",
         critic_units: Sequence[int] = (64, 64),

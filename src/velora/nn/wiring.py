@@ -89,19 +89,19 @@ class NCPWiring:
         Shapes:
             (inter, inputs), (command, inter) and (motor, command): target first, as in a weight matrix.
         """
-        inter, command, motor = self._layers()
+        inter, command, motor = self.layers()
         blocks = self.sensory_adjacency[:, inter], self.adjacency[inter, command], self.adjacency[command, motor]
         first, second, third = (np.ascontiguousarray(block.T != 0) for block in blocks)
         return first, second, third
 
-    def _layers(self) -> tuple[slice, slice, slice]:
-        """Return where the inter, command and motor neurons are."""
+    def layers(self) -> tuple[slice, slice, slice]:
+        """Return where the inter, command and motor neurons are among all neurons."""
         commands_end = self.motor + self.command
         return slice(commands_end, self.units), slice(self.motor, commands_end), slice(0, self.motor)
 
     def _possible(self) -> tuple[BoolArray, BoolArray]:
         """Mark the pairs of neurons, and of input and neuron, that may have a synapse."""
-        inter, command, motor = self._layers()
+        inter, command, motor = self.layers()
         inner, sensory = np.zeros_like(self.adjacency, bool), np.zeros_like(self.sensory_adjacency, bool)
         inner[inter, command] = inner[command, command] = inner[command, motor] = True
         sensory[:, inter] = True

@@ -101,7 +101,11 @@ def test_the_policy_and_the_targets_move_at_every_second_update() -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("settings", [{}, RECURRENT, {**RECURRENT, "cell": "gru"}], ids=["dense", "cfc", "gru"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, RECURRENT, *({**RECURRENT, "cell": cell} for cell in ("leaky", "gru", "lstm"))],
+    ids=["dense", "cfc", "leaky", "gru", "lstm"],
+)
 def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], kernel: str) -> None:
     """Also with a seed that has stopped, and one that began to learn later, whose policy is due at other times."""
     agents = [filled(kernel=kernel, **settings) for _ in range(2)]
@@ -120,7 +124,7 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("cell", ["cfc", "gru", "memoryless"])
+@pytest.mark.parametrize("cell", ["cfc", "leaky", "gru", "lstm", "memoryless"])
 def test_a_critic_with_memory_values_what_its_module_does(cell: str, kernel: str) -> None:
     """Step by step with autograd: stored actions, others aside, and the gradient of those."""
     agent = filled(kernel=kernel, cell=cell, **RECURRENT)
@@ -140,7 +144,7 @@ def test_a_critic_with_memory_values_what_its_module_does(cell: str, kernel: str
         return unroll_by_steps(module.cell, x, hidden, dt.unsqueeze(2))[1]  # type: ignore[arg-type]
 
     free = other.clone().requires_grad_()
-    hidden, stored, following, policy = torch.zeros(3, 16, 9), [], [], []
+    hidden, stored, following, policy = module.cell.initial_state(16), [], [], []  # type: ignore[union-attr,operator]
     for t in range(5):
         hidden = hidden.masked_fill(batch.start[:, :, t, None], 0.0)
         policy.append(value(step(batch.obs[:, :, t], free[:, :, t], hidden, batch.dt[:, :, t])))

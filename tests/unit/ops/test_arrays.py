@@ -29,7 +29,7 @@ def _generators() -> list[torch.Generator]:
 
 
 def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
-    options = {"cfc": {}, "cfc pure": {"mode": "pure"}, "gru": {}, "memoryless": {}, "ltc": {}}
+    options = {"cfc": {}, "cfc pure": {"mode": "pure"}, "gru": {}, "memoryless": {}, "ltc": {}, "leaky": {}, "lstm": {}}
     options |= {f"{kind} mixed": {"mixed_memory": True} for kind in ("cfc", "ltc")}  # type: ignore[misc]
     made = {}
     for name, chosen in options.items():
