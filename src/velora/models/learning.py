@@ -15,6 +15,7 @@ from velora.core.types import Array, Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
+from velora.nn.scalar import Scalar
 from velora.ops.backend import Program
 from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
@@ -33,7 +34,8 @@ class Learner:
 
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
-        networks: the same, as an update runs them.
+        flats: the parameters of each.
+        networks: the same, as an update runs them; a :class:`~velora.nn.scalar.Scalar` isn't run.
         rows: positions on the seed axis that learn from the next update.
     """
 
@@ -45,32 +47,32 @@ class Learner:
         self._followed = tuple(followed)
         targets = {f"target_{n}": copy.deepcopy(trained[n]).requires_grad_(False) for n in self._followed}
         self.modules: dict[str, nn.Module] = {**trained, **targets}
-        self.networks: dict[str, Network] = {}
-        for name, module in self.modules.items():
-            flat = FlatParameters(module.to(device), is_trained=name in trained)
-            self.networks[name] = make_network(module, flat, kernel)  # type: ignore[arg-type]
-        self.n_seeds = next(iter(self.networks.values())).flat.n_seeds
+        self.flats = {n: FlatParameters(m.to(device), is_trained=n in trained) for n, m in self.modules.items()}
+        self.networks: dict[str, Network] = {
+            name: make_network(module, self.flats[name], kernel)  # type: ignore[arg-type]
+            for name, module in self.modules.items()
+            if not isinstance(module, Scalar)
+        }
+        self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._programs: dict[Hashable, Update] = {}
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
-        for network in self.networks.values():
-            network.flat.apply_mask()
+        for flat in self.flats.values():
+            flat.apply_mask()
         self._programs.clear()
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
         """Build one optimizer for each trained network."""
-        self.optimizers = {
-            name: kind.make(self.networks[name].flat, rate, self.backend) for name, rate in rates.items()
-        }
+        self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
 
     def optimize(
         self, name: str, loss: Tensor, backward: Callable[[], None] | None, hooks: HookTable, clip: float | None
     ) -> None:
         """Take one optimizer step of one network; see :meth:`velora.models.Agent.optimize`."""
-        optimizer, flat = self.optimizers[name], self.networks[name].flat
+        optimizer, flat = self.optimizers[name], self.flats[name]
         assert flat.gradient is not None
         for hook in hooks.on_before_zero_grad:
             hook(optimizer)
@@ -95,7 +97,7 @@ class Learner:
     def follow(self, tau: float) -> None:
         """Move every target towards its network."""
         for name in self._followed:
-            target, source = self.networks[f"target_{name}"].flat.values, self.networks[name].flat.values
+            target, source = self.flats[f"target_{name}"].values, self.flats[name].values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
     def program(self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step) -> Update:
