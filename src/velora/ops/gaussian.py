@@ -5,7 +5,8 @@ logarithm of a deviation is kept between ``LOG_STD_MIN`` and ``LOG_STD_MAX``, sm
 
 Source:
     Haarnoja et al. 2018 (arXiv 1812.05905), appendix C. The bounds and the tanh on the logarithm of the deviation are
-    those of Yarats & Kostrikov 2020, "Soft actor-critic (SAC) implementation in PyTorch" (github.com/denisyarats/pytorch_sac).
+    those of Yarats & Kostrikov 2020, "Soft actor-critic (SAC) implementation in PyTorch"
+    (github.com/denisyarats/pytorch_sac).
 """
 
 from __future__ import annotations

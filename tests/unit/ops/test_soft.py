@@ -1,4 +1,4 @@
-"""What a soft actor-critic computes between its networks, against torch.distributions and autograd in double precision."""
+"""What a soft actor-critic computes between its networks, against torch.distributions and autograd."""
 
 from __future__ import annotations
 
