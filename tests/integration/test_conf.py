@@ -21,9 +21,10 @@ from velora.cli.environment import dimensions, make_environment
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.launch import config_dir
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
-from velora.models import Agent, LiquidDDPG
+from velora.models import Agent, LiquidDDPG, LiquidTD3
 
 CONF = config_dir()
+AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_td3": LiquidTD3}
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
 DIMENSIONS = {
     "pendulum": (3, 1),
@@ -102,15 +103,20 @@ def test_every_logger_builds_and_writes_in_the_run_directory(name: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
+def test_every_agent_has_a_file() -> None:
+    assert sorted(AGENTS) == options("agent")
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_s_file_holds_the_constructor_s_defaults(name: str) -> None:
     defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(LiquidDDPG).parameters.items()
-        if parameter.default is not parameter.empty and name not in ("device", "kernel", "seed", "seeds")
+        setting: parameter.default
+        for setting, parameter in inspect.signature(AGENTS[name]).parameters.items()
+        if parameter.default is not parameter.empty and setting not in ("device", "kernel", "seed", "seeds")
     }
-    file = OmegaConf.to_container(settings().agent, resolve=True)  # the default environment recommends no other
+    file = OmegaConf.to_container(settings(f"agent={name}").agent, resolve=True)  # the default env recommends none
     assert isinstance(file, dict)
-    assert file.pop("_target_") == "velora.models.LiquidDDPG"
+    assert file.pop("_target_") == f"velora.models.{AGENTS[name].__name__}"
     assert file.pop("n_neurons") == 20
     assert {key: tuple(value) if isinstance(value, list) else value for key, value in file.items()} == defaults
 

@@ -14,10 +14,10 @@ from omegaconf import MISSING
 
 
 @dataclass
-class LiquidDDPGSchema:
-    """Settings of :class:`velora.models.LiquidDDPG`; its constructor documents them."""
+class ReplayAgentSchema:
+    """What agents that learn from a replay buffer have in common; their constructors document it."""
 
-    _target_: str = "velora.models.LiquidDDPG"
+    _target_: str = MISSING
     n_neurons: int = MISSING
     cell: str = MISSING
     cell_mode: str = MISSING
@@ -36,10 +36,27 @@ class LiquidDDPGSchema:
     warmup_steps: int = MISSING
     sequence_length: int = MISSING
     burn_in: int = MISSING
+
+
+@dataclass
+class LiquidDDPGSchema(ReplayAgentSchema):
+    """Settings of :class:`velora.models.LiquidDDPG`."""
+
+    _target_: str = "velora.models.LiquidDDPG"
     noise_std: float = MISSING
     noise_final_std: float | None = MISSING
     noise_decay_steps: int = MISSING
     noise_correlation: float = MISSING
+
+
+@dataclass
+class LiquidTD3Schema(LiquidDDPGSchema):
+    """Settings of :class:`velora.models.LiquidTD3`."""
+
+    _target_: str = "velora.models.LiquidTD3"
+    policy_delay: int = MISSING
+    target_noise: float = MISSING
+    target_noise_clip: float = MISSING
 
 
 @dataclass
@@ -145,3 +162,4 @@ def register() -> None:
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
     store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
+    store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")
