@@ -21,10 +21,10 @@ from velora.cli.environment import dimensions, make_environment
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.launch import config_dir
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
-from velora.models import Agent, LiquidDDPG, LiquidTD3
+from velora.models import Agent, LiquidDDPG, LiquidSAC, LiquidTD3
 
 CONF = config_dir()
-AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_td3": LiquidTD3}
+AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_sac": LiquidSAC, "liquid_td3": LiquidTD3}
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
 DIMENSIONS = {
     "pendulum": (3, 1),
