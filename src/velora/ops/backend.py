@@ -158,7 +158,7 @@ class Backend(Protocol):
             noise: (S, B, T, A), contiguous, of unit deviation.
 
         Source:
-            Haarnoja et al. 2018 (arXiv 1812.05905), appendix C, equation 26. Differs: log(1 - tanh(u)**2) is computed
+            Haarnoja et al. 2018 (arXiv 1812.05905), appendix C. Differs: log(1 - tanh(u)**2) is computed
             as 2 (log 2 - abs(u) - log(1 + exp(-2 abs(u)))), which stays exact where tanh rounds to 1.
         """
         ...
