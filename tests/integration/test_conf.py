@@ -23,10 +23,10 @@ from velora.cli.launch import config_dir
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.envs import describe
 from velora.envs.wrappers import KNOWN
-from velora.models import Agent, LiquidDDPG, LiquidTD3
+from velora.models import Agent, LiquidDDPG, LiquidSAC, LiquidTD3
 
 CONF = config_dir()
-AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_td3": LiquidTD3}
+AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_sac": LiquidSAC, "liquid_td3": LiquidTD3}
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
 HARDER = ("env/time", "env/mask", "env/noise", "env/flicker", "env/previous")
 """Groups that put wrappers around the environment, from the inside out."""

@@ -61,6 +61,16 @@ class LiquidTD3Schema(LiquidDDPGSchema):
 
 
 @dataclass
+class LiquidSACSchema(ReplayAgentSchema):
+    """Settings of :class:`velora.models.LiquidSAC`."""
+
+    _target_: str = "velora.models.LiquidSAC"
+    temperature_lr: float = MISSING
+    initial_temperature: float = MISSING
+    target_entropy: float | None = MISSING
+
+
+@dataclass
 class RecommendedSchema:
     """What ``train``, ``checkpoint`` and ``agent`` take over from the environment's file unless told otherwise."""
 
@@ -209,4 +219,5 @@ def register() -> None:
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
     store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
+    store.store(name="liquid_sac_schema", node=LiquidSACSchema, provider="velora")
     store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")

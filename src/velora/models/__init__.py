@@ -3,6 +3,7 @@
 from velora.models.agent import Agent
 from velora.models.ddpg import LiquidDDPG
 from velora.models.off_policy import OffPolicyAgent
+from velora.models.sac import LiquidSAC
 from velora.models.td3 import LiquidTD3
 
-__all__ = ["Agent", "LiquidDDPG", "LiquidTD3", "OffPolicyAgent"]
+__all__ = ["Agent", "LiquidDDPG", "LiquidSAC", "LiquidTD3", "OffPolicyAgent"]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from velora.models import learning, persistence, prediction
 from velora.models.learning import Learner
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
+from velora.nn.gaussian import LiquidGaussian
 from velora.nn.networks import LiquidActor
 from velora.nn.parameters import count_parameters
 from velora.ops import kernels
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from velora.envs.make import EnvLike
+
+Policy: TypeAlias = LiquidActor | LiquidGaussian
 
 
 class Agent(ABC):
@@ -190,9 +193,9 @@ class Agent(ABC):
         return self.learner.optimizers
 
     @property
-    def policy(self) -> LiquidActor:
+    def policy(self) -> Policy:
         """The network that acts."""
-        return cast(LiquidActor, self.networks["actor"])
+        return cast(Policy, self.networks["actor"])
 
     @property
     def state_size(self) -> int:

@@ -8,6 +8,7 @@ from velora.core import seeding
 from velora.models.agent import Agent
 from velora.nn.cells import make_cell
 from velora.nn.cells.factory import make_layer
+from velora.nn.gaussian import LiquidGaussian
 from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork, RecurrentQNetwork
 from velora.nn.wiring import NCPWiring
 from velora.nn.wirings import make_wiring
@@ -20,6 +21,15 @@ def make_actor(agent: Agent) -> LiquidActor:
     cell = make_cell(s.cell, wirings, agent.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
     agent.wirings["actor"] = wirings[0].describe()
     return LiquidActor(cell)
+
+
+def make_gaussian(agent: Agent) -> LiquidGaussian:
+    """Build a stochastic policy; each seed draws its own wiring and weights."""
+    s, generators = agent.settings, agent.init_generators("actor")
+    wirings = draw_wirings(agent, "wiring", s.state_dim, s.action_dim)
+    cell = make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
+    agent.wirings["actor"] = wirings[0].describe()
+    return LiquidGaussian(cell, generators)
 
 
 def make_critic(agent: Agent, name: str = "critic") -> nn.Module:

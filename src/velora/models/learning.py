@@ -16,6 +16,7 @@ from velora.core.types import Array, Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
+from velora.nn.scalar import Scalar
 from velora.ops.backend import Program
 from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
@@ -34,6 +35,7 @@ class Learner:
 
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
+        flats: the parameters of each.
         rows: positions on the seed axis that learn from the next update.
     """
 
@@ -46,39 +48,40 @@ class Learner:
         trained = {name: net.to(device) for name, net in trained.items()}
         targets = {f"target_{name}": _copied(trained[name]).requires_grad_(False) for name in self._followed}
         self.modules: dict[str, nn.Module] = {**trained, **targets}
-        self._flat = {name: FlatParameters(net, is_trained=name in trained) for name, net in self.modules.items()}
+        self.flats = {name: FlatParameters(net, is_trained=name in trained) for name, net in self.modules.items()}
         self._networks: dict[str, Network] = {}
-        self.n_seeds = next(iter(self._flat.values())).n_seeds
+        self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._programs: dict[Hashable, Update] = {}
 
     @property
     def networks(self) -> dict[str, Network]:
-        """Every network as an update runs it; prepared when one is first needed."""
+        """Every network as an update runs it, prepared when one is first needed; a ``Scalar`` isn't run."""
         if not self._networks:
             with torch.inference_mode(False):  # acting may be first
                 self._networks = {
                     name: make_network(self.modules[name], flat, self.kernel)  # type: ignore[arg-type]
-                    for name, flat in self._flat.items()
+                    for name, flat in self.flats.items()
+                    if not isinstance(self.modules[name], Scalar)
                 }
         return self._networks
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
-        for flat in self._flat.values():
+        for flat in self.flats.values():
             flat.apply_mask()
         self._programs.clear()
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
         """Build one optimizer for each trained network."""
-        self.optimizers = {name: kind.make(self._flat[name], rate, self.backend) for name, rate in rates.items()}
+        self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
 
     def optimize(
         self, name: str, loss: Tensor, backward: Callable[[], None] | None, hooks: HookTable, clip: float | None
     ) -> None:
         """Take one optimizer step of one network; see :meth:`velora.models.Agent.optimize`."""
-        optimizer, flat = self.optimizers[name], self._flat[name]
+        optimizer, flat = self.optimizers[name], self.flats[name]
         assert flat.gradient is not None
         for hook in hooks.on_before_zero_grad:
             hook(optimizer)
@@ -103,7 +106,7 @@ class Learner:
     def follow(self, tau: float) -> None:
         """Move every target towards its network."""
         for name in self._followed:
-            target, source = self._flat[f"target_{name}"].values, self._flat[name].values
+            target, source = self.flats[f"target_{name}"].values, self.flats[name].values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
     def program(self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step) -> Update:

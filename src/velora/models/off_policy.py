@@ -17,10 +17,9 @@ from velora.core.streams import Stream
 from velora.core.types import Array, Metrics
 from velora.models import learning
 from velora.models.acting import Acting
-from velora.models.agent import Agent
-from velora.models.exploration import Exploration
+from velora.models.agent import Agent, Policy
+from velora.models.exploration import Exploration, Explorer
 from velora.models.learning import Update
-from velora.nn.networks import LiquidActor
 from velora.ops.arrays.program import do
 
 
@@ -63,7 +62,7 @@ class OffPolicyAgent(Agent):
     def training_step(self, batch: Batch) -> Metrics:
         """Make one update from a batch; return detached metrics of shape (S,)."""
 
-    def configure_exploration(self) -> Exploration:
+    def configure_exploration(self) -> Explorer:
         """Make what tries things; here random actions first, then correlated noise."""
         s = self.settings
         return Exploration(
@@ -90,7 +89,7 @@ class OffPolicyAgent(Agent):
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, every = self.settings, self.seeds
         self.seeds = every[:1]
-        actor = cast(LiquidActor, self.configure_networks()["actor"])
+        actor = cast(Policy, self.configure_networks()["actor"])
         self.seeds = every
         width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=actor.cell.state_size)
         check_memory(len(every), capacity=s.buffer_size, row_width=width)

@@ -87,6 +87,14 @@ class TD3Settings(DDPGSettings):
     target_noise_clip: float = Field(ge=0.0)
 
 
+class SACSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidSAC`."""
+
+    temperature_lr: float = Field(gt=0.0, le=10.0)
+    initial_temperature: float = Field(gt=0.0)
+    target_entropy: float | None
+
+
 def _plain(value: Any) -> Any:
     """Turn NumPy scalars, and lists as JSON and Hydra give them, into what the settings hold."""
     if isinstance(value, np.generic):

@@ -12,7 +12,7 @@ from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells.base import Cell
 from velora.nn.execution import joined
 from velora.nn.linear import Linear
-from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan, recurrent_value_plan
+from velora.nn.plan import cell_plan, dense_plan, liquid_head_plan, recurrent_value_plan
 from velora.nn.sequence import unroll
 from velora.ops.plan import Plan
 
@@ -201,7 +201,7 @@ class LiquidQNetwork(nn.Module):
 
     def plan(self) -> Plan | None:
         """Describe the critic to what computes it."""
-        return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head")
+        return liquid_head_plan(self, self.cell, self.head, has_memory=False)
 
 
 @final

@@ -6,6 +6,7 @@ from torch import nn
 
 from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LSTMCell, LTCCell, MemorylessCell, MixedMemoryCell
 from velora.nn.cells.base import Cell
+from velora.nn.linear import Linear
 from velora.ops.plan import Kind, Layer, Plan, Readout, ReadoutKind
 
 _CFC = {"default": Kind.CFC, "no_gate": Kind.CFC_NO_GATE, "pure": Kind.CFC_PURE}
@@ -52,17 +53,21 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
     return None if readout is None else layers.plan(state_size=cell.state_size, readout=readout)
 
 
-def liquid_value_plan(module: nn.Module, cell: Cell, *, cell_prefix: str, head: str) -> Plan | None:
-    """Describe a circuit without memory whose whole state goes through a linear map to one number.
+def liquid_head_plan(module: nn.Module, cell: Cell, head: Linear, *, has_memory: bool = True) -> Plan | None:
+    """Describe a circuit and a linear map of its state, or of the first numbers of it.
 
     ``None`` if it can't be described: as :func:`cell_plan`, and an LSTM, whose memory is no neuron that can be read.
+
+    Args:
+        cell, head: ``module.cell`` and ``module.head``.
+        has_memory: ``False`` makes every step begin from a state of zeros.
     """
     layers = _Layers(module)
-    if _add_cell(layers, cell, cell_prefix) is None or any(y.kind is Kind.LSTM_LAYER for y in layers.layers):
+    if _add_cell(layers, cell, "cell.") is None or any(y.kind is Kind.LSTM_LAYER for y in layers.layers):
         return None
-    at = layers.at[f"{head}.weight"], layers.at[f"{head}.bias"]
-    readout = Readout(ReadoutKind.LINEAR, 0, cell.state_size, 1, *at)
-    return layers.plan(state_size=cell.state_size, readout=readout, has_memory=False)
+    _, n_out, n_in = head.weight.shape
+    readout = Readout(ReadoutKind.LINEAR, 0, n_in, n_out, layers.at["head.weight"], layers.at["head.bias"])
+    return layers.plan(state_size=cell.state_size, readout=readout, has_memory=has_memory)
 
 
 def recurrent_value_plan(module: nn.Module, cell: Cell, sizes: list[int], names: list[str]) -> Plan | None:

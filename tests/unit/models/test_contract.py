@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from velora.models import Agent, LiquidDDPG, LiquidTD3
+from velora.models import Agent, LiquidDDPG, LiquidSAC, LiquidTD3
 from velora.testing import AgentContract
 
 SMALL: dict[str, Any] = {"warmup_steps": 30, "buffer_size": 100, "device": "cpu"}
@@ -24,3 +24,14 @@ class TestRecurrentLiquidTD3(AgentContract):
     def make(self, **own: Any) -> Agent:
         recurrent = {"critic": "recurrent", "critic_units": (8, 8), "sequence_length": 3, "burn_in": 2}
         return LiquidTD3(3, 6, 1, **{**SMALL, **recurrent, **own})
+
+
+class TestLiquidSAC(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidSAC(3, 6, 1, **{**SMALL, **own})
+
+
+class TestRecurrentLiquidSAC(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        recurrent = {"critic": "recurrent", "critic_units": (8, 8), "sequence_length": 3, "burn_in": 2}
+        return LiquidSAC(3, 6, 1, **{**SMALL, **recurrent, **own})

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora.nn import networks
+from velora.nn import gaussian, networks
 from velora.nn.arrays import ArrayNetwork
 from velora.nn.cells import CELL_KINDS, BackboneSettings, CfCCell, make_cell
 from velora.nn.cells.factory import make_layer
 from velora.nn.execution import Network, TorchNetwork, make_network
 from velora.nn.flat import FlatParameters
+from velora.nn.gaussian import LiquidGaussian
 from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork, RecurrentQNetwork
 from velora.nn.sequence import unroll_by_steps
 from velora.nn.wiring import auto_ncp
@@ -20,12 +21,14 @@ from velora.ops.arrays.backend import ArrayBackend
 
 KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
 CRITICS = ["dense critic", "liquid critic", *(f"recurrent critic {kind}" for kind in ("cfc", "leaky", "gru", "lstm"))]
-ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset"]
+POLICIES = [f"{kind} gaussian" for kind in CELL_KINDS] + ["cfc mixed gaussian", "ltc mixed gaussian"]
+ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset", *POLICIES]
 
 
 @pytest.fixture(autouse=True)
 def _reference_takes_single_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "unroll", unroll_by_steps)
+    for module in (networks, gaussian):
+        monkeypatch.setattr(module, "unroll", unroll_by_steps)
 
 
 def _generators(n: int) -> list[torch.Generator]:
@@ -44,8 +47,9 @@ def _module(name: str, n_seeds: int) -> torch.nn.Module:
     if name == "liquid critic":
         return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
     kind, _, option = name.partition(" ")
-    mode = option if option not in ("", "mixed") else "default"
-    return LiquidActor(make_cell(kind, wirings, generators, mode=mode, mixed_memory=option == "mixed"))
+    mode = option if option in ("pure", "no_reset") else "default"
+    cell = make_cell(kind, wirings, generators, mode=mode, mixed_memory="mixed" in option)
+    return LiquidGaussian(cell, generators) if "gaussian" in option else LiquidActor(cell)
 
 
 def _pair(name: str, kernel: str, n_seeds: int = 2) -> tuple[Network, Network]:

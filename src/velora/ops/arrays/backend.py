@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from velora.core.errors import ShapeError
+from velora.ops.arrays import soft
 from velora.ops.arrays.namespace import Namespace, Values
 from velora.ops.arrays.program import Program, do
-from velora.ops.backend import AdamState, SquaredError
+from velora.ops.backend import AdamState, Sample, SoftGradient, SquaredError, TemperatureLoss
 
 
 class ArrayBackend:
@@ -101,6 +102,44 @@ class ArrayBackend:
         with xp.quietly():
             do(xp.copy, xp.view(states)[:, :, :-1], out[:, :, 1:])
         return xp.tensor(out)
+
+    def squashed(self, out: Tensor, noise: Tensor) -> Sample:
+        """See :class:`Backend`."""
+        _check_shapes("squashed", out[..., : out.shape[-1] // 2], noise)
+        with self.xp.quietly():
+            return soft.squashed(self.xp, out, noise)
+
+    def squashed_gradient(
+        self, out: Tensor, noise: Tensor, d_actions: tuple[Tensor, Tensor], d_log_prob: Tensor
+    ) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("squashed_gradient", noise, *d_actions)
+        with self.xp.quietly():
+            return soft.squashed_gradient(self.xp, out, noise, d_actions, d_log_prob)
+
+    def soft_minimum(self, first: Tensor, second: Tensor, log_prob: Tensor, log_temperature: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("soft_minimum", first, second, log_prob)
+        with self.xp.quietly():
+            return soft.soft_minimum(self.xp, first, second, log_prob, log_temperature)
+
+    def soft_minimum_gradient(
+        self, first: Tensor, second: Tensor, log_temperature: Tensor, *, factor: float, skip: int = 0
+    ) -> SoftGradient:
+        """See :class:`Backend`."""
+        _check_shapes("soft_minimum_gradient", first, second)
+        with self.xp.quietly():
+            return soft.soft_minimum_gradient(self.xp, first, second, log_temperature, factor=factor, skip=skip)
+
+    def temperature(self, log_temperature: Tensor, entropy: Tensor, *, target: float) -> TemperatureLoss:
+        """See :class:`Backend`."""
+        with self.xp.quietly():
+            return soft.temperature(self.xp, log_temperature, entropy, target=target)
+
+    def copy(self, source: Tensor, out: Tensor) -> None:
+        """See :class:`Backend`."""
+        with self.xp.quietly():
+            do(self.xp.copy, self.xp.view(source), self.xp.view(out))
 
     def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:
         """See :class:`Backend`."""
