@@ -160,10 +160,12 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     """Run the episodes, side by side unless someone watches; return what each earned."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
-    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim)
+    shows = agent.sees_time
+    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim, shows_time=shows)
     try:
         n = len(reset_seeds)
-        envs = Environments([env], obs_dim=obs_dim) if alone else side_by_side.get(n_seeds=1, episodes=n)
+        watched = Environments([env], obs_dim=obs_dim, shows_time=shows)
+        envs = watched if alone else side_by_side.get(n_seeds=1, episodes=n)
         returns = evaluate(agent, envs, reset_seeds)
     finally:
         side_by_side.close()

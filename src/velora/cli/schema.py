@@ -24,6 +24,7 @@ class ReplayAgentSchema:
     mixed_memory: bool = MISSING
     wiring: str = MISSING
     sparsity: float = MISSING
+    time: str = "gate"
     critic: str = "dense"
     critic_units: list[int] = MISSING
     optimizer: str = MISSING

@@ -38,13 +38,21 @@ class Environments:
     How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`.
 
     Shapes:
-        obs: (E, O) float32, the newest observation of each.
+        obs: (E, O) float32, the newest observation of each; (E, O + 1) where it shows the time.
+
+    Args:
+        envs: the environments.
+        obs_dim: numbers in an observation (O).
+        shows_time: append the natural logarithm of the time since the observation before, in control steps. That of a
+            regular step is 0, and so it is at an episode's start.
     """
 
-    def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int) -> None:
+    def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int, shows_time: bool = False) -> None:
         self.envs = list(envs)
         self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
-        self.obs: Array = np.zeros((len(self.envs), obs_dim), dtype=np.float32)
+        self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
+        self._seen = self.obs[:, :obs_dim]
+        self._since = self.obs[:, -1] if shows_time else None
 
     def __len__(self) -> int:
         """Count the environments."""
@@ -59,10 +67,12 @@ class Environments:
         """
         obs, info = self.envs[index].reset(seed=seed)
         self._clocks[index].start(info)
-        self.obs[index] = obs
-        if not _is_finite(self.obs[index]):
+        newest: Array = self._seen[index]
+        newest[...] = obs
+        if not _is_finite(newest):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
-        newest: Array = self.obs[index]
+        if self._since is not None:
+            self._since[index] = 0.0
         return newest
 
     def step(self, index: int, action: NDArray[np.float32]) -> Step:
@@ -75,7 +85,7 @@ class Environments:
         if not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         obs, given, terminated, truncated, info = self.envs[index].step(action)
-        newest = self.obs[index]
+        newest = self._seen[index]
         newest[...] = obs
         try:
             reward = float(given)
@@ -83,7 +93,10 @@ class Environments:
             reward = _single(given, index)
         if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
-        return Step(newest, reward, bool(terminated), bool(truncated), self._clocks[index].elapsed(info))
+        dt = self._clocks[index].elapsed(info)
+        if self._since is not None:
+            self._since[index] = math.log(dt)
+        return Step(newest, reward, bool(terminated), bool(truncated), dt)
 
     def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.

@@ -84,7 +84,9 @@ class Agent(ABC):
         if self.n_seeds > 1:
             self.check_memory()
         networks = self.configure_networks()
-        self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel)
+        tells_time = self.settings.time in ("gate", "both")
+        followed = self.target_names(networks)
+        self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
         self.environment: dict[str, Any] | None = None
         self.bounds = ActionBounds.unit(self.settings.action_dim)
@@ -183,6 +185,17 @@ class Agent(ABC):
         return len(self.seeds)
 
     @property
+    def sees_time(self) -> bool:
+        """Tell whether the time since the observation before is one more number of it, as its logarithm."""
+        return self.settings.time in ("input", "both")
+
+    @property
+    def obs_dim(self) -> int:
+        """Numbers that the networks read (O): those of an observation, and the time where it is one of them."""
+        dim: int = self.settings.state_dim + self.sees_time
+        return dim
+
+    @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
         """The optimizers, built when training first needs them."""
         if not self.learner.optimizers:
@@ -225,7 +238,7 @@ class Agent(ABC):
         """Follow the policy one step, without noise.
 
         Shapes:
-            obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
+            obs: (S, B, O), with the time where it is part of it. hidden: (S, B, H). dt: (S, B), in control steps.
             returns: action (S, B, A) in [-1, 1], hidden (S, B, H).
         """
         out, last = self._respond(obs, hidden, dt)
@@ -266,6 +279,8 @@ class Agent(ABC):
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
         obs, h, times = prediction.rows(state, hidden, dt, **own)
+        if self.sees_time:
+            obs = torch.cat((obs, times.log().unsqueeze(2)), 2)
         with torch.inference_mode():
             out, h = self._respond(obs, h, times)
             chosen = self.greedy(out)[0].cpu().numpy()

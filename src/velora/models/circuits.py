@@ -17,7 +17,7 @@ from velora.nn.wirings import make_wiring
 def make_actor(agent: Agent) -> LiquidActor:
     """Build a policy whose motor neurons are the actions; each seed draws its own wiring and weights."""
     s = agent.settings
-    wirings = draw_wirings(agent, "wiring", s.state_dim, s.action_dim)
+    wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
     cell = make_cell(s.cell, wirings, agent.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
     agent.wirings["actor"] = wirings[0].describe()
     return LiquidActor(cell)
@@ -26,7 +26,7 @@ def make_actor(agent: Agent) -> LiquidActor:
 def make_gaussian(agent: Agent) -> LiquidGaussian:
     """Build a stochastic policy; each seed draws its own wiring and weights."""
     s, generators = agent.settings, agent.init_generators("actor")
-    wirings = draw_wirings(agent, "wiring", s.state_dim, s.action_dim)
+    wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
     cell = make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
     agent.wirings["actor"] = wirings[0].describe()
     return LiquidGaussian(cell, generators)
@@ -40,13 +40,13 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
     """
     s, generators = agent.settings, agent.init_generators(name)
     if s.critic == "dense":
-        return QNetwork(s.state_dim, s.action_dim, units=s.critic_units, generators=generators)
+        return QNetwork(agent.obs_dim, s.action_dim, units=s.critic_units, generators=generators)
     if s.critic == "recurrent":
         kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
         first, *rest = s.critic_units
-        cell = make_layer(kind, s.state_dim + s.action_dim, first, generators, mode=mode)
+        cell = make_layer(kind, agent.obs_dim + s.action_dim, first, generators, mode=mode)
         return RecurrentQNetwork(cell, rest, generators)
-    wirings = draw_wirings(agent, f"{name} wiring", s.state_dim + s.action_dim, 1)
+    wirings = draw_wirings(agent, f"{name} wiring", agent.obs_dim + s.action_dim, 1)
     agent.wirings[name] = wirings[0].describe()
     return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
 

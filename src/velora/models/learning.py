@@ -17,6 +17,7 @@ from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
 from velora.nn.scalar import Scalar
+from velora.nn.timeless import Timeless
 from velora.ops.backend import Program
 from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
@@ -32,6 +33,7 @@ class Learner:
 
     Args:
         followed: which of them have a target.
+        tells_time: whether cells are told how much time has passed; if not, every step takes them 1.
 
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
@@ -40,9 +42,15 @@ class Learner:
     """
 
     def __init__(
-        self, trained: Mapping[str, nn.Module], followed: Iterable[str], device: torch.device, kernel: str
+        self,
+        trained: Mapping[str, nn.Module],
+        followed: Iterable[str],
+        device: torch.device,
+        kernel: str,
+        *,
+        tells_time: bool = True,
     ) -> None:
-        self.kernel, self.device = kernel, device
+        self.kernel, self.device, self._tells_time = kernel, device, tells_time
         self.backend = make_backend(kernel, device)
         self._followed = tuple(followed)
         trained = {name: net.to(device) for name, net in trained.items()}
@@ -60,12 +68,12 @@ class Learner:
         """Every network as an update runs it, prepared when one is first needed; a ``Scalar`` isn't run."""
         if not self._networks:
             with torch.inference_mode(False):  # acting may be first
-                self._networks = {
-                    name: make_network(self.modules[name], flat, self.kernel)  # type: ignore[arg-type]
-                    for name, flat in self.flats.items()
-                    if not isinstance(self.modules[name], Scalar)
-                }
+                self._networks = {n: self._network(n) for n, m in self.modules.items() if not isinstance(m, Scalar)}
         return self._networks
+
+    def _network(self, name: str) -> Network:
+        network = make_network(self.modules[name], self.flats[name], self.kernel)  # type: ignore[arg-type]
+        return network if self._tells_time else Timeless(network)
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""

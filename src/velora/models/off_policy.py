@@ -91,7 +91,7 @@ class OffPolicyAgent(Agent):
         self.seeds = every[:1]
         actor = cast(Policy, self.configure_networks()["actor"])
         self.seeds = every
-        width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=actor.cell.state_size)
+        width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=s.action_dim, state_size=actor.cell.state_size)
         check_memory(len(every), capacity=s.buffer_size, row_width=width)
 
     @property
@@ -102,7 +102,7 @@ class OffPolicyAgent(Agent):
             self._buffer = ReplayBuffer(
                 s.buffer_size,
                 n_seeds=self.n_seeds,
-                obs_dim=s.state_dim,
+                obs_dim=self.obs_dim,
                 action_dim=s.action_dim,
                 state_size=self.state_size,
             )

@@ -37,6 +37,8 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
         wiring: between the policy's layers: ``"ncp"``, ``"random"``, with as many synapses, or ``"dense"``, with all.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
+        time: how the networks are told how much has passed: ``"gate"``, as the ``dt`` of their cells; ``"input"``, as a
+            number beside the observation; ``"both"`` or ``"none"``.
         critic: ``"dense"``; ``"liquid"``, a CfC circuit of the policy's size without memory; or ``"recurrent"``, a
             layer of the policy's cell (of a CfC for ``"ltc"``) that reads whole windows, for partly observed tasks.
         critic_units: sizes of the critic's hidden layers; of a recurrent one the first is the cell. Only the policy has
@@ -91,6 +93,7 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         mixed_memory: bool = False,
         wiring: str = "ncp",
         sparsity: float = 0.5,
+        time: str = "gate",
         critic: str = "dense",
         critic_units: Sequence[int] = (64, 64),
         optimizer: str = "adam",

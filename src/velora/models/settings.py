@@ -44,6 +44,7 @@ class ReplaySettings(Settings):
     mixed_memory: bool
     wiring: Literal["ncp", "random", "dense"]
     sparsity: float = Field(ge=0.1, le=0.9)
+    time: Literal["gate", "input", "both", "none"]
     critic: Literal["dense", "liquid", "recurrent"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
     optimizer: str

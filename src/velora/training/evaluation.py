@@ -110,8 +110,9 @@ class EvaluationEnvironments:
     Where only one environment exists, ``spare`` (which must be between two episodes then) serves all episodes in turn.
     """
 
-    def __init__(self, source: EnvironmentSource, spare: Env, *, obs_dim: int) -> None:
-        self._source, self._spare, self._obs_dim = source, spare, obs_dim
+    def __init__(self, source: EnvironmentSource, spare: Env, *, obs_dim: int, shows_time: bool = False) -> None:
+        self._source, self._spare = source, spare
+        self._obs_dim, self._shows_time = obs_dim, shows_time
         self._made: Environments | None = None
 
     @property
@@ -122,12 +123,14 @@ class EvaluationEnvironments:
     def get(self, *, n_seeds: int, episodes: int) -> Environments:
         """Return environments for so many seeds and episodes."""
         if not self.is_separate:
-            return Environments([self._spare], obs_dim=self._obs_dim)
+            return self._stepped([self._spare])
         if self._made is None:
             lanes = max(1, min(episodes, MOST_AT_ONCE, MOST_IN_ALL // n_seeds))
-            made = [self._source.make() for _ in range(n_seeds * lanes)]
-            self._made = Environments(made, obs_dim=self._obs_dim)
+            self._made = self._stepped([self._source.make() for _ in range(n_seeds * lanes)])
         return self._made
+
+    def _stepped(self, envs: list[Env]) -> Environments:
+        return Environments(envs, obs_dim=self._obs_dim, shows_time=self._shows_time)
 
     def close(self) -> None:
         """Close what was made."""

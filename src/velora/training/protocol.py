@@ -51,6 +51,11 @@ class TrainableAgent(Protocol):
         ...
 
     @property
+    def sees_time(self) -> bool:
+        """Whether its observations have the time as one more number; see :class:`velora.envs.Environments`."""
+        ...
+
+    @property
     def buffer(self) -> ReplayBuffer:
         """Where experience goes."""
         ...

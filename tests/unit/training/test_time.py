@@ -12,7 +12,7 @@ import torch
 
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Transition
 from velora.envs import Environments
 from velora.models import LiquidDDPG
@@ -141,9 +141,85 @@ def test_an_update_discounts_by_the_time_of_each_step(kernel: str) -> None:
     torch.testing.assert_close(agent.training_step(batch)["critic/loss"], expected)
 
 
-def test_a_run_goes_on_with_the_time_since_its_last_observation(tmp_path: Path) -> None:
+GATE, INPUT, BOTH, NONE = "gate", "input", "both", "none"
+
+
+def started(**settings: Any) -> LiquidDDPG:
+    """Make an agent whose inputs all matter."""
+    agent = make(seed=6, **settings)
+    with torch.no_grad():
+        for p in agent.networks["actor"].parameters():
+            p.mul_(3.0)
+    return agent
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("time", [GATE, INPUT, BOTH, NONE])
+def test_the_policy_hears_of_time_as_its_setting_says(time: str, kernel: str) -> None:
+    agent = started(time=time, kernel=kernel)
+    policy, obs, hidden = agent.policy, torch.tensor([[[0.3, -0.7]]]), 0.1 * torch.ones(1, 1, agent.state_size)
+    for dt in (1.0, 4.0):
+        read = torch.cat((obs, torch.full((1, 1, 1), np.log(dt))), 2) if time in (INPUT, BOTH) else obs
+        told = torch.full((1, 1), dt if time in (GATE, BOTH) else 1.0)
+        with torch.no_grad():
+            expected, after = policy.step(read, hidden, told)
+        action, got = agent.predict(obs[0, 0].numpy(), hidden[0, 0].numpy(), dt=dt)
+        np.testing.assert_allclose(action, expected[0, 0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(got, after[0, 0], rtol=1e-4, atol=1e-5)
+    one, other = (agent.predict([0.3, -0.7], hidden[0, 0].numpy(), dt=dt)[0] for dt in (1.0, 4.0))
+    assert (one == other).all() == (time == NONE)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("time", [INPUT, BOTH, NONE])
+@pytest.mark.parametrize("critic", ["dense", "recurrent"])
+def test_agents_that_hear_of_time_otherwise_learn_from_what_they_acted_on(time: str, kernel: str, critic: str) -> None:
+    size = {"sequence_length": 3, "buffer_size": 40, "critic_units": (8,)}
+    agent = make(seeds=(3, 8), time=time, kernel=kernel, actor_lr=1e-9, critic=critic, **size)
+    agent.train(Uneven, 4, n_episodes=3, evaluate_every=3, evaluation_episodes=2, **QUIET)
+    assert agent.progress[0].update > 5
+    for k in range(2):
+        batch = stored(agent, k)
+        assert batch.next_dt[0, 0].tolist() == batch.reward[0, 0].tolist()
+        assert batch.obs.shape[3] == (2 if time == NONE else 3)
+        if time != NONE:
+            torch.testing.assert_close(batch.obs[..., 2], batch.dt.log())
+            torch.testing.assert_close(batch.next_obs[..., 2], batch.next_dt.log())
+        alone = agent.seed(k)
+        for t in (0, 1, 2, 7, 8):
+            _, after = alone.act(batch.obs[:, :, t], _hidden(agent, k, t), batch.dt[:, :, t])
+            torch.testing.assert_close(_hidden(agent, k, t + 1), after, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_told_of_time_still_discounts_by_it() -> None:
+    losses = []
+    for next_dt in (1.0, 5.0):
+        agent = make(seed=1, time=NONE, gamma=0.5, reward_scale=1.0)
+        shape, g = (1, 4, 1), torch.Generator().manual_seed(0)
+        batch = Batch(
+            obs=torch.randn(*shape, 2, generator=g), action=torch.zeros(*shape, 1), reward=torch.ones(shape),
+            next_obs=torch.randn(*shape, 2, generator=g), terminated=torch.zeros(shape), truncated=torch.zeros(shape),
+            dt=torch.ones(shape), next_dt=torch.full(shape, next_dt), start=torch.ones(shape).bool(),
+            hidden=torch.zeros(1, 4, agent.state_size),
+        )  # fmt: skip
+        losses.append(float(agent.training_step(batch)["critic/loss"]))
+    assert losses[0] != losses[1]
+
+
+def test_the_setting_is_saved_and_an_unknown_one_is_one_line(tmp_path: Path) -> None:
+    agent = started(time=INPUT)
+    agent.save(tmp_path / "saved")
+    again = LiquidDDPG.load(tmp_path / "saved")
+    assert (again.settings.time, again.obs_dim) == (INPUT, 3)
+    assert again.predict([0.1, 0.2], dt=3.0)[0] == agent.predict([0.1, 0.2], dt=3.0)[0]
+    with pytest.raises(SettingError, match="time: input should be 'gate', 'input', 'both' or 'none', got 'clock'"):
+        make(time="clock")
+
+
+@pytest.mark.parametrize("time", [GATE, INPUT])
+def test_a_run_goes_on_with_the_time_since_its_last_observation(tmp_path: Path, time: str) -> None:
     def train(home: Path, n_steps: int, **settings: Any) -> dict[str, np.ndarray[Any, Any]]:
-        agent, collect = make(seed=4), Collect()
+        agent, collect = make(seed=4, time=time), Collect()
         saving = SaveCheckpoints(home, frequency=100)
         agent.train(Uneven, 4, n_steps=n_steps, callbacks=[saving, collect], **QUIET, **settings)
         return {"rows": agent.buffer.state_dict(0)["rows"].numpy().copy()}
