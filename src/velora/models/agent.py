@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from velora.envs.make import EnvLike
+
+Policy: TypeAlias = LiquidActor | LiquidHead
 
 
 class Agent(ABC):
@@ -80,12 +83,13 @@ class Agent(ABC):
         if self.n_seeds > 1:
             self.check_memory()
         networks = self.configure_networks()
-        self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel)
+        tells_time = self.settings.time in ("gate", "both")
+        followed = self.target_names(networks)
+        self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
         self.environment: dict[str, Any] | None = None
         self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
-        self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
         self.hooks: HookTable = NO_HOOKS
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
 
@@ -137,7 +141,7 @@ class Agent(ABC):
         """Build what only training needs."""
 
     @abstractmethod
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training."""
 
     @abstractmethod
@@ -184,6 +188,17 @@ class Agent(ABC):
         return len(self.seeds)
 
     @property
+    def sees_time(self) -> bool:
+        """Tell whether the time since the observation before is one more number of it, as its logarithm."""
+        return self.settings.time in ("input", "both")
+
+    @property
+    def obs_dim(self) -> int:
+        """Numbers that the networks read (O): those of an observation, and the time where it is one of them."""
+        dim: int = self.settings.state_dim + self.sees_time
+        return dim
+
+    @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
         """The optimizers, built when training first needs them."""
         if not self.learner.optimizers:
@@ -194,9 +209,9 @@ class Agent(ABC):
         return self.learner.optimizers
 
     @property
-    def policy(self) -> LiquidActor | LiquidHead:
+    def policy(self) -> Policy:
         """The network that acts."""
-        return cast(LiquidActor | LiquidHead, self.networks["actor"])
+        return cast(Policy, self.networks["actor"])
 
     @property
     def discrete(self) -> bool:
@@ -207,7 +222,7 @@ class Agent(ABC):
         """Count the recurrent state's numbers before the networks of all seeds are made."""
         every = self.seeds
         self.seeds = every[:1]
-        actor = cast(LiquidActor | LiquidHead, self.configure_networks()["actor"])
+        actor = cast(Policy, self.configure_networks()["actor"])
         self.seeds = every
         return actor.cell.state_size
 
@@ -239,7 +254,7 @@ class Agent(ABC):
         """Follow the policy one step, without noise.
 
         Shapes:
-            obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
+            obs: (S, B, O), with the time where it is part of it. hidden: (S, B, H). dt: (S, B), in control steps.
             returns: action (S, B, A) in [-1, 1] or the number of a discrete one (S, B, 1), hidden (S, B, H).
         """
         out, last = self._respond(obs, hidden, dt)
@@ -252,6 +267,10 @@ class Agent(ABC):
         assert out is not None
         assert last is not None
         return out.squeeze(2), last
+
+    @cached_property
+    def _prediction_noise(self) -> np.random.Generator:
+        return seeding.generator(self.seeds[0], "prediction")
 
     def predict(
         self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None, explore: bool = False
@@ -277,6 +296,8 @@ class Agent(ABC):
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
         obs, h, times = prediction.rows(state, hidden, dt, **own)
+        if self.sees_time:
+            obs = torch.cat((obs, times.log().unsqueeze(2)), 2)
         with torch.inference_mode():
             out, h = self._respond(obs, h, times)
             chosen = self.greedy(out)[0].cpu().numpy()

@@ -25,10 +25,13 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
         state_dim: numbers in an observation (O).
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
         action_dim: numbers in an action (A).
-        cell: ``"cfc"``, ``"ltc"``, ``"gru"`` or ``"memoryless"``.
-        cell_mode: of a CfC: ``"default"``, ``"pure"`` or ``"no_gate"``.
+        cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
+        cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
+        wiring: between the policy's layers: ``"ncp"``, ``"random"``, with as many synapses, or ``"dense"``, with all.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
+        time: how the networks are told how much has passed: ``"gate"``, as the ``dt`` of their cells; ``"input"``, as a
+            number beside the observation; ``"both"`` or ``"none"``.
         critic: ``"dense"``; ``"liquid"``, a CfC circuit of the policy's size without memory; or ``"recurrent"``, a
             layer of the policy's cell (of a CfC for ``"ltc"``) that reads whole windows, for partly observed tasks.
         critic_units: sizes of the critic's hidden layers; of a recurrent one the first is the cell. Only the policy has
@@ -85,7 +88,9 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
         cell: str = "cfc",
         cell_mode: str = "default",
         mixed_memory: bool = False,
+        wiring: str = "ncp",
         sparsity: float = 0.5,
+        time: str = "gate",
         critic: str = "dense",
         critic_units: Sequence[int] = (64, 64),
         optimizer: str = "adam",
@@ -132,7 +137,7 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
         """
         s, run, math = self.settings, self.learner.networks, self.learner.backend
         next_q = next_values(run["target_critic"], batch, next_actions(run["target_actor"], batch))
-        y = math.td_target(batch.reward, batch.terminated, next_q, gamma=s.gamma, scale=s.reward_scale)
+        y = math.td_target(batch.reward, batch.terminated, next_q, batch.next_dt, gamma=s.gamma, scale=s.reward_scale)
 
         q, pull_critic = stored_values(run["critic"], batch)
         critic_loss = math.squared_error(q.squeeze(3), y, skip=s.burn_in)

@@ -18,7 +18,7 @@ from velora.core.types import Array, Metrics
 from velora.models import learning
 from velora.models.acting import Acting
 from velora.models.agent import Agent
-from velora.models.exploration import Exploration
+from velora.models.exploration import Exploration, Explorer
 from velora.models.learning import Update
 from velora.ops.arrays.program import do
 
@@ -62,7 +62,7 @@ class OffPolicyAgent(Agent):
     def training_step(self, batch: Batch) -> Metrics:
         """Make one update from a batch; return detached metrics of shape (S,)."""
 
-    def configure_exploration(self) -> Exploration:
+    def configure_exploration(self) -> Explorer:
         """Make what tries things; here random actions first, then correlated noise."""
         s = self.settings
         return Exploration(
@@ -88,7 +88,7 @@ class OffPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=n)
+        width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=s.action_dim, state_size=n)
         check_memory(self.n_seeds, capacity=s.buffer_size, row_width=width)
 
     @property
@@ -99,13 +99,13 @@ class OffPolicyAgent(Agent):
             self._buffer = ReplayBuffer(
                 s.buffer_size,
                 n_seeds=self.n_seeds,
-                obs_dim=s.state_dim,
+                obs_dim=self.obs_dim,
                 action_dim=s.action_dim,
                 state_size=self.state_size,
             )
         return self._buffer
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         return Acting(self.learner.networks["actor"], self.exploration, obs, hidden, dt)
 

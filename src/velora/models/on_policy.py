@@ -92,7 +92,7 @@ class OnPolicyAgent(Agent):
         log_std = self.policy.log_std
         return None if log_std is None else log_std.detach().cpu().numpy()
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         log_prob = self.buffer.incoming["log_prob"]
         self._sampling = Sampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
@@ -110,7 +110,7 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = RolloutBuffer.width(obs_dim=s.state_dim, action_dim=self.action_width, state_size=n)
+        width = RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
         check_memory(
             self.n_seeds, capacity=s.rollout_steps, row_width=width, purpose="rollouts", setting="rollout_steps"
         )
@@ -123,7 +123,7 @@ class OnPolicyAgent(Agent):
             self._buffer = RolloutBuffer(
                 s.rollout_steps,
                 n_seeds=self.n_seeds,
-                obs_dim=s.state_dim,
+                obs_dim=self.obs_dim,
                 action_dim=self.action_width,
                 state_size=self.state_size,
             )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.schema import Part
+from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
 from velora.envs import ActionUnits
@@ -127,7 +128,7 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: i
     k = slice(seed_index, seed_index + 1)
     live = {name: tensor[k] for name, tensor in model_tensors(agent.networks).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
-    optim_state = checkpoint.read("optim_state", expect=_shapes(_expected_optimizer_state(agent, checkpoint)))
+    optim_state = checkpoint.read("optim_state", expect=_expected_optimizer_state(agent, checkpoint))
     if buffer:
         _read_buffer(agent.buffer, checkpoint, seed_index)
     with torch.no_grad():
@@ -168,8 +169,8 @@ def model_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {f"{net}.{name}": t for net, module in networks.items() for name, t in module.state_dict().items()}
 
 
-def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> OptimizerState:
-    kind, expected = agent.optimizer_kind, {}
+def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Expected:
+    kind, expected = agent.optimizer_kind, dict[str, tuple[tuple[int, ...], torch.dtype]]()
     for net in agent.learning_rates():
         saved = checkpoint.metadata.optimizers.get(net)
         if saved is None:
@@ -178,8 +179,9 @@ def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Optimi
             continue
         for name, parameter in agent.networks[net].named_parameters():
             if kind.counts_steps:
-                expected[f"{net}.{name}.step"] = torch.zeros(())
-            expected |= {f"{net}.{name}.{key}": parameter.detach()[:1] for key in kind.state}
+                expected[f"{net}.{name}.step"] = (), torch.float32
+            shape = 1, *parameter.shape[1:]
+            expected |= {f"{net}.{name}.{key}": (shape, parameter.dtype) for key in kind.state}
     return expected
 
 
@@ -187,7 +189,7 @@ def _has_state(net: str, state: OptimizerState) -> bool:
     return any(name.startswith(f"{net}.") for name in state)
 
 
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+def _shapes(tensors: Mapping[str, Tensor]) -> Expected:
     return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
 
 

@@ -33,10 +33,13 @@ class LiquidPPO(OnPolicyAgent):
             top.
         action_dim: numbers in an action, or how many discrete actions there are (A).
         discrete: whether an action is one of ``action_dim`` choices.
-        cell: ``"cfc"``, ``"ltc"``, ``"gru"`` or ``"memoryless"``.
-        cell_mode: of a CfC: ``"default"``, ``"pure"`` or ``"no_gate"``.
+        cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
+        cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
+        wiring: between the policy's layers: ``"ncp"``, ``"random"``, with as many synapses, or ``"dense"``, with all.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
+        time: how the networks are told how much has passed: ``"gate"``, as the ``dt`` of their cells; ``"input"``, as a
+            number beside the observation; ``"both"`` or ``"none"``.
         critic: ``"dense"``, or ``"recurrent"``: a layer of the policy's cell (of a CfC for ``"ltc"``) that remembers
             what came before, for partly observed tasks.
         critic_units: sizes of the critic's hidden layers; of a recurrent one the first is the cell. Only the policy has
@@ -95,7 +98,9 @@ class LiquidPPO(OnPolicyAgent):
         cell: str = "cfc",
         cell_mode: str = "default",
         mixed_memory: bool = False,
+        wiring: str = "ncp",
         sparsity: float = 0.5,
+        time: str = "gate",
         critic: str = "dense",
         critic_units: Sequence[int] = (64, 64),
         optimizer: str = "adam",
@@ -216,7 +221,7 @@ class LiquidPPO(OnPolicyAgent):
 
     def _pull(self, pull_actor: Pullback, gradient: PolicyGradient) -> None:
         pull_actor.parameters(gradient.out)
-        flat = self.learner.networks["actor"].flat
+        flat = self.learner.flats["actor"]
         if gradient.log_std is not None:
             assert flat.gradient is not None
             flat.view(flat.gradient, "log_std").copy_(gradient.log_std)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,23 @@ class Sampling:
         """Draw for other run seeds from now on."""
         self._numbers.reseed(seeds)
 
+    def begin_episode(self, seed_index: int) -> None:
+        """Do nothing: draws don't depend on each other."""
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """Return nothing: draws go by position."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """Take nothing over."""
+
     def act(
-        self, actions: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+        self, out: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
     ) -> NDArray[np.float32]:
         """Draw once.
 
         Shapes:
-            actions: (S, K), means or logits.
+            out: (S, K), means or logits.
             returns: (S, A): the action as it was drawn, which may lie outside [-1, 1], or its number, (S, 1).
 
         Args:
@@ -53,9 +63,7 @@ class Sampling:
         """
         numbers = self._numbers.at(steps)
         log_std = self._log_std()
-        drawn, log_prob = (
-            draw_categorical(actions, numbers) if log_std is None else draw_gaussian(actions, log_std, numbers)
-        )
+        drawn, log_prob = draw_categorical(out, numbers) if log_std is None else draw_gaussian(out, log_std, numbers)
         self._log_prob[...] = log_prob
         return drawn.astype(np.float32, copy=False)
 

@@ -41,10 +41,12 @@ class LiquidSettings(Settings):
     state_dim: int = Field(ge=1, le=65_536)
     n_neurons: int = Field(ge=3, le=4_096)
     action_dim: int = Field(ge=1, le=4_096)
-    cell: Literal["cfc", "ltc", "gru", "memoryless"]
-    cell_mode: Literal["default", "pure", "no_gate"]
+    cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
+    cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
     mixed_memory: bool
+    wiring: Literal["ncp", "random", "dense"]
     sparsity: float = Field(ge=0.1, le=0.9)
+    time: Literal["gate", "input", "both", "none"]
     critic: Literal["dense", "liquid", "recurrent"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
     optimizer: str
@@ -95,6 +97,14 @@ class TD3Settings(DDPGSettings):
     policy_delay: int = Field(ge=1, le=1_000)
     target_noise: float = Field(ge=0.0)
     target_noise_clip: float = Field(ge=0.0)
+
+
+class SACSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidSAC`."""
+
+    temperature_lr: float = Field(gt=0.0, le=10.0)
+    initial_temperature: float = Field(gt=0.0)
+    target_entropy: float | None
 
 
 class PPOSettings(LiquidSettings):

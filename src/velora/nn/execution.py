@@ -81,11 +81,13 @@ class Network(Protocol):
         """Compute the output (S, B, T, K), and what carries a gradient back from it."""
         ...
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """Prepare to step again and again in the same memory.
 
         Shapes:
-            source: (S, B, 1, features). dt: (S, B, 1). hidden: (S, B, H), advanced in place.
+            source: (S, B, 1, features). dt: (S, B, 1); ``None`` is ones. hidden: (S, B, H), advanced in place.
             returns: out (S, B, 1, K), which every step writes to, and what makes a step for the seeds at the positions
                 that it is given.
         """
@@ -153,7 +155,9 @@ class NativeNetwork:
         assert done.out is not None
         return done.out, _NativePullback(done, self.flat)
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """See :class:`Network`."""
         program = kernels.Program()
         with program.record():  # the last state may lie over the first: a kernel reads before it writes
@@ -212,7 +216,9 @@ class TorchNetwork:
             out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
         return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """See :class:`Network`; computes all seeds, and advances those that are asked for."""
         first = self.run(source, hidden=hidden, dt=dt).out
         assert first is not None

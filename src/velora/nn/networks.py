@@ -13,7 +13,7 @@ from velora.nn.cells.base import Cell
 from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.execution import joined
 from velora.nn.linear import Linear
-from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan, recurrent_value_plan
+from velora.nn.plan import cell_plan, dense_plan, liquid_head_plan, recurrent_value_plan
 from velora.nn.sequence import unroll
 from velora.ops.plan import Plan
 
@@ -94,15 +94,15 @@ class LiquidActor(nn.Module):
 
 @final
 class LiquidHead(nn.Module):
-    """Read any numbers off all neurons of a recurrent cell: means of actions, or logits.
+    """Read any numbers off all neurons of a recurrent cell, such as how actions are distributed.
 
-    The readout of a cell itself may be bounded, and isn't used.
+    A linear map does it, since a motor neuron of a CfC is bounded; the readout of the cell itself isn't used.
 
     Shapes:
         log_std: (S, n_outputs), a free parameter beside the circuit; ``None`` without one.
 
     Args:
-        cell: reads observations.
+        cell: reads observations. The memory of a mixed-memory cell isn't read.
         n_outputs: numbers to put out.
         generators: one per seed, for the linear map.
         gain: factor on the first weights of the linear map; a small one begins with outputs near zero.
@@ -122,7 +122,6 @@ class LiquidHead(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = cell
-        # The memory of a mixed cell comes after its neurons, and isn't bounded as they are.
         self.n_read = cell.cell.state_size if isinstance(cell, MixedMemoryCell) else cell.state_size
         self.head = Linear(self.n_read, n_outputs, generators=generators)
         with torch.no_grad():
@@ -143,7 +142,7 @@ class LiquidHead(nn.Module):
 
     def plan(self) -> Plan | None:
         """Describe the network to what computes it."""
-        return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head", has_memory=True)
+        return liquid_head_plan(self, self.cell, self.head)
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""
@@ -294,7 +293,7 @@ class LiquidQNetwork(nn.Module):
 
     def plan(self) -> Plan | None:
         """Describe the critic to what computes it."""
-        return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head")
+        return liquid_head_plan(self, self.cell, self.head, has_memory=False)
 
 
 @final

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LTCCell, MemorylessCell, MixedMemoryCell
+from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LSTMCell, LTCCell, MemorylessCell, MixedMemoryCell
 from velora.nn.cells.base import Cell
+from velora.nn.linear import Linear
 from velora.ops.plan import Kind, Layer, Plan, Readout, ReadoutKind
 
 _CFC = {"default": Kind.CFC, "no_gate": Kind.CFC_NO_GATE, "pure": Kind.CFC_PURE}
+_LEAKY = {"default": Kind.LEAKY, "no_reset": Kind.LEAKY_NO_RESET}
 
 _LTC_TENSORS = (
     "gleak", "vleak", "cm", "sigma", "mu", "w", "erev", "sensory_sigma", "sensory_mu", "sensory_w", "sensory_erev",
@@ -51,16 +53,20 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
     return None if readout is None else layers.plan(state_size=cell.state_size, readout=readout)
 
 
-def liquid_value_plan(
-    module: nn.Module, cell: Cell, *, cell_prefix: str, head: str, has_memory: bool = False
-) -> Plan | None:
-    """Describe a circuit whose neurons go through the linear map ``module.<head>``."""
+def liquid_head_plan(module: nn.Module, cell: Cell, head: Linear, *, has_memory: bool = True) -> Plan | None:
+    """Describe a circuit and a linear map of its state, or of the first numbers of it.
+
+    ``None`` if it can't be described: as :func:`cell_plan`, and an LSTM, whose memory is no neuron that can be read.
+
+    Args:
+        cell, head: ``module.cell`` and ``module.head``.
+        has_memory: ``False`` makes every step begin from a state of zeros.
+    """
     layers = _Layers(module)
-    if _add_cell(layers, cell, cell_prefix) is None:
+    if _add_cell(layers, cell, "cell.") is None or any(y.kind is Kind.LSTM_LAYER for y in layers.layers):
         return None
-    at = layers.at[f"{head}.weight"], layers.at[f"{head}.bias"]
-    _, n_out, n_in = module.get_parameter(f"{head}.weight").shape
-    readout = Readout(ReadoutKind.LINEAR, 0, n_in, n_out, *at)
+    _, n_out, n_in = head.weight.shape
+    readout = Readout(ReadoutKind.LINEAR, 0, n_in, n_out, layers.at["head.weight"], layers.at["head.bias"])
     return layers.plan(state_size=cell.state_size, readout=readout, has_memory=has_memory)
 
 
@@ -74,7 +80,7 @@ def recurrent_value_plan(module: nn.Module, cell: Cell, sizes: list[int], names:
     """
     layers = _Layers(module)
     read = _add_cell(layers, cell, "cell.")
-    if read is None or read.kind is not ReadoutKind.SLICE or read.state_at:
+    if read is None or read.kind is not ReadoutKind.SLICE or len(layers.layers) > 1:
         return None
     n_in, state = cell.output_size, cell.state_size
     for name, n in zip(names[:-1], sizes[:-1], strict=True):
@@ -118,12 +124,16 @@ def _add_cell(layers: _Layers, cell: Cell, prefix: str, *, squash: bool = False)
         if type(part) is CfCCell and part.backbone is None:
             kind = _CFC[part.mode]
             tensors += [f"{own}w_tau", f"{own}A"] if part.mode == "pure" else []
+        elif type(part) is LeakyCell:
+            kind = _LEAKY[part.mode]
         elif type(part) is GRUCell:
             kind = Kind.GRU
+        elif type(part) is LSTMCell:
+            kind = Kind.LSTM_LAYER
         elif type(part) is MemorylessCell:
             kind = Kind.TANH
         else:
             return None
-        layers.add(kind, part.input_size, part.state_size, state, tensors)
         state += part.state_size
+        layers.add(kind, part.input_size, part.output_size, state - part.output_size, tensors)
     return Readout(ReadoutKind.SLICE, state - size, size, size, squash=squash)

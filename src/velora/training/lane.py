@@ -25,6 +25,7 @@ class Lane:
     Seeds share nothing, so nothing here depends on where another seed stands: after a resume they may differ.
 
     Attributes:
+        newest: the answer to the running episode's newest action; nothing's before the first.
         done: nothing is left to do: the budget is used up, or a callback stopped this seed.
         stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
         evaluation: the newest evaluation of this process.
@@ -81,6 +82,7 @@ class Lane:
     def begin(self) -> Episode:
         """Open the next episode."""
         self.running = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
+        self.newest = NO_STEP
         self.actions.clear()
         return self.running
 
@@ -129,6 +131,7 @@ class Lane:
             "moving": self.moving.state_dict(),
             "running": None if running is None else [running.number, running.reset_seed, running.reward],
             "actions": np.stack(self.actions) if self.actions else None,
+            "dt": self.newest.dt,
             "stop_reason": self.stop_reason,
         }
 

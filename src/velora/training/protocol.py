@@ -51,6 +51,11 @@ class TrainableAgent(Protocol):
         ...
 
     @property
+    def sees_time(self) -> bool:
+        """Whether its observations have the time as one more number; see :class:`velora.envs.Environments`."""
+        ...
+
+    @property
     def buffer(self) -> Buffer:
         """Where experience goes."""
         ...
@@ -87,7 +92,7 @@ class TrainableAgent(Protocol):
         """Follow the policy one step."""
         ...
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training, from and in this memory."""
         ...
 

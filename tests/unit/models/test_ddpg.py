@@ -23,7 +23,9 @@ from velora.ops import kernels
 
 CELLS = [
     {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
-    {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"},
+    {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "leaky"},
+    {"cell": "leaky", "cell_mode": "no_reset"}, {"cell": "gru"}, {"cell": "lstm"},
+    {"cell": "memoryless"},
 ]  # fmt: skip
 
 
@@ -243,7 +245,13 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"sequence_length": 3, "burn_in": 2}, {"critic": "liquid", "optimizer": "adamw"}, {"cell": "gru"}],
+    [
+        {},
+        {"sequence_length": 3, "burn_in": 2},
+        {"critic": "liquid", "optimizer": "adamw"},
+        {"cell": "leaky"},
+        {"cell": "lstm"},
+    ],
 )
 def test_every_kernel_learns_what_autograd_does(
     settings: dict[str, Any], kernel: str, monkeypatch: pytest.MonkeyPatch
@@ -326,10 +334,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"buffer_size": 3, "sequence_length": 4}, "can't hold one window of 4 steps"),
     ({"critic_units": (64, 0)}, "critic_units"),
     ({"critic_units": ()}, "critic_units"),
-    ({"cell": "lstm"}, "cell: input should be 'cfc', 'ltc', 'gru' or 'memoryless', got 'lstm'"),
+    ({"cell": "rnn"}, "cell: input should be 'cfc', 'ltc', 'leaky', 'gru', 'lstm' or 'memoryless', got 'rnn'"),
     ({"cell": "gru", "cell_mode": "pure"}, "cell_mode"),
     ({"cell": "gru", "mixed_memory": True}, "mixed_memory"),
     ({"optimizer": "adamm"}, "did you mean 'adam'"),
+    ({"wiring": "small world"}, "wiring: input should be 'ncp', 'random' or 'dense', got 'small world'"),
     ({"sparsity": 1.0}, "sparsity"),
     ({"noise_correlation": 1.0}, "noise_correlation"),
     ({"seed": -1}, "seed: expected a whole number"),

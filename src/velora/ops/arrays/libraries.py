@@ -55,7 +55,7 @@ class NumpyNamespace(Namespace):
     add, subtract, multiply, divide = np.add, np.subtract, np.multiply, np.divide
     power, matmul = np.power, np.matmul
     minimum, maximum = staticmethod(_np_minimum), staticmethod(_np_maximum)
-    exp, sqrt, absolute, direction = np.exp, np.sqrt, np.absolute, np.sign
+    exp, log, sqrt, absolute, direction = np.exp, np.log, np.sqrt, np.absolute, np.sign
     greater, keep_bits, dot, softplus = np.greater, np.bitwise_and, np.vecdot, np.logaddexp
     copy, fill, take = staticmethod(_np_copy), staticmethod(_np_fill), staticmethod(_np_take)
     sum_first, sum_last = staticmethod(_np_sum_first), staticmethod(_np_sum_last)
@@ -143,7 +143,8 @@ class TorchNamespace(Namespace):
     add, subtract, multiply, divide = _out(torch.add), _out(torch.sub), _out(torch.mul), _out(torch.div)
     power, matmul = _out(torch.pow), _out(torch.matmul)
     minimum, maximum = _out(torch.minimum), _out(torch.maximum)
-    exp, sqrt, absolute, direction = _out(torch.exp), _out(torch.sqrt), _out(torch.abs), _out(torch.sign)
+    exp, log, sqrt = _out(torch.exp), _out(torch.log), _out(torch.sqrt)
+    absolute, direction = _out(torch.abs), _out(torch.sign)
     greater, keep_bits = _out(torch.gt), _out(torch.bitwise_and)
     dot, softplus, take = _out(torch.linalg.vecdot), _out(torch.logaddexp), _out(torch.take)
     copy = staticmethod(lambda a, out: out.copy_(a))

@@ -43,7 +43,9 @@ static void target(const target_args *a, int64_t s) {
             int64_t at = (s * a->n_batch + b) * a->n_time + t;
             float reward = a->reward.at[s * a->reward.seed + b * a->reward.batch + t * a->reward.time];
             float ended = a->terminated.at[s * a->terminated.seed + b * a->terminated.batch + t * a->terminated.time];
-            a->out[at] = reward * scale + gamma * (1.0f - ended) * a->next_value[at];
+            float dt = a->dt.at[s * a->dt.seed + b * a->dt.batch + t * a->dt.time];
+            float discount = dt == 1.0f ? gamma : powf(gamma, dt);
+            a->out[at] = reward * scale + discount * (1.0f - ended) * a->next_value[at];
         }
 }
 
