@@ -38,7 +38,7 @@ def note(module: nn.Module, inputs: object, out: object) -> None:
 def test_a_target_is_a_deep_copy() -> None:
     net, x = Odd(), torch.ones(1, 3)
     reference = copy.deepcopy(net)
-    target = Learner({"net": net}, torch.device("cpu"), "torch").modules["target_net"]
+    target = Learner({"net": net}, ["net"], torch.device("cpu"), "torch").modules["target_net"]
     assert isinstance(target, Odd)
     assert torch.equal(target(x), reference(x))
     assert (target.calls, net.calls) == (["called"], [])
