@@ -30,7 +30,6 @@ from velora.nn.networks import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
 from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
-from velora.training.protocol import Acting
 from velora.training.result import TrainResult
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from velora.envs.make import EnvLike
+    from velora.training.protocol import Acting
 
 Policy: TypeAlias = LiquidActor | LiquidHead
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells.base import Cell
+from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.lstm import LSTMCell
 from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.execution import joined
 from velora.nn.linear import Linear
@@ -102,7 +104,8 @@ class LiquidHead(nn.Module):
         log_std: (S, n_outputs), a free parameter beside the circuit; ``None`` without one.
 
     Args:
-        cell: reads observations. The memory of a mixed-memory cell isn't read.
+        cell: reads observations. Memory isn't read: not that of a mixed-memory cell, and of an LSTM only the motor
+            neurons are.
         n_outputs: numbers to put out.
         generators: one per seed, for the linear map.
         gain: factor on the first weights of the linear map; a small one begins with outputs near zero.
@@ -122,8 +125,8 @@ class LiquidHead(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = cell
-        self.n_read = cell.cell.state_size if isinstance(cell, MixedMemoryCell) else cell.state_size
-        self.head = Linear(self.n_read, n_outputs, generators=generators)
+        self._reads = _neurons(cell)
+        self.head = Linear(self._reads.stop - self._reads.start, n_outputs, generators=generators)
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter.mul_(gain)
@@ -137,16 +140,24 @@ class LiquidHead(nn.Module):
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
         states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
-        out: Tensor = self.head(states[..., : self.n_read].flatten(1, 2))
+        out: Tensor = self.head(states[..., self._reads].flatten(1, 2))
         return out.view(*obs.shape[:3], -1), states, last
 
     def plan(self) -> Plan | None:
         """Describe the network to what computes it."""
-        return liquid_head_plan(self, self.cell, self.head)
+        return liquid_head_plan(self, self.cell, self.head, read_at=self._reads.start)
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""
         return self.cell.initial_state(batch)
+
+
+def _neurons(cell: Cell) -> slice:
+    """Find the neurons in a cell's state that lie side by side: all, or the motor neurons where memory lies between."""
+    if isinstance(cell, MixedMemoryCell):
+        return slice(0, cell.cell.state_size)
+    has_memory = isinstance(cell, LayeredCell) and any(isinstance(layer, LSTMCell) for layer in cell.layers)
+    return slice(cell.state_size - cell.output_size if has_memory else 0, cell.state_size)
 
 
 @final

@@ -53,20 +53,21 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
     return None if readout is None else layers.plan(state_size=cell.state_size, readout=readout)
 
 
-def liquid_head_plan(module: nn.Module, cell: Cell, head: Linear, *, has_memory: bool = True) -> Plan | None:
-    """Describe a circuit and a linear map of its state, or of the first numbers of it.
-
-    ``None`` if it can't be described: as :func:`cell_plan`, and an LSTM, whose memory is no neuron that can be read.
+def liquid_head_plan(
+    module: nn.Module, cell: Cell, head: Linear, *, read_at: int = 0, has_memory: bool = True
+) -> Plan | None:
+    """Describe a circuit and a linear map of its state, or of a part of it; ``None`` as :func:`cell_plan`.
 
     Args:
         cell, head: ``module.cell`` and ``module.head``.
+        read_at: where that part begins.
         has_memory: ``False`` makes every step begin from a state of zeros.
     """
     layers = _Layers(module)
-    if _add_cell(layers, cell, "cell.") is None or any(y.kind is Kind.LSTM_LAYER for y in layers.layers):
+    if _add_cell(layers, cell, "cell.") is None:
         return None
     _, n_out, n_in = head.weight.shape
-    readout = Readout(ReadoutKind.LINEAR, 0, n_in, n_out, layers.at["head.weight"], layers.at["head.bias"])
+    readout = Readout(ReadoutKind.LINEAR, read_at, n_in, n_out, layers.at["head.weight"], layers.at["head.bias"])
     return layers.plan(state_size=cell.state_size, readout=readout, has_memory=has_memory)
 
 
