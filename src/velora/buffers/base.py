@@ -92,7 +92,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """
         kept = self.incoming["hidden"]
         if hidden.device.type == "cpu":
-            return partial(np.copyto, kept, hidden.squeeze(1).numpy())
+            return partial(kept.__setitem__, ..., hidden.squeeze(1).numpy())
         return lambda: np.copyto(kept, hidden.squeeze(1).cpu().numpy())
 
     def append(self, seed_indices: Sequence[int]) -> None:

@@ -55,7 +55,7 @@ class DeviceReplayBuffer(ReplayBuffer):
             self._hidden = torch.zeros(self.n_seeds, self.row_width - n_sent, device=where)
             self._positions, self._sizes = (torch.zeros(self.n_seeds, dtype=torch.int64, device=where) for _ in "ps")
             self._first = torch.arange(self.n_seeds, device=where) * self.capacity
-        self._was_read = torch.cuda.Event() if is_cuda else None
+        self._was_read = torch.cuda.Event() if is_cuda else None  # type: ignore[no-untyped-call]
         self._choices: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def hidden_keeper(self, hidden: Tensor) -> Callable[[], object]:

@@ -51,7 +51,8 @@ class Rollout:
 class RolloutBuffer(Buffer):
     """Keep the steps of each seed since it last learned, with the log-probabilities of their actions.
 
-    They are kept by the host, whatever the device, which reads a rollout as a whole: once in ``rollout_steps`` steps.
+    They are kept by the host, whatever the device: a rollout crosses over as a whole, once in ``rollout_steps`` steps.
+    Recurrent states come back from a GPU at every step for it.
     """
 
     def __init__(self, capacity: int, *, n_seeds: int, obs_dim: int, action_dim: int, state_size: int) -> None:

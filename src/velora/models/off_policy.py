@@ -92,7 +92,7 @@ class OffPolicyAgent(Agent):
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
         width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=s.action_dim, state_size=n)
-        on_device = self.keeps_on_device
+        on_device = self._keeps_on_device
         check_memory(
             self.n_seeds,
             capacity=s.buffer_size,
@@ -102,7 +102,7 @@ class OffPolicyAgent(Agent):
         )
 
     @property
-    def keeps_on_device(self) -> bool:
+    def _keeps_on_device(self) -> bool:
         """Whether experience and random numbers are kept where learning is; on a CPU the host's are as near.
 
         ``mps`` has no double precision, which choosing windows needs.
@@ -114,7 +114,7 @@ class OffPolicyAgent(Agent):
         """The replay buffer, allocated when it is first needed."""
         if self._buffer is None:
             s = self.settings
-            make = partial(DeviceReplayBuffer, device=self.device) if self.keeps_on_device else ReplayBuffer
+            make = partial(DeviceReplayBuffer, device=self.device) if self._keeps_on_device else ReplayBuffer
             self._buffer = make(
                 s.buffer_size,
                 n_seeds=self.n_seeds,
@@ -214,7 +214,7 @@ class OffPolicyAgent(Agent):
         stream = self._streams.get((purpose, shape))
         if stream is None:
             drawn = Stream(self.seeds, purpose, draw, shape, dtype=dtype)
-            stream = DeviceStream(drawn, self.device) if self.keeps_on_device else drawn
+            stream = DeviceStream(drawn, self.device) if self._keeps_on_device else drawn
             self._streams[purpose, shape] = stream
         return stream.at([p.update for p in self.progress])
 

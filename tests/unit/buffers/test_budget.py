@@ -59,3 +59,12 @@ def test_an_agent_of_too_many_seeds_is_refused_before_it_is_built() -> None:
     agent = LiquidDDPG(3, 5, 1, device="cpu", seeds=range(3), buffer_size=1_000)
     assert agent.seeds == (0, 1, 2)
     assert {p.shape[0] for net in agent.networks.values() for p in net.parameters()} == {3}
+
+
+@pytest.mark.usefixtures("there_are")
+def test_a_device_has_memory_of_its_own() -> None:
+    check_memory(20, capacity=10_000, row_width=25, available=20_000_000)
+    with pytest.raises(
+        SettingError, match=r"memory for replay on cuda \(.*\), 4.8 MiB are available; train at most 5 "
+    ):
+        check_memory(10, capacity=10_000, row_width=25, purpose="replay on cuda", available=5_000_000)

@@ -26,7 +26,7 @@ def train(make: Callable[..., Any], n_steps: int, **settings: Any) -> Any:
 @pytest.mark.parametrize("make", AGENTS, ids=lambda make: make.__name__)
 def test_training_goes_the_same_way_to_the_bit(make: type[OffPolicyAgent], monkeypatch: pytest.MonkeyPatch) -> None:
     host = train(make, 200, device="cpu")
-    monkeypatch.setattr(OffPolicyAgent, "keeps_on_device", True)
+    monkeypatch.setattr(OffPolicyAgent, "_keeps_on_device", True)
     there = train(make, 200, device="cpu")
     assert isinstance(there.buffer, DeviceReplayBuffer)
     assert min(p.update for p in there.progress) > 100
