@@ -75,9 +75,11 @@ class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def _in_numbers(self, action: Any) -> Array:
         acted = self._acted
         if isinstance(acted, gym.spaces.Discrete):
-            return (np.arange(acted.n) == action - acted.start).astype(np.float64)
+            one_hot: Array = np.eye(int(acted.n))[int(action - acted.start)]
+            return one_hot
         low, half = acted.low, 0.5 * (acted.high - acted.low)
-        return ((np.asarray(action, np.float64) - low) / half - 1.0).clip(-1.0, 1.0)
+        scaled: Array = (np.asarray(action, np.float64) - low) / half - 1.0
+        return scaled.clip(-1.0, 1.0)
 
     def _joined(self, obs: Any, more: Array) -> Array:
         return np.concatenate((obs, more), dtype=self._dtype)
