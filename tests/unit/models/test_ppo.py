@@ -220,6 +220,20 @@ def test_a_time_limit_bootstraps_and_an_end_does_not() -> None:
     torch.testing.assert_close(advantage, returns - value.squeeze(3))
 
 
+def test_an_episode_that_was_left_unfinished_earns_nothing_from_the_next() -> None:
+    """As where a run ends by its number of steps, and another run follows."""
+    agent = make()
+    fill(agent)
+    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout.start[0, 0, 5] = 1.0
+    advantage, returns, _ = agent.judge(rollout)
+    following = agent.learner.networks["critic"].run(rollout.next_obs).out
+    assert following is not None
+    gamma = 0.99 ** float(rollout.next_dt[0, 0, 4])
+    torch.testing.assert_close(returns[0, 0, 4], 0.1 * rollout.reward[0, 0, 4] + gamma * following[0, 0, 4, 0])
+    assert advantage.isfinite().all()
+
+
 def test_a_seed_that_has_moved_too_far_stops_for_this_phase() -> None:
     near, far = make(n_epochs=20, target_kl=0.01), make(n_epochs=20)
     for agent in (near, far):
