@@ -82,7 +82,7 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
         before = module.cell.initial_state(len(obs)) if hidden is None else hidden[None]
         states, _ = unroll_by_steps(module.cell, obs[None], before, dt[None], start[None] > 0.5)
         if module is actor:
-            return states[0, ..., : actor.n_read] @ actor.head.weight[0].T + actor.head.bias[0], states[0]
+            return states[0, ..., actor.reads] @ actor.head.weight[0].T + actor.head.bias[0], states[0]
         x = module.cell.readout(states)[0]
         for layer in critic.layers[:-1]:
             x = torch.relu(x @ layer.weight[0].T + layer.bias[0])
