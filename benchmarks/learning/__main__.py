@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> None:
 def _study(name: str, arguments: argparse.Namespace) -> None:
     """Train the arms of a study that have no raw evaluations yet, and write them."""
     study = STUDIES[name]
+    if arguments.steps is not None:
+        study = replace(study, n_steps=arguments.steps, evaluate_steps=arguments.steps // 2, seeds=study.seeds[:2])
     for arm in study.arms:
         file = study_results.path(arguments.results, study, arm)
         if arguments.arms and arm.name not in arguments.arms:
@@ -58,7 +61,7 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         if file.exists() and not arguments.again and arguments.steps is None:
             print(f"{name} | {arm.name}: there already; --again trains it anew")
             continue
-        trained = arms.train(study, arm, n_steps=arguments.steps)
+        trained = arms.train(study, arm)
         if arguments.steps is None:
             study_results.write(trained, file)
 
