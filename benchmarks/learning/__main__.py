@@ -8,8 +8,9 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.learning import report
+from benchmarks.learning import arms, report, study_results
 from benchmarks.learning.run import read, run, write
+from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS, outcome
 
 HERE = Path(__file__).parent
@@ -18,23 +19,48 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Train, write the raw rows, the table and the picture."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
-    parser.add_argument("tasks", nargs="*", default=list(TASKS), help=f"which of {', '.join(TASKS)} (default: all)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1005)), help="default: 1000 to 1004")
-    parser.add_argument("--steps", type=int, help="a shorter run, to see that everything works; writes nothing")
+    everything = [*TASKS, *STUDIES]
+    parser.add_argument("names", nargs="*", default=everything, help=f"which of {', '.join(everything)} (default: all)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1005)),
+                        help="of the default agent's tasks; default: 1000 to 1004")  # fmt: skip
+    parser.add_argument("--arms", nargs="+", help="only these arms of the studies, by name")
+    parser.add_argument("--again", action="store_true", help="train arms whose raw evaluations are there already too")
+    parser.add_argument("--steps", type=int, help="shorter runs, to see that everything works; writes nothing")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="where to write; default: %(default)s")
-    parser.add_argument("--report", action="store_true", help="only redo table and picture from the raw rows")
+    parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw rows")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.tasks if name not in TASKS]
+    unknown = [name for name in arguments.names if name not in everything]
     if unknown:
-        parser.error(f"no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
-    for name in () if arguments.report else arguments.tasks:
+        parser.error(f"no task {', '.join(unknown)}; there are {', '.join(everything)}")
+    tasks = [name for name in arguments.names if name in TASKS]
+    for name in () if arguments.report else tasks:
         rows = run(TASKS[name], arguments.seeds, n_steps=arguments.steps)
         for seed in arguments.seeds:
             print(outcome(TASKS[name], seed, [(step, value) for _, _, s, step, value in rows if s == seed]))
         if arguments.steps is None:
             write(rows, arguments.results / f"{name}.csv")
-    if arguments.steps is None:
+    if arguments.steps is None and tasks:
         _report(arguments.results, is_new=not arguments.report)
+    for name in () if arguments.report else arguments.names:
+        if name in STUDIES:
+            _study(name, arguments)
+    if arguments.steps is None:
+        print(study_results.publish(arguments.results, list(STUDIES.values())))
+
+
+def _study(name: str, arguments: argparse.Namespace) -> None:
+    """Train the arms of a study that have no raw evaluations yet, and write them."""
+    study = STUDIES[name]
+    for arm in study.arms:
+        file = study_results.path(arguments.results, study, arm)
+        if arguments.arms and arm.name not in arguments.arms:
+            continue
+        if file.exists() and not arguments.again and arguments.steps is None:
+            print(f"{name} | {arm.name}: there already; --again trains it anew")
+            continue
+        trained = arms.train(study, arm, n_steps=arguments.steps)
+        if arguments.steps is None:
+            study_results.write(trained, file)
 
 
 def _report(results: Path, *, is_new: bool) -> None:

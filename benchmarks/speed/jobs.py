@@ -43,6 +43,7 @@ class Job:
         module: the script, started with ``python -m``; the peers' have a Python of their own.
         settings: its argument, with a ``task`` in it.
         cores: cores it may use, and threads for each library that has them.
+        is_pinned: keep it on the last cores, so that nothing moves it about while it is timed.
         limit_s: when to end it.
     """
 
@@ -52,6 +53,7 @@ class Job:
     settings: Mapping[str, Any]
     cores: int = 1
     limit_s: float = 300.0
+    is_pinned: bool = True
 
     @property
     def is_peer(self) -> bool:
@@ -82,7 +84,7 @@ def run(job: Job) -> Answer:
             stdout=subprocess.PIPE,
             stderr=screen,
             text=True,
-            preexec_fn=partial(_pin, job.cores),
+            preexec_fn=partial(_pin, job.cores) if job.is_pinned else None,
         )
         try:
             printed, _ = process.communicate(timeout=job.limit_s)

@@ -1,8 +1,8 @@
 """Time the same work in every kernel that is there: ``python -m benchmarks.speed.kernels``.
 
-An update is DDPG with 20 neurons, batch 128, of random transitions. A sequence is a CfC forward and backward, beside
-``torch.nn.GRU`` and ncps. One thread; the least of interleaved rounds, so that what else runs on the machine hardly
-counts.
+An update is DDPG with 20 neurons, batch 128, of random transitions. A sequence is a cell forward and backward, beside
+``torch.nn.GRU``, and a CfC beside that of ncps. One thread; the least of interleaved rounds, so that what else runs on
+the machine hardly counts.
 """
 
 from __future__ import annotations
@@ -68,20 +68,21 @@ def updates(**settings: Any) -> dict[str, Callable[[], object]]:
     return {name: partial(update, filled_agent(name, **settings)) for name in names}
 
 
-def sequences(batch: int, length: int, inputs: int, neurons: int, outputs: int) -> dict[str, Callable[[], object]]:
+def sequences(
+    batch: int, length: int, inputs: int, neurons: int, outputs: int, kind: str = "cfc"
+) -> dict[str, Callable[[], object]]:
     """Name the sequences to time, forward and backward."""
-    x, h = torch.randn(1, batch, length, inputs), torch.zeros(1, batch, neurons)
-    dt = torch.ones(1, batch, length)
-    cell = make_cell("cfc", [auto_ncp(inputs, neurons, outputs, seed=0)], [torch.Generator().manual_seed(0)])
+    x, dt = torch.randn(1, batch, length, inputs), torch.ones(1, batch, length)
+    cell = make_cell(kind, [auto_ncp(inputs, neurons, outputs, seed=0)], [torch.Generator().manual_seed(0)])
+    h = cell.initial_state(batch)
 
     def ours(kernel: str) -> None:
         with kernels.using(kernel):
             backward(unroll(cell, x, h, dt)[0])
 
-    peers: dict[str, nn.Module] = {
-        "nn.GRU": nn.GRU(inputs, neurons, batch_first=True),
-        "ncps AutoNCP": ncps.torch.CfC(inputs, ncps.wirings.AutoNCP(neurons, outputs), batch_first=True),
-    }
+    peers: dict[str, nn.Module] = {"nn.GRU": nn.GRU(inputs, neurons, batch_first=True)}
+    if kind == "cfc":
+        peers["ncps AutoNCP"] = ncps.torch.CfC(inputs, ncps.wirings.AutoNCP(neurons, outputs), batch_first=True)
     return {
         **{kernel: partial(ours, kernel) for kernel in KERNELS},
         "autograd": lambda: backward(unroll_by_steps(cell, x, h, dt)[0]),
@@ -119,9 +120,10 @@ def main() -> None:
         "update, liquid critic": partial(updates, critic="liquid"),
         "update, dense 64x64 critic": updates,
         "update, liquid critic, 10 seeds": partial(updates, critic="liquid", seeds=range(10)),
-        "sequence (128, 64, 17), 64 neurons": partial(sequences, 128, 64, 17, 64, 8),
-        "sequence (32, 16, 4), 20 neurons": partial(sequences, 32, 16, 4, 20, 1),
     }
+    for kind in ("cfc", "leaky", "lstm"):
+        work[f"{kind} sequence (128, 64, 17), 64 neurons"] = partial(sequences, 128, 64, 17, 64, 8, kind)
+        work[f"{kind} sequence (32, 16, 4), 20 neurons"] = partial(sequences, 32, 16, 4, 20, 1, kind)
     for title, make in work.items():
         times = ", ".join(f"{name} {ms:.2f}" for name, ms in least(make(), rounds).items())
         print(f"{title}, ms: {times}", flush=True)

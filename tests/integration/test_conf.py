@@ -17,14 +17,19 @@ from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
 from velora.cli import run_directory, schema
 from velora.cli.check import check
-from velora.cli.environment import dimensions, make_environment
+from velora.cli.environment import chosen_wrappers, dimensions, make_environment, merged
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.launch import config_dir
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
-from velora.models import Agent, LiquidDDPG
+from velora.envs import describe
+from velora.envs.wrappers import KNOWN
+from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 
 CONF = config_dir()
+AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_ppo": LiquidPPO, "liquid_sac": LiquidSAC, "liquid_td3": LiquidTD3}
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
+HARDER = ("env/time", "env/mask", "env/noise", "env/flicker", "env/previous")
+"""Groups that put wrappers around the environment, from the inside out."""
 DIMENSIONS = {
     "pendulum": (3, 1),
     "inverted_pendulum": (4, 1),
@@ -34,7 +39,9 @@ DIMENSIONS = {
     "walker2d": (17, 6),
     "mountain_car_continuous": (2, 1),
     "lunar_lander_continuous": (8, 2),
+    "cartpole": (4, 2),
 }
+DISCRETE = ("cartpole",)
 
 
 def options(group: str) -> list[str]:
@@ -56,7 +63,7 @@ def settings(*words: str, name: str = "train") -> DictConfig:
     return cfg
 
 
-@pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in (*GROUPS, *HARDER) for option in options(group)])
 def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
     settings(choice)
     first = (CONF / f"{choice.replace('=', '/')}.yaml").read_text().splitlines()[:2]
@@ -64,12 +71,14 @@ def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
 
 
 @pytest.mark.parametrize("env_name", options("env"))
-def test_every_environment_takes_the_default_agent(env_name: str) -> None:
-    cfg = settings(f"env={env_name}")
+def test_every_environment_takes_the_agent_that_it_is_for(env_name: str) -> None:
+    name = "liquid_ppo" if env_name in DISCRETE else "liquid_ddpg"
+    cfg = settings(f"env={env_name}", f"agent={name}")
     env = make_environment(cfg.env.id, {})
     try:
         agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seeds=(0,))
-        assert isinstance(agent, LiquidDDPG)
+        assert isinstance(agent, AGENTS[name])
+        assert agent.discrete == (env_name in DISCRETE)
         assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
     finally:
         env.close()
@@ -79,7 +88,49 @@ def test_every_environment_takes_the_default_agent(env_name: str) -> None:
     if recommended.n_steps is None:  # episodes alone are a budget where they all have the same length
         assert env_name == "pendulum"
     else:
-        assert recommended.n_steps >= 10 * cfg.agent.warmup_steps
+        assert recommended.n_steps >= 10 * cfg.agent.get("warmup_steps", cfg.agent.get("rollout_steps"))
+
+
+VELOCITIES = {
+    "pendulum": 1, "inverted_pendulum": 2, "inverted_double_pendulum": 3, "half_cheetah": 9, "hopper": 6, "walker2d": 9,
+    "mountain_car_continuous": 1, "lunar_lander_continuous": 3, "cartpole": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("env_name", options("env"))
+def test_every_environment_can_be_made_harder(env_name: str) -> None:
+    harder = ["env/time=irregular", "env/noise=gaussian", "env/flicker=half", "env/previous=action_reward"]
+    cfg = settings(f"env={env_name}", "env/mask=velocity", *harder)
+    env = make_environment(cfg.env.id, {}, wrappers=merged([], chosen_wrappers(cfg.env)))
+    try:
+        state_dim, action_dim = DIMENSIONS[env_name]
+        assert dimensions(env) == (state_dim - VELOCITIES[env_name] + action_dim + 1, action_dim)
+        assert [one["name"] for one in describe(env)["wrappers"]] == list(KNOWN)
+    finally:
+        env.close()
+
+
+def test_nothing_is_made_harder_by_default() -> None:
+    assert merged([], chosen_wrappers(settings().env)) == []
+
+
+@pytest.mark.parametrize(("group", "kind"), list(zip(HARDER, KNOWN.values(), strict=True)))
+def test_the_wrapper_files_hold_what_the_wrappers_take(group: str, kind: type) -> None:
+    expected = [name for name in inspect.signature(kind).parameters if name != "env"] or ["action_reward"]
+    for option in options(group):
+        assert list(OmegaConf.load(CONF / group / f"{option}.yaml")) == expected
+    (own,) = [f for f in dataclasses.fields(schema.EnvSchema) if f"env/{f.name}" == group]
+    assert [field.name for field in dataclasses.fields(own.default_factory)] == expected
+
+
+def test_chosen_wrappers_take_the_place_of_saved_ones() -> None:
+    time, mask, flicker = ({"name": name, "kwargs": {}} for name in ("HoldAction", "DropObservation", "Flicker"))
+    noise, other = ({"name": "NoisyObservation", "kwargs": {"std": std}} for std in (1.0, 2.0))
+    saved = [time, noise, flicker]
+    assert merged(saved, {}) == saved
+    assert merged(saved, {"NoisyObservation": other}) == [time, other, flicker]
+    assert merged(saved, {"NoisyObservation": None, "DropObservation": mask}) == [time, mask, flicker]
+    assert merged([flicker], {"HoldAction": time, "Flicker": None}) == [time]
 
 
 @pytest.mark.parametrize("name", options("callbacks"))
@@ -102,15 +153,28 @@ def test_every_logger_builds_and_writes_in_the_run_directory(name: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_agent_file_holds_the_constructor_s_defaults() -> None:
+def test_every_agent_has_a_file() -> None:
+    assert sorted(AGENTS) == options("agent")
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_s_file_holds_the_constructor_s_defaults(name: str) -> None:
     defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(LiquidDDPG).parameters.items()
-        if parameter.default is not parameter.empty and name not in ("device", "kernel", "seed", "seeds")
+        setting: parameter.default
+        for setting, parameter in inspect.signature(AGENTS[name]).parameters.items()
+        if parameter.default is not parameter.empty
+        and setting
+        not in (
+            "device",
+            "kernel",
+            "seed",
+            "seeds",
+            "discrete",
+        )
     }
-    file = OmegaConf.to_container(settings().agent, resolve=True)  # the default environment recommends no other
+    file = OmegaConf.to_container(settings(f"agent={name}").agent, resolve=True)  # the default env recommends none
     assert isinstance(file, dict)
-    assert file.pop("_target_") == "velora.models.LiquidDDPG"
+    assert file.pop("_target_") == f"velora.models.{AGENTS[name].__name__}"
     assert file.pop("n_neurons") == 20
     assert {key: tuple(value) if isinstance(value, list) else value for key, value in file.items()} == defaults
 

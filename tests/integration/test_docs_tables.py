@@ -59,7 +59,7 @@ def conf_file(target: str) -> Expected:
 
 
 def conf_groups(target: str) -> Expected:
-    groups = [path for path in config_dir().iterdir() if path.is_dir() and path.name != "hydra"]
+    groups = [path for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
     return {group.name: {path.stem for path in group.glob("*.yaml")} for group in groups}
 
 

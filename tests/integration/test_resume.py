@@ -16,7 +16,7 @@ import torch
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError
-from velora.models import LiquidDDPG
+from velora.models import LiquidDDPG, LiquidPPO
 from velora.training import TrainResult
 from velora.utils import set_seed
 
@@ -100,6 +100,32 @@ def test_a_crash_right_after_a_step_can_be_gone_on_from(tmp_path: Path, step: in
     result = train(resume=tmp_path / "checkpoints")
     assert result.status == "finished"
     assert Checkpoint.open(tmp_path / "checkpoints" / "final").metadata.progress.step == 20
+
+
+@pytest.mark.parametrize("critic", ["dense", "recurrent"])
+@pytest.mark.parametrize(("env", "dims", "discrete"), [("Pendulum-v1", (3, 1), False), ("CartPole-v1", (4, 2), True)])
+def test_a_rollout_that_was_cut_within_an_episode_goes_on_to_the_same_bits(
+    tmp_path: Path, env: str, dims: tuple[int, int], discrete: bool, critic: str
+) -> None:
+    def train(home: Path, *callbacks: Callback, resume: Path | None = None) -> TrainResult:
+        set_seed(3)
+        small = {"critic": critic, "critic_units": (8, 8), "rollout_steps": 20, "sequence_length": 4, "n_epochs": 2}
+        agent = LiquidPPO(dims[0], 6, dims[1], discrete=discrete, device="cpu", seed=1, **small)
+        saving = [SaveCheckpoints(home, frequency=1000), *callbacks]
+        quiet = {"progress_bar": False, "summary": False}
+        made = gym.make(env, max_episode_steps=15)
+        return agent.train(made, 8, n_steps=90, callbacks=saving, resume=resume, **quiet)
+
+    train(tmp_path / "whole")
+    with pytest.raises(OSError, match="the disk is full"):
+        train(tmp_path / "cut", FailAt(53))
+    saved = Checkpoint.open(tmp_path / "cut" / "interrupted").metadata
+    assert saved.buffer is not None
+    assert (saved.progress.update, saved.buffer["size"], saved.buffer["capacity"]) == (2, 13, 20)
+    assert saved.train_state is not None
+    assert saved.train_state["lane"]["running"] is not None  # type: ignore[index,call-overload]
+    train(tmp_path / "cut", resume=tmp_path / "cut")
+    assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "cut" / "final")
 
 
 def small(seed: int | None = None, seeds: tuple[int, ...] | None = None, **settings: Any) -> LiquidDDPG:

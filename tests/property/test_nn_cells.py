@@ -15,7 +15,10 @@ from velora.nn.cells import BackboneSettings, Cell, CfCCell, make_cell
 from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
 
-VARIANTS = ("cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "gru", "memoryless", "backbone")
+VARIANTS = (
+    "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "gru", "lstm",
+    "memoryless", "backbone",
+)  # fmt: skip
 SMALL = settings(max_examples=15, deadline=None)
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
 numbers = st.integers(0, 2**32 - 1)
@@ -27,7 +30,7 @@ def build(variant: str, seeds: Sequence[int], *, inputs: int = 2, units: int = 6
         return CfCCell(inputs, units, generators, backbone=BackboneSettings(units=5, layers=2))
     kind, _, option = variant.partition("-")
     wirings = [auto_ncp(inputs, units, outputs, seed=seed) for seed in seeds]
-    mode = option if option in ("pure", "no_gate") else "default"
+    mode = option if option not in ("", "mixed") else "default"
     return make_cell(kind, wirings, generators, mode=mode, mixed_memory=option == "mixed")
 
 

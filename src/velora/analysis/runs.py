@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.yaml"
 """Where a run from the command line keeps its settings, beside its metrics."""
-_KEYWORD = "env.kwargs."
+_ENV = "env."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def load_curves(paths: Sequence[str | Path]) -> dict[str, list[SeedCurve]]:
 
     A label names the agent, the environment, and the settings in which runs of the two differ. What counts is what can
     change what is learned: the agent's settings and, where the run's ``config.yaml`` tells them, batch size, callbacks
-    and the environment's keywords; not how long a run lasted, or what it logged and saved.
+    and the environment's keywords and wrappers; not how long a run lasted, or what it logged and saved.
 
     Episodes whose return isn't finite are left out, and counted in the log.
 
@@ -99,7 +99,8 @@ def _configured(path: Path) -> Iterator[tuple[str, str]]:
         return
     try:
         plain: Any = OmegaConf.to_container(OmegaConf.load(path))
-        keywords = plain["env"].get("kwargs") or {}
+        env = {name: values for name, values in plain["env"].items() if name not in ("id", "recommended")}
+        environment = {f"{_ENV}{name}.": _set(values or {}) for name, values in env.items()}
         callbacks = {name: entry for name, entry in plain["callbacks"].items() if entry is not None}
         batch_size = plain["train"]["batch_size"]
         settings = {f"callbacks.{name}.": dict(entry) for name, entry in callbacks.items()}
@@ -108,8 +109,13 @@ def _configured(path: Path) -> Iterator[tuple[str, str]]:
         return
     yield "train.batch_size", _text(batch_size)
     yield "callbacks", "+".join(sorted(callbacks)) or "none"
-    for prefix, values in {_KEYWORD: keywords, **settings}.items():
+    for prefix, values in {**environment, **settings}.items():
         yield from _flat(prefix, values).items()
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what isn't set, which older runs don't have at all."""
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def _flat(prefix: str, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -137,10 +143,10 @@ def _labels(runs: Sequence[_Run]) -> list[str]:
 
 
 def _with_default_keywords(run: _Run, alike: Sequence[_Run]) -> Mapping[str, str]:
-    """Add the environment's keywords that others set and this run, whose settings are known, didn't."""
+    """Add the settings of the environment that others have and this run, whose settings are known, didn't."""
     if "callbacks" not in run.settings:
         return run.settings
-    keywords = {name for other in alike for name in other.settings if name.startswith(_KEYWORD)}
+    keywords = {name for other in alike for name in other.settings if name.startswith(_ENV)}
     return {**dict.fromkeys(keywords, "default"), **run.settings}
 
 

@@ -1,4 +1,4 @@
-"""Refuse a replay memory that this machine can't hold, before any of it is made."""
+"""Refuse a memory of experience that this machine can't hold, before any of it is made."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ _SMALLEST = 1_000
 """Transitions below which a smaller buffer isn't worth proposing."""
 
 
-def check_memory(n_seeds: int, *, capacity: int, row_width: int) -> None:
-    """Compare what the replay memory of several seeds will take with what there is.
+def check_memory(
+    n_seeds: int, *, capacity: int, row_width: int, purpose: str = "replay", setting: str = "buffer_size"
+) -> None:
+    """Compare what the memory of several seeds will take with what there is.
 
     Args:
         n_seeds: agents trained side by side (S).
         capacity: transitions kept for each.
         row_width: numbers in one transition, as float32.
+        purpose: what the memory is for, and ``setting``, what its capacity is called; for the error.
 
     Raises:
         SettingError: if there is less; the message says how much, and what to lower.
@@ -27,12 +30,12 @@ def check_memory(n_seeds: int, *, capacity: int, row_width: int) -> None:
         return
     most, smaller = available // each, _rounded_down(available // (n_seeds * row_width * _BYTES))
     ways = [f"train at most {most:,} at a time"] if most else []
-    ways += [f"lower buffer_size to {smaller:,}"] if smaller >= _SMALLEST else []
+    ways += [f"lower {setting} to {smaller:,}"] if smaller >= _SMALLEST else []
     rows = f"{capacity:,} transitions of {row_width} numbers each"
     raise SettingError(
-        f"seeds: {n_seeds:,} seeds need {memory.readable(n_seeds * each)} of memory for replay ({rows}), "
+        f"seeds: {n_seeds:,} seeds need {memory.readable(n_seeds * each)} of memory for {purpose} ({rows}), "
         f"{memory.readable(available)} are available; "
-        f"{' or '.join(ways) or 'train fewer seeds with a smaller buffer_size'}"
+        f"{' or '.join(ways) or f'train fewer seeds with a smaller {setting}'}"
     )
 
 

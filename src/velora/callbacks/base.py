@@ -169,7 +169,7 @@ class Callback:
         """Fire before a gradient update.
 
         Args:
-            batch: what the replay buffer gave; its tensors have the shape (S, B, T, feature).
+            batch: what the replay buffer gave, or a whole rollout; its tensors have the shape (S, B, T, feature).
             batch_idx: gradient updates made before this one.
         """
 

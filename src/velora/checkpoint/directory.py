@@ -64,7 +64,6 @@ class Checkpoint:
         checked = Metadata.build({**fields, "files": {}})
         saving.check_parts(tensors)
         checked.check_parts(tensors)
-        checked.encode(METADATA_FILE)
         overview = None
         if config is not None:
             overview = json_text.render({k: json_text.plain(v, f"config.{k}") for k, v in config.items()}, CONFIG_FILE)

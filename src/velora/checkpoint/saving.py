@@ -40,17 +40,15 @@ _log: Final = logging.getLogger(__name__)
 
 
 def check_parts(parts: Parts) -> None:
-    """Check that these tensors can be stored and would be accepted when read.
+    """Check that these are the parts of a checkpoint.
 
     Raises:
-        CheckpointError: if a part is unknown or missing, or holds something that can't be stored.
+        CheckpointError: if one is unknown or missing.
     """
     if unknown := sorted(set(parts) - set(TENSOR_FILES)):
         raise CheckpointError(f"tensors: expected parts out of {', '.join(TENSOR_FILES)}; received {unknown[0]!r}")
-    for part, file in TENSOR_FILES.items():
-        if part in parts:
-            tensors.check(parts[part], file, allow_nonfinite=part in MAY_BE_NONFINITE)
-        elif part not in OPTIONAL_PARTS:
+    for part in TENSOR_FILES:
+        if part not in parts and part not in OPTIONAL_PARTS:
             raise CheckpointError(f"tensors: expected {part!r} (it may be empty), received {sorted(parts)}")
 
 
@@ -97,11 +95,11 @@ def check_config(path: Path, text: bytes) -> bool:
 def save(
     target: Path, metadata: Metadata, parts: Parts, *, config: bytes | None, overwrite: bool, keep_buffer: bool
 ) -> Metadata:
-    """Write a checkpoint whose inputs were checked, and return its metadata with the files in it.
+    """Write a checkpoint, and return its metadata with the files in it.
 
     Raises:
-        CheckpointError: if the target must not be replaced, or the system refuses something. The target is then
-            as it was.
+        CheckpointError: if something can't be stored, the target must not be replaced, or the system refuses
+            something. The target is then as it was.
     """
     check_target(target, overwrite=overwrite)
     if config is not None:
@@ -109,13 +107,17 @@ def save(
     with naming(target), Stage(target) as stage:
         infos: dict[TensorFile, FileInfo] = {}
         for part, members in parts.items():
-            with naming(target / TENSOR_FILES[part]):
-                infos[TENSOR_FILES[part]] = tensors.write(stage.new / TENSOR_FILES[part], members)
+            file = TENSOR_FILES[part]
+            with naming(target / file):
+                infos[file] = tensors.write(
+                    stage.new / file, members, allow_nonfinite=part in MAY_BE_NONFINITE, create=stage.create
+                )
         complete = metadata.replace(files=infos)
         if keep_buffer:
             complete = _keep(target, stage.new, complete)
-        with naming(target / METADATA_FILE):
-            _write_file(stage.new / METADATA_FILE, complete.encode(METADATA_FILE))
+        text = complete.encode(METADATA_FILE)
+        with naming(target / METADATA_FILE), stage.create(stage.new / METADATA_FILE) as descriptor:
+            files.write_all(descriptor, text)
         check_target(target, overwrite=overwrite)
         with _config_beside(stage, config):
             stage.publish()
@@ -166,6 +168,8 @@ def _is_foreign(path: Path, names: set[str]) -> bool:
 
 def _keep(target: Path, new: Path, metadata: Metadata) -> Metadata:
     """Keep the buffer and the train state of the checkpoint being replaced, if they belong to this same state."""
+    if not any(os.path.lexists(target / TENSOR_FILES[part]) for part in OPTIONAL_PARTS):
+        return metadata
     try:
         path = target / METADATA_FILE
         previous = Metadata.decode(files.read_small(path, json_text.MAX_BYTES), str(path))
@@ -209,11 +213,6 @@ def _link_or_copy(source: Path, destination: Path) -> None:
                 files.write_all(descriptor, piece)
 
 
-def _write_file(path: Path, data: bytes) -> None:
-    with files.create(path) as descriptor:
-        files.write_all(descriptor, data)
-
-
 @contextmanager
 def _config_beside(stage: Stage, text: bytes | None) -> Iterator[None]:
     """Write the overview into the parent, once; take it away again if the body fails."""
@@ -232,7 +231,8 @@ def _config_beside(stage: Stage, text: bytes | None) -> Iterator[None]:
 
 
 def _place(staged: Path, path: Path, text: bytes) -> bool:
-    _write_file(staged, text)
+    with files.create(staged) as descriptor:
+        files.write_all(descriptor, text)
     try:
         os.link(staged, path)  # unlike a rename, this never replaces what another writer put there meanwhile
     except FileExistsError:

@@ -64,7 +64,14 @@ def _check_environment(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         raise ValueError(f"id: expected the name of an environment, received {name!a:.80}")
     if not isinstance(kwargs, dict):
         raise ValueError(f"kwargs: expected a dict, received {kwargs!a:.80}")
+    wrappers = value.get("wrappers", [])
+    if not isinstance(wrappers, list) or not all(map(_is_wrapper, wrappers)):
+        raise ValueError(f"wrappers: expected a list of dicts with name and kwargs, received {wrappers!a:.80}")
     return value
+
+
+def _is_wrapper(value: JsonValue) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("kwargs"), dict)
 
 
 def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
@@ -80,7 +87,7 @@ def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
 
 
 Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
-"""``id`` (str), ``kwargs`` (dict, optional), and whatever else the agent keeps."""
+"""``id`` (str), ``kwargs`` (dict) and ``wrappers`` (list), both optional, and whatever else the agent keeps."""
 BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 """``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
 
@@ -111,8 +118,12 @@ class Metadata(_Strict):
         Raises:
             CheckpointError: if a member is missing, unknown, of the wrong type or out of range.
         """
+        return cls._validate(json_text.plain(fields, where), where)
+
+    @classmethod
+    def _validate(cls, document: JsonValue, where: str) -> Self:
         try:
-            return cls.model_validate(json_text.plain(fields, where))
+            return cls.model_validate(document)
         except ValidationError as error:
             raise CheckpointError(f"{where}: {explain(error)}") from error
 
@@ -125,9 +136,9 @@ class Metadata(_Strict):
         """
         document = json_text.parse(raw, where)
         digest = document.pop("metadata_sha256", None)
-        if digest != _digest(document) or _render(document, where) != raw:
+        if digest != _digest(document) or json_text.render({**document, "metadata_sha256": digest}, where) != raw:
             raise CheckpointError(f"{where}: damaged (its own SHA-256 doesn't match); load another checkpoint")
-        metadata = cls.build(upgrade(document, where), where)
+        metadata = cls._validate(upgrade(document, where), where)
         metadata.check_parts([part for part in PARTS if TENSOR_FILES[part] in metadata.files], where)
         return metadata
 

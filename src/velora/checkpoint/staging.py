@@ -19,7 +19,8 @@ import os
 import re
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, final
@@ -46,6 +47,7 @@ class Stage:
         self.root = target.parent
         self._lock: int | None = None
         self._made_parents: list[Path] = []
+        self._descriptors: list[int] = []
         self._exchanged = False
 
     @property
@@ -77,6 +79,7 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Remove the stage with what was replaced; after a failure, also the parents made for it."""
+        self._close()
         if self.root != self.target.parent:
             _finish(self.root, self.target.parent)
         if self._lock is not None:
@@ -86,6 +89,18 @@ class Stage:
                 with suppress(OSError):
                     os.rmdir(parent)
 
+    @contextmanager
+    def create(self, path: Path) -> Iterator[int]:
+        """Create a file in the new directory and yield its descriptor; :meth:`publish` makes its content durable.
+
+        Raises:
+            OSError: as the system reports it.
+        """
+        descriptor = files.open_new(path)
+        self._descriptors.append(descriptor)
+        yield descriptor
+        files.begin_sync(descriptor)
+
     def publish(self) -> None:
         """Give the new directory the target's name, durably; if that fails, the target is as it was.
 
@@ -93,9 +108,12 @@ class Stage:
             OSError: as the system reports it.
             CheckpointError: if the system neither confirms the new name nor lets it be taken back.
         """
+        for descriptor in self._descriptors:
+            files.sync(descriptor)
         files.sync_directory(self.new)
         for parent in self._made_parents:
             files.sync_directory(parent.parent)
+        self._close()
         self._rename()
         try:
             files.sync_directory(self.target.parent)
@@ -106,6 +124,10 @@ class Stage:
                     f"has it ({files.reason(error)}); check the disk and save again"
                 ) from error
             raise
+
+    def _close(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def _rename(self) -> None:
         # Another writer may take or free the name at any time; then try again.

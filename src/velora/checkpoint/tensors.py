@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from io import FileIO
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -27,39 +28,33 @@ Expected: TypeAlias = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
 CHUNK_BYTES: Final = 4 << 20
 
 
-def check(tensors: Mapping[str, Tensor], where: str, *, allow_nonfinite: bool) -> None:
-    """Check before anything is written that a file of these tensors would be accepted when read.
-
-    Raises:
-        CheckpointError: if a name or dtype can't be stored, the header would be too long, or (unless
-            ``allow_nonfinite``) a value is NaN or infinite.
-    """
-    entries = header.plan(tensors, where)
-    header.encode(entries, where)
-    if allow_nonfinite:
-        return
-    for batch in _batches(entries):
-        if not all(_is_finite(piece) for piece in _flat_pieces(tensors, batch)):
-            name = next(e.name for e in batch if not all(_is_finite(p) for p in _flat_pieces(tensors, [e])))
-            raise CheckpointError(
-                f"{where}: {name}: expected finite values, received NaN or infinity; nothing was saved"
-            )
-
-
-def write(path: Path, tensors: Mapping[str, Tensor]) -> FileInfo:
-    """Write a new file, a few megabytes at a time, and wait until the device has it.
+def write(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    allow_nonfinite: bool = False,
+    create: Callable[[Path], AbstractContextManager[int]] = files.create,
+) -> FileInfo:
+    """Write a new file that would be accepted when read, a few megabytes at a time.
 
     A tensor on another device, or one that isn't contiguous, is copied chunk by chunk, never as a whole.
 
+    Args:
+        path: the file.
+        tensors: what to store, by name.
+        allow_nonfinite: accept NaN and infinities.
+        create: makes the file and yields its descriptor; the standard waits until the device has the content.
+
     Raises:
-        CheckpointError: if the tensors can't be stored.
+        CheckpointError: if a name or dtype can't be stored, the header would be too long, or (unless
+            ``allow_nonfinite``) a value is NaN or infinite; the file may be there then, in part.
         OSError: as the system reports it.
     """
     entries = header.plan(tensors, path.name)
     digest = hashlib.sha256()
     size = 0
-    with files.create(path) as descriptor:
-        for data in _chunks(tensors, entries, path.name):
+    with create(path) as descriptor:
+        for data in _chunks(tensors, entries, path.name, allow_nonfinite):
             files.write_all(descriptor, data)
             digest.update(data)
             size += len(data)
@@ -89,7 +84,7 @@ def read(
             memory = torch.empty(size // first.dtype.itemsize, dtype=first.dtype)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: {first.name}: no memory for {size} bytes") from error
-        parts = torch.split(memory, [(entry.end - entry.begin) // entry.dtype.itemsize for entry in batch])
+        parts = memory.split_with_sizes([(entry.end - entry.begin) // entry.dtype.itemsize for entry in batch])
         tensors.update((entry.name, part.view(entry.shape)) for entry, part in zip(batch, parts, strict=True))
         return iter(torch.split(memory, CHUNK_BYTES // first.dtype.itemsize))
 
@@ -188,10 +183,6 @@ def _complain(batch: list[Entry], part: Tensor, allow_nonfinite: bool) -> str | 
     return f"{name}: expected {wanted}"
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
-
-
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Group neighbours of one dtype that fit into a chunk together, so that hundreds of small tensors cost as few."""
     batch: list[Entry] = []
@@ -204,11 +195,16 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _chunks(tensors: Mapping[str, Tensor], entries: list[Entry], where: str) -> Iterator[bytes | memoryview]:
+def _chunks(
+    tensors: Mapping[str, Tensor], entries: list[Entry], where: str, allow_nonfinite: bool
+) -> Iterator[bytes | memoryview]:
     yield header.encode(entries, where)
     for batch in _batches(entries):
         for piece in _flat_pieces(tensors, batch):
-            yield _memory(piece.cpu().contiguous())
+            part = piece.cpu().contiguous().view(-1)
+            if complaint := _complain(batch, part, allow_nonfinite):
+                raise CheckpointError(f"{where}: {complaint}; nothing was saved")
+            yield _memory(part)
 
 
 def _flat_pieces(tensors: Mapping[str, Tensor], batch: list[Entry]) -> Iterator[Tensor]:

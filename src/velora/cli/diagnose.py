@@ -133,6 +133,8 @@ def _explain_setting(name: str, word: str, error: Exception, reference: DictConf
         and option in GlobalHydra.instance().config_loader().get_group_options(top)
     ):
         return f"{name}: not part of the settings yet; choose {top}={option} as well"
+    if f"{top}/{option}" in groups and not any(other.startswith(f"{top}.{option}.") for other in known):
+        return f"{name}: not part of the settings yet; choose {top}/{option}=... as well"
     near = nearest(name, [*known, *groups])
     is_elsewhere = near is None or name.startswith(f"{near}.") or near.partition(".")[0] != top
     if is_elsewhere and _takes_anything(reference, name):

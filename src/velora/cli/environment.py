@@ -2,29 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import gymnasium as gym
+from gymnasium.spaces import Discrete
+from omegaconf import DictConfig, OmegaConf
 
 from velora.core.errors import SettingError, SpaceError
-from velora.envs import EnvironmentSource, check_spaces
+from velora.envs import EnvironmentSource, check_spaces, is_discrete
 from velora.envs.make import Env
+from velora.envs.wrappers import KNOWN, wrap
+
+Wrappers: TypeAlias = Sequence[Mapping[str, Any]]
+"""As :func:`velora.envs.wrappers.wrap` takes them."""
+
+_GROUPS = {
+    "HoldAction": "time",
+    "DropObservation": "mask",
+    "NoisyObservation": "noise",
+    "Flicker": "flicker",
+    "PreviousActionReward": "previous",
+}
+"""The group below ``env`` that a wrapper's settings are in; the first of them switches it on."""
 
 
-def make_environment(env_id: str, kwargs: Mapping[str, Any], *, render: str | None = None) -> Env:
-    """Make a registered environment.
+def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
+    """Read which wrappers the settings ask for.
+
+    Returns:
+        Of every wrapper of which they say anything, the description, or ``None`` if it isn't to be there.
+    """
+    found: dict[str, Mapping[str, Any] | None] = {}
+    for name, group in _GROUPS.items():
+        if env.get(group) is None:
+            continue
+        own: Any = OmegaConf.to_container(env[group], resolve=True)
+        first = next(iter(own.values()))
+        kwargs = {key: value for key, value in own.items() if value is not None and value is not True}
+        found[name] = None if first is None or first is False else {"name": name, "kwargs": kwargs}
+    return found
+
+
+def merged(saved: Wrappers, chosen: Mapping[str, Mapping[str, Any] | None]) -> Wrappers:
+    """Put the wrappers that were chosen in the place of saved ones of their kind, or where their kind belongs."""
+    kept = [chosen.get(one["name"], one) for one in saved]
+    found = [one for one in kept if one is not None]
+    order = list(KNOWN)
+    for name, one in chosen.items():
+        if one is not None and all(other["name"] != name for other in found):
+            inside = [other for other in found if order.index(other["name"]) < order.index(name)]
+            found.insert(len(inside), one)
+    return found
+
+
+def make_environment(
+    env_id: str, kwargs: Mapping[str, Any], *, wrappers: Wrappers = (), render: str | None = None
+) -> Env:
+    """Make a registered environment, with Velora's wrappers around it.
 
     Args:
         env_id: its Gymnasium id; ``my_module:MyEnv-v0`` imports the module that registers it first.
         kwargs: keywords for ``gymnasium.make``.
+        wrappers: from the inside out.
         render: a render mode, such as ``"human"``.
 
     Raises:
-        SpaceError: if the id is unknown, or something the environment needs isn't installed.
-        SettingError: if the environment doesn't take a keyword.
+        SpaceError: if the id is unknown, something the environment needs isn't installed, or it can't be wrapped.
+        SettingError: if the environment doesn't take a keyword, or a wrapper a setting.
     """
-    given = dict(kwargs) if render is None else {**kwargs, "render_mode": render}
+    env = _make_bare(env_id, dict(kwargs) if render is None else {**kwargs, "render_mode": render})
+    for one in wrappers:
+        try:
+            env = wrap(env, [one])
+        except (SettingError, SpaceError) as error:
+            env.close()
+            raise type(error)(f"env.{_GROUPS[one['name']]}.{error}") from error
+    return env
+
+
+def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
     try:
         return EnvironmentSource(env_id, given).make()
     except gym.error.Error as error:
@@ -36,11 +93,13 @@ def make_environment(env_id: str, kwargs: Mapping[str, Any], *, render: str | No
 
 
 def dimensions(env: Env) -> tuple[int, int]:
-    """Return the numbers in an observation and in an action (O, A).
+    """Return the numbers in an observation and in an action, or how many discrete actions there are (O, A).
 
     Raises:
-        SpaceError: if an agent of continuous control can't serve the environment.
+        SpaceError: if no agent can serve the environment.
     """
-    sizes = [space.shape[0] if space.shape else 1 for space in (env.observation_space, env.action_space)]
-    check_spaces(env, state_dim=sizes[0], action_dim=sizes[1])
-    return sizes[0], sizes[1]
+    seen, acted = env.observation_space, env.action_space
+    state_dim = seen.shape[0] if seen.shape else 1
+    action_dim = int(acted.n) if isinstance(acted, Discrete) else acted.shape[0] if acted.shape else 1
+    check_spaces(env, state_dim=state_dim, action_dim=action_dim, discrete=is_discrete(env))
+    return state_dim, action_dim

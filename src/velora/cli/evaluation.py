@@ -15,12 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint, agents
 from velora.cli.choice import choose_checkpoints
-from velora.cli.environment import dimensions, make_environment
+from velora.cli.environment import Wrappers, chosen_wrappers, dimensions, make_environment, merged
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import Env
+from velora.envs.wrappers import KNOWN
 from velora.models import Agent
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
 
@@ -88,7 +89,8 @@ def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
     agent = agent_type.load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
     env_id, kwargs = _environment(cfg, path, agent.environment)
-    env = make_environment(env_id, kwargs, render=cfg.render)
+    wrappers = merged(_saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
+    env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
     try:
         returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
     finally:
@@ -126,6 +128,21 @@ def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -
     return given or saved["id"], {**saved.get("kwargs", {}), **kwargs}
 
 
+def _saved_wrappers(path: Path, saved: Mapping[str, Any] | None) -> Wrappers:
+    """Return the wrappers that an agent was trained with, in whatever environment it is evaluated.
+
+    Raises:
+        CheckpointError: if one isn't Velora's.
+    """
+    wrappers: Wrappers = (saved or {}).get("wrappers", ())
+    unknown = [one["name"] for one in wrappers if one["name"] not in KNOWN]
+    if unknown:
+        raise CheckpointError(
+            f"{path}: environment: this version has no wrapper {unknown[0]!r}, only {', '.join(KNOWN)}"
+        )
+    return wrappers
+
+
 def _names(given: str, saved: Mapping[str, Any] | None) -> bool:
     """Tell whether an id is the saved environment's with the module that registers it in front."""
     return saved is not None and ":" in given and given.rpartition(":")[2] == saved["id"].rpartition(":")[2]
@@ -143,10 +160,12 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     """Run the episodes, side by side unless someone watches; return what each earned."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
-    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim)
+    shows = agent.sees_time
+    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim, shows_time=shows)
     try:
         n = len(reset_seeds)
-        envs = Environments([env], obs_dim=obs_dim) if alone else side_by_side.get(n_seeds=1, episodes=n)
+        watched = Environments([env], obs_dim=obs_dim, shows_time=shows)
+        envs = watched if alone else side_by_side.get(n_seeds=1, episodes=n)
         returns = evaluate(agent, envs, reset_seeds)
     finally:
         side_by_side.close()

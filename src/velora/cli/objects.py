@@ -13,6 +13,7 @@ from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.environment import dimensions
 from velora.cli.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError
+from velora.envs import is_discrete
 from velora.envs.make import Env
 from velora.models import Agent
 
@@ -26,6 +27,8 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
     """
     state_dim, action_dim = dimensions(env)
     own: dict[str, Any] = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
+    if is_discrete(env) and "discrete" in (takes(locate_class("agent", cfg)) or ()):
+        own["discrete"] = True
     try:
         agent = instantiate(
             "agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, kernel=kernel, **own
@@ -33,10 +36,13 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
     except SettingError as error:
         text = str(error)
         if text.startswith("agent: seeds:"):
-            text = text.replace("agent: seeds:", "train.seeds:", 1).replace("buffer_size", "agent.buffer_size")
+            text = text.replace("agent: seeds:", "train.seeds:", 1)
+            for name in ("buffer_size", "rollout_steps"):
+                text = text.replace(name, f"agent.{name}")
         raise SettingError(text) from error
     if not isinstance(agent, Agent):
         raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
+    agent.adapt(env)
     return agent
 
 

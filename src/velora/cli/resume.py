@@ -43,8 +43,8 @@ def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
     if arguments.is_multirun:
         raise SettingError("resume: goes on with one run; leave -m (--multirun) out")
     named = {override.key_or_group for override in arguments.parsed()}
-    for group in FIXED_GROUPS:
-        if group in named:
+    for group in sorted(named):
+        if group.partition("/")[0] in FIXED_GROUPS:
             raise SettingError(f"{group}: can't change when a run is resumed; start a new run by leaving resume= out")
     saved = load_settings(run_dir)
     kept: dict[str, Any] = {}

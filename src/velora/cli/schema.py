@@ -14,15 +14,17 @@ from omegaconf import MISSING
 
 
 @dataclass
-class LiquidDDPGSchema:
-    """Settings of :class:`velora.models.LiquidDDPG`; its constructor documents them."""
+class ReplayAgentSchema:
+    """What agents that learn from a replay buffer have in common; their constructors document it."""
 
-    _target_: str = "velora.models.LiquidDDPG"
+    _target_: str = MISSING
     n_neurons: int = MISSING
     cell: str = MISSING
     cell_mode: str = MISSING
     mixed_memory: bool = MISSING
+    wiring: str = MISSING
     sparsity: float = MISSING
+    time: str = "gate"
     critic: str = "dense"
     critic_units: list[int] = MISSING
     optimizer: str = MISSING
@@ -36,10 +38,67 @@ class LiquidDDPGSchema:
     warmup_steps: int = MISSING
     sequence_length: int = MISSING
     burn_in: int = MISSING
+
+
+@dataclass
+class LiquidDDPGSchema(ReplayAgentSchema):
+    """Settings of :class:`velora.models.LiquidDDPG`."""
+
+    _target_: str = "velora.models.LiquidDDPG"
     noise_std: float = MISSING
     noise_final_std: float | None = MISSING
     noise_decay_steps: int = MISSING
     noise_correlation: float = MISSING
+
+
+@dataclass
+class LiquidTD3Schema(LiquidDDPGSchema):
+    """Settings of :class:`velora.models.LiquidTD3`."""
+
+    _target_: str = "velora.models.LiquidTD3"
+    policy_delay: int = MISSING
+    target_noise: float = MISSING
+    target_noise_clip: float = MISSING
+
+
+@dataclass
+class LiquidSACSchema(ReplayAgentSchema):
+    """Settings of :class:`velora.models.LiquidSAC`."""
+
+    _target_: str = "velora.models.LiquidSAC"
+    temperature_lr: float = MISSING
+    initial_temperature: float = MISSING
+    target_entropy: float | None = MISSING
+
+
+@dataclass
+class LiquidPPOSchema:
+    """Settings of :class:`velora.models.LiquidPPO`; the environment says whether actions are ``discrete``."""
+
+    _target_: str = "velora.models.LiquidPPO"
+    n_neurons: int = MISSING
+    cell: str = MISSING
+    cell_mode: str = MISSING
+    mixed_memory: bool = MISSING
+    wiring: str = MISSING
+    sparsity: float = MISSING
+    time: str = MISSING
+    critic: str = MISSING
+    critic_units: list[int] = MISSING
+    optimizer: str = MISSING
+    actor_lr: float = MISSING
+    critic_lr: float = MISSING
+    gamma: float = MISSING
+    gae_lambda: float = MISSING
+    rollout_steps: int = MISSING
+    n_epochs: int = MISSING
+    sequence_length: int = MISSING
+    clip_range: float = MISSING
+    entropy_bonus: float = MISSING
+    target_kl: float | None = MISSING
+    initial_std: float = MISSING
+    grad_clip: float | None = MISSING
+    reward_scale: float = MISSING
 
 
 @dataclass
@@ -53,12 +112,53 @@ class RecommendedSchema:
 
 
 @dataclass
+class TimeSchema:
+    """How long actions are held; see :class:`velora.envs.wrappers.HoldAction`."""
+
+    hold: list[int] | None = None
+    order: str | None = None
+
+
+@dataclass
+class MaskSchema:
+    """What isn't observed; see :class:`velora.envs.wrappers.DropObservation`."""
+
+    drop: Any = None
+
+
+@dataclass
+class NoiseSchema:
+    """Noise on observations; see :class:`velora.envs.wrappers.NoisyObservation`."""
+
+    std: Any = None
+
+
+@dataclass
+class FlickerSchema:
+    """Sensors that fail; see :class:`velora.envs.wrappers.Flicker`."""
+
+    probability: float | None = None
+
+
+@dataclass
+class PreviousSchema:
+    """Whether the past is observed; see :class:`velora.envs.wrappers.PreviousActionReward`."""
+
+    action_reward: bool = False
+
+
+@dataclass
 class EnvSchema:
-    """An environment, and how long to train on it."""
+    """An environment, what makes it harder to see, and how long to train on it."""
 
     id: str = MISSING
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+    time: TimeSchema = field(default_factory=TimeSchema)
+    mask: MaskSchema = field(default_factory=MaskSchema)
+    noise: NoiseSchema = field(default_factory=NoiseSchema)
+    flicker: FlickerSchema = field(default_factory=FlickerSchema)
+    previous: PreviousSchema = field(default_factory=PreviousSchema)
 
 
 @dataclass
@@ -120,11 +220,16 @@ class SavedAgentSchema:
 
 @dataclass
 class ElsewhereSchema:
-    """An environment other than the one the agent was trained in; without an id, that one with other keywords."""
+    """An environment other than the one the agent was trained in; what is missing is as it was there."""
 
     id: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+    time: TimeSchema | None = None
+    mask: MaskSchema | None = None
+    noise: NoiseSchema | None = None
+    flicker: FlickerSchema | None = None
+    previous: PreviousSchema | None = None
 
 
 @dataclass
@@ -145,3 +250,6 @@ def register() -> None:
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
     store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
+    store.store(name="liquid_ppo_schema", node=LiquidPPOSchema, provider="velora")
+    store.store(name="liquid_sac_schema", node=LiquidSACSchema, provider="velora")
+    store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")

@@ -14,7 +14,7 @@ from velora.ops import kernels
 
 LIMIT = 1e-5
 """How far float32 results may lie apart, as a share of the largest of them (but at least of 1)."""
-CELLS = ("cfc", "ltc", "gru")
+CELLS = ("cfc", "ltc", "leaky", "gru", "lstm")
 N_SEEDS, N_BATCH, N_TIME, N_INPUTS = 2, 9, 6, 4
 
 

@@ -14,7 +14,7 @@ from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
 from velora.cli import report, resume, run_directory
 from velora.cli import seeds as seed_settings
-from velora.cli.environment import make_environment
+from velora.cli.environment import chosen_wrappers, make_environment, merged
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, RunDirectoryError
@@ -105,7 +105,8 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
-    env = make_environment(cfg.env.id, kwargs)  # type: ignore[arg-type]
+    wrappers = merged([], chosen_wrappers(cfg.env))
+    env = make_environment(cfg.env.id, kwargs, wrappers=wrappers)  # type: ignore[arg-type]
     try:
         agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
         callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / CHECKPOINTS)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array: TypeAlias = NDArray[Any]
+Action: TypeAlias = NDArray[np.float32] | np.int64
+"""What an environment is given: numbers in its units, (A,), or the number of one of its discrete actions."""
 Metrics: TypeAlias = Mapping[str, Tensor]
 """What an update reports: name (``actor/loss``) to a detached tensor of shape (S,)."""
 

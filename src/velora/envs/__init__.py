@@ -3,11 +3,28 @@
 from typing import TYPE_CHECKING
 
 from velora.core.lazy import on_demand
-from velora.envs.spaces import ActionBounds, check_spaces
+from velora.envs.spaces import (
+    ActionBounds,
+    ActionUnits,
+    DiscreteActions,
+    check_spaces,
+    default_units,
+    is_discrete,
+)
 
 if TYPE_CHECKING:
     from velora.envs.make import EnvironmentSource, describe
     from velora.envs.vector import Environments
 
-__all__ = ["ActionBounds", "EnvironmentSource", "Environments", "check_spaces", "describe"]
+__all__ = [
+    "ActionBounds",
+    "ActionUnits",
+    "DiscreteActions",
+    "EnvironmentSource",
+    "Environments",
+    "check_spaces",
+    "default_units",
+    "describe",
+    "is_discrete",
+]
 __getattr__, __dir__ = on_demand(__name__, {"EnvironmentSource": "make", "describe": "make", "Environments": "vector"})

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 
 from velora.core.errors import SpaceError
+from velora.envs.wrappers import KNOWN
 
 Env: TypeAlias = gym.Env[Any, Any]
 EnvLike: TypeAlias = Env | str | Callable[[], Env]
@@ -131,13 +132,16 @@ def _import_registering(module: str, env_id: str) -> None:
 
 
 def describe(env: Env) -> dict[str, Any]:
-    """Name an environment for a checkpoint: its id, and the keywords that JSON can hold.
+    """Name an environment for a checkpoint: its id, the keywords that JSON can hold, and Velora's wrappers around it.
 
     Returns:
-        ``{"id": str, "kwargs": dict}``; the id of an unregistered environment is its class name.
+        ``{"id": str, "kwargs": dict}``, where there are any with ``"wrappers"``, as :func:`velora.envs.wrappers.wrap`
+        takes them; the id of an unregistered environment is its class name.
     """
+    wrappers = _describe_wrappers(env)
+    own: dict[str, Any] = {"wrappers": wrappers} if wrappers else {}
     if env.spec is None:
-        return {"id": type(env.unwrapped).__name__, "kwargs": {}}
+        return {"id": type(env.unwrapped).__name__, "kwargs": {}, **own}
     kwargs = {}
     for key, value in env.spec.kwargs.items():
         try:
@@ -145,4 +149,14 @@ def describe(env: Env) -> dict[str, Any]:
         except (TypeError, ValueError):
             continue
     kwargs.pop("render_mode", None)
-    return {"id": env.spec.id, "kwargs": kwargs}
+    return {"id": env.spec.id, "kwargs": kwargs, **own}
+
+
+def _describe_wrappers(env: Env) -> list[dict[str, Any]]:
+    """List our wrappers around an environment, from the inside out."""
+    found: list[dict[str, Any]] = []
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.utils.RecordConstructorArgs) and type(env) is KNOWN.get(env.class_name()):
+            found.append({"name": env.class_name(), "kwargs": dict(env._saved_kwargs)})
+        env = env.env
+    return found[::-1]

@@ -1,21 +1,41 @@
-"""Which spaces an agent of continuous control serves, and how its actions map to them."""
+"""Which spaces an agent serves, and how its actions map to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.core.errors import SpaceError
+from velora.core.errors import NonFiniteError, SpaceError
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
 HUGE = 1e30
 """Bounds beyond this stand for "unbounded" and can't be scaled to in float32."""
+
+
+class ActionUnits(Protocol):
+    """Map an agent's actions to those of an environment, which a checkpoint keeps."""
+
+    def to_environment(self, action: NDArray[Any]) -> NDArray[Any]:
+        """Turn actions (..., A) into what the environment takes."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Say it as JSON, for the environment's part of a checkpoint."""
+        ...
+
+    def read(self, info: dict[str, Any]) -> Self:
+        """Take out of ``info`` what :meth:`describe` put there, for an agent of the same kind and size of actions.
+
+        Raises:
+            SpaceError: if that is missing or doesn't fit.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,23 +66,86 @@ class ActionBounds:
         # Not np.clip, which costs several times as much on arrays this small.
         return np.minimum(np.maximum(scaled, low), high)
 
+    def describe(self) -> dict[str, Any]:
+        """See :class:`ActionUnits`."""
+        return {"action_low": list(self.low), "action_high": list(self.high)}
+
+    def read(self, info: dict[str, Any]) -> ActionBounds:
+        """See :class:`ActionUnits`."""
+        size = len(self.low)
+        try:
+            low, high = (tuple(float(bound) for bound in info.pop(name)) for name in ("action_low", "action_high"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpaceError("the action bounds are unreadable") from error
+        if not len(low) == len(high) == size or any(a >= b for a, b in zip(low, high, strict=True)):
+            raise SpaceError(f"expected {size} action bounds, low below high")
+        return ActionBounds(low, high)
+
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
         return low, high, np.float32(0.5) * (high - low)
 
 
-def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int) -> ActionBounds:
-    """Return the action bounds of an environment that the agent fits.
+@dataclass(frozen=True)
+class DiscreteActions:
+    """Number the actions of an environment that has ``n`` of them; its own numbers begin at ``first``."""
+
+    n: int
+    first: int = 0
+
+    def to_environment(self, action: NDArray[Any]) -> NDArray[np.int64]:
+        """Turn numbers from 0 on into the environment's.
+
+        Shapes:
+            action: (..., 1).
+            returns: (...).
+
+        Raises:
+            NonFiniteError: if one isn't finite.
+        """
+        if not np.isfinite(action).all():
+            raise NonFiniteError(f"policy: gave the action {action.ravel()}; its weights or its input have diverged")
+        numbers: NDArray[np.int64] = action[..., 0].astype(np.int64) + self.first
+        return numbers
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`ActionUnits`."""
+        return {"n_actions": self.n, "first_action": self.first}
+
+    def read(self, info: dict[str, Any]) -> DiscreteActions:
+        """See :class:`ActionUnits`."""
+        n, first = info.pop("n_actions", None), info.pop("first_action", None)
+        if type(n) is not int or type(first) is not int or n != self.n:
+            raise SpaceError(f"expected {self.n} discrete actions, got n_actions={n!r} and first_action={first!r}")
+        return DiscreteActions(n, first)
+
+
+def default_units(action_dim: int, *, discrete: bool) -> ActionUnits:
+    """Make the units of an agent that no environment has told its own yet."""
+    return DiscreteActions(action_dim) if discrete else ActionBounds.unit(action_dim)
+
+
+def is_discrete(env: gym.Env[Any, Any]) -> bool:
+    """Tell whether an environment lets one choose from a number of actions."""
+    from gymnasium.spaces import Discrete
+
+    return isinstance(env.action_space, Discrete)
+
+
+def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, discrete: bool = False) -> ActionUnits:
+    """Return the action units of an environment that the agent fits.
+
+    Args:
+        discrete: whether the agent chooses from ``action_dim`` actions.
 
     Raises:
         SpaceError: if observations aren't a flat box of ``state_dim`` numbers, or actions aren't a flat bounded box of
-            ``action_dim`` numbers.
+            ``action_dim`` numbers, or ``action_dim`` discrete ones.
     """
     from gymnasium.spaces import Box  # an agent that only predicts needs no Gymnasium
 
-    name = env.spec.id if env.spec else type(env.unwrapped).__name__
-    seen, acted = env.observation_space, env.action_space
+    name, seen = env.spec.id if env.spec else type(env.unwrapped).__name__, env.observation_space
     if not isinstance(seen, Box) or len(seen.shape) != 1:
         raise SpaceError(
             f"{name}: expected a flat box of observations, got {seen}; "
@@ -70,8 +153,28 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int) -> 
         )
     if seen.shape[0] != state_dim:
         raise SpaceError(f"{name}: observations have {seen.shape[0]} numbers, the agent expects state_dim={state_dim}")
+    check_actions = _discrete_actions if discrete else _bounded_actions
+    return check_actions(name, env.action_space, action_dim)
+
+
+def _discrete_actions(name: str, acted: Any, action_dim: int) -> DiscreteActions:
+    from gymnasium.spaces import Discrete
+
+    if not isinstance(acted, Discrete):
+        raise SpaceError(f"{name}: expected discrete actions, got {acted}; make the agent with discrete=False")
+    if acted.n != action_dim:
+        raise SpaceError(f"{name}: there are {acted.n} actions, the agent chooses from action_dim={action_dim}")
+    return DiscreteActions(int(acted.n), int(acted.start))
+
+
+def _bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
+    from gymnasium.spaces import Box
+
     if not isinstance(acted, Box) or len(acted.shape) != 1:
-        raise SpaceError(f"{name}: expected continuous actions (a flat Box), got {acted}; choose another environment")
+        raise SpaceError(
+            f"{name}: expected continuous actions (a flat Box), got {acted}; choose another environment, or for "
+            "discrete actions LiquidPPO with discrete=True"
+        )
     if acted.shape[0] != action_dim:
         raise SpaceError(f"{name}: actions have {acted.shape[0]} numbers, the agent gives action_dim={action_dim}")
     largest = max(np.abs(acted.low).max(), np.abs(acted.high).max())

@@ -8,22 +8,20 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
 from velora.core.errors import NonFiniteError, SpaceError
-from velora.core.types import Array
-
-NOMINAL_DT = 1.0
-"""Time between two observations, in control steps, of an environment that steps regularly."""
+from velora.core.types import Action, Array
+from velora.envs.clock import NOMINAL_DT, Clock
 
 
 class Step(NamedTuple):
-    """What one environment answered to one action. ``obs``: (O,)."""
+    """What one environment answered to one action, and how long that took, in control steps. ``obs``: (O,)."""
 
     obs: Array
     reward: float
     terminated: bool
     truncated: bool
+    dt: float = NOMINAL_DT
 
 
 NO_STEP = Step(np.zeros(0, np.float32), 0.0, False, False)
@@ -36,13 +34,24 @@ class Environments:
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
     next one's start is ever made. Processes would cost more than the simulators that Velora is for.
 
+    How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`.
+
     Shapes:
-        obs: (E, O) float32, the newest observation of each.
+        obs: (E, O) float32, the newest observation of each; (E, O + 1) where it shows the time.
+
+    Args:
+        envs: the environments.
+        obs_dim: numbers in an observation (O).
+        shows_time: append the natural logarithm of the time since the observation before, in control steps. That of a
+            regular step is 0, and so it is at an episode's start.
     """
 
-    def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int) -> None:
+    def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int, shows_time: bool = False) -> None:
         self.envs = list(envs)
-        self.obs: Array = np.zeros((len(self.envs), obs_dim), dtype=np.float32)
+        self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
+        self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
+        self._seen = self.obs[:, :obs_dim]
+        self._since = self.obs[:, -1] if shows_time else None
 
     def __len__(self) -> int:
         """Count the environments."""
@@ -53,25 +62,32 @@ class Environments:
 
         Raises:
             NonFiniteError: if the observation isn't finite.
+            SpaceError: if the environment tells time and doesn't say in what steps.
         """
-        obs, _ = self.envs[index].reset(seed=seed)
-        self.obs[index] = obs
-        if not _is_finite(self.obs[index]):
+        obs, info = self.envs[index].reset(seed=seed)
+        self._clocks[index].start(info)
+        newest: Array = self._seen[index]
+        newest[...] = obs
+        if not _is_finite(newest):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
-        newest: Array = self.obs[index]
+        if self._since is not None:
+            self._since[index] = 0.0
         return newest
 
-    def step(self, index: int, action: NDArray[np.float32]) -> Step:
+    def step(self, index: int, action: Action) -> Step:
         """Act once in one environment; ``obs[index]`` then holds the answer.
+
+        Shapes:
+            action: (A,), or a whole number.
 
         Raises:
             NonFiniteError: if the action, the observation or the reward isn't finite.
-            SpaceError: if the reward isn't a number.
+            SpaceError: if the reward isn't a number, or the time that the step took isn't one above 0.
         """
-        if not _is_finite(action):
+        if not isinstance(action, np.integer) and not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
-        obs, given, terminated, truncated, _ = self.envs[index].step(action)
-        newest = self.obs[index]
+        obs, given, terminated, truncated, info = self.envs[index].step(action)
+        newest = self._seen[index]
         newest[...] = obs
         try:
             reward = float(given)
@@ -79,15 +95,18 @@ class Environments:
             reward = _single(given, index)
         if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
-        return Step(newest, reward, bool(terminated), bool(truncated))
+        dt = self._clocks[index].elapsed(info)
+        if self._since is not None:
+            self._since[index] = math.log(dt)
+        return Step(newest, reward, bool(terminated), bool(truncated), dt)
 
-    def replay(self, index: int, *, seed: int, actions: NDArray[np.float32]) -> tuple[Step, float]:
+    def replay(self, index: int, *, seed: int, actions: Array) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.
 
         Exact for every environment that is deterministic given its reset seed; copying simulator state is not.
 
         Shapes:
-            actions: (steps, A) in the environment's units, as they were given.
+            actions: (steps, A) in the environment's units, or (steps,) of whole numbers, as they were given.
 
         Returns:
             The answer to the last action, and the sum of the rewards; ``obs[index]`` holds the last observation.

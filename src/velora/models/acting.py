@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.core.types import Array
-from velora.models.exploration import Exploration
+from velora.models.exploration import Explorer
 from velora.nn.execution import Network
 
 
@@ -20,17 +20,17 @@ class Acting:
     Shapes:
         obs: (S, O) float32, where the environments write their observations.
         hidden: (S, 1, H), advanced in place.
-        dt: (S, 1), in control steps.
+        dt: (S, 1) float32, where the time since the observation before is written, in control steps.
     """
 
-    def __init__(self, policy: Network, exploration: Exploration, obs: Array, hidden: Tensor, dt: Tensor) -> None:
+    def __init__(self, policy: Network, exploration: Explorer, obs: Array, hidden: Tensor, dt: Array) -> None:
         self._exploration = exploration
-        self._seen = torch.from_numpy(obs).unsqueeze(1).unsqueeze(2)
-        self._obs = self._seen.to(hidden.device)
-        out, self._advance = policy.stepper(self._obs, hidden, dt.unsqueeze(2))
+        self._seen = torch.from_numpy(obs).unsqueeze(1).unsqueeze(2), torch.from_numpy(dt).unsqueeze(2)
+        self._read = tuple(seen.to(hidden.device) for seen in self._seen)
+        out, self._advance = policy.stepper(self._read[0], hidden, self._read[1])
         self._out = out.flatten(1)
         self._shares_memory = hidden.device.type == "cpu"
-        self._action: NDArray[np.float32] = self._out.numpy() if self._shares_memory else np.empty(0, np.float32)
+        self._answer: NDArray[np.float32] = self._out.numpy() if self._shares_memory else np.empty(0, np.float32)
 
     def step(self, rows: tuple[int, ...], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
         """Act once; the recurrent state advances also where actions are drawn at random.
@@ -44,7 +44,8 @@ class Acting:
             warming_up: positions that act at random.
         """
         if not self._shares_memory:
-            self._obs.copy_(self._seen, non_blocking=True)
+            for read, seen in zip(self._read, self._seen, strict=True):
+                read.copy_(seen, non_blocking=True)
         self._advance(rows)
-        action = self._action if self._shares_memory else self._out.cpu().numpy()
-        return self._exploration.act(action, rows, steps, warming_up)
+        out = self._answer if self._shares_memory else self._out.cpu().numpy()
+        return self._exploration.act(out, rows, steps, warming_up)

@@ -1,35 +1,32 @@
-"""What all agents share: networks with a seed axis, acting, updating, training, saving and loading."""
+"""What all agents share: networks with a seed axis, predicting, training, saving and loading."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from velora import envs
-from velora.buffers import Batch, ReplayBuffer
-from velora.buffers.budget import check_memory
+from velora.buffers import Buffer
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
-from velora.core.streams import Stream
 from velora.core.types import Array, Counters, Metrics
-from velora.envs import ActionBounds
+from velora.envs import ActionUnits
 from velora.models import learning, persistence, prediction
-from velora.models.acting import Acting
-from velora.models.exploration import Exploration
-from velora.models.learning import Learner, Update
+from velora.models.learning import Learner
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
-from velora.nn.networks import LiquidActor
+from velora.nn.networks import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
 from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
@@ -40,14 +37,13 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from velora.envs.make import EnvLike
+    from velora.training.protocol import Acting
+
+Policy: TypeAlias = LiquidActor | LiquidHead
 
 
 class Agent(ABC):
-    """Hold networks and what they learn from; subclasses say which networks, and how one update goes.
-
-    A subclass with ``replays=True`` promises that all arithmetic of its ``training_step`` is calls of
-    ``self.learner``: its networks, backend and optimizers. Such an update is noted once and then run as a whole. The
-    promise isn't inherited by a subclass with a ``training_step`` of its own.
+    """Hold networks; subclasses say which, what they learn from, and how one update goes.
 
     An agent isn't an ``nn.Module``, which owns ``train`` already; it holds modules. Every parameter, buffer and batch
     carries the seed axis S first.
@@ -60,20 +56,13 @@ class Agent(ABC):
         seeds: the run seed of every position on the seed axis.
         wirings: of the networks that have one, in words.
         environment: the environment last trained on, as a checkpoint names it; ``None`` before.
-        bounds: of the actions of that environment; [-1, 1] before.
+        bounds: of the actions of that environment, or how many there are; [-1, 1], or those from 0 on, before.
         progress: episodes, environment steps and updates lived so far, by seed.
     """
 
     key: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
     settings: Any
-    _replays: ClassVar[bool] = False
-
-    def __init_subclass__(cls, *, replays: bool | None = None, **rest: Any) -> None:
-        """Note whether updates may be replayed."""
-        super().__init_subclass__(**rest)
-        if replays is not None or "training_step" in cls.__dict__:
-            cls._replays = bool(replays)
 
     def __init__(
         self,
@@ -91,52 +80,101 @@ class Agent(ABC):
         self.wirings: dict[str, str] = {}
         self.kernel = kernels.choose(kernel, self.device)
         self.threads = 1
-        if len(self.seeds) > 1:
-            self._check_memory()
-        self.learner = Learner(self.configure_networks(), self.device, self.kernel)
+        if self.n_seeds > 1:
+            self.check_memory()
+        networks = self.configure_networks()
+        tells_time = self.settings.time in ("gate", "both")
+        followed = self.target_names(networks)
+        self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
         self.environment: dict[str, Any] | None = None
-        self.bounds = ActionBounds.unit(self.settings.action_dim)
+        self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
-        self.exploration = Exploration(
-            self.seeds,
-            self.settings.action_dim,
-            std=self.settings.noise_std,
-            final_std=self.settings.noise_final_std,
-            decay_steps=self.settings.noise_decay_steps,
-            correlation=self.settings.noise_correlation,
-        )
-        self._prediction_noise = seeding.generator(self.seeds[0], "prediction")
-        self._sampling: dict[int, Stream] = {}
         self.hooks: HookTable = NO_HOOKS
-        self._are_ready: tuple[int, ...] = ()
-        self._runs_as_program = False
-        self._update: Update | None = None
-        self._buffer: ReplayBuffer | None = None
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
-
-    def _check_memory(self) -> None:
-        """Refuse more seeds than memory holds, before anything is made for them."""
-        s, every = self.settings, self.seeds
-        self.seeds = every[:1]
-        actor = cast(LiquidActor, self.configure_networks()["actor"])
-        self.seeds = every
-        width = ReplayBuffer.width(obs_dim=s.state_dim, action_dim=s.action_dim, state_size=actor.cell.state_size)
-        check_memory(len(every), capacity=s.buffer_size, row_width=width)
 
     # ------------------------------------------------------------------------------------------- what subclasses say
 
     @abstractmethod
     def configure_networks(self) -> dict[str, nn.Module]:
-        """Build the trained networks by name; the base makes their targets."""
+        """Build the trained networks by name, ``"actor"`` among them."""
+
+    def target_names(self, networks: Iterable[str]) -> Iterable[str]:
+        """Name those networks that have a slowly following target, ``"target_<name>"``; here all."""
+        return networks
 
     @abstractmethod
     def learning_rates(self) -> Mapping[str, float]:
         """Name the trained networks with their learning rates."""
 
     @abstractmethod
-    def training_step(self, batch: Batch) -> Metrics:
-        """Make one update from a batch; return detached metrics of shape (S,)."""
+    def check_memory(self) -> None:
+        """Refuse more seeds than memory holds, before anything is made for them.
+
+        Raises:
+            SettingError: if there are too many.
+        """
+
+    @property
+    @abstractmethod
+    def buffer(self) -> Buffer:
+        """Where experience goes, allocated when it is first needed."""
+
+    @abstractmethod
+    def greedy(self, out: Tensor) -> Tensor:
+        """Turn what the actor puts out, (..., K), into the action that it prefers.
+
+        Shapes:
+            returns: (..., A) in [-1, 1], or the number of a discrete one, (..., 1).
+        """
+
+    @abstractmethod
+    def explored(self, out: Array, generator: np.random.Generator) -> Array:
+        """Turn what the actor puts out, (B, K), into an action to try, shaped as by :meth:`greedy`."""
+
+    @abstractmethod
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch that can never be filled."""
+
+    @abstractmethod
+    def configure_training(self, *, threads: int = 1) -> None:
+        """Build what only training needs."""
+
+    @abstractmethod
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
+        """Prepare to act in training."""
+
+    @abstractmethod
+    def begin_episode(self, seed_index: int) -> None:
+        """Forget what belongs to the episode before."""
+
+    @abstractmethod
+    def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """Choose, of these seeds, those whose next action is drawn at random."""
+
+    @abstractmethod
+    def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
+        """Choose, of these seeds, those that learn during this step."""
+
+    @abstractmethod
+    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin an update of these seeds, from what is stored now."""
+
+    @abstractmethod
+    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+        """Wait for the update, with the hooks around it; return detached metrics of shape (S,)."""
+
+    @abstractmethod
+    def training_state(self, seed_index: int) -> dict[str, Any]:
+        """Return what an exact resume needs besides weights, optimizers and buffer, as JSON."""
+
+    @abstractmethod
+    def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """Take that over."""
+
+    @abstractmethod
+    def reseed(self) -> None:
+        """Draw for the seeds that ``seeds`` names from now on."""
 
     # ------------------------------------------------------------------------------------------------------- parts
 
@@ -150,18 +188,15 @@ class Agent(ABC):
         return len(self.seeds)
 
     @property
-    def buffer(self) -> ReplayBuffer:
-        """The replay buffer, allocated when it is first needed."""
-        if self._buffer is None:
-            s = self.settings
-            self._buffer = ReplayBuffer(
-                s.buffer_size,
-                n_seeds=self.n_seeds,
-                obs_dim=s.state_dim,
-                action_dim=s.action_dim,
-                state_size=self.state_size,
-            )
-        return self._buffer
+    def sees_time(self) -> bool:
+        """Tell whether the time since the observation before is one more number of it, as its logarithm."""
+        return self.settings.time in ("input", "both")
+
+    @property
+    def obs_dim(self) -> int:
+        """Numbers that the networks read (O): those of an observation, and the time where it is one of them."""
+        dim: int = self.settings.state_dim + self.sees_time
+        return dim
 
     @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
@@ -174,9 +209,22 @@ class Agent(ABC):
         return self.learner.optimizers
 
     @property
-    def policy(self) -> LiquidActor:
+    def policy(self) -> Policy:
         """The network that acts."""
-        return cast(LiquidActor, self.networks["actor"])
+        return cast(Policy, self.networks["actor"])
+
+    @property
+    def discrete(self) -> bool:
+        """Tell whether actions are choices; here they are numbers."""
+        return False
+
+    def state_size_of_one(self) -> int:
+        """Count the recurrent state's numbers before the networks of all seeds are made."""
+        every = self.seeds
+        self.seeds = every[:1]
+        actor = cast(Policy, self.configure_networks()["actor"])
+        self.seeds = every
+        return actor.cell.state_size
 
     @property
     def state_size(self) -> int:
@@ -206,9 +254,13 @@ class Agent(ABC):
         """Follow the policy one step, without noise.
 
         Shapes:
-            obs: (S, B, O). hidden: (S, B, H). dt: (S, B), in control steps.
-            returns: action (S, B, A) in [-1, 1], hidden (S, B, H).
+            obs: (S, B, O), with the time where it is part of it. hidden: (S, B, H). dt: (S, B), in control steps.
+            returns: action (S, B, A) in [-1, 1] or the number of a discrete one (S, B, 1), hidden (S, B, H).
         """
+        out, last = self._respond(obs, hidden, dt)
+        return self.greedy(out), last
+
+    def _respond(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         out, _, last = self.learner.networks["actor"].run(
             obs.unsqueeze(2), hidden=hidden, dt=dt.unsqueeze(2), wants=("out", "last")
         )
@@ -216,9 +268,9 @@ class Agent(ABC):
         assert last is not None
         return out.squeeze(2), last
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
-        """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
-        return Acting(self.learner.networks["actor"], self.exploration, obs, hidden, dt)
+    @cached_property
+    def _prediction_noise(self) -> np.random.Generator:
+        return seeding.generator(self.seeds[0], "prediction")
 
     def predict(
         self, state: Any, hidden: Any = None, *, dt: float | Array | Tensor | None = None, explore: bool = False
@@ -229,11 +281,12 @@ class Agent(ABC):
 
         Shapes:
             state: (O,) or (B, O), NumPy, a sequence or torch. hidden: (H,) or (B, H), or ``None``.
-            returns: action (A,) or (B, A) and hidden (H,) or (B, H), NumPy, or torch if ``state`` was.
+            returns: action (A,) or (B, A) and hidden (H,) or (B, H), NumPy, or torch if ``state`` was. A discrete
+                action is a whole number: an ``int``, or (B,).
 
         Args:
             dt: time since the observation before, in control steps; ``None`` is 1, a regular step.
-            explore: add Gaussian noise of the deviation used in training, independent from step to step.
+            explore: try things as in training, but independently from step to step.
 
         Raises:
             ShapeError: if a shape doesn't fit the agent.
@@ -243,16 +296,19 @@ class Agent(ABC):
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
         obs, h, times = prediction.rows(state, hidden, dt, **own)
-        action, h = self.act(obs, h, times)
-        chosen = action[0].cpu().numpy()
+        if self.sees_time:
+            obs = torch.cat((obs, times.log().unsqueeze(2)), 2)
+        with torch.inference_mode():
+            out, h = self._respond(obs, h, times)
+            chosen = self.greedy(out)[0].cpu().numpy()
         if explore:
-            chosen = chosen + self.settings.noise_std * self._prediction_noise.standard_normal(chosen.shape)
-        scaled = self.bounds.to_environment(chosen.clip(-1.0, 1.0))
+            chosen = self.explored(out[0].cpu().numpy(), self._prediction_noise)
+        scaled = self.bounds.to_environment(chosen)
         if np.ndim(state) == 1:
             scaled, h = scaled[0], h[:, 0]
         if isinstance(state, Tensor):
-            return torch.from_numpy(scaled).to(self.device), h[0].clone()
-        return scaled, h[0].cpu().numpy()
+            return torch.as_tensor(scaled).to(self.device), h[0].clone()
+        return int(scaled) if self.discrete and np.ndim(state) == 1 else scaled, h[0].cpu().numpy()
 
     # ---------------------------------------------------------------------------------------------------- learning
 
@@ -267,72 +323,9 @@ class Agent(ABC):
         Raises:
             SpaceError: if it doesn't fit.
         """
-        self.bounds = envs.check_spaces(env, state_dim=self.settings.state_dim, action_dim=self.settings.action_dim)
+        s = self.settings
+        self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
         self.environment = envs.describe(env)
-
-    def check_batch_size(self, batch_size: int) -> None:
-        """Refuse a batch that the buffer can never fill.
-
-        Raises:
-            SettingError: if it is larger than the buffer.
-        """
-        if batch_size > self.settings.buffer_size:
-            raise SettingError(
-                f"batch_size: {batch_size} is more than the {self.settings.buffer_size} transitions that the buffer "
-                "holds; lower batch_size or raise buffer_size"
-            )
-
-    def configure_training(self, *, threads: int = 1) -> None:
-        """Build what only training needs.
-
-        Args:
-            threads: of the native kernel; more than there are seeds don't help.
-        """
-        _ = self.buffer
-        self.threads = threads
-        self._are_ready = ()
-        networks, optimizers = list(self.learner.networks.values()), list(self.optimizers.values())
-        self._runs_as_program = self._replays and learning.can_replay(self.kernel, networks, optimizers)
-
-    def begin_episode(self, seed_index: int) -> None:
-        """Forget the exploration noise of the episode before."""
-        self.exploration.begin_episode(seed_index)
-
-    def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
-        """Choose, of these seeds, those whose next action is drawn at random.
-
-        All steps of an agent's life count, not those of one run.
-        """
-        if self._are_ready == rows:
-            return ()
-        warmup_steps: int = self.settings.warmup_steps
-        return tuple(k for k in rows if self.progress[k].step < warmup_steps)
-
-    def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
-        """Choose, of these seeds, those with enough experience for an update."""
-        if self._are_ready == rows:
-            return rows
-        needed = max(batch_size, self._window)
-        warm = self.warming_up(rows)
-        due = tuple(k for k in rows if k not in warm and self.buffer.size(k) >= needed)
-        if due == rows:
-            self._are_ready = rows  # and will be from now on: neither lives nor buffers grow shorter
-        return due
-
-    @property
-    def _window(self) -> int:
-        length: int = self.settings.burn_in + self.settings.sequence_length
-        return length
-
-    def sampling(self, batch_size: int) -> Array:
-        """Draw which windows the next batch of every seed holds.
-
-        Shapes:
-            returns: (S, B), in [0, 1); the same memory at every call.
-        """
-        if batch_size not in self._sampling:
-            self._sampling[batch_size] = Stream(self.seeds, "sampling", lambda g, out: g.random(out=out), (batch_size,))
-        return self._sampling[batch_size].at([p.update for p in self.progress])
 
     def optimize(self, name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:
         """Take one optimizer step of one network, firing Lightning's hooks around it in Lightning's order.
@@ -347,37 +340,6 @@ class Agent(ABC):
         """
         _ = self.optimizers
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
-
-    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
-        """Begin an update of these seeds, from what is stored now; :meth:`finish_learning` has to follow.
-
-        Where no hook looks into it, it runs as one program, on other threads if there are any. Until it is finished,
-        nothing may be acted, stored or saved.
-        """
-        self.learner.rows = rows
-        self._update = None
-        if self._runs_as_program and not self.hooks.look_into_updates:
-            uniform = self.sampling(batch_size)
-            self._update = self.learner.program(batch_size, self._window, self.buffer, uniform, self.training_step)
-            self._update.program.start(rows, self.threads)
-
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Wait for the update, or make it now, with the hooks around it.
-
-        A program's metrics and batch are overwritten by the next update.
-        """
-        hooks = self.hooks
-        if self._update is not None:
-            self._update.program.wait()
-            metrics, batch = self._update.metrics, self._update.batch
-        else:
-            batch = self.buffer.sample(self.sampling(batch_size), self._window, self.device)
-            for hook in hooks.on_train_batch_start:
-                hook(batch, update)
-            metrics = self.training_step(batch)
-        for hook in hooks.on_train_batch_end:
-            hook(metrics, batch, update)
-        return metrics
 
     def train(
         self,
@@ -402,7 +364,7 @@ class Agent(ABC):
 
         Args:
             env: a Gymnasium environment, a registered id, or a function that makes one.
-            batch_size: windows in one update (B).
+            batch_size: windows in one update (B); of an agent that learns from rollouts, steps in one minibatch.
             n_episodes: episodes to train for, for each seed; ``None`` is 100, or no limit where ``n_steps`` is given.
             n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
             window_size: episodes in the moving statistics of the return.
@@ -474,14 +436,6 @@ class Agent(ABC):
         """Name the generators of one seed that have to be restored; ours draw by position and need none."""
         return {}
 
-    def training_state(self, seed_index: int) -> dict[str, Any]:
-        """Return what an exact resume needs besides weights, optimizers, buffer and generators."""
-        return {"exploration": self.exploration.state_dict(seed_index)}
-
-    def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
-        """Take that over."""
-        self.exploration.load_state_dict(state["exploration"], seed_index)
-
     def save_training(
         self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: persistence.TrainState
     ) -> Path:
@@ -504,9 +458,7 @@ class Agent(ABC):
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
         persistence.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
-        self.exploration.reseed(self.seeds)
-        for stream in self._sampling.values():
-            stream.reseed(self.seeds)
+        self.reseed()
         return persistence.differences(checkpoint.metadata.settings, self.settings_dict())
 
     def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:

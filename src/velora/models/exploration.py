@@ -1,17 +1,109 @@
-"""How an agent tries things: random warm-up, then temporally correlated noise."""
+"""How an agent tries things: random warm-up, then noise on its actions, or actions drawn from its policy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from velora.core.streams import Stream
+from velora.ops.gaussian import draw_actions
 from velora.ops.noise import correlated_noise
 
 
+class Explorer(Protocol):
+    """Turn what policies put out into actions to try; what is drawn depends on seed and step alone."""
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """Draw for other run seeds from now on."""
+        ...
+
+    def begin_episode(self, seed_index: int) -> None:
+        """Forget what belongs to the episode before."""
+        ...
+
+    def act(
+        self, out: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Choose actions (S, A) in [-1, 1] for what the policies put out, (S, K).
+
+        Args:
+            rows: positions on the seed axis that act.
+            steps: how many steps each seed has lived.
+            warming_up: positions on the seed axis that act at random.
+        """
+        ...
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """Return what an exact resume of one seed needs."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """Take it over."""
+        ...
+
+
+@final
+class WarmUp:
+    """Draw uniform actions in [-1, 1)."""
+
+    def __init__(self, seeds: Sequence[int], action_dim: int) -> None:
+        self._uniform = Stream(
+            seeds, "warmup", lambda g, out: g.random(dtype=np.float32, out=out), (action_dim,), dtype=np.float32
+        )
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """Draw for other run seeds from now on."""
+        self._uniform.reseed(seeds)
+
+    def replace(self, actions: NDArray[np.float32], steps: Sequence[int], warming_up: Sequence[int]) -> None:
+        """Put random actions in the place of those (S, A) at the positions ``warming_up``."""
+        if warming_up:
+            where = list(warming_up)
+            actions[where] = (2.0 * self._uniform.at(steps) - 1.0)[where]
+
+
+def _normal(seeds: Sequence[int], action_dim: int) -> Stream:
+    return Stream(
+        seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (action_dim,),
+        dtype=np.float32,
+    )  # fmt: skip
+
+
+@final
+class Sampling:
+    """Draw actions from a stochastic policy, a squashed Gaussian."""
+
+    def __init__(self, seeds: Sequence[int], action_dim: int) -> None:
+        self._warm_up, self._normal = WarmUp(seeds, action_dim), _normal(seeds, action_dim)
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """See :class:`Explorer`."""
+        self._warm_up.reseed(seeds)
+        self._normal.reseed(seeds)
+
+    def begin_episode(self, seed_index: int) -> None:
+        """See :class:`Explorer`; every step is drawn by itself."""
+
+    def act(
+        self, out: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """See :class:`Explorer`; ``out`` is (S, 2A)."""
+        tried = draw_actions(out, self._normal.at(steps))
+        self._warm_up.replace(tried, steps, warming_up)
+        return tried
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """See :class:`Explorer`; nothing is carried from step to step."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """See :class:`Explorer`."""
+
+
+@final
 class Exploration:
     """Turn policy actions into tried ones; what is drawn depends on seed and step alone.
 
@@ -36,19 +128,13 @@ class Exploration:
     ) -> None:
         self._std, self._correlation = std, correlation
         self._change, self._decay_steps = 0.0 if final_std is None else final_std - std, decay_steps
-        self._normal = Stream(
-            seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (action_dim,),
-            dtype=np.float32,
-        )  # fmt: skip
-        self._uniform = Stream(
-            seeds, "warmup", lambda g, out: g.random(dtype=np.float32, out=out), (action_dim,), dtype=np.float32
-        )
+        self._warm_up, self._normal = WarmUp(seeds, action_dim), _normal(seeds, action_dim)
         self.noise: NDArray[np.float32] = np.zeros((len(seeds), action_dim), dtype=np.float32)
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
-        for stream in (self._normal, self._uniform):
-            stream.reseed(seeds)
+        self._warm_up.reseed(seeds)
+        self._normal.reseed(seeds)
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the noise of the episode before."""
@@ -73,10 +159,7 @@ class Exploration:
         self.noise[where] = noise[where]
         tried: NDArray[np.float32] = actions + self._deviation(steps) * self.noise
         np.minimum(np.maximum(tried, -1.0, out=tried), 1.0, out=tried)
-        if warming_up:
-            random = 2.0 * self._uniform.at(steps) - 1.0
-            for k in warming_up:
-                tried[k] = random[k]
+        self._warm_up.replace(tried, steps, warming_up)
         return tried
 
     def _deviation(self, steps: Sequence[int]) -> Any:

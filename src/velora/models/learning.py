@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,6 +16,8 @@ from velora.core.types import Array, Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
+from velora.nn.scalar import Scalar
+from velora.nn.timeless import Timeless
 from velora.ops.backend import Program
 from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
@@ -28,44 +31,65 @@ _MOST_PROGRAMS = 8
 class Learner:
     """Hold the trained networks and their targets, and improve them.
 
+    Args:
+        followed: which of them have a target.
+        tells_time: whether cells are told how much time has passed; if not, every step takes them 1.
+
     Attributes:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
-        networks: the same, as an update runs them.
+        flats: the parameters of each.
         rows: positions on the seed axis that learn from the next update.
     """
 
-    def __init__(self, trained: Mapping[str, nn.Module], device: torch.device, kernel: str) -> None:
-        self.kernel, self.device = kernel, device
+    def __init__(
+        self,
+        trained: Mapping[str, nn.Module],
+        followed: Iterable[str],
+        device: torch.device,
+        kernel: str,
+        *,
+        tells_time: bool = True,
+    ) -> None:
+        self.kernel, self.device, self._tells_time = kernel, device, tells_time
         self.backend = make_backend(kernel, device)
-        targets = {f"target_{name}": copy.deepcopy(net).requires_grad_(False) for name, net in trained.items()}
+        self._followed = tuple(followed)
+        trained = {name: net.to(device) for name, net in trained.items()}
+        targets = {f"target_{name}": _copied(trained[name]).requires_grad_(False) for name in self._followed}
         self.modules: dict[str, nn.Module] = {**trained, **targets}
-        self.networks: dict[str, Network] = {}
-        for name, module in self.modules.items():
-            flat = FlatParameters(module.to(device), is_trained=name in trained)
-            self.networks[name] = make_network(module, flat, kernel)  # type: ignore[arg-type]
-        self.n_seeds = next(iter(self.networks.values())).flat.n_seeds
+        self.flats = {name: FlatParameters(net, is_trained=name in trained) for name, net in self.modules.items()}
+        self._networks: dict[str, Network] = {}
+        self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
-        self._trained = tuple(trained)
-        self._programs: dict[tuple[int, int, tuple[int, ...]], Update] = {}
+        self._programs: dict[Hashable, Update] = {}
+
+    @property
+    def networks(self) -> dict[str, Network]:
+        """Every network as an update runs it, prepared when one is first needed; a ``Scalar`` isn't run."""
+        if not self._networks:
+            with torch.inference_mode(False):  # acting may be first
+                self._networks = {n: self._network(n) for n, m in self.modules.items() if not isinstance(m, Scalar)}
+        return self._networks
+
+    def _network(self, name: str) -> Network:
+        network = make_network(self.modules[name], self.flats[name], self.kernel)  # type: ignore[arg-type]
+        return network if self._tells_time else Timeless(network)
 
     def masks_changed(self) -> None:
         """Follow masks that were loaded into the modules."""
-        for network in self.networks.values():
-            network.flat.apply_mask()
+        for flat in self.flats.values():
+            flat.apply_mask()
         self._programs.clear()
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
         """Build one optimizer for each trained network."""
-        self.optimizers = {
-            name: kind.make(self.networks[name].flat, rate, self.backend) for name, rate in rates.items()
-        }
+        self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
 
     def optimize(
         self, name: str, loss: Tensor, backward: Callable[[], None] | None, hooks: HookTable, clip: float | None
     ) -> None:
         """Take one optimizer step of one network; see :meth:`velora.models.Agent.optimize`."""
-        optimizer, flat = self.optimizers[name], self.networks[name].flat
+        optimizer, flat = self.optimizers[name], self.flats[name]
         assert flat.gradient is not None
         for hook in hooks.on_before_zero_grad:
             hook(optimizer)
@@ -89,22 +113,21 @@ class Learner:
 
     def follow(self, tau: float) -> None:
         """Move every target towards its network."""
-        for name in self._trained:
-            target, source = self.networks[f"target_{name}"].flat.values, self.networks[name].flat.values
+        for name in self._followed:
+            target, source = self.flats[f"target_{name}"].values, self.flats[name].values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
-    def program(
-        self, batch_size: int, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step
-    ) -> Update:
+    def program(self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step) -> Update:
         """Note an update as a program at the first call, and return it from then on.
 
         Shapes:
             uniform: (S, B), which windows to sample; the same memory at every call.
 
         Args:
+            kind: sets updates apart that do different things.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
         """
-        key = batch_size, length, self.rows if self.backend.notes_rows else ()
+        key = kind, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
         update = self._programs.get(key)
         if update is None:
             program = self.backend.program()
@@ -117,6 +140,14 @@ class Learner:
         for optimizer in self.optimizers.values():
             optimizer.prepare()
         return update
+
+
+def _copied(net: nn.Module) -> nn.Module:
+    """Copy a network: as ``deepcopy``, which is slow with buffers and with the dozen empty tables of every module."""
+    copies: dict[int, object] = {id(buffer): buffer.detach().clone() for buffer in net.buffers()}
+    for part in net.modules():
+        copies |= {id(v): OrderedDict() for v in vars(part).values() if type(v) is OrderedDict and not v}
+    return copy.deepcopy(net, copies)
 
 
 @dataclass(frozen=True, slots=True)

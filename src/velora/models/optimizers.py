@@ -106,13 +106,12 @@ class Adam:
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""
-        own, taken = slice(seed_index, seed_index + 1), self.memory.steps[seed_index]
+        own, taken = slice(seed_index, seed_index + 1), self.memory.steps[seed_index].float()
         kept: dict[str, Tensor] = {}
         if float(taken) > 0.0:
-            for name in self.flat.places:
-                kept[f"{name}.step"] = taken.float()
-                kept[f"{name}.exp_avg"] = self.flat.view(self.memory.first, name)[own]
-                kept[f"{name}.exp_avg_sq"] = self.flat.view(self.memory.second, name)[own]
+            kept |= {f"{name}.step": taken for name in self.flat.places}
+            kept |= {f"{name}.exp_avg": part for name, part in self.flat.views(self.memory.first[own])}
+            kept |= {f"{name}.exp_avg_sq": part for name, part in self.flat.views(self.memory.second[own])}
         return kept
 
     def load_state(self, seed_index: int, state: Mapping[str, Tensor]) -> None:

@@ -10,12 +10,13 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from velora.buffers import ReplayBuffer
+from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.schema import Part
-from velora.core.errors import CheckpointError, ShapeError
+from velora.checkpoint.tensors import Expected
+from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
-from velora.envs import ActionBounds
+from velora.envs import ActionUnits
 from velora.models.learning import Learner
 from velora.models.optimizers import OptimizerKind
 
@@ -33,7 +34,7 @@ class Saveable(Protocol):
     networks: dict[str, nn.Module]
     optimizer_kind: OptimizerKind
     environment: dict[str, Any] | None
-    bounds: ActionBounds
+    bounds: ActionUnits
     progress: list[Counters]
 
     @property
@@ -42,7 +43,7 @@ class Saveable(Protocol):
         ...
 
     @property
-    def buffer(self) -> ReplayBuffer:
+    def buffer(self) -> Buffer:
         """Stored experience."""
         ...
 
@@ -127,7 +128,7 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: i
     k = slice(seed_index, seed_index + 1)
     live = {name: tensor[k] for name, tensor in model_tensors(agent.networks).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
-    optim_state = checkpoint.read("optim_state", expect=_shapes(_expected_optimizer_state(agent, checkpoint)))
+    optim_state = checkpoint.read("optim_state", expect=_expected_optimizer_state(agent, checkpoint))
     if buffer:
         _read_buffer(agent.buffer, checkpoint, seed_index)
     with torch.no_grad():
@@ -168,8 +169,8 @@ def model_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {f"{net}.{name}": t for net, module in networks.items() for name, t in module.state_dict().items()}
 
 
-def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> OptimizerState:
-    kind, expected = agent.optimizer_kind, {}
+def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Expected:
+    kind, expected = agent.optimizer_kind, dict[str, tuple[tuple[int, ...], torch.dtype]]()
     for net in agent.learning_rates():
         saved = checkpoint.metadata.optimizers.get(net)
         if saved is None:
@@ -178,8 +179,9 @@ def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Optimi
             continue
         for name, parameter in agent.networks[net].named_parameters():
             if kind.counts_steps:
-                expected[f"{net}.{name}.step"] = torch.zeros(())
-            expected |= {f"{net}.{name}.{key}": parameter.detach()[:1] for key in kind.state}
+                expected[f"{net}.{name}.step"] = (), torch.float32
+            shape = 1, *parameter.shape[1:]
+            expected |= {f"{net}.{name}.{key}": (shape, parameter.dtype) for key in kind.state}
     return expected
 
 
@@ -187,11 +189,11 @@ def _has_state(net: str, state: OptimizerState) -> bool:
     return any(name.startswith(f"{net}.") for name in state)
 
 
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+def _shapes(tensors: Mapping[str, Tensor]) -> Expected:
     return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
 
 
-def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint, seed_index: int) -> None:
+def _read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int) -> None:
     info = checkpoint.metadata.buffer
     assert info is not None
     if info.keys() != {"capacity", "size", "position"}:
@@ -207,16 +209,13 @@ def _read_buffer(buffer: ReplayBuffer, checkpoint: Checkpoint, seed_index: int) 
 def _environment(agent: Saveable) -> dict[str, Any] | None:
     if agent.environment is None:
         return None
-    return {**agent.environment, "action_low": list(agent.bounds.low), "action_high": list(agent.bounds.high)}
+    return {**agent.environment, **agent.bounds.describe()}
 
 
 def _read_environment(agent: Saveable, checkpoint: Checkpoint) -> None:
     info = dict(checkpoint.metadata.environment or {})
-    size = len(agent.bounds.low)
     try:
-        low, high = (tuple(float(bound) for bound in info.pop(name)) for name in ("action_low", "action_high"))  # type: ignore[arg-type,union-attr]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint.path}: environment: the action bounds are unreadable") from error
-    if not len(low) == len(high) == size or any(a >= b for a, b in zip(low, high, strict=True)):
-        raise CheckpointError(f"{checkpoint.path}: environment: expected {size} action bounds, low below high")
-    agent.environment, agent.bounds = info, ActionBounds(low, high)
+        agent.bounds = agent.bounds.read(info)
+    except SpaceError as error:
+        raise CheckpointError(f"{checkpoint.path}: environment: {error}") from error
+    agent.environment = info

@@ -1,29 +1,20 @@
-"""Recompute, over replayed windows, the recurrent states that acting went through."""
+"""Run policies and critics over replayed windows, with the recurrent states that acting would go through.
+
+A critic without memory values each step by itself. One with memory reads the observations and actions of a window from
+its first step on, with a state of zeros before it, and values an action that isn't the stored one by a step aside:
+from the state before that step, which the stored past has led to.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
-from velora.buffers import Batch
-from velora.nn.execution import Network
-
-
-def burnt_in(actor: Network, batch: Batch, burn_in: int) -> Tensor:
-    """Bring the stored recurrent state up to date over the first ``burn_in`` steps of each window.
-
-    Shapes:
-        batch: (S, B, T, ...), T > burn_in.
-        returns: (S, B, H), the state before step ``burn_in``; no gradient flows into it.
-
-    Source:
-        Kapturowski et al. 2019 (R2D2), section 3.
-    """
-    if burn_in == 0:
-        return batch.hidden
-    obs, dt, start = (t[:, :, :burn_in] for t in (batch.obs, batch.dt, batch.start))
-    last = actor.run(obs, hidden=batch.hidden, dt=dt, resets=start, wants=("last",)).last
-    assert last is not None
-    return last
+from velora.buffers import Batch, Rollout
+from velora.nn.execution import Network, Pullback
+from velora.ops.backend import Backend
 
 
 def next_actions(actor: Network, batch: Batch) -> Tensor:
@@ -34,13 +25,82 @@ def next_actions(actor: Network, batch: Batch) -> Tensor:
 
     Shapes:
         batch: (S, B, T, ...).
-        returns: (S, B, T, A) in [-1, 1].
+        returns: (S, B, T, K), what the actor puts out.
     """
     states = actor.run(batch.obs, hidden=batch.hidden, dt=batch.dt, resets=batch.start, wants=("states",)).states
     assert states is not None
-    n_seeds, n_windows, length, _ = states.shape
-    aside = (t.flatten(1, 2).unsqueeze(2) for t in (batch.next_obs, batch.next_dt))
-    next_obs, next_dt = aside
-    action = actor.run(next_obs, hidden=states.flatten(1, 2), dt=next_dt).out
-    assert action is not None
-    return action.view(n_seeds, n_windows, length, -1)
+    out = actor.run(_each(batch.next_obs), hidden=states.flatten(1, 2), dt=_each(batch.next_dt)).out
+    assert out is not None
+    return out.view(*batch.reward.shape, -1)
+
+
+def stored_values(critic: Network, batch: Batch) -> tuple[Tensor, Pullback]:
+    """Value the stored actions, (S, B, T, 1), with what carries a gradient back."""
+    if not critic.has_memory:
+        return critic.vjp(batch.obs, batch.action)
+    return critic.vjp(batch.obs, batch.action, dt=batch.dt, resets=batch.start)
+
+
+def next_values(critic: Network, batch: Batch, action: Tensor) -> Tensor:
+    """Value an action (S, B, T, A) at every ``next_obs``: (S, B, T)."""
+    if not critic.has_memory:
+        out = critic.run(batch.next_obs, action).out
+    else:
+        hidden = _states(critic, batch).flatten(1, 2)
+        out = critic.run(_each(batch.next_obs), _each(action), hidden=hidden, dt=_each(batch.next_dt)).out
+    assert out is not None
+    return out.view(batch.reward.shape)
+
+
+def policy_values(
+    critic: Network, batch: Batch, action: Tensor, math: Backend
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Value a policy's actions (S, B, T, A) instead of the stored ones.
+
+    Returns:
+        The values (S, B, T), and what turns a gradient of them, (S, B, T), into that of the actions (S, B, T, A).
+    """
+    if not critic.has_memory:
+        value, pull = critic.vjp(batch.obs, action)
+        return value.squeeze(3), lambda d: pull.source(1, d.unsqueeze(3))
+    hidden = math.before(_states(critic, batch)).flatten(1, 2)
+    value, pull = critic.vjp(
+        _each(batch.obs), _each(action), hidden=hidden, dt=_each(batch.dt), resets=_each(batch.start)
+    )
+    return value.view(batch.reward.shape), lambda d: pull.source(1, _each(d.unsqueeze(3))).view(action.shape)
+
+
+def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value every observation of a rollout, and each that followed by a step aside.
+
+    Shapes:
+        rollout: (S, 1, T, ...).
+        hidden: (S, 1, H), the critic's state before the first step; H is 0 without memory.
+        returns: values and values of ``next_obs``, (S, 1, T); the critic's states before the first step and after every
+            one, (S, T + 1, H).
+    """
+    if not critic.has_memory:
+        out, following = critic.run(rollout.obs).out, critic.run(rollout.next_obs).out
+        before = hidden.expand(-1, rollout.obs.shape[2] + 1, -1)
+    else:
+        out, states, _ = critic.run(
+            rollout.obs, hidden=hidden, dt=rollout.dt, resets=rollout.start, wants=("out", "states")
+        )
+        assert states is not None
+        aside = {"hidden": states.flatten(1, 2), "dt": _each(rollout.next_dt)}
+        following = critic.run(_each(rollout.next_obs), **aside).out
+        before = torch.cat((hidden, states.flatten(1, 2)), 1)
+    assert out is not None
+    assert following is not None
+    return out.view(rollout.reward.shape), following.view(rollout.reward.shape), before
+
+
+def _states(critic: Network, batch: Batch) -> Tensor:
+    states = critic.run(batch.obs, batch.action, dt=batch.dt, resets=batch.start, wants=("states",)).states
+    assert states is not None
+    return states
+
+
+def _each(values: Tensor) -> Tensor:
+    """Make every step of windows (S, B, T, ...) a window of one step, (S, B * T, 1, ...)."""
+    return values.flatten(1, 2).unsqueeze(2)

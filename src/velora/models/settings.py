@@ -26,49 +26,106 @@ class Settings(BaseModel):
             return cls.model_validate({name: _plain(value) for name, value in values.items()})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
             problem = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:  # of settings that don't fit together, whose text names them
+                raise SettingError(problem) from None
+            name = ".".join(str(part) for part in first["loc"])
             problem = problem[:1].lower() + problem[1:]
             received = "" if first["type"] == "value_error" else f", got {first['input']!r}"
             raise SettingError(f"{name}: {problem}{received}") from None
 
 
-class DDPGSettings(Settings):
-    """Settings of :class:`~velora.models.LiquidDDPG`; the constructor documents them."""
+class LiquidSettings(Settings):
+    """Settings of every agent with a liquid policy and a critic; their constructors document them."""
 
     state_dim: int = Field(ge=1, le=65_536)
     n_neurons: int = Field(ge=3, le=4_096)
     action_dim: int = Field(ge=1, le=4_096)
-    cell: Literal["cfc", "ltc", "gru", "memoryless"]
-    cell_mode: Literal["default", "pure", "no_gate"]
+    cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
+    cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
     mixed_memory: bool
+    wiring: Literal["ncp", "random", "dense"]
     sparsity: float = Field(ge=0.1, le=0.9)
-    critic: Literal["dense", "liquid"]
+    time: Literal["gate", "input", "both", "none"]
+    critic: Literal["dense", "liquid", "recurrent"]
     critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
     optimizer: str
     actor_lr: float = Field(gt=0.0, le=10.0)
     critic_lr: float = Field(gt=0.0, le=10.0)
     gamma: float = Field(ge=0.0, le=1.0)
-    tau: float = Field(gt=0.0, le=1.0)
     grad_clip: float | None = Field(gt=0.0)
     reward_scale: float = Field(gt=0.0)
+    sequence_length: int = Field(ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _layers_have_units(self) -> Self:
+        if any(not 1 <= units <= 65_536 for units in self.critic_units):
+            raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
+        return self
+
+
+class ReplaySettings(LiquidSettings):
+    """Settings of agents that learn from a replay buffer."""
+
+    tau: float = Field(gt=0.0, le=1.0)
     buffer_size: int = Field(ge=1, le=1_000_000_000)
     warmup_steps: int = Field(ge=0)
-    sequence_length: int = Field(ge=1, le=10_000)
     burn_in: int = Field(ge=0, le=10_000)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        window = self.sequence_length + self.burn_in
+        if window > self.buffer_size:
+            raise ValueError(
+                f"buffer_size: {self.buffer_size} can't hold one window of {window} steps (burn_in + sequence_length)"
+            )
+        return self
+
+
+class DDPGSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidDDPG`."""
+
     noise_std: float = Field(ge=0.0)
     noise_final_std: float | None = Field(ge=0.0)
     noise_decay_steps: int = Field(ge=1)
     noise_correlation: float = Field(ge=0.0, lt=1.0)
 
+
+class TD3Settings(DDPGSettings):
+    """Settings of :class:`~velora.models.LiquidTD3`."""
+
+    policy_delay: int = Field(ge=1, le=1_000)
+    target_noise: float = Field(ge=0.0)
+    target_noise_clip: float = Field(ge=0.0)
+
+
+class SACSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidSAC`."""
+
+    temperature_lr: float = Field(gt=0.0, le=10.0)
+    initial_temperature: float = Field(gt=0.0)
+    target_entropy: float | None
+
+
+class PPOSettings(LiquidSettings):
+    """Settings of :class:`~velora.models.LiquidPPO`."""
+
+    discrete: bool
+    critic: Literal["dense", "recurrent"]
+    rollout_steps: int = Field(ge=1, le=100_000_000)
+    n_epochs: int = Field(ge=1, le=1_000)
+    gae_lambda: float = Field(ge=0.0, le=1.0)
+    clip_range: float = Field(gt=0.0, le=10.0)
+    entropy_bonus: float = Field(ge=0.0)
+    target_kl: float | None = Field(gt=0.0)
+    initial_std: float = Field(gt=0.0, le=1e6)
+
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if any(not 1 <= units <= 65_536 for units in self.critic_units):
-            raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
-        window = self.sequence_length + self.burn_in
-        if window > self.buffer_size:
+    def _windows_fill_the_rollout(self) -> Self:
+        if self.rollout_steps % self.sequence_length:
             raise ValueError(
-                f"buffer_size: {self.buffer_size} can't hold one window of {window} steps (burn_in + sequence_length)"
+                f"rollout_steps: expected a multiple of sequence_length ({self.sequence_length}), "
+                f"got {self.rollout_steps}"
             )
         return self
 

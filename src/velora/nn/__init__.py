@@ -5,9 +5,11 @@ from velora.nn.linear import Linear
 from velora.nn.networks import LiquidActor, QNetwork
 from velora.nn.sequence import unroll
 from velora.nn.wiring import NCPWiring, auto_ncp, ncp
+from velora.nn.wirings import WIRING_KINDS, make_wiring
 
 __all__ = [
     "CELL_KINDS",
+    "WIRING_KINDS",
     "Cell",
     "Linear",
     "LiquidActor",
@@ -15,6 +17,7 @@ __all__ = [
     "QNetwork",
     "auto_ncp",
     "make_cell",
+    "make_wiring",
     "ncp",
     "unroll",
 ]

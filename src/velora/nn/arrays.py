@@ -29,6 +29,7 @@ class ArrayNetwork:
 
     def __init__(self, plan: Plan, flat: FlatParameters, kernel: str) -> None:
         self.plan, self.flat, self.kernel = plan, flat, kernel
+        self.has_memory = plan.has_memory
         self.xp = namespace(kernel, flat.values.dtype, flat.values.device)
         self._parameters = self.xp.view(flat.values)
         self._pool, self._mask_version = Pool(self.xp, plan, flat.mask), self._version()
@@ -88,11 +89,13 @@ class ArrayNetwork:
         unrolled = self._unrolled(sources, hidden, dt, resets, keeps=True)
         return self._result(unrolled, unrolled.out), _Pullback(self, unrolled)
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """Prepare to step again and again in the same memory; computes all seeds, and advances those asked for.
 
         Shapes:
-            source: (S, B, 1, features). dt: (S, B, 1). hidden: (S, B, H), advanced in place.
+            source: (S, B, 1, features). dt: (S, B, 1); ``None`` is ones. hidden: (S, B, H), advanced in place.
             returns: out (S, B, 1, K), which every step writes to, and what makes a step.
         """
         program = Program(self.xp.quietly)

@@ -17,7 +17,13 @@ from velora.ops.plan import Plan
 
 
 class Unrollable(Protocol):
-    """A network that reads one or two sequences side by side."""
+    """A network that reads one or two sequences side by side.
+
+    Attributes:
+        has_memory: whether a step's output depends on the steps before.
+    """
+
+    has_memory: bool
 
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
@@ -51,10 +57,12 @@ class Network(Protocol):
 
     Attributes:
         kernel: what computes: ``"native"``, ``"numpy"``, ``"torch"``, or ``"autograd"``, PyTorch with its autograd.
+        has_memory: whether a step's output depends on the steps before.
     """
 
     kernel: str
     flat: FlatParameters
+    has_memory: bool
 
     def run(
         self,
@@ -73,11 +81,13 @@ class Network(Protocol):
         """Compute the output (S, B, T, K), and what carries a gradient back from it."""
         ...
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """Prepare to step again and again in the same memory.
 
         Shapes:
-            source: (S, B, 1, features). dt: (S, B, 1). hidden: (S, B, H), advanced in place.
+            source: (S, B, 1, features). dt: (S, B, 1); ``None`` is ones. hidden: (S, B, H), advanced in place.
             returns: out (S, B, 1, K), which every step writes to, and what makes a step for the seeds at the positions
                 that it is given.
         """
@@ -105,7 +115,7 @@ class NativeNetwork:
 
     def __init__(self, plan: Plan, flat: FlatParameters) -> None:
         self.plan, self.flat = kernels.CompiledPlan(plan), flat
-        self._begins_afresh = not plan.has_memory
+        self.has_memory = plan.has_memory
 
     def _unrolled(
         self,
@@ -122,7 +132,7 @@ class NativeNetwork:
             hidden = kernels.copied(hidden)
         return kernels.Unrolled(
             self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets,
-            keeps=keeps, wants=wants, begins_afresh=self._begins_afresh,
+            keeps=keeps, wants=wants, begins_afresh=not self.has_memory,
         )  # fmt: skip
 
     def run(
@@ -145,7 +155,9 @@ class NativeNetwork:
         assert done.out is not None
         return done.out, _NativePullback(done, self.flat)
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """See :class:`Network`."""
         program = kernels.Program()
         with program.record():  # the last state may lie over the first: a kernel reads before it writes
@@ -180,7 +192,7 @@ class TorchNetwork:
     kernel = "autograd"
 
     def __init__(self, module: Unrollable, flat: FlatParameters) -> None:
-        self.module, self.flat = module, flat
+        self.module, self.flat, self.has_memory = module, flat, module.has_memory
         self._parameters = list(flat.module.parameters())
 
     def run(
@@ -204,7 +216,9 @@ class TorchNetwork:
             out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
         return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
 
-    def stepper(self, source: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
+    def stepper(
+        self, source: Tensor, hidden: Tensor, dt: Tensor | None
+    ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """See :class:`Network`; computes all seeds, and advances those that are asked for."""
         first = self.run(source, hidden=hidden, dt=dt).out
         assert first is not None

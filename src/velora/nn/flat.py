@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from velora.nn.parameters import flat_mask
+from velora.nn.parameters import named_masks
 
 
 class FlatParameters:
@@ -25,18 +25,21 @@ class FlatParameters:
 
     def __init__(self, module: nn.Module, *, is_trained: bool) -> None:
         self.module = module
-        self.values = torch.cat([p.detach().flatten(1) for p in module.parameters()], 1).contiguous()
+        parameters = dict(module.named_parameters())
+        self.values = torch.cat([p.detach().flatten(1) for p in parameters.values()], 1).contiguous()
         self.gradient = torch.zeros_like(self.values) if is_trained else None
         self.places: dict[str, tuple[int, int, torch.Size]] = {}
         at = 0
-        for name, parameter in module.named_parameters():
+        for name, parameter in parameters.items():
             shape = parameter.shape[1:]
             self.places[name] = at, at + shape.numel(), shape
             at += shape.numel()
-            parameter.data = self.view(self.values, name)
-            if self.gradient is not None:
-                parameter.grad = self.view(self.gradient, name)
-        self.mask = flat_mask(module)
+        for name, part in self.views(self.values):
+            parameters[name].data = part
+        if self.gradient is not None:
+            for name, part in self.views(self.gradient):
+                parameters[name].grad = part
+        self.mask: Tensor | None = None
         self.apply_mask()
 
     @property
@@ -50,14 +53,19 @@ class FlatParameters:
         return flat[:, begin:end].view(self.n_seeds, *shape)
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """See every parameter's part by name."""
-        return ((name, self.view(flat, name)) for name in self.places)
+        """See every parameter's part by name, of all seeds or of some."""
+        parts = flat.split_with_sizes([end - begin for begin, end, _ in self.places.values()], 1)
+        return (
+            (name, part.view(len(flat), *shape))
+            for part, (name, (_, _, shape)) in zip(parts, self.places.items(), strict=True)
+        )
 
     @torch.no_grad()
     def apply_mask(self) -> None:
         """Take the masks over from the module, as after weights were loaded, and zero what they switch off."""
+        for name, mask in named_masks(self.module).items():
+            if self.mask is None:
+                self.mask = torch.ones_like(self.values)
+            self.view(self.mask, name).copy_(mask)
         if self.mask is not None:
-            fresh = flat_mask(self.module)
-            assert fresh is not None
-            self.mask.copy_(fresh)
             self.values.mul_(self.mask)

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells.base import Cell
+from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.lstm import LSTMCell
+from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.execution import joined
 from velora.nn.linear import Linear
-from velora.nn.plan import cell_plan, dense_plan, liquid_value_plan
+from velora.nn.plan import cell_plan, dense_plan, liquid_head_plan, recurrent_value_plan
 from velora.nn.sequence import unroll
 from velora.ops.plan import Plan
 
@@ -27,6 +30,8 @@ class LiquidActor(nn.Module):
     Args:
         cell: reads observations, puts out one number per action.
     """
+
+    has_memory = True
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
@@ -90,6 +95,106 @@ class LiquidActor(nn.Module):
 
 
 @final
+class LiquidHead(nn.Module):
+    """Read any numbers off all neurons of a recurrent cell, such as how actions are distributed.
+
+    A linear map does it, since a motor neuron of a CfC is bounded; the readout of the cell itself isn't used.
+
+    Shapes:
+        log_std: (S, n_outputs), a free parameter beside the circuit; ``None`` without one.
+
+    Args:
+        cell: reads observations. Memory isn't read: not that of a mixed-memory cell, and of an LSTM only the motor
+            neurons are.
+        n_outputs: numbers to put out.
+        generators: one per seed, for the linear map.
+        gain: factor on the first weights of the linear map; a small one begins with outputs near zero.
+        log_std: what the free parameter begins with; ``None`` for none.
+    """
+
+    has_memory = True
+
+    def __init__(
+        self,
+        cell: Cell,
+        n_outputs: int,
+        generators: Sequence[torch.Generator],
+        *,
+        gain: float = 1.0,
+        log_std: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.reads = _neurons(cell)
+        self.head = Linear(self.reads.stop - self.reads.start, n_outputs, generators=generators)
+        with torch.no_grad():
+            for parameter in self.head.parameters():
+                parameter.mul_(gain)
+        shape = len(generators), n_outputs
+        self.log_std = None if log_std is None else nn.Parameter(torch.full(shape, log_std))
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Respond along sequences, as :class:`velora.nn.execution.Network` asks it to."""
+        obs = joined(sources)
+        hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
+        states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        out: Tensor = self.head(states[..., self.reads].flatten(1, 2))
+        return out.view(*obs.shape[:3], -1), states, last
+
+    def plan(self) -> Plan | None:
+        """Describe the network to what computes it."""
+        return liquid_head_plan(self, self.cell, self.head, read_at=self.reads.start)
+
+    def initial_state(self, batch: int) -> Tensor:
+        """Return the hidden state at an episode's start, zeros (S, batch, H)."""
+        return self.cell.initial_state(batch)
+
+
+def _neurons(cell: Cell) -> slice:
+    """Find the neurons in a cell's state that lie side by side: all, or the motor neurons where memory lies between."""
+    if isinstance(cell, MixedMemoryCell):
+        return slice(0, cell.cell.state_size)
+    has_memory = isinstance(cell, LayeredCell) and any(isinstance(layer, LSTMCell) for layer in cell.layers)
+    return slice(cell.state_size - cell.output_size if has_memory else 0, cell.state_size)
+
+
+@final
+class ValueNetwork(nn.Module):
+    """Estimate the return of an observation with a dense ReLU network.
+
+    Args:
+        obs_dim: features of the observation, O.
+        units: neurons of each hidden layer.
+        generators: one per seed.
+    """
+
+    has_memory = False
+
+    def __init__(self, obs_dim: int, *, units: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.sizes = sizes = [obs_dim, *units, 1]
+        self.layers = nn.ModuleList(
+            Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
+        )
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Estimate the value of every step, as :class:`velora.nn.execution.Network` asks it to."""
+        obs = joined(sources)
+        x = obs.flatten(1, 2)
+        for layer in self.layers[:-1]:
+            x = torch.relu(layer(x))
+        return self.layers[-1](x).view(*obs.shape[:3], 1), None, None
+
+    def plan(self) -> Plan | None:
+        """Describe the network to what computes it."""
+        return dense_plan(self, self.sizes, [f"layers.{i}" for i in range(len(self.layers))])
+
+
+@final
 class QNetwork(nn.Module):
     """Estimate the return of an observation and an action with a dense ReLU network.
 
@@ -105,6 +210,8 @@ class QNetwork(nn.Module):
     Raises:
         SettingError: if a size is below 1 or there is no generator.
     """
+
+    has_memory = False
 
     def __init__(
         self,
@@ -170,6 +277,8 @@ class LiquidQNetwork(nn.Module):
         generators: one per seed, for the linear map.
     """
 
+    has_memory = False
+
     def __init__(self, cell: Cell, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         self.cell = cell
@@ -195,4 +304,52 @@ class LiquidQNetwork(nn.Module):
 
     def plan(self) -> Plan | None:
         """Describe the critic to what computes it."""
-        return liquid_value_plan(self, self.cell, cell_prefix="cell.", head="head")
+        return liquid_head_plan(self, self.cell, self.head, has_memory=False)
+
+
+@final
+class RecurrentQNetwork(nn.Module):
+    """Estimate a return from all that came before: a fully connected cell, then ReLU layers.
+
+    Args:
+        cell: reads concat(observation, action), or the observation alone.
+        units: neurons of each ReLU layer after it, at least one layer.
+        generators: one per seed, for those layers.
+
+    Attributes:
+        state_size: numbers in the recurrent state (H).
+    """
+
+    has_memory = True
+
+    def __init__(self, cell: Cell, units: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.cell = cell
+        self.sizes = sizes = [cell.output_size, *units, 1]
+        self.state_size = cell.state_size + sum(units)
+        self.layers = nn.ModuleList(
+            Linear(sizes[i], sizes[i + 1], generators=generators) for i in range(len(sizes) - 1)
+        )
+
+    def unroll(
+        self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Estimate the return at every step, as :class:`velora.nn.execution.Network` asks it to.
+
+        The state holds the cell's, then what the ReLU layers put out, which nothing reads again.
+        """
+        x = joined(sources)
+        before = self.cell.initial_state(x.shape[1]) if hidden is None else hidden[..., : self.cell.state_size]
+        states, _ = unroll(self.cell, x, before, torch.ones(x.shape[:3]).to(x) if dt is None else dt, resets)
+        shape, parts = x.shape[:3], [states]
+        out = self.cell.readout(states)
+        for layer in self.layers[:-1]:
+            out = torch.relu(layer(out.flatten(1, 2))).view(*shape, -1)
+            parts.append(out)
+        every = torch.cat(parts, 3)
+        return self.layers[-1](out.flatten(1, 2)).view(*shape, 1), every, every[:, :, -1]
+
+    def plan(self) -> Plan | None:
+        """Describe the critic to what computes it."""
+        names = [f"layers.{i}" for i in range(len(self.layers))]
+        return recurrent_value_plan(self, self.cell, self.sizes[1:], names)

@@ -48,19 +48,24 @@ def count_parameters(module: nn.Module, seed_index: int = 0) -> ParameterCount:
     return ParameterCount(active, total)
 
 
+def named_masks(module: nn.Module) -> dict[str, Tensor]:
+    """Map the name of each masked parameter in a network to its mask; the masks are the live ones."""
+    return {
+        f"{place}.{name}" if place else name: mask
+        for place, part in module.named_modules()
+        if isinstance(part, Masked)
+        for name, mask in part.masked_parameters().items()
+    }
+
+
 def flat_mask(module: nn.Module) -> Tensor | None:
     """Join the masks of all parameters, side by side in the parameters' order; ``None`` if nothing is masked.
 
     Shapes:
         returns: (S, P), 0 and 1, of the parameters' type.
     """
-    masks = {
-        id(part.get_parameter(name)): mask
-        for part in module.modules()
-        if isinstance(part, Masked)
-        for name, mask in part.masked_parameters().items()
-    }
+    masks = named_masks(module)
     if not masks:
         return None
-    parts = [masks[id(p)].to(p.dtype) if id(p) in masks else torch.ones_like(p) for p in module.parameters()]
+    parts = [masks[n].to(p.dtype) if n in masks else torch.ones_like(p) for n, p in module.named_parameters()]
     return torch.cat([part.detach().flatten(1) for part in parts], 1)

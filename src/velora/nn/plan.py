@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LTCCell, MemorylessCell, MixedMemoryCell
+from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LSTMCell, LTCCell, MemorylessCell, MixedMemoryCell
 from velora.nn.cells.base import Cell
+from velora.nn.linear import Linear
 from velora.ops.plan import Kind, Layer, Plan, Readout, ReadoutKind
 
 _CFC = {"default": Kind.CFC, "no_gate": Kind.CFC_NO_GATE, "pure": Kind.CFC_PURE}
+_LEAKY = {"default": Kind.LEAKY, "no_reset": Kind.LEAKY_NO_RESET}
 
 _LTC_TENSORS = (
     "gleak", "vleak", "cm", "sigma", "mu", "w", "erev", "sensory_sigma", "sensory_mu", "sensory_w", "sensory_erev",
@@ -51,14 +53,42 @@ def cell_plan(cell: Cell, *, squash: bool = False, module: nn.Module | None = No
     return None if readout is None else layers.plan(state_size=cell.state_size, readout=readout)
 
 
-def liquid_value_plan(module: nn.Module, cell: Cell, *, cell_prefix: str, head: str) -> Plan | None:
-    """Describe a circuit without memory whose whole state goes through a linear map to one number."""
+def liquid_head_plan(
+    module: nn.Module, cell: Cell, head: Linear, *, read_at: int = 0, has_memory: bool = True
+) -> Plan | None:
+    """Describe a circuit and a linear map of its state, or of a part of it; ``None`` as :func:`cell_plan`.
+
+    Args:
+        cell, head: ``module.cell`` and ``module.head``.
+        read_at: where that part begins.
+        has_memory: ``False`` makes every step begin from a state of zeros.
+    """
     layers = _Layers(module)
-    if _add_cell(layers, cell, cell_prefix) is None:
+    if _add_cell(layers, cell, "cell.") is None:
         return None
-    at = layers.at[f"{head}.weight"], layers.at[f"{head}.bias"]
-    readout = Readout(ReadoutKind.LINEAR, 0, cell.state_size, 1, *at)
-    return layers.plan(state_size=cell.state_size, readout=readout, has_memory=False)
+    _, n_out, n_in = head.weight.shape
+    readout = Readout(ReadoutKind.LINEAR, read_at, n_in, n_out, layers.at["head.weight"], layers.at["head.bias"])
+    return layers.plan(state_size=cell.state_size, readout=readout, has_memory=has_memory)
+
+
+def recurrent_value_plan(module: nn.Module, cell: Cell, sizes: list[int], names: list[str]) -> Plan | None:
+    """Describe a cell, ReLU layers after it, and a linear one.
+
+    Args:
+        cell: of one layer, ``module.cell``.
+        sizes: of the output of each layer after the cell.
+        names: of those linear layers in ``module``.
+    """
+    layers = _Layers(module)
+    read = _add_cell(layers, cell, "cell.")
+    if read is None or read.kind is not ReadoutKind.SLICE or len(layers.layers) > 1:
+        return None
+    n_in, state = cell.output_size, cell.state_size
+    for name, n in zip(names[:-1], sizes[:-1], strict=True):
+        layers.add(Kind.RELU, n_in, n, state, [f"{name}.weight", f"{name}.bias"])
+        n_in, state = n, state + n
+    at = layers.at[f"{names[-1]}.weight"], layers.at[f"{names[-1]}.bias"]
+    return layers.plan(state_size=state, readout=Readout(ReadoutKind.LINEAR, state - n_in, n_in, sizes[-1], *at))
 
 
 def dense_plan(module: nn.Module, sizes: list[int], names: list[str]) -> Plan:
@@ -95,12 +125,16 @@ def _add_cell(layers: _Layers, cell: Cell, prefix: str, *, squash: bool = False)
         if type(part) is CfCCell and part.backbone is None:
             kind = _CFC[part.mode]
             tensors += [f"{own}w_tau", f"{own}A"] if part.mode == "pure" else []
+        elif type(part) is LeakyCell:
+            kind = _LEAKY[part.mode]
         elif type(part) is GRUCell:
             kind = Kind.GRU
+        elif type(part) is LSTMCell:
+            kind = Kind.LSTM_LAYER
         elif type(part) is MemorylessCell:
             kind = Kind.TANH
         else:
             return None
-        layers.add(kind, part.input_size, part.state_size, state, tensors)
         state += part.state_size
+        layers.add(kind, part.input_size, part.output_size, state - part.output_size, tensors)
     return Readout(ReadoutKind.SLICE, state - size, size, size, squash=squash)

@@ -89,19 +89,19 @@ class NCPWiring:
         Shapes:
             (inter, inputs), (command, inter) and (motor, command): target first, as in a weight matrix.
         """
-        inter, command, motor = self._layers()
+        inter, command, motor = self.layers()
         blocks = self.sensory_adjacency[:, inter], self.adjacency[inter, command], self.adjacency[command, motor]
         first, second, third = (np.ascontiguousarray(block.T != 0) for block in blocks)
         return first, second, third
 
-    def _layers(self) -> tuple[slice, slice, slice]:
-        """Return where the inter, command and motor neurons are."""
+    def layers(self) -> tuple[slice, slice, slice]:
+        """Return where the inter, command and motor neurons are among all neurons."""
         commands_end = self.motor + self.command
         return slice(commands_end, self.units), slice(self.motor, commands_end), slice(0, self.motor)
 
     def _possible(self) -> tuple[BoolArray, BoolArray]:
         """Mark the pairs of neurons, and of input and neuron, that may have a synapse."""
-        inter, command, motor = self._layers()
+        inter, command, motor = self.layers()
         inner, sensory = np.zeros_like(self.adjacency, bool), np.zeros_like(self.sensory_adjacency, bool)
         inner[inter, command] = inner[command, command] = inner[command, motor] = True
         sensory[:, inter] = True
@@ -160,9 +160,8 @@ def ncp(
     # ncps bounds the repair of unreached command neurons by their own number, not by the inter neurons'; kept.
     for source, target, sign in _pick(rng, inters, commands, n_picks=inter_fan_out, most=command):
         adjacency[source, target] = sign
-    for _ in range(recurrent_command_synapses):
-        source, target = int(rng.choice(commands)), int(rng.choice(commands))
-        adjacency[source, target] = _sign(rng)
+    for source, target, sign in rng.randint((command, command, 2), size=(recurrent_command_synapses, 3)).tolist():
+        adjacency[commands[source], commands[target]] = 2 * sign - 1
     for target, source, sign in _pick(rng, motors, commands, n_picks=motor_fan_in, most=motor):
         adjacency[source, target] = sign
     return NCPWiring(inputs, inter, command, motor, adjacency, sensory)
@@ -223,17 +222,20 @@ def _pick(
     """Let each picker choose ``n_picks`` partners, then give whoever was left out about as many as the others have."""
     left_out = dict.fromkeys(picked)
     for picker in pickers:
-        for partner in rng.choice(picked, size=n_picks, replace=False).tolist():
+        for partner, sign in _partners(rng, picked, n_picks):
             left_out.pop(partner, None)
-            yield picker, partner, _sign(rng)
+            yield picker, partner, sign
     mean = min(max(int(len(pickers) * n_picks / len(picked)), 1), most)
     for partner in left_out:
-        for picker in rng.choice(pickers, size=mean, replace=False).tolist():
-            yield picker, partner, _sign(rng)
+        for picker, sign in _partners(rng, pickers, mean):
+            yield picker, partner, sign
 
 
-def _sign(rng: np.random.RandomState) -> int:
-    return 1 if rng.randint(2) else -1  # the draw of choice([-1, 1]), at a tenth of the time
+def _partners(rng: np.random.RandomState, among: Sequence[int], n_picks: int) -> Iterator[tuple[int, int]]:
+    """Draw distinct neurons and their signs: the draws of choice(among, n_picks, False) and choice([-1, 1]), faster."""
+    places = rng.permutation(len(among))[:n_picks].tolist()
+    signs = rng.randint(2, size=n_picks).tolist()
+    return ((among[place], 2 * sign - 1) for place, sign in zip(places, signs, strict=True))
 
 
 def _check_at_least(least: int, **numbers: int) -> None:

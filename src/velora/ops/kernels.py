@@ -30,7 +30,8 @@ except ImportError as error:
     _problem = str(error)
 
 KERNELS = ("auto", "native", "numpy", "torch")
-FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, GATHER = range(9)
+FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE = range(11)
+SQUASH, SQUASH_BACKWARD, SOFT_MINIMUM, SOFT_MINIMUM_BACKWARD, TEMPERATURE, COPY, GATHER = range(11, 18)
 _INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora)"
 _chosen = "auto"
 _log = logging.getLogger(__name__)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 
 from velora.core.errors import ShapeError
@@ -33,3 +36,57 @@ def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
             f"got {tuple(prediction.shape)} and {tuple(target.shape)}"
         )
     return mean_per_seed((prediction - target).square())
+
+
+def mean_gradient(values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
+    """Return the gradient of ``factor`` times each seed's mean, which doesn't depend on the values.
+
+    Shapes:
+        values, returns: (S, B, T).
+
+    Args:
+        skip: the first steps of each window, that don't count.
+    """
+    gradient = torch.zeros_like(values)
+    counted = gradient[:, :, skip:]
+    counted.fill_(factor / counted[0].numel())
+    return gradient
+
+
+class ClippedLoss(NamedTuple):
+    """What a policy loses, and why.
+
+    Shapes:
+        loss, kl, clipped: (S,). gradient: (S, B, T), of the sum of losses, at the log-probabilities.
+
+    Attributes:
+        kl: an estimate of the Kullback-Leibler divergence from the policy that acted, in nats.
+        clipped: share of the steps whose ratio has left the clipping range.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    kl: Tensor
+    clipped: Tensor
+
+
+def clipped_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, *, clip: float) -> ClippedLoss:
+    """Weigh advantages with the ratio of new to old probability, without reward for leaving [1 - clip, 1 + clip].
+
+    Shapes:
+        log_prob, old_log_prob, advantage: (S, B, T).
+
+    Source:
+        Schulman et al. 2017 (arXiv 1707.06347), equation 7, negated. The estimate of the divergence is k3 of Schulman
+        2020, "Approximating KL divergence".
+    """
+    log_ratio = log_prob - old_log_prob
+    ratio = log_ratio.exp()
+    gain, bounded = ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage
+    gradient = torch.where(gain <= bounded, gain, 0.0) * (-1.0 / gain[0].numel())
+    return ClippedLoss(
+        loss=-mean_per_seed(torch.minimum(gain, bounded)),
+        gradient=gradient,
+        kl=mean_per_seed(ratio - 1.0 - log_ratio),
+        clipped=mean_per_seed(((ratio - 1.0).abs() > clip).float()),
+    )

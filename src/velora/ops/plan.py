@@ -17,6 +17,9 @@ class Kind(IntEnum):
     RELU = 5
     LSTM = 6
     LTC = 7
+    LEAKY = 8
+    LEAKY_NO_RESET = 9
+    LSTM_LAYER = 10
 
     @property
     def has_state(self) -> bool:
@@ -38,7 +41,7 @@ class Layer:
 
     Attributes:
         n_in, n: features that it reads besides its own state, and its neurons.
-        state_at: where its neurons begin in the network's state.
+        state_at: where its neurons begin in the network's state; those of an LSTM layer come after their memories.
         at: where its tensors begin in the parameters of one seed: weight (rows of concat(input, state)), bias, and
             for a pure CfC w_tau and A; for an LTC see ``velora.nn.plan``.
         unfolds: sub-steps of an LTC.
@@ -74,7 +77,8 @@ class Readout:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A whole network. Each layer reads the new state of the one before; the first, and the layer after an LSTM, reads
-    the observation. An LSTM comes first, and what it reveals is the old state of all layers after it.
+    the observation. An LSTM comes first, and what it reveals is the old state of all layers after it; an LSTM_LAYER is
+    one as the others, with a state of its own.
 
     Attributes:
         n_parameters: numbers in the parameters of one seed.

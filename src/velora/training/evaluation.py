@@ -11,9 +11,9 @@ from torch import Tensor
 
 from velora.core import seeding
 from velora.core.types import Array
-from velora.envs import ActionBounds, Environments, EnvironmentSource
+from velora.envs import ActionUnits, Environments, EnvironmentSource
+from velora.envs.clock import NOMINAL_DT
 from velora.envs.make import Env
-from velora.envs.vector import NOMINAL_DT
 
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
@@ -23,7 +23,7 @@ class Actor(Protocol):
     """What evaluation needs of an agent."""
 
     device: torch.device
-    bounds: ActionBounds
+    bounds: ActionUnits
 
     @property
     def n_seeds(self) -> int:
@@ -68,7 +68,8 @@ def evaluate(
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
     hidden = agent.initial_hidden(lanes)
-    dt = torch.full((n_seeds, lanes), NOMINAL_DT, device=agent.device)
+    dt = np.full((n_seeds, lanes), NOMINAL_DT, np.float32)
+    since = dt.reshape(-1)
     chosen = list(range(n_seeds)) if seed_indices is None else list(seed_indices)
     waiting = [list(enumerate(reset_seeds))[::-1] if k in chosen else [] for k in range(n_seeds)]
     playing: dict[int, int] = {}
@@ -80,18 +81,20 @@ def evaluate(
         if queue:
             playing[at], reset_seed = queue.pop()
             envs.reset(at, seed=reset_seed)
+            since[at] = NOMINAL_DT
 
     for at in range(len(envs)):
         begin(at)
     while playing:
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
-        action, hidden = agent.act(obs, hidden, dt)
-        in_units = agent.bounds.to_environment(action.cpu().numpy()).reshape(len(envs), -1)
+        action, hidden = agent.act(obs, hidden, torch.from_numpy(dt).to(agent.device))
+        in_units = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1))
         ended = []
         for at, episode in list(playing.items()):
             step = envs.step(at, in_units[at])
             returns[at // lanes, episode] += step.reward
+            since[at] = step.dt
             if step.terminated or step.truncated:
                 begin(at)
                 ended.append(at)
@@ -107,8 +110,9 @@ class EvaluationEnvironments:
     Where only one environment exists, ``spare`` (which must be between two episodes then) serves all episodes in turn.
     """
 
-    def __init__(self, source: EnvironmentSource, spare: Env, *, obs_dim: int) -> None:
-        self._source, self._spare, self._obs_dim = source, spare, obs_dim
+    def __init__(self, source: EnvironmentSource, spare: Env, *, obs_dim: int, shows_time: bool = False) -> None:
+        self._source, self._spare = source, spare
+        self._obs_dim, self._shows_time = obs_dim, shows_time
         self._made: Environments | None = None
 
     @property
@@ -119,12 +123,14 @@ class EvaluationEnvironments:
     def get(self, *, n_seeds: int, episodes: int) -> Environments:
         """Return environments for so many seeds and episodes."""
         if not self.is_separate:
-            return Environments([self._spare], obs_dim=self._obs_dim)
+            return self._stepped([self._spare])
         if self._made is None:
             lanes = max(1, min(episodes, MOST_AT_ONCE, MOST_IN_ALL // n_seeds))
-            made = [self._source.make() for _ in range(n_seeds * lanes)]
-            self._made = Environments(made, obs_dim=self._obs_dim)
+            self._made = self._stepped([self._source.make() for _ in range(n_seeds * lanes)])
         return self._made
+
+    def _stepped(self, envs: list[Env]) -> Environments:
+        return Environments(envs, obs_dim=self._obs_dim, shows_time=self._shows_time)
 
     def close(self) -> None:
         """Close what was made."""

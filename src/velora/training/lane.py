@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from velora.core import seeding
 from velora.core.errors import CheckpointError
-from velora.core.types import Counters, Episode, Evaluation, WindowStats
+from velora.core.types import Action, Counters, Episode, Evaluation, WindowStats
 from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
 
@@ -26,6 +25,7 @@ class Lane:
     Seeds share nothing, so nothing here depends on where another seed stands: after a resume they may differ.
 
     Attributes:
+        newest: the answer to the running episode's newest action; nothing's before the first.
         done: nothing is left to do: the budget is used up, or a callback stopped this seed.
         stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
         evaluation: the newest evaluation of this process.
@@ -42,7 +42,7 @@ class Lane:
         self.returns: list[float] = []
         self.running: Episode | None = None
         self.newest = NO_STEP
-        self.actions: list[NDArray[np.float32]] = []
+        self.actions: list[Action] = []
         self.done = False
         self.stop_reason: str | None = None
         self.evaluation: Evaluation | None = None
@@ -82,14 +82,15 @@ class Lane:
     def begin(self) -> Episode:
         """Open the next episode."""
         self.running = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
+        self.newest = NO_STEP
         self.actions.clear()
         return self.running
 
-    def count(self, action: NDArray[np.float32], step: Step) -> None:
+    def count(self, action: Action, step: Step) -> None:
         """Add one environment step to the running episode.
 
         Shapes:
-            action: (A,), in the environment's units; kept, so it must not be changed afterwards.
+            action: (A,) or a whole number, in the environment's units; kept, so it must not be changed afterwards.
         """
         episode = self.running
         assert episode is not None
@@ -130,6 +131,7 @@ class Lane:
             "moving": self.moving.state_dict(),
             "running": None if running is None else [running.number, running.reset_seed, running.reward],
             "actions": np.stack(self.actions) if self.actions else None,
+            "dt": self.newest.dt,
             "stop_reason": self.stop_reason,
         }
 
@@ -145,7 +147,7 @@ class Lane:
         self.moving.load_state_dict(state["moving"])
         self.stop_reason = state.get("stop_reason")
         actions = state["actions"]
-        self.actions = [] if actions is None else list(np.asarray(actions, dtype=np.float32))
+        self.actions = [] if actions is None else list(np.asarray(actions))
         if state["running"] is None:
             self.running = None
             if self.actions:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from velora.core.types import Metrics, Transition
+from velora.core.types import Action, Metrics, Transition
 from velora.envs import Environments
-from velora.envs.vector import NOMINAL_DT
+from velora.envs.clock import NOMINAL_DT
 from velora.training.hooks import HookTable
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
@@ -33,11 +31,11 @@ class Loop:
         self.hidden: Tensor = agent.initial_hidden()
         self._hidden_here = self.hidden.squeeze(1).numpy() if self.hidden.device.type == "cpu" else None
         self.metrics: Metrics = {}
-        dt = torch.full((agent.n_seeds, 1), NOMINAL_DT, device=agent.device)
-        self._acting = agent.acting(envs.obs, self.hidden, dt)
         self._incoming = agent.buffer.incoming
-        self._numbers = {n: self._incoming[n][:, 0] for n in ("reward", "terminated", "truncated", "start")}
-        self._incoming["dt"][...] = self._incoming["next_dt"][...] = NOMINAL_DT
+        numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
+        self._numbers = {n: self._incoming[n][:, 0] for n in numbers}
+        self._numbers["dt"][...] = NOMINAL_DT
+        self._acting = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
 
     def step(self) -> None:
@@ -53,6 +51,7 @@ class Loop:
         for lane in lanes:
             if lane.running is None:
                 self._begin_episode(lane)
+            self._numbers["dt"][lane.seed_index] = lane.newest.dt
         incoming["obs"][...] = self.envs.obs
         here = self._hidden_here
         incoming["hidden"][...] = self.hidden.squeeze(1).cpu().numpy() if here is None else here
@@ -81,7 +80,7 @@ class Loop:
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_lane(self, lane: Lane, action: NDArray[np.float32]) -> None:
+    def _step_lane(self, lane: Lane, action: Action) -> None:
         k, numbers, episode = lane.seed_index, self._numbers, lane.running
         assert episode is not None
         step = self.envs.step(k, action.copy())  # an environment may write into what it is given
@@ -89,6 +88,7 @@ class Loop:
         numbers["reward"][k] = step.reward
         numbers["terminated"][k] = step.terminated
         numbers["truncated"][k] = step.truncated
+        numbers["next_dt"][k] = step.dt
         lane.count(action, step)
 
     def _report_step(self) -> None:
@@ -101,7 +101,7 @@ class Loop:
             next_obs=self.envs.obs.copy(),
             terminated=np.array([step.terminated for step in newest]),
             truncated=np.array([step.truncated for step in newest]),
-            dt=np.full(len(newest), NOMINAL_DT),
+            dt=np.array([step.dt for step in newest]),
         )
         for hook in self.hooks.on_env_step:
             hook(transition)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from velora.buffers import ReplayBuffer
+from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
 from velora.core.types import Array, Counters, Metrics
-from velora.envs import ActionBounds
+from velora.envs import ActionUnits
 from velora.training.hooks import HookTable
 
 
@@ -23,7 +23,7 @@ class Acting(Protocol):
     """Act step after step, in memory that stays where it is."""
 
     def step(self, rows: tuple[int, ...], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
-        """Act once for the seeds at ``rows``, which have lived so many steps; return (S, A) in [-1, 1]."""
+        """Act once for the seeds at ``rows``, which have lived so many steps; return actions (S, A)."""
         ...
 
 
@@ -32,7 +32,7 @@ class TrainableAgent(Protocol):
 
     hooks: HookTable
     device: torch.device
-    bounds: ActionBounds
+    bounds: ActionUnits
     environment: dict[str, Any] | None
     seeds: tuple[int, ...]
     progress: list[Counters]
@@ -51,7 +51,12 @@ class TrainableAgent(Protocol):
         ...
 
     @property
-    def buffer(self) -> ReplayBuffer:
+    def sees_time(self) -> bool:
+        """Whether its observations have the time as one more number; see :class:`velora.envs.Environments`."""
+        ...
+
+    @property
+    def buffer(self) -> Buffer:
         """Where experience goes."""
         ...
 
@@ -87,7 +92,7 @@ class TrainableAgent(Protocol):
         """Follow the policy one step."""
         ...
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Tensor) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training, from and in this memory."""
         ...
 

@@ -180,14 +180,17 @@ def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tenso
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
     if lane.running is not None:
         actions = np.stack(lane.actions) if lane.actions else np.empty((0, 1), np.float32)
-        lane.newest = _replay(lane.running, actions, envs)
+        lane.newest = _replay(lane.running, actions, envs, dt=state.lane.get("dt"))
         # A run that crashed between an episode's last step and its end closes the episode first thing.
         lane.running.terminated, lane.running.truncated = lane.newest.terminated, lane.newest.truncated
     return state.hidden.to(hidden.device)
 
 
-def _replay(running: Episode, actions: Array, envs: Environments) -> Step:
+def _replay(running: Episode, actions: Array, envs: Environments, *, dt: float | None) -> Step:
     """Live the unfinished episode again, and check that it is the same one.
+
+    Args:
+        dt: how long its last step took; ``None`` if that wasn't saved.
 
     Raises:
         CheckpointError: if it isn't: the environment is another one, or isn't decided by its reset seed.
@@ -201,6 +204,11 @@ def _replay(running: Episode, actions: Array, envs: Environments) -> Step:
         raise CheckpointError(
             f"resume: the unfinished episode earned {running.reward} when it was lived and {reward} when it was "
             f"lived again; {advice}"
+        )
+    if dt is not None and dt != step.dt:
+        raise CheckpointError(
+            f"resume: the last step of the unfinished episode took {dt} control steps when it was lived and {step.dt} "
+            f"when it was lived again; {advice}"
         )
     return step
 

@@ -269,8 +269,9 @@ class Trainer:
         if len({id(made.unwrapped) for made in envs}) < len(envs):
             raise SettingError("env: the function gave one environment several times; each seed needs one of its own")
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
-        self._envs = Environments(envs, obs_dim=obs_dim)
-        self._evaluation_envs = EvaluationEnvironments(source, first, obs_dim=obs_dim)
+        shows = agent.sees_time
+        self._envs = Environments(envs, obs_dim=obs_dim, shows_time=shows)
+        self._evaluation_envs = EvaluationEnvironments(source, first, obs_dim=obs_dim, shows_time=shows)
         stack.callback(self._evaluation_envs.close)
         self._agent = agent
         assert agent.environment is not None
@@ -325,8 +326,8 @@ class Trainer:
             self.status = "stopped" if is_stopped else "finished"
         if self.update == 0 and self.step > 0:
             log.warning(
-                "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d took up; "
-                "train longer, or lower warmup_steps",
+                "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d, or the "
+                "first rollout, took up; train longer, or lower warmup_steps or rollout_steps",
                 self.step,
                 self.batch_size,
             )

@@ -128,6 +128,17 @@ def test_settings_of_the_command_line_count_where_they_change_what_is_learned(tm
     }
 
 
+def test_an_environment_that_is_harder_to_see_is_another_curve(tmp_path: Path) -> None:
+    def masked(drop: str) -> str:
+        return config(kwargs=f"{{}}, mask: {{drop: {drop}}}, time: {{hold: null, order: null}}, recommended: {{n: 3}}")
+
+    write_run(tmp_path / "before_there_were_masks", (0,), config=config())
+    write_run(tmp_path / "none", (1,), config=masked("null"))
+    assert sizes(tmp_path) == {"Pendulum-v1": 2}
+    write_run(tmp_path / "velocity", (2,), config=masked("velocity"))
+    assert sizes(tmp_path) == {"Pendulum-v1, env.mask.drop=default": 2, "Pendulum-v1, env.mask.drop=velocity": 1}
+
+
 def test_batch_size_and_callbacks_tell_runs_apart(tmp_path: Path) -> None:
     stop = "{{stop: {{_target_: my.Stop, target: {}}}}}"
     write_run(tmp_path / "a", config=config(batch_size=64))

@@ -44,7 +44,9 @@ def test_where_the_system_tells_nothing_nothing_is_refused(monkeypatch: pytest.M
     check_memory(10**6, capacity=10**9, row_width=100)
 
 
-@pytest.mark.parametrize("settings", [{}, {"cell": "ltc"}, {"mixed_memory": True}, {"cell": "memoryless"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"cell": "ltc"}, {"mixed_memory": True}, {"cell": "lstm"}, {"cell": "memoryless"}]
+)
 def test_the_width_is_that_of_the_buffer(settings: dict[str, object]) -> None:
     agent = LiquidDDPG(3, 5, 2, device="cpu", buffer_size=10, **settings)  # type: ignore[arg-type]
     assert agent.buffer.row_width == ReplayBuffer.width(obs_dim=3, action_dim=2, state_size=agent.state_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,24 @@ def test_every_file_is_on_disk_before_the_name_is(
         *("new", "rename", "exchange", tmp_path.name),
     ]
     assert trace == [f"sync {name}" if name not in {"rename", "exchange"} else name for name in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked to begin")
+def test_a_system_that_cant_begin_early_still_saves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: Fields, state: State
+) -> None:
+    asked: list[int] = []
+
+    def refuse(descriptor: int, *rest: int) -> None:
+        asked.append(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    Checkpoint.write(tmp_path / "ep10", metadata=fields, tensors=state).verify()
+    assert len(asked) == 3
+    for descriptor in asked:
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            os.fstat(descriptor)
 
 
 def record_calls(monkeypatch: pytest.MonkeyPatch, trace: list[str]) -> None:

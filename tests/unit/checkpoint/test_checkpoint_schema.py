@@ -118,6 +118,10 @@ def test_the_golden_checkpoint_of_this_version_is_readable(tmp_path: Path) -> No
         (b"\xef\xbb\xbf{}", "not valid JSON"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "64 levels of nesting"),
         (b"[" * 1_000_000, "64 levels of nesting"),
+        (b'{"a\\"": ' + b"[" * 64, "64 levels of nesting"),
+        (b'{"\\\\": ' + b"[" * 64, "64 levels of nesting"),
+        (b"[" * 65 + b'\\" "', "64 levels of nesting"),
+        (b'{"a": "' + b"[" * 100_000, "not valid JSON"),
         (b'{"a": "' + b"x" * (1 << 20) + b'"}', "at most 1048576 bytes"),
     ],
 )

@@ -150,7 +150,7 @@ def test_replay_restores_an_episode_to_the_bit(env_id: str) -> None:
     actions = []
     for _ in range(12):
         actions.append(generator.uniform(-0.3, 0.3, size).astype(np.float32))
-        if any(first.step(0, actions[-1])[2:]):
+        if any(first.step(0, actions[-1])[2:4]):
             break
     second.envs[0].reset(seed=99)
     restored = second.replay(0, seed=5, actions=np.stack(actions))

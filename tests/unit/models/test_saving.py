@@ -45,8 +45,10 @@ def assert_same(a: LiquidDDPG, b: LiquidDDPG) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"}, {"mixed_memory": True}, {"cell_mode": "pure"},
-        {"optimizer": "momentum"},
+        {}, {"cell": "ltc"}, {"cell": "leaky"}, {"cell": "gru"}, {"cell": "lstm"}, {"cell": "memoryless"},
+        {"wiring": "random"}, {"cell": "leaky", "wiring": "dense"},
+        {"mixed_memory": True},
+        {"cell_mode": "pure"}, {"optimizer": "momentum"},
         {"optimizer": "adamw"}, {"optimizer": "rmsprop"}, {"optimizer": "sgd"}, {"sequence_length": 3, "burn_in": 1},
         {"critic_units": [32], "grad_clip": None},
     ],

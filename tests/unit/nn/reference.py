@@ -11,7 +11,10 @@ from torch import Tensor
 from velora.nn.cells import BackboneSettings, Cell, CfCCell, LayeredCell, LTCCell, MixedMemoryCell, make_cell
 from velora.nn.wiring import auto_ncp
 
-VARIANTS = ("cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "gru", "memoryless", "dense", "backbone")
+VARIANTS = (
+    "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "leaky-mixed", "gru",
+    "lstm", "memoryless", "dense", "backbone",
+)  # fmt: skip
 
 
 def generators(n_seeds: int, first: int = 0) -> list[torch.Generator]:
@@ -27,7 +30,7 @@ def build(variant: str, *, inputs: int = 3, units: int = 8, outputs: int = 2, se
         return CfCCell(inputs, units, rngs, backbone=BackboneSettings(units=6, layers=2))
     kind, _, option = variant.partition("-")
     wirings = [auto_ncp(inputs, units, outputs, seed=seed) for seed in seeds]
-    mode = option if option in ("pure", "no_gate") else "default"
+    mode = option if option not in ("", "mixed") else "default"
     return make_cell(kind, wirings, rngs, mode=mode, mixed_memory=option == "mixed")
 
 

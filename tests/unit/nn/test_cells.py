@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 
 from velora.core.errors import SettingError, ShapeError
@@ -18,17 +18,21 @@ from velora.nn.cells import (
     CfCCell,
     GRUCell,
     LayeredCell,
+    LeakyCell,
+    LSTMCell,
     LTCCell,
     MemorylessCell,
     MixedMemoryCell,
     make_cell,
 )
+from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import NCPWiring, auto_ncp
+from velora.ops import kernels
 
 from . import reference as ref
 
 INPUTS, UNITS, OUTPUTS = 3, 9, 2
-LAYERED = ("cfc", "cfc-pure", "cfc-no_gate", "gru", "memoryless")
+LAYERED = ("cfc", "cfc-pure", "cfc-no_gate", "leaky", "leaky-no_reset", "gru", "lstm", "memoryless")
 
 
 @pytest.mark.parametrize("variant", ref.VARIANTS)
@@ -41,7 +45,7 @@ def test_the_interface(variant: str) -> None:
     assert after.shape == h.shape
     assert cell.readout(after).shape == (3, 5, cell.output_size)
     assert cell.readout(after.unsqueeze(2)).shape == (3, 5, 1, cell.output_size)
-    assert cell.state_size == (16 if "mixed" in variant else 8)
+    assert cell.state_size == (16 if "mixed" in variant or variant == "lstm" else 8)
     assert all(value.shape[0] == 3 for value in cell.state_dict().values())
 
 
@@ -83,7 +87,7 @@ def test_only_what_reads_time_depends_on_it(variant: str) -> None:
     cell = ref.build(variant)
     x, h = ref.noise(1, 4, cell.input_size), cell.initial_state(4)
     slow, fast = cell(x, h, torch.full((1, 4), 2.0)), cell(x, h, torch.full((1, 4), 0.1))
-    assert slow.equal(fast) == (variant in ("gru", "memoryless"))
+    assert slow.equal(fast) == (variant in ("gru", "lstm", "memoryless"))
 
 
 def test_a_memoryless_cell_never_reads_its_state() -> None:
@@ -116,12 +120,15 @@ def test_inputs_reach_exactly_the_wired_neurons(variant: str) -> None:
     assert not reach(wiring).all()
     kind, _, mode = variant.partition("-")
     cell = make_cell(kind, [wiring], ref.generators(1), mode=mode or "default").double()
-    x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, UNITS).double(), torch.ones(1, 1).double()
-    change = jacobian(lambda x: cell(x, h, dt), x)
-    assert ((change[0, 0, :, 0, 0] != 0) == reach(wiring)).all()
+    x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, cell.state_size).double(), torch.ones(1, 1).double()
+    change = jacobian(lambda x: cell(x, h, dt), x)[0, 0, :, 0, 0]
+    expected = reach(wiring)
+    if variant == "lstm":  # the memories of a layer before its neurons
+        expected = torch.cat([part.repeat(2, 1) for part in expected.split([len(m) for m in wiring.layer_masks()])])
+    assert ((change != 0) == expected).all()
 
 
-@pytest.mark.parametrize("variant", ["cfc", "cfc-pure", "cfc-no_gate", "gru"])
+@pytest.mark.parametrize("variant", [variant for variant in LAYERED if variant not in ("lstm", "memoryless")])
 def test_states_reach_their_own_layer_and_the_wired_ones(variant: str) -> None:
     wiring = auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=3)
     inter, command, motor = (torch.from_numpy(mask).double() for mask in wiring.layer_masks())
@@ -136,6 +143,50 @@ def test_states_reach_their_own_layer_and_the_wired_ones(variant: str) -> None:
     x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, UNITS).double(), torch.ones(1, 1).double()
     change = jacobian(lambda h: cell(x, h, dt), h)
     assert ((change[0, 0, :, 0, 0] != 0) == (torch.cat([first, second, third]) > 0)).all()
+
+
+@pytest.mark.parametrize("kernel", ["steps", "numpy", "torch", *(["native"] if kernels.native else [])])
+@torch.no_grad()
+def test_an_lstm_is_that_of_pytorch(kernel: str) -> None:
+    lstm = nn.LSTM(3, 4, batch_first=True)
+    cell = LSTMCell(3, 4, ref.generators(1))
+    accept, keep, candidate, reveal = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], 1).chunk(4)
+    cell.heads.weight[0] = torch.cat([candidate, accept, keep, reveal])
+    accept, keep, candidate, reveal = (lstm.bias_ih_l0 + lstm.bias_hh_l0).chunk(4)
+    cell.heads.bias[0] = torch.cat([candidate, accept, keep, reveal])  # type: ignore[index]
+    x, h, c = ref.noise(5, 6, 3), torch.tanh(ref.noise(1, 5, 4)), ref.noise(1, 5, 4, seed=8)
+    expected, (hidden, memory) = lstm(x, (h, c))
+    start, dt = torch.cat([c, h], 2), ref.irregular(1, 5, 6)
+    if kernel == "steps":
+        states, last = unroll_by_steps(cell, x[None], start, dt)
+    else:
+        with kernels.using(kernel):
+            states, last = unroll(cell, x[None], start, dt)
+    torch.testing.assert_close(cell.readout(states)[0], expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(last, torch.cat([memory, hidden], 2), rtol=1e-5, atol=1e-6)
+
+
+def test_an_lstm_begins_by_keeping_its_memory() -> None:
+    cell = LSTMCell(3, 4, ref.generators(2))
+    assert (cell.heads.bias[:, 8:12] == 1.0).all()  # type: ignore[index]
+
+
+def test_states_of_an_lstm_reach_their_own_neurons_and_the_wired_ones() -> None:
+    """A memory reaches its own neuron only, whose new state the next layer reads; a hidden state all of its layer."""
+    wiring = auto_ncp(INPUTS, UNITS, OUTPUTS, sparsity=0.8, seed=3)
+    inter, command, _ = (torch.from_numpy(mask) for mask in wiring.layer_masks())
+    cell = make_cell("lstm", [wiring], ref.generators(1)).double()
+    x, h, dt = ref.noise(1, 1, INPUTS).double(), ref.noise(1, 1, 2 * UNITS).double(), torch.ones(1, 1).double()
+    change = jacobian(lambda h: cell(x, h, dt), h)[0, 0, :, 0, 0] != 0
+    n, m = len(inter), len(command)
+    for rows in (change[:n], change[n : 2 * n]):  # memories of the inter layer, and its neurons
+        assert rows[:, :n].equal(torch.eye(n, dtype=torch.bool))
+        assert rows[:, n : 2 * n].all()
+        assert not rows[:, 2 * n :].any()
+    for rows in (change[2 * n : 2 * n + m], change[2 * n + m : 2 * (n + m)]):
+        assert rows[:, :n].equal(command)
+        assert rows[:, n : 2 * n].equal(command.any(1, keepdim=True).expand(m, n))
+        assert rows[:, 2 * n : 2 * n + m].equal(torch.eye(m, dtype=torch.bool))
 
 
 def test_an_ltc_has_exactly_the_synapses_of_its_wiring() -> None:
@@ -197,10 +248,11 @@ def test_wirings_must_fit_each_other_and_the_generators(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("rnn", {}, "cell: expected one of cfc, ltc, gru, memoryless, got 'rnn'"),
+        ("rnn", {}, "cell: expected one of cfc, ltc, leaky, gru, lstm, memoryless, got 'rnn'"),
         ("cfc", {"mode": "fast"}, "mode: a CfC cell is one of default, pure, no_gate, got 'fast'"),
-        ("ltc", {"mode": "pure"}, "only a cfc cell has modes, but the cell is 'ltc'"),
-        ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc and ltc cells, but the cell is 'gru'"),
+        ("leaky", {"mode": "pure"}, "mode: a leaky cell is one of default, no_reset, got 'pure'"),
+        ("ltc", {"mode": "pure"}, "only cfc and leaky cells have modes, but the cell is 'ltc'"),
+        ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc, ltc, leaky cells, but the cell is 'gru'"),
     ],
 )
 def test_options_of_another_kind_are_refused(kind: str, options: dict[str, Any], message: str) -> None:
@@ -219,7 +271,7 @@ def test_backbone_settings_are_checked(settings: dict[str, Any]) -> None:
         BackboneSettings(**settings)
 
 
-@pytest.mark.parametrize("layer", [CfCCell, GRUCell, MemorylessCell])
+@pytest.mark.parametrize("layer", [CfCCell, LeakyCell, GRUCell, LSTMCell, MemorylessCell])
 def test_a_layer_mask_of_another_shape_is_refused(layer: type[Cell]) -> None:
     with pytest.raises(ShapeError, match=r"mask: expected \(seeds, units, inputs\) = \(1, 4, 3\), got \(1, 3, 4\)"):
         layer(3, 4, ref.generators(1), mask=torch.ones(1, 3, 4))  # type: ignore[call-arg,arg-type]

@@ -9,16 +9,19 @@ from torch import Tensor
 from velora.nn import networks
 from velora.nn.arrays import ArrayNetwork
 from velora.nn.cells import CELL_KINDS, BackboneSettings, CfCCell, make_cell
+from velora.nn.cells.factory import make_layer
 from velora.nn.execution import Network, TorchNetwork, make_network
 from velora.nn.flat import FlatParameters
-from velora.nn.networks import LiquidActor, LiquidQNetwork, QNetwork
+from velora.nn.networks import LiquidActor, LiquidHead, LiquidQNetwork, QNetwork, RecurrentQNetwork
 from velora.nn.sequence import unroll_by_steps
 from velora.nn.wiring import auto_ncp
 from velora.ops import kernels
 from velora.ops.arrays.backend import ArrayBackend
 
 KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
-ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed"]
+CRITICS = ["dense critic", "liquid critic", *(f"recurrent critic {kind}" for kind in ("cfc", "leaky", "gru", "lstm"))]
+POLICIES = [f"{kind} gaussian" for kind in CELL_KINDS] + ["cfc mixed gaussian", "ltc mixed gaussian"]
+ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset", *POLICIES]
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +37,17 @@ def _module(name: str, n_seeds: int) -> torch.nn.Module:
     generators = _generators(n_seeds)
     if name == "dense critic":
         return QNetwork(4, 2, units=(9, 7), generators=generators)
+    if name.startswith("recurrent critic"):
+        cell = make_layer(name.split()[2], 6, 8, generators, mode="default")
+        return RecurrentQNetwork(cell, [7], generators)
     inputs, outputs = (6, 1) if name == "liquid critic" else (4, 2)
     wirings = [auto_ncp(inputs, 11, outputs, seed=k) for k in range(n_seeds)]
     if name == "liquid critic":
         return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
     kind, _, option = name.partition(" ")
-    mode = option if option == "pure" else "default"
-    return LiquidActor(make_cell(kind, wirings, generators, mode=mode, mixed_memory=option == "mixed"))
+    mode = option if option in ("pure", "no_reset") else "default"
+    cell = make_cell(kind, wirings, generators, mode=mode, mixed_memory="mixed" in option)
+    return LiquidHead(cell, 2 * cell.output_size, generators) if "gaussian" in option else LiquidActor(cell)
 
 
 def _pair(name: str, kernel: str, n_seeds: int = 2) -> tuple[Network, Network]:
@@ -54,7 +61,8 @@ def _sources(name: str, network: Network, shape: tuple[int, int, int]) -> tuple[
     """Make inputs as they lie in a replay buffer: columns of packed rows."""
     rows = torch.randn(*shape, 10, generator=torch.Generator().manual_seed(3)).to(network.flat.values)
     if "critic" in name:
-        return [rows[..., :4], rows[..., 4:6]], {}
+        options = {"dt": rows[..., 8].abs(), "resets": (rows[..., 9] > 0.5).to(rows)}
+        return [rows[..., :4], rows[..., 4:6]], options if "recurrent" in name else {}
     size = network.flat.module.cell.state_size  # type: ignore[union-attr]
     hidden = torch.randn(*shape[:2], size, generator=torch.Generator().manual_seed(4)).to(rows)
     return [rows[..., :4]], {"hidden": hidden, "dt": rows[..., 8].abs(), "resets": (rows[..., 9] > 0.5).to(rows)}
@@ -67,7 +75,7 @@ def _close(ours: Tensor, theirs: Tensor) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 6, 1), (2, 5, 3), (1, 1, 1)], ids=str)
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("name", [*ACTORS, "dense critic", "liquid critic"])
+@pytest.mark.parametrize("name", [*ACTORS, *CRITICS])
 def test_outputs_and_gradients_are_autograds(name: str, kernel: str, shape: tuple[int, int, int]) -> None:
     ours, theirs = _pair(name, kernel, shape[0])
     sources, options = _sources(name, ours, shape)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from velora.core.errors import SettingError, ShapeError
-from velora.nn.networks import LiquidActor, QNetwork
+from velora.nn.networks import LiquidActor, LiquidHead, QNetwork
 
 from . import reference as ref
 
@@ -55,6 +55,25 @@ def test_resets_reach_the_cell() -> None:
     fresh, _ = actor(obs, actor.initial_state(2), dt)
     assert reset.equal(fresh)
     assert not reset.equal(actor(obs, hidden, dt)[0])
+
+
+@pytest.mark.parametrize(("variant", "n_read"), [("cfc", 8), ("ltc", 8), ("cfc-mixed", 8)])
+def test_a_gaussian_policy_reads_two_numbers_per_action_off_all_neurons(variant: str, n_read: int) -> None:
+    """And not off the memory that comes after them."""
+    cell = ref.build(variant, seeds=(0, 1))
+    actor = LiquidHead(cell, 2 * cell.output_size, ref.generators(2))
+    obs, dt = ref.noise(2, 3, 4, 3), ref.irregular(2, 3, 4)
+    out, states, last = actor.unroll((obs,), None, dt, None)
+    assert actor.head.weight.shape == (2, 4, n_read)
+    assert states is not None
+    assert last is not None
+    expected = torch.einsum("sbth,skh->sbtk", states[..., :n_read], actor.head.weight)
+    torch.testing.assert_close(out, expected + actor.head.bias[:, None, None])  # type: ignore[index]
+    stepped = actor.initial_state(3)
+    for t in range(4):
+        stepped = actor.cell(obs[:, :, t], stepped, dt[:, :, t])
+        torch.testing.assert_close(states[:, :, t], stepped)
+    assert last.equal(states[:, :, -1])
 
 
 def test_the_critic_is_a_plain_network_per_seed() -> None:

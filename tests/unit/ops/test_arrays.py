@@ -29,7 +29,7 @@ def _generators() -> list[torch.Generator]:
 
 
 def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
-    options = {"cfc": {}, "cfc pure": {"mode": "pure"}, "gru": {}, "memoryless": {}, "ltc": {}}
+    options = {"cfc": {}, "cfc pure": {"mode": "pure"}, "gru": {}, "memoryless": {}, "ltc": {}, "leaky": {}, "lstm": {}}
     options |= {f"{kind} mixed": {"mixed_memory": True} for kind in ("cfc", "ltc")}  # type: ignore[misc]
     made = {}
     for name, chosen in options.items():
@@ -66,8 +66,14 @@ def test_the_rest_of_an_update_does_not_wait_either() -> None:
     xp = TorchNamespace(torch.float32, "meta")
     backend = ArrayBackend(xp)
     values = xp.zeros(2, 3, 4)
-    y = backend.td_target(values, values, values, gamma=0.9, scale=1.0)
+    y = backend.td_target(values, values, values, values, gamma=0.9, scale=1.0)
     backend.squared_error(values, y)
+    out, noise, log_temperature = xp.zeros(2, 3, 4, 2), xp.zeros(2, 3, 4, 1), xp.zeros(2, 1)
+    log_prob = backend.squashed(out, noise).log_prob
+    backend.soft_minimum(values, values, log_prob, log_temperature)
+    d = backend.soft_minimum_gradient(values, values, log_temperature, factor=-1.0, skip=1)
+    backend.squashed_gradient(out, noise, (noise, noise), d.log_prob)
+    backend.copy(backend.temperature(log_temperature, xp.zeros(2), target=-1.0).gradient, log_temperature)
     flat = xp.zeros(2, 9)
     backend.clip(flat, max_norm=1.0)
     backend.follow(flat, xp.zeros(2, 9), tau=0.5, rows=[1])

@@ -19,13 +19,19 @@ from velora.ops.returns import td_target
 
 def test_td_target_bootstraps_unless_terminated() -> None:
     reward = torch.tensor([[1.0, 2.0]])
-    y = td_target(reward, torch.tensor([[0.0, 1.0]]), torch.tensor([[10.0, 10.0]]), gamma=0.9)
+    y = td_target(reward, torch.tensor([[0.0, 1.0]]), torch.tensor([[10.0, 10.0]]), torch.ones(1, 2), gamma=0.9)
     assert torch.equal(y, torch.tensor([[10.0, 2.0]]))
 
 
+def test_td_target_discounts_by_the_time_that_passed() -> None:
+    dt = torch.tensor([1.0, 2.0, 0.5, 3.0])
+    y = td_target(torch.zeros(4), torch.zeros(4), torch.full((4,), 8.0), dt, gamma=0.25)
+    assert torch.equal(y, torch.tensor([2.0, 0.5, 4.0, 0.125]))
+
+
 def test_td_target_refuses_a_hidden_broadcast() -> None:
-    with pytest.raises(ShapeError, match=r"\(2, 3\), \(2, 3\) and \(2, 1\)"):
-        td_target(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1), gamma=0.9)
+    with pytest.raises(ShapeError, match=r"\(2, 3\), \(2, 3\), \(2, 1\) and \(2, 3\)"):
+        td_target(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1), torch.zeros(2, 3), gamma=0.9)
 
 
 def test_losses_average_over_rows_and_keep_seeds_apart() -> None:
@@ -92,19 +98,31 @@ def test_targets_and_losses_are_those_of_the_pure_functions(backend: Backend) ->
     g = torch.Generator().manual_seed(0)
     rows = torch.randn(2, 5, 3, 4, generator=g)
     reward, ended, value = rows[..., 0], (rows[..., 1] > 0).float(), torch.randn(2, 5, 3, generator=g)
-    y = backend.td_target(reward, ended, value, gamma=0.9, scale=0.1)
-    torch.testing.assert_close(y, td_target(0.1 * reward, ended, value, gamma=0.9))
+    dt = rows[..., 2].abs_()
+    for gamma in (0.9, 1.0, 0.0):
+        y = backend.td_target(reward, ended, value, dt, gamma=gamma, scale=0.1)
+        torch.testing.assert_close(y, td_target(0.1 * reward, ended, value, dt, gamma=gamma))
     made = backend.squared_error(y, value)
     torch.testing.assert_close(made.loss, squared_error(y, value))
     torch.testing.assert_close(made.mean, mean_per_seed(y))
     torch.testing.assert_close(backend.mean(value, factor=-1.0), -mean_per_seed(value))
 
 
+@each_kernel
+def test_a_regular_step_is_discounted_by_gamma_to_the_bit(backend: Backend) -> None:
+    value = torch.randn(1, 100, 3)
+    zeros, ones = torch.zeros_like(value), torch.ones_like(value)
+    for gamma in (0.99, 0.123456, 1.0, 0.0):
+        y = backend.td_target(zeros, zeros, value, ones, gamma=gamma, scale=1.0)
+        assert torch.equal(y, np.float32(gamma) * value)
+
+
 @pytest.mark.parametrize("kernel", ["torch", "numpy"])
 def test_arrays_refuse_a_hidden_broadcast(kernel: str) -> None:
     backend = make_backend(kernel)
+    three = torch.zeros(1, 2, 3)
     with pytest.raises(ShapeError, match=r"td_target: .* got \(1, 2, 3\), \(1, 2, 3\), \(1, 2, 1\)"):
-        backend.td_target(torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), torch.zeros(1, 2, 1), gamma=0.9, scale=1.0)
+        backend.td_target(three, three, torch.zeros(1, 2, 1), three, gamma=0.9, scale=1.0)
     with pytest.raises(ShapeError, match="squared_error"):
         backend.squared_error(torch.zeros(1, 2, 3), torch.zeros(1, 2, 1))
 

@@ -6,6 +6,8 @@ from velora.nn.cells.cfc import CfCCell, CfCMode
 from velora.nn.cells.factory import CELL_KINDS, make_cell
 from velora.nn.cells.gru import GRUCell
 from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.leaky import LeakyCell, LeakyMode
+from velora.nn.cells.lstm import LSTMCell
 from velora.nn.cells.ltc import LTCCell
 from velora.nn.cells.memoryless import MemorylessCell
 from velora.nn.cells.mixed import MixedMemoryCell
@@ -17,8 +19,11 @@ __all__ = [
     "CfCCell",
     "CfCMode",
     "GRUCell",
+    "LSTMCell",
     "LTCCell",
     "LayeredCell",
+    "LeakyCell",
+    "LeakyMode",
     "MemorylessCell",
     "MixedMemoryCell",
     "Weights",

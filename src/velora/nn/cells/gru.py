@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from velora.nn.cells.base import Cell, Weights
-from velora.nn.cells.heads import check_mask
-from velora.nn.linear import Linear, affine
+from velora.nn.cells.heads import gated_heads
+from velora.nn.linear import affine
 
 
 @final
@@ -47,19 +47,7 @@ class GRUCell(Cell):
         mask: Tensor | None = None,
     ) -> None:
         super().__init__(input_size, units, units, n_seeds=len(generators), is_bounded=True)
-        n_seeds = len(generators)
-        reads = torch.ones(n_seeds, units, input_size, dtype=torch.bool) if mask is None else mask != 0
-        check_mask(reads, n_seeds, units, input_size)
-        recurs = reads.new_ones(n_seeds, units, units)
-        gate = torch.cat([reads, recurs], 2)
-        from_input = torch.cat([reads, ~recurs], 2)
-        from_state = torch.cat([torch.zeros_like(reads), recurs], 2)
-        self.heads = Linear(
-            input_size + units,
-            4 * units,
-            generators=generators,
-            mask=torch.cat([gate, gate, from_input, from_state], 1),
-        )
+        self.heads = gated_heads(input_size, units, generators, mask=mask)
 
     def weights(self) -> Weights:
         """Form the masked gates."""

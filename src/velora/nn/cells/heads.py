@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ def fused_heads(
     generators: Sequence[torch.Generator],
     *,
     mask: Tensor | None = None,
+    init: Literal["torch", "xavier"] = "xavier",
 ) -> Linear:
     """Make one map from concat(input, state) to the heads, stacked one after another.
 
@@ -39,7 +41,32 @@ def fused_heads(
         check_mask(mask, len(generators), units, input_size)
         recurrent = mask.new_ones(len(generators), units, units)
         full = torch.cat([mask, recurrent], dim=2).repeat(1, n_heads, 1)
-    return Linear(input_size + units, n_heads * units, generators=generators, mask=full, init="xavier", n_heads=n_heads)
+    return Linear(input_size + units, n_heads * units, generators=generators, mask=full, init=init, n_heads=n_heads)
+
+
+def gated_heads(
+    input_size: int, units: int, generators: Sequence[torch.Generator], *, mask: Tensor | None = None
+) -> Linear:
+    """Make the four heads of a cell with a reset gate, in one product: reset, update, W x + b and U h + c.
+
+    The first two read input and state, the third the input alone and the fourth the state alone, so that the reset can
+    come between the last two. Masks keep those apart, and the wiring's mask holds for all that read the input.
+
+    Shapes:
+        mask: (S, units, input_size). The map's weight: (S, 4 * units, input_size + units).
+
+    Raises:
+        ShapeError: if the mask has another shape.
+    """
+    n_seeds = len(generators)
+    reads = torch.ones(n_seeds, units, input_size, dtype=torch.bool) if mask is None else mask != 0
+    check_mask(reads, n_seeds, units, input_size)
+    recurs = reads.new_ones(n_seeds, units, units)
+    gate = torch.cat([reads, recurs], 2)
+    from_input = torch.cat([reads, ~recurs], 2)
+    from_state = torch.cat([torch.zeros_like(reads), recurs], 2)
+    full = torch.cat([gate, gate, from_input, from_state], 1)
+    return Linear(input_size + units, 4 * units, generators=generators, mask=full)
 
 
 def check_mask(mask: Tensor, n_seeds: int, units: int, input_size: int) -> None:

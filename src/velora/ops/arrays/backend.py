@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from velora.core.errors import ShapeError
+from velora.ops.arrays import soft
 from velora.ops.arrays.namespace import Namespace, Values
 from velora.ops.arrays.program import Program, do
-from velora.ops.backend import AdamState, SquaredError
+from velora.ops.backend import AdamState, Sample, SoftGradient, SquaredError, TemperatureLoss
 
 
 class ArrayBackend:
@@ -25,36 +27,43 @@ class ArrayBackend:
         return Program(self.xp.quietly)
 
     def td_target(
-        self, reward: Tensor, terminated: Tensor, next_value: Tensor, *, gamma: float, scale: float
+        self, reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor, *, gamma: float, scale: float
     ) -> Tensor:
         """See :class:`Backend`."""
-        _check_shapes("td_target", reward, terminated, next_value)
+        _check_shapes("td_target", reward, terminated, next_value, dt)
         xp = self.xp
         y, scaled = xp.empty(*reward.shape), xp.empty(*reward.shape)
         with xp.quietly():
+            # gamma**dt is gamma * exp((dt - 1) * log(gamma)), which is exactly gamma where dt is 1.
+            do(xp.subtract, xp.view(dt), xp.one, scaled)
+            do(xp.multiply, scaled, xp.number(math.log(gamma or 1.0)), scaled)
+            do(xp.exp, scaled, scaled)
             do(xp.multiply, xp.view(terminated), xp.number(-gamma), y)
             do(xp.add, y, xp.number(gamma), y)
+            do(xp.multiply, y, scaled, y)
             do(xp.multiply, y, xp.view(next_value), y)
             do(xp.multiply, xp.view(reward), xp.number(scale), scaled)
             do(xp.add, y, scaled, y)
         return xp.tensor(y)
 
-    def squared_error(self, prediction: Tensor, target: Tensor) -> SquaredError:
+    def squared_error(self, prediction: Tensor, target: Tensor, *, skip: int = 0) -> SquaredError:
         """See :class:`Backend`."""
         _check_shapes("squared_error", prediction, target)
-        xp, n_seeds, n = self.xp, prediction.shape[0], prediction[0].numel()
-        error, loss = xp.empty(*prediction.shape), xp.empty(n_seeds)
-        flat = error.reshape(n_seeds, n)
-        mean = self.mean(prediction, factor=1.0)
+        xp, n_seeds = self.xp, prediction.shape[0]
+        error, loss = xp.zeros(*prediction.shape), xp.empty(n_seeds)
+        counted, flat = error[:, :, skip:], error.reshape(n_seeds, -1)
+        n = prediction[0, :, skip:].numel()
+        mean = self.mean(prediction, factor=1.0, skip=skip)
         with xp.quietly():
-            do(xp.subtract, xp.view(prediction), xp.view(target), error)
+            do(xp.subtract, xp.view(prediction)[:, :, skip:], xp.view(target)[:, :, skip:], counted)
             do(xp.dot, flat, flat, loss)
             do(xp.multiply, _numbers(loss), xp.number(1.0 / n), _numbers(loss))
             do(xp.multiply, error, xp.number(2.0 / n), error)
         return SquaredError(xp.tensor(loss), xp.tensor(error), mean)
 
-    def mean(self, values: Tensor, *, factor: float) -> Tensor:
+    def mean(self, values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
         """See :class:`Backend`."""
+        values = values[:, :, skip:]
         xp, n_seeds, n = self.xp, values.shape[0], values[0].numel()
         copy, share, out = xp.empty(*values.shape), xp.zeros(n), xp.empty(n_seeds)
         xp.fill(factor / n, share)
@@ -62,6 +71,75 @@ class ArrayBackend:
             do(xp.copy, xp.view(values), copy)
             do(xp.dot, copy.reshape(n_seeds, n), share, out)
         return xp.tensor(out)
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("minimum", a, b)
+        xp, out = self.xp, self.xp.empty(*a.shape)
+        with xp.quietly():
+            do(xp.minimum, xp.view(a), xp.view(b), out)
+        return xp.tensor(out)
+
+    def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("perturbed", action, noise)
+        xp, out = self.xp, self.xp.empty(*action.shape)
+        with xp.quietly():
+            do(xp.multiply, xp.view(noise), xp.number(std), out)
+            self._bound(out, most)
+            do(xp.add, out, xp.view(action), out)
+            self._bound(out, 1.0)
+        return xp.tensor(out)
+
+    def _bound(self, values: Values, most: float) -> None:
+        xp = self.xp
+        do(xp.minimum, values, xp.number(most), values)
+        do(xp.maximum, values, xp.number(-most), values)
+
+    def before(self, states: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        xp, out = self.xp, self.xp.zeros(*states.shape)
+        with xp.quietly():
+            do(xp.copy, xp.view(states)[:, :, :-1], out[:, :, 1:])
+        return xp.tensor(out)
+
+    def squashed(self, out: Tensor, noise: Tensor) -> Sample:
+        """See :class:`Backend`."""
+        _check_shapes("squashed", out[..., : out.shape[-1] // 2], noise)
+        with self.xp.quietly():
+            return soft.squashed(self.xp, out, noise)
+
+    def squashed_gradient(
+        self, out: Tensor, noise: Tensor, d_actions: tuple[Tensor, Tensor], d_log_prob: Tensor
+    ) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("squashed_gradient", noise, *d_actions)
+        with self.xp.quietly():
+            return soft.squashed_gradient(self.xp, out, noise, d_actions, d_log_prob)
+
+    def soft_minimum(self, first: Tensor, second: Tensor, log_prob: Tensor, log_temperature: Tensor) -> Tensor:
+        """See :class:`Backend`."""
+        _check_shapes("soft_minimum", first, second, log_prob)
+        with self.xp.quietly():
+            return soft.soft_minimum(self.xp, first, second, log_prob, log_temperature)
+
+    def soft_minimum_gradient(
+        self, first: Tensor, second: Tensor, log_temperature: Tensor, *, factor: float, skip: int = 0
+    ) -> SoftGradient:
+        """See :class:`Backend`."""
+        _check_shapes("soft_minimum_gradient", first, second)
+        with self.xp.quietly():
+            return soft.soft_minimum_gradient(self.xp, first, second, log_temperature, factor=factor, skip=skip)
+
+    def temperature(self, log_temperature: Tensor, entropy: Tensor, *, target: float) -> TemperatureLoss:
+        """See :class:`Backend`."""
+        with self.xp.quietly():
+            return soft.temperature(self.xp, log_temperature, entropy, target=target)
+
+    def copy(self, source: Tensor, out: Tensor) -> None:
+        """See :class:`Backend`."""
+        with self.xp.quietly():
+            do(self.xp.copy, self.xp.view(source), self.xp.view(out))
 
     def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:
         """See :class:`Backend`."""

@@ -28,7 +28,11 @@ def _np_take(flat: Values, index: Values, out: Values) -> None:
 
 
 def _np_minimum(a: Values, b: Values, out: Values) -> None:
-    np.minimum(a, b, out=out)  # the place of the result by position is deprecated, for this one
+    np.minimum(a, b, out=out)  # the place of the result by position is deprecated, for these two
+
+
+def _np_maximum(a: Values, b: Values, out: Values) -> None:
+    np.maximum(a, b, out=out)
 
 
 def _np_sum_first(a: Values, out: Values) -> None:
@@ -49,8 +53,9 @@ class NumpyNamespace(Namespace):
     name = "numpy"
     sign = -1.0
     add, subtract, multiply, divide = np.add, np.subtract, np.multiply, np.divide
-    power, matmul, minimum = np.power, np.matmul, staticmethod(_np_minimum)
-    exp, sqrt, absolute, direction = np.exp, np.sqrt, np.absolute, np.sign
+    power, matmul = np.power, np.matmul
+    minimum, maximum = staticmethod(_np_minimum), staticmethod(_np_maximum)
+    exp, log, sqrt, absolute, direction = np.exp, np.log, np.sqrt, np.absolute, np.sign
     greater, keep_bits, dot, softplus = np.greater, np.bitwise_and, np.vecdot, np.logaddexp
     copy, fill, take = staticmethod(_np_copy), staticmethod(_np_fill), staticmethod(_np_take)
     sum_first, sum_last = staticmethod(_np_sum_first), staticmethod(_np_sum_last)
@@ -136,8 +141,10 @@ class TorchNamespace(Namespace):
     name = "torch"
     sign = 1.0
     add, subtract, multiply, divide = _out(torch.add), _out(torch.sub), _out(torch.mul), _out(torch.div)
-    power, minimum, matmul = _out(torch.pow), _out(torch.minimum), _out(torch.matmul)
-    exp, sqrt, absolute, direction = _out(torch.exp), _out(torch.sqrt), _out(torch.abs), _out(torch.sign)
+    power, matmul = _out(torch.pow), _out(torch.matmul)
+    minimum, maximum = _out(torch.minimum), _out(torch.maximum)
+    exp, log, sqrt = _out(torch.exp), _out(torch.log), _out(torch.sqrt)
+    absolute, direction = _out(torch.abs), _out(torch.sign)
     greater, keep_bits = _out(torch.gt), _out(torch.bitwise_and)
     dot, softplus, take = _out(torch.linalg.vecdot), _out(torch.logaddexp), _out(torch.take)
     copy = staticmethod(lambda a, out: out.copy_(a))

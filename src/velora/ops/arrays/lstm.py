@@ -1,11 +1,11 @@
-"""The LSTM before a liquid cell: what it reveals is the old state that the layers after it read."""
+"""LSTM layers, and the LSTM before a liquid cell: what that reveals is the old state that the layers after it read."""
 
 from __future__ import annotations
 
 from velora.ops.arrays.namespace import Emit, Namespace, Values
 from velora.ops.arrays.packing import Packing
-from velora.ops.arrays.part import Extent, Heads
-from velora.ops.plan import Layer
+from velora.ops.arrays.part import Carried, Extent, Heads
+from velora.ops.plan import Kind, Layer
 
 
 class LSTM(Heads):
@@ -15,11 +15,15 @@ class LSTM(Heads):
 
     Shapes:
         memory, before: (T, n, S, B), after each step and before it.
+        d_memories: (T, n, S, B), the gradient of the memory after each step.
         reveals: for each layer after it, which neurons of this one it gets, and (T, their number, S, B).
         d_reveals: the same by step, of the gradients.
         d_memory: (n, S, B), the gradient of the memory before the step gone back last.
+
+    A layer reveals its own new state, and needs no ``reveals``.
     """
 
+    d_memories: Values
     reveals: list[tuple[slice, Values]]
     d_reveals: list[list[tuple[slice, Values]]]
 
@@ -29,6 +33,10 @@ class LSTM(Heads):
         self.memory, self.before = self.rows(extent.n_time, self.n), self.rows(extent.n_time, self.n)
         xp.fill(0.0, self.before)
         self._squashed, self.d_memory = self.rows(extent.n_time, self.n), self.rows(self.n)
+        self.d_memories = self.rows(extent.n_time, self.n) if extent.keeps else None
+        self._is_layer = layer.kind is Kind.LSTM_LAYER
+        if self._is_layer:
+            self.memories = [Carried(self.memory, self.before, self.d_memories, self.d_memory)]
 
     def activate(self, do: Emit, t: int, heads: Values) -> None:
         """See :class:`Heads`."""
@@ -43,23 +51,17 @@ class LSTM(Heads):
         do(xp.multiply, memory, xp.number(2 * xp.sign), squashed)
         xp.logistic(do, squashed)
         self.doubled(do, squashed)
-        for neurons, rows in self.reveals:
+        for neurons, rows in [(slice(None), self.h)] if self._is_layer else self.reveals:
             do(xp.multiply, squashed[neurons], reveal[neurons], rows[t])
 
     def backward(self, do: Emit, t: int) -> None:
-        """See :class:`Part`. ``dh[t]`` is the gradient of the memory, and ``d_reveals[t]`` that of what is revealed."""
-        xp, n, heads, before, squashed, d = (
-            self.xp,
-            self.n,
-            self.heads[t],
-            self.before[t],
-            self._squashed[t],
-            self.dh[t],
-        )
+        """See :class:`Part`. The gradient of what is revealed is ``d_reveals[t]``, or that of a layer's new state."""
+        xp, n, heads, before, squashed = self.xp, self.n, self.heads[t], self.before[t], self._squashed[t]
+        d = self.d_memories[t]
         candidate, accept, keep, reveal = (heads[k * n : (k + 1) * n] for k in range(4))
         by_candidate, slope = self.spare("by candidate", n), self.spare("slope", 3 * n)
-        revealed, through = self.spare("revealed", n), self.spare("through", n)
-        for neurons, rows in self.d_reveals[t]:
+        revealed, through = self.dh[t] if self._is_layer else self.spare("revealed", n), self.spare("through", n)
+        for neurons, rows in () if self._is_layer else self.d_reveals[t]:
             do(xp.copy, rows, revealed[neurons])
         do(xp.multiply, squashed, squashed, through)
         do(xp.subtract, xp.one, through, through)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from velora.ops.arrays.cells import GRU, CfC, Dense, PureCfC
+from velora.ops.arrays.cells import CfC, Dense, Gated, PureCfC
 from velora.ops.arrays.lstm import LSTM
 from velora.ops.arrays.ltc import LTC
 from velora.ops.arrays.namespace import Emit, Namespace, Values
@@ -19,8 +19,8 @@ from velora.ops.arrays.readout import Reader
 from velora.ops.plan import Kind, Plan
 
 _PARTS: dict[Kind, type[Any]] = {
-    Kind.CFC: CfC, Kind.CFC_NO_GATE: CfC, Kind.CFC_PURE: PureCfC, Kind.GRU: GRU, Kind.TANH: Dense, Kind.RELU: Dense,
-    Kind.LSTM: LSTM, Kind.LTC: LTC,
+    Kind.CFC: CfC, Kind.CFC_NO_GATE: CfC, Kind.CFC_PURE: PureCfC, Kind.GRU: Gated, Kind.TANH: Dense, Kind.RELU: Dense,
+    Kind.LSTM: LSTM, Kind.LTC: LTC, Kind.LEAKY: Gated, Kind.LEAKY_NO_RESET: Gated, Kind.LSTM_LAYER: LSTM,
 }  # fmt: skip
 
 
@@ -81,7 +81,9 @@ class Memory:
             recurs = layer.kind.has_state and (self.remembers or (self.first > 0 and i > 0))
             self.parts.append(_PARTS[layer.kind](xp, layer, self.extent, self.packing, recurs=recurs))
             begins.append(begins[i] + self.parts[i].n_read)
-        state = [begins[i + 1] + k for i in range(self.first, len(self.parts)) for k in range(self.parts[i].n)]
+        state: list[int] = []  # the row of each number of the state, none of a memory, which nothing reads
+        for i, part in list(enumerate(self.parts))[self.first :]:
+            state += [-1] * (part.n * len(part.memories)) + [begins[i + 1] + k for k in range(part.n)]
         read = state[plan.readout.state_at : plan.readout.state_at + plan.readout.n_in]
         self.reader = Reader(xp, plan.readout, self.extent, self.packing, [*read, read[-1] + 1])
         self.packing.finish(keeps=form.keeps)
@@ -109,11 +111,15 @@ class Memory:
             xp.fill(1.0, part.z[:, part.n_in])
         xp.fill(1.0, z[:, -1])
         self.reader.bind(z, dz)
-        self.pieces: list[Piece] = []
+        self.pieces_of: list[list[Piece]] = []  # by layer after the LSTM, the new state last
         at = 0
         for part in self.parts[self.first :]:
-            self.pieces.append(Piece(slice(at, at + part.n), part.h, part.dh if e.keeps else None))
-            at += part.n
+            carried = [(m.after, m.d_after) for m in part.memories] + [(part.h, part.dh if e.keeps else None)]
+            self.pieces_of.append(
+                [Piece(slice(at + k * part.n, at + (k + 1) * part.n), *c) for k, c in enumerate(carried)]
+            )
+            at += part.n * len(carried)
+        self.pieces = [piece for pieces in self.pieces_of for piece in pieces]
         if self.first:
             self._join(self.lstm)
 
@@ -126,11 +132,8 @@ class Memory:
 
     def _join(self, lstm: LSTM) -> None:
         """Let an LSTM reveal its state to the layers after it, and carry their gradients back."""
-        e = self.extent
         lstm.reveals = [(p.at, part.old) for p, part in zip(self.pieces, self.parts[1:], strict=True)]
-        if e.keeps:
-            lstm.dh = self.xp.zeros(e.n_time, lstm.n, e.n_seeds, e.n_batch)
-        self.pieces.append(Piece(slice(lstm.n, 2 * lstm.n), lstm.memory, lstm.dh if e.keeps else None))
+        self.pieces.append(Piece(slice(lstm.n, 2 * lstm.n), lstm.memory, lstm.d_memories))
 
     def outside(self, rows: Values) -> Values:
         """See rows (T, n, S, B) as those outside do, (S, B, T, n)."""
@@ -179,9 +182,10 @@ class Memory:
             self.keep(do, by_row[:n], 0, self.lstm.old[0])
             self.keep(do, by_row[n:], 0, self.lstm.before[0])
             return
-        for piece, part in zip(self.pieces, self.parts, strict=True):
-            if part.recurs:
-                self.keep(do, by_row[piece.at], 0, part.old[0])
+        for pieces, part in zip(self.pieces_of, self.parts, strict=True):
+            places = [*(m.before for m in part.memories), part.old]
+            for piece, place in zip(pieces, places, strict=True) if part.recurs else ():
+                self.keep(do, by_row[piece.at], 0, place[0])
 
     def keep(self, do: Emit, a: Values, t: int, out: Values) -> None:
         """Copy a state or its gradient (n, S, B), but forget those of samples that are reset at step t.

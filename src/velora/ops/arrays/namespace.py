@@ -36,7 +36,7 @@ class Namespace(ABC):
             weights, so that it costs nothing.
         zero, half, one, two: numbers as arrays, which are faster operands than Python's.
         add, ..., matmul: ``(a, b, out)``.
-        exp, sqrt, absolute, direction: ``(a, out)``; ``direction`` is -1, 0 or 1.
+        exp, log, sqrt, absolute, direction: ``(a, out)``; ``direction`` is -1, 0 or 1.
         greater: ``(a, b, out)``, to truth values. keep_bits: ``(a, mask, out)``, on :meth:`bits`.
         sum_first, sum_last: ``(a, out)``, over the first or the last axis.
         dot: ``(a, b, out)``, the scalar products of the last axes.
@@ -56,8 +56,10 @@ class Namespace(ABC):
     divide: Operation
     power: Operation
     minimum: Operation
+    maximum: Operation
     matmul: Operation
     exp: Operation
+    log: Operation
     sqrt: Operation
     absolute: Operation
     direction: Operation

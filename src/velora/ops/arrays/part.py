@@ -7,7 +7,9 @@ seeds: what works element by element needs one operation, without gaps. A produc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +38,20 @@ class Extent:
         return self.n_time if self.keeps else 1
 
 
+class Carried(NamedTuple):
+    """What a layer carries from step to step besides its new state.
+
+    Shapes:
+        after, before, d_after: (T, n, S, B), after each step and before it, and the gradients of those after it.
+        d_before: (n, S, B), the gradient of what was before the step gone back last.
+    """
+
+    after: Values
+    before: Values
+    d_after: Values
+    d_before: Values
+
+
 class Part(ABC):
     """A layer in memory.
 
@@ -53,6 +69,8 @@ class Part(ABC):
     dh: Values
     direct: Values | None = None
     """(n, S, B): a gradient of the old state that doesn't go through the heads, of the step gone back last."""
+    memories: Sequence[Carried] = ()
+    """What else it carries, in the order of the state, before the new state."""
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, *, recurs: bool) -> None:
         self.xp, self.layer, self.extent, self.recurs = xp, layer, extent, recurs

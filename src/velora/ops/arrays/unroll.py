@@ -112,6 +112,8 @@ class Unrolled:
                     part.forward(do, t)
                     if part.recurs and t + 1 < n_time:
                         memory.keep(do, part.h[t], t + 1, part.old[t + 1])
+                        for m in part.memories:
+                            memory.keep(do, m.after[t], t + 1, m.before[t + 1])
         memory.reader.forward(do)
 
     def _carry_mixed(self, do: Emit, t: int) -> None:
@@ -133,6 +135,9 @@ class Unrolled:
             for piece in memory.pieces:
                 do(self.xp.fill, 0.0, piece.gradient)
             self._is_written = [True] * len(parts)
+        for part in () if comes_from_outside else parts:
+            for m in part.memories:
+                do(self.xp.fill, 0.0, m.d_after)
         if wants.d_out:
             self._begin_at_readout(do, wants)
         elif wants.parameters:
@@ -205,7 +210,8 @@ class Unrolled:
         """Add the gradient of an old state to that of the step before, except across a reset."""
         memory = self.memory
         if not memory.first:
-            self._onto_step_before(do, t, [(memory.pieces[i], old)])
+            gradients = [*(m.d_before for m in memory.parts[i].memories), old]
+            self._onto_step_before(do, t, list(zip(memory.pieces_of[i], gradients, strict=True)))
         elif i > 0:
             memory.lstm.d_reveals[t].append((memory.pieces[i - 1].at, old))
         else:

@@ -126,6 +126,59 @@ static void gru_backward(const step *a, const float *d, float *direct) {
     }
 }
 
+/* keep = exp(-dt * softplus(rate)), h = new + keep * (before - new). The rate's row becomes the slope of keep by the rate,
+   -dt * keep * sigmoid(rate); keep itself comes after the heads. */
+static void leaky_forward(const step *a) {
+    const layer *y = a->y;
+    int64_t n = y->n, stride = a->stride, lanes = a->lanes, resets = y->kind == LEAKY, heads = resets ? 4 : 2;
+    product(a->kept, a->parameters + y->at[0], y->n_in + n, 1, a->read, heads * n, a->n_read, a->parameters + y->at[1], 0,
+            stride, lanes);
+    const float *before = a->read + y->n_in * stride;
+    vf one = v_set(1.0f);
+    for (int64_t u = 0; u < n; u++) {
+        float *r = a->kept + u * stride, *z = r + (resets ? n * stride : 0), *x = z + n * stride, *s = x + n * stride;
+        float *k = a->kept + (heads * n + u) * stride;
+        LOOP(l) {
+            vf rate = v_load(z + l), e = v_exp(v_neg(v_abs(rate))), elapsed = v_neg(v_load(a->elapsed + l));
+            vf soft = v_add(v_where_positive(rate, rate, v_zero()), v_log_one_plus(e));
+            vf keep = v_exp(v_mul(elapsed, soft)), new = v_load(x + l);
+            if (resets) {
+                vf reset = v_sigmoid(v_load(r + l));
+                new = v_fma(reset, v_load(s + l), new);
+                v_store(r + l, reset);
+            }
+            new = v_tanh(new);
+            vf slope = v_div(v_where_positive(rate, one, e), v_add(one, e));
+            v_store(z + l, v_mul(v_mul(elapsed, keep), slope)), v_store(x + l, new), v_store(k + l, keep);
+            v_store(a->state + u * stride + l, v_fma(keep, v_sub(v_load(before + u * stride + l), new), new));
+        }
+    }
+}
+
+/* ``direct`` as in a GRU. */
+static void leaky_backward(const step *a, const float *d, float *direct) {
+    const layer *y = a->y;
+    int64_t n = y->n, stride = a->stride, lanes = a->lanes, resets = y->kind == LEAKY, heads = resets ? 4 : 2;
+    const float *before = a->read + y->n_in * stride;
+    vf one = v_set(1.0f);
+    for (int64_t u = 0; u < n; u++) {
+        float *r = a->kept + u * stride, *z = r + (resets ? n * stride : 0), *x = z + n * stride, *s = x + n * stride;
+        const float *k = a->kept + (heads * n + u) * stride;
+        LOOP(l) {
+            vf slope = v_load(z + l), keep = v_load(k + l), new = v_load(x + l), dh = v_load(d + u * stride + l);
+            vf dx = v_mul(v_mul(dh, v_sub(one, keep)), v_sub(one, v_mul(new, new)));
+            v_store(direct + u * stride + l, v_mul(dh, keep));
+            v_store(z + l, v_mul(v_mul(dh, v_sub(v_load(before + u * stride + l), new)), slope));
+            v_store(x + l, dx);
+            if (resets) {
+                vf reset = v_load(r + l);
+                v_store(r + l, v_mul(v_mul(dx, v_load(s + l)), v_mul(reset, v_sub(one, reset))));
+                v_store(s + l, v_mul(dx, reset));
+            }
+        }
+    }
+}
+
 static void dense_forward(const step *a) {
     const layer *y = a->y;
     int64_t stride = a->stride, lanes = a->lanes;
@@ -153,7 +206,7 @@ static void dense_backward(const step *a, const float *d) {
     }
 }
 
-/* The state of an LSTM: what it reveals (which the layers after it take as their old state), then its memory. */
+/* An LSTM before other layers, which take what it reveals as their old state; or a layer, which reveals its new state. */
 static void lstm_forward(const step *a, const float *memory_before, float *memory, float *revealed) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;

@@ -7,5 +7,9 @@
 #include "ltc.h"
 #include "unroll.h"
 #include "update.h"
+#include "soft.h"
 
-const kernel_set KERNEL_SET = {NAME, workspace, forward, backward, adam, clip, follow, target, squared_error, mean, gather};
+const kernel_set KERNEL_SET = {
+    NAME, workspace, forward, backward, adam, clip, follow, target, squared_error, mean, minimum, perturb, before,
+    squash, squash_backward, soft_minimum, soft_minimum_backward, temperature, copy, gather,
+};

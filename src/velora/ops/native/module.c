@@ -12,7 +12,10 @@
 #include "native.h"
 #include "pool.h"
 
-enum call_kind { FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, GATHER, N_KINDS };
+enum call_kind {
+    FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE,
+    SQUASH, SQUASH_BACKWARD, SOFT_MINIMUM, SOFT_MINIMUM_BACKWARD, TEMPERATURE, COPY, GATHER, N_KINDS
+};
 
 typedef struct {
     int64_t kind, n_seeds;
@@ -25,6 +28,15 @@ typedef struct {
         target_args target;
         squared_error_args squared_error;
         mean_args mean;
+        minimum_args minimum;
+        perturb_args perturb;
+        before_args before;
+        squash_args squash;
+        squash_backward_args squash_backward;
+        soft_minimum_args soft_minimum;
+        soft_minimum_backward_args soft_minimum_backward;
+        temperature_args temperature;
+        copy_args copy;
         gather_args gather;
         int64_t words[64];
     } a;
@@ -48,6 +60,15 @@ static const struct {
     {"target", sizeof(target_args) / 8, 0},
     {"squared_error", sizeof(squared_error_args) / 8, 0},
     {"mean", sizeof(mean_args) / 8, 0},
+    {"minimum", sizeof(minimum_args) / 8, 0},
+    {"perturb", sizeof(perturb_args) / 8, 0},
+    {"before", sizeof(before_args) / 8, 0},
+    {"squash", sizeof(squash_args) / 8, 0},
+    {"squash_backward", sizeof(squash_backward_args) / 8, 0},
+    {"soft_minimum", sizeof(soft_minimum_args) / 8, 0},
+    {"soft_minimum_backward", sizeof(soft_minimum_backward_args) / 8, 0},
+    {"temperature", sizeof(temperature_args) / 8, 0},
+    {"copy", sizeof(copy_args) / 8, 0},
     {"gather", sizeof(gather_args) / 8, 0},
 };
 
@@ -75,6 +96,15 @@ static void do_task(const call *c, int64_t phase, int64_t seed, int64_t task) {
     case TARGET: kernels->target(&c->a.target, seed); break;
     case SQUARED_ERROR: kernels->squared_error(&c->a.squared_error, seed); break;
     case MEAN: kernels->mean(&c->a.mean, seed); break;
+    case MINIMUM: kernels->minimum(&c->a.minimum, seed); break;
+    case PERTURB: kernels->perturb(&c->a.perturb, seed); break;
+    case BEFORE: kernels->before(&c->a.before, seed); break;
+    case SQUASH: kernels->squash(&c->a.squash, seed); break;
+    case SQUASH_BACKWARD: kernels->squash_backward(&c->a.squash_backward, seed); break;
+    case SOFT_MINIMUM: kernels->soft_minimum(&c->a.soft_minimum, seed); break;
+    case SOFT_MINIMUM_BACKWARD: kernels->soft_minimum_backward(&c->a.soft_minimum_backward, seed); break;
+    case TEMPERATURE: kernels->temperature(&c->a.temperature, seed); break;
+    case COPY: kernels->copy(&c->a.copy, seed); break;
     default: kernels->gather(&c->a.gather, seed);
     }
 }

@@ -17,10 +17,11 @@
 #define TILE_ROWS 6   /* rows of a product that are summed at a time */
 #define LTC_PARAMETERS 13
 
-enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC };
+enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC, LEAKY, LEAKY_NO_RESET, LSTM_LAYER };
 enum readout { READ_SLICE, READ_AFFINE, READ_LINEAR };
 
-/* Where in a seed's parameters a layer finds its own, and where in the state its neurons are. */
+/* Where in a seed's parameters a layer finds its own, and where in the state its neurons are: those of an LSTM_LAYER right
+   after their memories. */
 typedef struct {
     int64_t kind, n_in, n, state_at, unfolds;
     int64_t at[LTC_PARAMETERS]; /* weight, bias, then what the kind needs; LTC: see kernels.c */
@@ -80,24 +81,83 @@ typedef struct {
 
 typedef struct {
     int64_t n_seeds, n_batch, n_time;
-    input reward, terminated;
+    input reward, terminated, dt;
     const float *next_value;
     float *out;
     double gamma, scale;
 } target_args;
 
 typedef struct {
-    int64_t n_seeds, n;
+    int64_t n_seeds, n_batch, n_time, skip; /* skip: first steps that don't count */
     const float *prediction, *target;
     float *loss, *gradient, *mean;
 } squared_error_args;
 
 typedef struct {
-    int64_t n_seeds, n;
+    int64_t n_seeds, n_batch, n_time, skip;
     const float *values;
     float *out;
     double factor;
 } mean_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *a, *b;
+    float *out;
+} minimum_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *action, *noise;
+    float *out;
+    double std, most;
+} perturb_args;
+
+typedef struct {
+    int64_t n_seeds, n_batch, n_time, width;
+    const float *states;
+    float *out;
+} before_args;
+
+typedef struct {
+    int64_t n_seeds, n, width;         /* n samples of a seed, of that many actions */
+    const float *out, *noise;          /* (S, n, 2 * width): means, then what the deviations come from; (S, n, width) */
+    float *action, *log_prob;          /* (S, n, width), (S, n) */
+    double middle, half;               /* of the range of the logarithm of a deviation */
+} squash_args;
+
+typedef struct {
+    int64_t n_seeds, n, width;
+    const float *out, *noise, *d_first, *d_second, *d_log_prob; /* the gradient of the action is the sum of two */
+    float *d_out;
+    double middle, half;
+} squash_backward_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *first, *second, *log_prob, *log_temperature; /* (S, n), but for the last (S, 1) */
+    float *out;
+} soft_minimum_args;
+
+typedef struct {
+    int64_t n_seeds, n_batch, n_time, skip;
+    const float *first, *second, *log_temperature;
+    float *d_first, *d_second, *d_log_prob;
+    double factor;
+} soft_minimum_backward_args;
+
+typedef struct {
+    int64_t n_seeds;
+    const float *log_temperature, *entropy;
+    float *loss, *gradient, *temperature;
+    double target;
+} temperature_args;
+
+typedef struct {
+    int64_t n_seeds, n;
+    const float *source;
+    float *out;
+} copy_args;
 
 typedef struct {
     int64_t n_seeds, n_batch, n_time, capacity, width;
@@ -120,6 +180,15 @@ typedef struct {
     void (*target)(const target_args *a, int64_t seed);
     void (*squared_error)(const squared_error_args *a, int64_t seed);
     void (*mean)(const mean_args *a, int64_t seed);
+    void (*minimum)(const minimum_args *a, int64_t seed);
+    void (*perturb)(const perturb_args *a, int64_t seed);
+    void (*before)(const before_args *a, int64_t seed);
+    void (*squash)(const squash_args *a, int64_t seed);
+    void (*squash_backward)(const squash_backward_args *a, int64_t seed);
+    void (*soft_minimum)(const soft_minimum_args *a, int64_t seed);
+    void (*soft_minimum_backward)(const soft_minimum_backward_args *a, int64_t seed);
+    void (*temperature)(const temperature_args *a, int64_t seed);
+    void (*copy)(const copy_args *a, int64_t seed);
     void (*gather)(const gather_args *a, int64_t seed);
 } kernel_set;
 

@@ -16,8 +16,9 @@ static int64_t read_rows_of(const plan *p, int64_t i) {
 static int64_t kept_rows_of(const layer *y) {
     switch (y->kind) {
     case CFC: case CFC_NO_GATE: case GRU: return 4 * y->n;
-    case CFC_PURE: return 3 * y->n;
-    case LSTM: return 6 * y->n; /* candidate, accept, keep, reveal; memory before; tanh of memory after */
+    case CFC_PURE: case LEAKY_NO_RESET: return 3 * y->n;
+    case LEAKY: return 5 * y->n; /* reset, slope of keep, new, from the state; keep */
+    case LSTM: case LSTM_LAYER: return 6 * y->n; /* candidate, accept, keep, reveal; memory before; tanh of memory after */
     case LTC: return 2 * y->unfolds * y->n; /* potential before each sub-step, and its denominator */
     default: return y->n;
     }
@@ -25,7 +26,8 @@ static int64_t kept_rows_of(const layer *y) {
 
 static int64_t head_rows_of(const layer *y) {
     switch (y->kind) {
-    case CFC: case CFC_NO_GATE: case GRU: case LSTM: return 4 * y->n;
+    case CFC: case CFC_NO_GATE: case GRU: case LSTM: case LSTM_LAYER: case LEAKY: return 4 * y->n;
+    case LEAKY_NO_RESET: return 2 * y->n;
     default: return y->n;
     }
 }
@@ -201,7 +203,14 @@ static void layer_forward(const task_of_seed *k, int64_t i, int64_t slot, const 
     case CFC: case CFC_NO_GATE: cfc_forward(&x); break;
     case CFC_PURE: pure_forward(&x); break;
     case GRU: gru_forward(&x); break;
+    case LEAKY: case LEAKY_NO_RESET: leaky_forward(&x); break;
     case LTC: ltc_forward(&x); break;
+    case LSTM_LAYER: {
+        float *old = x.kept + 4 * n * stride;
+        read_state(k, old, before, x.y->state_at - n, n, t);
+        lstm_forward(&x, old, x.state - n * stride, x.state);
+        break;
+    }
     case LSTM: {
         float *old = x.kept + 4 * n * stride;
         read_state(k, old, before, n, n, t);
@@ -304,10 +313,12 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
     case CFC: case CFC_NO_GATE: cfc_backward(&x, d); break;
     case CFC_PURE: pure_backward(&x, d); break;
     case GRU: gru_backward(&x, d, d_old), adds = 1; break;
+    case LEAKY: case LEAKY_NO_RESET: leaky_backward(&x, d, d_old), adds = 1; break;
     case LTC:
         ltc_backward(&x, d, g->inner);
         copy_rows(d_old, g->inner + n_in * stride, n, stride, lanes);
         break;
+    case LSTM_LAYER: lstm_backward(&x, d, g->now + (y->state_at - n) * stride, d_old - n * stride); break;
     case LSTM:
         /* ``before`` holds the gradient of what is revealed; it and the memory's move on to ``now`` and back. */
         lstm_backward(&x, g->before, g->now + n * stride, g->before + n * stride);

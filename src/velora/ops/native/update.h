@@ -43,28 +43,64 @@ static void target(const target_args *a, int64_t s) {
             int64_t at = (s * a->n_batch + b) * a->n_time + t;
             float reward = a->reward.at[s * a->reward.seed + b * a->reward.batch + t * a->reward.time];
             float ended = a->terminated.at[s * a->terminated.seed + b * a->terminated.batch + t * a->terminated.time];
-            a->out[at] = reward * scale + gamma * (1.0f - ended) * a->next_value[at];
+            float dt = a->dt.at[s * a->dt.seed + b * a->dt.batch + t * a->dt.time];
+            float discount = dt == 1.0f ? gamma : powf(gamma, dt);
+            a->out[at] = reward * scale + discount * (1.0f - ended) * a->next_value[at];
         }
 }
 
 static void squared_error(const squared_error_args *a, int64_t s) {
-    const float *q = a->prediction + s * a->n, *y = a->target + s * a->n;
-    float *d = a->gradient + s * a->n, factor = 2.0f / (float)a->n;
+    int64_t n = a->n_batch * a->n_time, counted = n - a->n_batch * a->skip;
+    const float *q = a->prediction + s * n, *y = a->target + s * n;
+    float *d = a->gradient + s * n, factor = 2.0f / (float)counted;
     double loss = 0.0, sum = 0.0;
-    for (int64_t i = 0; i < a->n; i++) {
-        float error = q[i] - y[i];
-        d[i] = factor * error;
-        loss += (double)error * error;
-        sum += q[i];
+    for (int64_t b = 0; b < a->n_batch; b++) {
+        int64_t begin = b * a->n_time, i = begin;
+        for (; i < begin + a->skip; i++) d[i] = 0.0f;
+        for (; i < begin + a->n_time; i++) {
+            float error = q[i] - y[i];
+            d[i] = factor * error;
+            loss += (double)error * error;
+            sum += q[i];
+        }
     }
-    a->loss[s] = (float)(loss / (double)a->n);
-    a->mean[s] = (float)(sum / (double)a->n);
+    a->loss[s] = (float)(loss / (double)counted);
+    a->mean[s] = (float)(sum / (double)counted);
 }
 
 static void mean(const mean_args *a, int64_t s) {
+    const float *values = a->values + s * a->n_batch * a->n_time;
     double sum = 0.0;
-    for (int64_t i = 0; i < a->n; i++) sum += a->values[s * a->n + i];
-    a->out[s] = (float)(a->factor * sum / (double)a->n);
+    for (int64_t b = 0; b < a->n_batch; b++)
+        for (int64_t t = a->skip; t < a->n_time; t++) sum += values[b * a->n_time + t];
+    a->out[s] = (float)(a->factor * sum / (double)(a->n_batch * (a->n_time - a->skip)));
+}
+
+static void minimum(const minimum_args *a, int64_t s) {
+    const float *x = a->a + s * a->n, *y = a->b + s * a->n;
+    float *out = a->out + s * a->n;
+    for (int64_t i = 0; i < a->n; i++) out[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i]; /* NaN spreads */
+}
+
+/* Add clipped noise to actions in [-1, 1], and keep them there. */
+static void perturb(const perturb_args *a, int64_t s) {
+    const float *action = a->action + s * a->n, *noise = a->noise + s * a->n;
+    float *out = a->out + s * a->n, std = (float)a->std, most = (float)a->most;
+    for (int64_t i = 0; i < a->n; i++) {
+        float step = std * noise[i];
+        step = step < -most ? -most : step > most ? most : step;
+        float moved = action[i] + step;
+        out[i] = moved < -1.0f ? -1.0f : moved > 1.0f ? 1.0f : moved;
+    }
+}
+
+/* The state before each step of a window is the one after the step before; zeros come first. */
+static void before(const before_args *a, int64_t s) {
+    int64_t row = a->n_time * a->width;
+    for (int64_t b = s * a->n_batch; b < (s + 1) * a->n_batch; b++) {
+        memset(a->out + b * row, 0, sizeof(float) * (size_t)a->width);
+        memcpy(a->out + b * row + a->width, a->states + b * row, sizeof(float) * (size_t)(row - a->width));
+    }
 }
 
 /* Copy windows of consecutive rows out of a ring, from every start alike that has a whole window after it. */

@@ -1,0 +1,116 @@
+"""Train one arm of a study and return its evaluations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.learning.studies import Arm, Study
+from benchmarks.peers.environments import make
+from benchmarks.speed.jobs import Job, run
+from velora.callbacks import Callback
+from velora.checkpoint.registry import agents
+from velora.core.devices import n_cores
+from velora.models import Agent
+from velora.training.evaluation import evaluation_seeds
+
+EPISODES = 10
+"""In one evaluation, always from the same reset seeds, for us and for the peers."""
+Point = tuple[int, int, float]
+"""Seed, environment step, mean return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came out, and the seconds of all seeds together."""
+
+    points: list[Point]
+    seconds: float
+
+
+class Watch(Callback):
+    """Evaluate on a grid of environment steps, and say how far we are.
+
+    Args:
+        keeper: is shown the agent after each evaluation.
+    """
+
+    def __init__(self, label: str, study: Study, n_steps: int) -> None:
+        self._label, self._every, self._n_steps = label, study.evaluate_steps, n_steps
+        self._begin = time.monotonic()
+        self.points: list[Point] = []
+
+    def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
+        """Evaluate when the grid is met."""
+        if trainer.step % self._every:
+            return
+        made = trainer.evaluate()
+        self.points += [(agent.seeds[k], trainer.step, e.mean) for k, e in enumerate(made)]
+        left = (time.monotonic() - self._begin) * (self._n_steps / trainer.step - 1)
+        means = " ".join(f"{e.mean:8.1f}" for e in made)
+        print(
+            f"{self._label:44} step {trainer.step:7,} of {self._n_steps:,} | {means} | {left:4.0f} s left", flush=True
+        )
+
+
+def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
+    """Make our agent of an arm, for an environment of the study."""
+    assert arm.agent is not None
+    settings: dict[str, Any] = dict(arm.settings)
+    env = make(study.env, study.keep)
+    (state_dim,) = env.observation_space.shape or (0,)
+    space = env.action_space
+    action_dim = int(getattr(space, "n", 0)) or int(np.prod(space.shape or ()))
+    env.close()
+    made = agents.get(arm.agent)(
+        state_dim, settings.pop("n_neurons"), action_dim, device="cpu", seeds=seeds, **settings
+    )
+    assert isinstance(made, Agent)
+    return made
+
+
+def train(study: Study, arm: Arm, *, n_steps: int | None = None) -> Trained:
+    """Train all seeds of an arm: ours side by side in this process, a peer's in processes of their own.
+
+    Args:
+        n_steps: a shorter run than the study's, for a smoke test.
+    """
+    n_steps, begin = n_steps or study.n_steps, time.monotonic()
+    points = _train_ours(study, arm, n_steps) if arm.agent else _train_peer(study, arm, n_steps)
+    return Trained(points, time.monotonic() - begin)
+
+
+def _train_ours(study: Study, arm: Arm, n_steps: int) -> list[Point]:
+    agent, watch = build(study, arm, study.seeds), Watch(f"{study.name} | {arm.name}", study, n_steps)
+    agent.train(
+        lambda: make(study.env, study.keep),
+        arm.batch_size,
+        n_steps=n_steps,
+        callbacks=[watch],
+        evaluation_episodes=EPISODES,
+        progress_bar=False,
+        summary=False,
+    )
+    return watch.points
+
+
+def _train_peer(study: Study, arm: Arm, n_steps: int) -> list[Point]:
+    def job(seed: int) -> list[Point]:
+        settings = {
+            "task": "learn", "env": study.env, "keep": study.keep, "n_steps": n_steps, "seed": seed,
+            "library": arm.library, "algorithm": arm.algorithm, "settings": dict(arm.settings),
+            "evaluate_steps": study.evaluate_steps, "reset_seeds": evaluation_seeds(EPISODES),
+        }  # fmt: skip
+        answer = run(
+            Job(arm.name, study.name, "benchmarks.peers.learning", settings, limit_s=36_000.0, is_pinned=False)
+        )
+        print(f"{study.name} | {arm.name} | seed {seed}: {answer['curve'][-1][1]:.1f}", flush=True)
+        return [(seed, int(step), float(value)) for step, value in answer["curve"]]
+
+    with ThreadPoolExecutor(n_cores()) as pool:
+        return [point for curve in pool.map(job, study.seeds) for point in curve]

@@ -1,0 +1,136 @@
+"""What every buffer is: one ring of packed rows per seed, and how it is filled, saved and restored."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from velora.core.errors import SettingError, ShapeError
+
+
+class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
+    """Keep the newest ``capacity`` transitions of each seed, with the recurrent state they were acted from.
+
+    A row packs every field of a transition as float32, so that adding is one copy and sampling one gather.
+    Rows of one seed are in the order of time (one environment per seed), which is what makes windows possible.
+
+    Shapes:
+        rows: (S, capacity, 2 * O + A + H + 6), and what ``more`` takes.
+        incoming: the fields of one row of every seed, (S, feature) each, to be filled for :meth:`append`.
+
+    Args:
+        more: further fields by name, with the numbers in each.
+        setting: what the capacity is called where it is chosen, for errors.
+
+    Raises:
+        SettingError: if the capacity is below 1 or the rows don't fit in memory.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        n_seeds: int,
+        obs_dim: int,
+        action_dim: int,
+        state_size: int,
+        more: Mapping[str, int] | None = None,
+        setting: str = "buffer_size",
+    ) -> None:
+        if capacity < 1:
+            raise SettingError(f"{setting}: expected at least 1 transition, got {capacity}")
+        self.capacity = capacity
+        self.n_seeds = n_seeds
+        widths = {
+            "obs": obs_dim, "action": action_dim, "reward": 1, "next_obs": obs_dim, "terminated": 1, "truncated": 1,
+            "dt": 1, "next_dt": 1, "start": 1, **(more or {}), "hidden": state_size,
+        }  # fmt: skip
+        ends = np.cumsum(list(widths.values())).tolist()
+        self._columns = {n: slice(e - w, e) for (n, w), e in zip(widths.items(), ends, strict=True)}
+        try:
+            self._rows = np.zeros((n_seeds, capacity, ends[-1]), dtype=np.float32)
+        except MemoryError as error:
+            size = n_seeds * capacity * ends[-1] * 4 / 2**30
+            raise SettingError(f"{setting}: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
+        self._incoming = np.zeros((n_seeds, ends[-1]), dtype=np.float32)
+        self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
+        self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
+        self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
+        self._first_rows = np.arange(n_seeds) * capacity
+
+    def __len__(self) -> int:
+        """Count the transitions of the seed that has fewest."""
+        return int(self._size.min())
+
+    def size(self, seed_index: int) -> int:
+        """Count the transitions of one seed."""
+        return int(self._size[seed_index])
+
+    @staticmethod
+    def width(*, obs_dim: int, action_dim: int, state_size: int) -> int:
+        """Count the float32 values in one transition of such a buffer."""
+        return 2 * obs_dim + action_dim + state_size + 6
+
+    @property
+    def row_width(self) -> int:
+        """Number of float32 values in one transition."""
+        return int(self._rows.shape[2])
+
+    def append(self, seed_indices: Sequence[int]) -> None:
+        """Copy the ``incoming`` transition of these seeds into their rings, over the oldest when a ring is full."""
+        for k in seed_indices:
+            at = int(self._position[k])
+            self._rows[k, at] = self._incoming[k]
+            self._position[k] = (at + 1) % self.capacity
+            if self._size[k] < self.capacity:
+                self._size[k] += 1
+
+    def add(self, seed_index: int, **fields: Any) -> None:
+        """Append one transition of one seed, given field by field as :class:`Batch` names them.
+
+        Shapes:
+            obs, next_obs: (O,). action: (A,), normalised. hidden: (H,), the state before ``obs`` was seen. The others
+                are numbers.
+        """
+        if fields.keys() != self.incoming.keys():
+            raise SettingError(f"add: expected the fields {', '.join(self.incoming)}, got {', '.join(fields)}")
+        for name, value in fields.items():
+            self.incoming[name][seed_index] = value
+        self.append((seed_index,))
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """Return the filled rows of one seed, sharing memory with the buffer, and where they lie.
+
+        Shapes:
+            rows: (1, size, row_width).
+        """
+        size = int(self._size[seed_index])
+        return {
+            "rows": torch.from_numpy(self._rows[seed_index : seed_index + 1, :size]),
+            "counters": {"size": size, "position": int(self._position[seed_index])},
+        }
+
+    def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
+        """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.
+
+        Raises:
+            ShapeError: if they don't fit this buffer.
+        """
+        if tuple(rows.shape) != (1, size, self.row_width):
+            raise ShapeError(f"buffer: expected rows of (1, {size}, {self.row_width}), got {tuple(rows.shape)}")
+        if not 0 <= position <= size:
+            raise ShapeError(f"buffer: position {position} doesn't fit {size} rows")
+        kept = rows[0].numpy()
+        if size != self.capacity and position != size:  # a ring of another capacity that had wrapped: oldest first
+            kept = np.roll(kept, -position, axis=0)
+            position = size
+        kept = kept[max(0, size - self.capacity) :]
+        self._rows[seed_index, : len(kept)] = kept
+        self._size[seed_index] = len(kept)
+        self._position[seed_index] = min(position, len(kept)) % self.capacity

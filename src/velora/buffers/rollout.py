@@ -1,0 +1,83 @@
+"""What a policy that learns from its own experience has lived since it last learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from velora.buffers.base import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Hold consecutive steps of every seed; an episode may end and the next begin at any of them.
+
+    Shapes:
+        obs, next_obs: (S, B, T, O). action: (S, B, T, A), as it was drawn.
+        reward, terminated, truncated, dt, next_dt, start, log_prob: (S, B, T); see :class:`velora.buffers.Batch`.
+            ``log_prob`` is that of the action under the policy that chose it.
+        hidden: (S, B, T, H), the recurrent state that the acting policy had before it saw each observation.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    next_obs: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    dt: Tensor
+    next_dt: Tensor
+    start: Tensor
+    log_prob: Tensor
+    hidden: Tensor
+
+    def windows(self, length: int) -> Rollout:
+        """Cut one long window into short ones: (S, 1, T, ...) into (S, T / length, length, ...)."""
+        return Rollout(*(_cut(getattr(self, name), length) for name in self.__slots__))
+
+    def take(self, index: Tensor) -> Rollout:
+        """Choose windows of each seed.
+
+        Shapes:
+            index: (S, B), whole numbers.
+        """
+        own = torch.arange(len(index), device=index.device).unsqueeze(1)
+        return Rollout(*(getattr(self, name)[own, index] for name in self.__slots__))
+
+
+class RolloutBuffer(Buffer):
+    """Keep the steps of each seed since it last learned, with the log-probabilities of their actions."""
+
+    def __init__(self, capacity: int, *, n_seeds: int, obs_dim: int, action_dim: int, state_size: int) -> None:
+        super().__init__(
+            capacity,
+            n_seeds=n_seeds,
+            obs_dim=obs_dim,
+            action_dim=action_dim,
+            state_size=state_size,
+            more={"log_prob": 1},
+            setting="rollout_steps",
+        )
+
+    def is_full(self, seed_index: int) -> bool:
+        """Tell whether a seed has nothing left to add to its rollout."""
+        return self.size(seed_index) == self.capacity
+
+    def read(self, device: torch.device) -> Rollout:
+        """Read the rollouts of all seeds, (S, 1, capacity, ...); those that aren't full mean nothing."""
+        rows = torch.from_numpy(self._rows).to(device).unsqueeze(1)
+        column = {name: rows[..., where] for name, where in self._columns.items()}
+        wide = ("obs", "action", "next_obs", "hidden")
+        return Rollout(**{name: c if name in wide else c.squeeze(3) for name, c in column.items()})
+
+    def clear(self, seed_indices: Sequence[int]) -> None:
+        """Begin anew for these seeds."""
+        where = list(seed_indices)
+        self._size[where] = self._position[where] = 0
+
+
+def _cut(values: Tensor, length: int) -> Tensor:
+    return values.view(len(values), -1, length, *values.shape[3:])

@@ -1,0 +1,99 @@
+"""How long the steps of an environment take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+
+from velora.core.errors import SpaceError
+
+NOMINAL_DT = 1.0
+"""Time between two observations, in control steps, of an environment that steps regularly."""
+SHORTEST, LONGEST = 1e-6, 1e6
+"""What a step may take, in control steps; float32 holds it, and a cell can compute with it."""
+
+
+class Clock:
+    """Read how long each step of one environment took, in control steps.
+
+    An environment that steps regularly says nothing, and every step takes 1. Any other says it in one of two ways:
+
+    - ``info["dt"]`` of a step is the time that it took, in control steps. A step without it took 1.
+    - ``info["timestamp"]``, of reset and of every step, is the time of the observation in seconds. The control step in
+      seconds is then the environment's attribute ``dt``, as Gymnasium's Pendulum and MuJoCo tasks have it.
+
+    Where both are given, ``dt`` counts.
+
+    Args:
+        env: the environment.
+        index: its position, for errors.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], index: int) -> None:
+        self._env, self._index = env, index
+        self._seen_at: float | None = None
+        self._control_step_s = 0.0
+
+    def start(self, info: Mapping[str, Any]) -> None:
+        """Begin an episode with what its reset said.
+
+        Raises:
+            SpaceError: if a timestamp or the control step is no number, or the control step is missing.
+        """
+        self._seen_at = None
+        if "timestamp" in info:
+            self._control_step_s = self._read_control_step()
+            self._seen_at = self._number("timestamp", info["timestamp"])
+
+    def elapsed(self, info: Mapping[str, Any]) -> float:
+        """Return how long a step took, in control steps.
+
+        Raises:
+            SpaceError: if it isn't a number from 1e-6 to 1e6, or a timestamp is missing.
+        """
+        given = info.get("dt")
+        if given is None:
+            if self._seen_at is None and "timestamp" not in info:
+                return NOMINAL_DT
+            dt = self._since(info)
+        else:
+            dt = self._number("dt", given)
+        if not SHORTEST <= dt <= LONGEST:
+            said = f'info["dt"] {given}' if given is not None else f'info["timestamp"] {info["timestamp"]}'
+            raise SpaceError(
+                f"environment {self._index}: expected a step to take from {SHORTEST:g} to {LONGEST:g} control steps, "
+                f"got {dt:g} from {said}; time has to go on from one observation to the next"
+            )
+        return dt
+
+    def _since(self, info: Mapping[str, Any]) -> float:
+        """Read the timestamp, and return the time since the one before, in control steps."""
+        before = self._seen_at
+        if before is None or "timestamp" not in info:
+            where = "at reset but not at a step" if before is not None else "at a step but not at reset"
+            raise SpaceError(
+                f'environment {self._index}: gave info["timestamp"] {where}; give it at reset and at every step, in '
+                'seconds, or give info["dt"]'
+            )
+        self._seen_at = self._number("timestamp", info["timestamp"])
+        return (self._seen_at - before) / self._control_step_s
+
+    def _read_control_step(self) -> float:
+        try:
+            control_step_s = self._number("control step", self._env.get_wrapper_attr("dt"))
+        except AttributeError:
+            control_step_s = 0.0
+        if not control_step_s > 0.0:
+            raise SpaceError(
+                f'environment {self._index}: gives info["timestamp"], which needs the length of a control step: '
+                "give the environment an attribute dt, in seconds and above 0"
+            )
+        return control_step_s
+
+    def _number(self, name: str, given: Any) -> float:
+        try:
+            return float(given)
+        except (TypeError, ValueError):
+            raise SpaceError(f"environment {self._index}: expected a number as {name}, got {given!r}") from None

@@ -1,0 +1,80 @@
+"""Build the networks of agents from their settings: liquid policies, and the critics beside them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from velora.core import seeding
+from velora.models.agent import Agent
+from velora.nn.cells import make_cell
+from velora.nn.cells.factory import make_layer
+from velora.nn.networks import (
+    LiquidActor,
+    LiquidHead,
+    LiquidQNetwork,
+    QNetwork,
+    RecurrentQNetwork,
+    ValueNetwork,
+)
+from velora.nn.wiring import NCPWiring
+from velora.nn.wirings import make_wiring
+
+
+def make_actor(agent: Agent) -> LiquidActor:
+    """Build a policy whose motor neurons are the actions; each seed draws its own wiring and weights."""
+    s = agent.settings
+    wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
+    cell = make_cell(s.cell, wirings, agent.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
+    agent.wirings["actor"] = wirings[0].describe()
+    return LiquidActor(cell)
+
+
+def make_head(agent: Agent, n_outputs: int, *, gain: float = 1.0, log_std: float | None = None) -> LiquidHead:
+    """Build a policy whose outputs are read off all its neurons; each seed draws its own wiring and weights."""
+    s, generators = agent.settings, agent.init_generators("actor")
+    wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
+    cell = make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
+    agent.wirings["actor"] = wirings[0].describe()
+    return LiquidHead(cell, n_outputs, generators, gain=gain, log_std=log_std)
+
+
+def make_value(agent: Agent) -> nn.Module:
+    """Build a critic of observations, as the setting ``critic`` says."""
+    s, generators = agent.settings, agent.init_generators("critic")
+    if s.critic == "dense":
+        return ValueNetwork(agent.obs_dim, units=s.critic_units, generators=generators)
+    return _make_recurrent(agent, agent.obs_dim, generators)
+
+
+def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
+    """Build a critic of observation and action, as the setting ``critic`` says.
+
+    Args:
+        name: of the network; critics of different names start differently.
+    """
+    s, generators = agent.settings, agent.init_generators(name)
+    if s.critic == "dense":
+        return QNetwork(agent.obs_dim, s.action_dim, units=s.critic_units, generators=generators)
+    if s.critic == "recurrent":
+        return _make_recurrent(agent, agent.obs_dim + s.action_dim, generators)
+    wirings = draw_wirings(agent, f"{name} wiring", agent.obs_dim + s.action_dim, 1)
+    agent.wirings[name] = wirings[0].describe()
+    return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
+
+
+def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator]) -> RecurrentQNetwork:
+    s = agent.settings
+    kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
+    first, *rest = s.critic_units
+    return RecurrentQNetwork(make_layer(kind, inputs, first, generators, mode=mode), rest, generators)
+
+
+def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:
+    """Draw every seed's wiring of a circuit with the agent's number of neurons."""
+    s = agent.settings
+    size = inputs, s.n_neurons + outputs, outputs
+    return [
+        make_wiring(s.wiring, *size, sparsity=s.sparsity, seed=seeding.derive(seed, purpose) >> 31)
+        for seed in agent.seeds
+    ]

@@ -1,0 +1,123 @@
+"""Partial observation and irregular time on the command line: train, evaluate, resume."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from velora.checkpoint import Checkpoint
+from velora.envs.wrappers.drop_observation import VELOCITIES
+from velora.models import LiquidDDPG
+
+Command = Any
+TINY = [
+    "agent.n_neurons=5", "train.seed=0", "train.batch_size=8", "train.evaluation_episodes=2", "device=cpu",
+    "train.progress_bar=false", "train.summary=false", "agent.warmup_steps=20", "agent.sequence_length=2",
+    "checkpoint.frequency=1",
+]  # fmt: skip
+HARDER = [
+    "env=pendulum", "env/mask=velocity", "env/time=irregular", "env/noise=gaussian", "env/flicker=half",
+    "env/previous=action_reward", "env.time.hold=[4,8]", "env.noise.std=0.01", "env.flicker.probability=0.1",
+]  # fmt: skip
+WRAPPERS = [
+    {"name": "HoldAction", "kwargs": {"hold": [4, 8], "order": "random"}},
+    {"name": "DropObservation", "kwargs": {"drop": "velocity"}},
+    {"name": "NoisyObservation", "kwargs": {"std": 0.01}},
+    {"name": "Flicker", "kwargs": {"probability": 0.1}},
+    {"name": "PreviousActionReward", "kwargs": {}},
+]
+
+
+def record(command: Command, *words: str) -> dict[str, Any]:
+    outcome = command("evaluate", *words)
+    assert outcome.code == 0, outcome.err
+    found: dict[str, Any] = json.loads(outcome.out.splitlines()[-1])
+    return found
+
+
+def refused(command: Command, *words: str) -> str:
+    outcome = command(*words)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    return str(line)
+
+
+@pytest.fixture
+def home(tmp_path: Path, command: Command) -> Path:
+    """Train two episodes of everything at once."""
+    outcome = command("train", *HARDER, *TINY, "train.n_episodes=2", "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    return tmp_path
+
+
+def test_a_harder_environment_is_trained_in_evaluated_and_resumed(home: Path, command: Command) -> None:
+    final = home / "run" / "checkpoints" / "final"
+    environment = Checkpoint.open(final).metadata.environment
+    assert environment is not None
+    assert environment["wrappers"] == WRAPPERS
+    agent = LiquidDDPG.load(final, buffer=True)
+    assert agent.settings.state_dim == 2 + 1 + 1
+    held = agent.buffer._rows[0, : agent.buffer.size(0)][:, agent.buffer._columns["next_dt"]]
+    assert set(held.ravel().tolist()) == {4.0, 8.0}
+
+    saved = record(command, "checkpoint=run/checkpoints/final", "episodes=2")
+    assert record(command, "checkpoint=run", "episodes=2", "env=pendulum")["returns"] == saved["returns"]
+    longer = ["env/time=irregular", "env.time.hold=[20]"]
+    assert record(command, "checkpoint=run", "episodes=2", *longer)["returns"] != saved["returns"]
+    line = refused(command, "evaluate", "checkpoint=run", "env/mask=none")
+    assert line == "velora evaluate: Pendulum-v1: observations have 5 numbers, the agent expects state_dim=4"
+    line = refused(command, "evaluate", "checkpoint=run", "env.time.hold=[20]")
+    assert line == "velora evaluate: env.time.hold: not part of the settings yet; choose env/time=... as well"
+
+    line = refused(command, "train", "resume=run", "env/time=none")
+    assert line.startswith("velora train: env/time: can't change when a run is resumed")
+    assert command("train", "resume=run", "train.n_episodes=4").code == 0
+    whole = command("train", *HARDER, *TINY, "train.n_episodes=4", "hydra.run.dir=whole")
+    assert whole.code == 0, whole.err
+    files = [Checkpoint.open(home / name / "checkpoints" / "ep4").metadata.files for name in ("run", "whole")]
+    assert files[0] == files[1]
+    assert OmegaConf.load(home / "run" / "config.yaml").env.time.hold == [4, 8]
+
+
+def test_several_seeds_have_a_harder_environment_each(tmp_path: Path, command: Command) -> None:
+    more = ["train.seed=null", "train.seeds=[0,1]", "train.n_episodes=1", "hydra.run.dir=run"]
+    assert command("train", *HARDER, *TINY, *more).code == 0
+    for seed in (0, 1):
+        environment = Checkpoint.open(tmp_path / "run" / "checkpoints" / f"seed{seed}" / "final").metadata.environment
+        assert environment is not None
+        assert environment["wrappers"] == WRAPPERS
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["env.mask.drop=[9]"],
+         "env.mask.drop: expected velocity, or a list of positions from 0 to 2, but not all of them, got [9]"),
+        (["env/time=irregular", "env.time.hold=[0]"],
+         "env.time.hold: expected a list of whole numbers from 1 to 10,000, such as [1,2,3,4], got [0]"),
+        (["env.time.hold=4"], "env.time.hold: expected a list or null, got '4'"),
+        (["env/noise=gaussian", "env.noise.std=loud"],
+         "env.noise.std: expected a deviation of at least 0, or one for each of 3 components, got 'loud'"),
+        (["env.flicker.probability=2"], "env.flicker.probability: expected a number from 0 to 1, got 2.0"),
+        (["env/mask=speed"], "env/mask=speed: no such choice; choose one of none, velocity"),
+        (["env.id=Reacher-v5", "env/mask=velocity"],
+         (f"env.mask.drop: the velocities of Reacher aren't known, only those of {', '.join(VELOCITIES)}; give the "
+         "positions to drop, such as [2]")),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(words: list[str], line: str, command: Command) -> None:
+    assert refused(command, "train", *words) == f"velora train: {line}"
+
+
+def test_a_wrapper_that_is_not_known_is_never_imported(home: Path, command: Command) -> None:
+    final = home / "run" / "checkpoints" / "final"
+    agent = LiquidDDPG.load(final)
+    assert agent.environment is not None
+    agent.environment["wrappers"] = [{"name": "os.system", "kwargs": {}}]
+    agent.save(home / "forged")
+    line = refused(command, "evaluate", "checkpoint=forged")
+    assert "forged: environment: this version has no wrapper 'os.system', only HoldAction, DropObservation" in line

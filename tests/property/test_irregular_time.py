@@ -1,0 +1,62 @@
+"""Episodes with irregular time, noise and failing sensors are decided by their reset seed, wherever they are cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from velora.envs import Environments
+from velora.envs.wrappers import KNOWN, wrap
+
+OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "HoldAction": st.fixed_dictionaries(
+        {"hold": st.lists(st.integers(1, 6), min_size=1, max_size=4), "order": st.sampled_from(["random", "cycle"])}
+    ),
+    "DropObservation": st.just({"drop": "velocity"}),
+    "NoisyObservation": st.fixed_dictionaries({"std": st.floats(0.0, 2.0)}),
+    "Flicker": st.fixed_dictionaries({"probability": st.floats(0.0, 1.0)}),
+    "PreviousActionReward": st.just({}),
+}
+CHOICES = st.tuples(
+    *[st.none() | options.map(lambda o, n=name: {"name": n, "kwargs": o}) for name, options in OPTIONS.items()]
+)  # type: ignore[misc]
+
+
+def make(wrappers: list[dict[str, Any]]) -> Environments:
+    env = wrap(gym.make("Pendulum-v1"), wrappers)
+    assert env.observation_space.shape is not None
+    return Environments([env], obs_dim=env.observation_space.shape[0])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    choices=CHOICES, seed=st.integers(0, 2**31 - 1), before=st.integers(0, 25), after=st.integers(1, 8),
+    other=st.integers(0, 2**31 - 1),
+)  # fmt: skip
+def test_an_episode_goes_on_after_it_was_lived_again(
+    choices: tuple[dict[str, Any] | None, ...], seed: int, before: int, after: int, other: int
+) -> None:
+    assert list(OPTIONS) == list(KNOWN)
+    wrappers = [one for one in choices if one is not None]
+    lived, again = make(wrappers), make(wrappers)
+    actions = np.random.default_rng(seed).uniform(-2, 2, (before + after, 1)).astype(np.float32)
+    again.reset(0, seed=other)
+    again.step(0, actions[0].copy())  # whatever happened before
+    lived.reset(0, seed=seed)
+    steps, total = [lived.step(0, action.copy()) for action in actions[:before]], 0.0
+    for step in steps:
+        total += step.reward
+    last, reward = again.replay(0, seed=seed, actions=actions[:before])
+    assert reward == total
+    assert np.array_equal(again.obs, lived.obs)
+    if steps:
+        assert last[1:] == steps[-1][1:]
+    for action in actions[before:]:
+        one, other_one = lived.step(0, action.copy()), again.step(0, action.copy())
+        assert one[1:] == other_one[1:]
+        assert np.array_equal(again.obs, lived.obs)
+        assert one.dt == int(one.dt) >= 1
