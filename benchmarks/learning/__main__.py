@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
     everything = [*TASKS, *STUDIES]
     parser.add_argument("names", nargs="*", default=everything, help=f"which of {', '.join(everything)} (default: all)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1005)),
-                        help="of the default agent's tasks; default: 1000 to 1004")  # fmt: skip
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1010)),
+                        help="of the default agent's tasks; default: 1000 to 1009")  # fmt: skip
     parser.add_argument("--arms", nargs="+", help="only these arms of the studies, by name")
     parser.add_argument("--again", action="store_true", help="train arms whose raw evaluations are there already too")
     parser.add_argument("--steps", type=int, help="shorter runs, to see that everything works; writes nothing")
