@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.core.errors import SettingError, ShapeError
+from velora.core.types import Array
 
 
 class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
@@ -53,8 +55,10 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         }  # fmt: skip
         ends = np.cumsum(list(widths.values())).tolist()
         self._columns = {n: slice(e - w, e) for (n, w), e in zip(widths.items(), ends, strict=True)}
+        self.row_width: int = ends[-1]
+        """Number of float32 values in one transition."""
         try:
-            self._rows = np.zeros((n_seeds, capacity, ends[-1]), dtype=np.float32)
+            self._allocate()
         except MemoryError as error:
             size = n_seeds * capacity * ends[-1] * 4 / 2**30
             raise SettingError(f"{setting}: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
@@ -63,6 +67,9 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._first_rows = np.arange(n_seeds) * capacity
+
+    def _allocate(self) -> None:
+        self._rows = np.zeros((self.n_seeds, self.capacity, self.row_width), dtype=np.float32)
 
     def __len__(self) -> int:
         """Count the transitions of the seed that has fewest."""
@@ -77,10 +84,16 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """Count the float32 values in one transition of such a buffer."""
         return 2 * obs_dim + action_dim + state_size + 6
 
-    @property
-    def row_width(self) -> int:
-        """Number of float32 values in one transition."""
-        return int(self._rows.shape[2])
+    def hidden_keeper(self, hidden: Tensor) -> Callable[[], object]:
+        """Prepare to keep the recurrent state of all seeds, again and again, as that of the ``incoming`` transitions.
+
+        Shapes:
+            hidden: (S, 1, H); it stays in one place.
+        """
+        kept = self.incoming["hidden"]
+        if hidden.device.type == "cpu":
+            return partial(np.copyto, kept, hidden.squeeze(1).numpy())
+        return lambda: np.copyto(kept, hidden.squeeze(1).cpu().numpy())
 
     def append(self, seed_indices: Sequence[int]) -> None:
         """Copy the ``incoming`` transition of these seeds into their rings, over the oldest when a ring is full."""
@@ -112,9 +125,12 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """
         size = int(self._size[seed_index])
         return {
-            "rows": torch.from_numpy(self._rows[seed_index : seed_index + 1, :size]),
+            "rows": self._filled(seed_index, size),
             "counters": {"size": size, "position": int(self._position[seed_index])},
         }
+
+    def _filled(self, seed_index: int, size: int) -> Tensor:
+        return torch.from_numpy(self._rows[seed_index : seed_index + 1, :size])
 
     def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
         """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.
@@ -126,11 +142,14 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             raise ShapeError(f"buffer: expected rows of (1, {size}, {self.row_width}), got {tuple(rows.shape)}")
         if not 0 <= position <= size:
             raise ShapeError(f"buffer: position {position} doesn't fit {size} rows")
-        kept = rows[0].numpy()
+        kept = rows[0].cpu().numpy()
         if size != self.capacity and position != size:  # a ring of another capacity that had wrapped: oldest first
             kept = np.roll(kept, -position, axis=0)
             position = size
         kept = kept[max(0, size - self.capacity) :]
-        self._rows[seed_index, : len(kept)] = kept
         self._size[seed_index] = len(kept)
         self._position[seed_index] = min(position, len(kept)) % self.capacity
+        self._overwrite(seed_index, kept)
+
+    def _overwrite(self, seed_index: int, rows: Array) -> None:
+        self._rows[seed_index, : len(rows)] = rows

@@ -11,7 +11,13 @@ _SMALLEST = 1_000
 
 
 def check_memory(
-    n_seeds: int, *, capacity: int, row_width: int, purpose: str = "replay", setting: str = "buffer_size"
+    n_seeds: int,
+    *,
+    capacity: int,
+    row_width: int,
+    purpose: str = "replay",
+    setting: str = "buffer_size",
+    available: int | None = None,
 ) -> None:
     """Compare what the memory of several seeds will take with what there is.
 
@@ -20,11 +26,12 @@ def check_memory(
         capacity: transitions kept for each.
         row_width: numbers in one transition, as float32.
         purpose: what the memory is for, and ``setting``, what its capacity is called; for the error.
+        available: bytes that may be taken; ``None`` is what this machine has.
 
     Raises:
         SettingError: if there is less; the message says how much, and what to lower.
     """
-    available = memory.available_bytes()
+    available = memory.available_bytes() if available is None else available
     each = capacity * row_width * _BYTES
     if available is None or n_seeds * each <= available:
         return

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from velora.buffers.base import Buffer
 from velora.core.errors import SettingError
-from velora.core.types import Array
 from velora.ops import kernels
+from velora.ops.arrays.namespace import Values
 from velora.ops.arrays.program import do
 
 
@@ -51,7 +51,7 @@ class Batch:
 class ReplayBuffer(Buffer):
     """Keep the newest ``capacity`` transitions of each seed, and draw windows from them."""
 
-    def sample(self, uniform: Array, length: int, device: torch.device) -> Batch:
+    def sample(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """Gather windows of ``length`` steps, from every start alike that has a whole window after it.
 
         A seed that stopped with fewer than ``length`` transitions gets windows that mean nothing; nothing learns
@@ -70,7 +70,7 @@ class ReplayBuffer(Buffer):
         batch = self._batch(torch.from_numpy(rows).to(device))
         return replace(batch, start=batch.start > 0.5)
 
-    def gather(self, uniform: Array, length: int, device: torch.device) -> Batch:
+    def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """Sample as a program can do again when ``uniform`` (S, B), float64, has changed."""
         if not kernels.is_recording():
             return self._gather_in_arrays(uniform, length, device)
@@ -83,7 +83,7 @@ class ReplayBuffer(Buffer):
         kernels.call(kernels.GATHER, words, (*arrays, out))
         return self._batch(out)
 
-    def _gather_in_arrays(self, uniform: Array, length: int, device: torch.device) -> Batch:
+    def _gather_in_arrays(self, uniform: Values, length: int, device: torch.device) -> Batch:
         rows = np.zeros((*uniform.shape, length, self.row_width), dtype=np.float32)
         do(self._read, uniform, rows)
         batch = torch.from_numpy(rows)
@@ -93,7 +93,7 @@ class ReplayBuffer(Buffer):
             batch = there
         return self._batch(batch)
 
-    def _read(self, uniform: Array, out: Array) -> None:
+    def _read(self, uniform: Values, out: Values) -> None:
         """Read the windows that ``uniform`` (S, B) chooses, into (S, B, T, row width)."""
         length = out.shape[2]
         n_starts = np.maximum(self._size - (length - 1), 1)

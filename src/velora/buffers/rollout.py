@@ -49,7 +49,10 @@ class Rollout:
 
 
 class RolloutBuffer(Buffer):
-    """Keep the steps of each seed since it last learned, with the log-probabilities of their actions."""
+    """Keep the steps of each seed since it last learned, with the log-probabilities of their actions.
+
+    They are kept by the host, whatever the device, which reads a rollout as a whole: once in ``rollout_steps`` steps.
+    """
 
     def __init__(self, capacity: int, *, n_seeds: int, obs_dim: int, action_dim: int, state_size: int) -> None:
         super().__init__(

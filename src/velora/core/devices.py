@@ -29,6 +29,11 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
     return chosen
 
 
+def available_bytes(device: torch.device) -> int | None:
+    """Return how much memory a CUDA device has free; ``None`` for others, which don't tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
 def n_cores() -> int:
     """Count the cores that this process may use, which containers and schedulers keep below those of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

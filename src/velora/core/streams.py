@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from velora.core import seeding
 from velora.core.types import Array
@@ -73,3 +75,47 @@ class Stream:
         seed = seeding.derive(self._seeds[seed_index], self._purpose, block)
         self._draw(np.random.Generator(np.random.PCG64(seed)), self._numbers[seed_index])
         self._blocks[seed_index] = block
+
+
+class DeviceStream:
+    """Give the numbers of a :class:`Stream` on a device, to the bit.
+
+    They are drawn on the host, since generators of devices draw others, and cross over a block at a time.
+
+    Attributes:
+        newest: (S, *shape), what :meth:`at` wrote last; it stays in one place.
+
+    Args:
+        stream: what draws; nothing else may use it.
+        device: where the numbers are wanted.
+
+    Example:
+        >>> stream = Stream((7,), "example", lambda g, out: g.random(out=out), (2,))
+        >>> DeviceStream(stream, torch.device("cpu")).at((0,)).shape
+        torch.Size([1, 2])
+    """
+
+    def __init__(self, stream: Stream, device: torch.device) -> None:
+        self._stream = stream
+        with torch.inference_mode(False):  # which would make memory that nothing else may write to
+            self._numbers = torch.from_numpy(stream._numbers).to(device, copy=True)
+            self.newest: Tensor = torch.from_numpy(stream.newest).to(device, copy=True)
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """Draw for other run seeds from now on, into the same memory."""
+        self._stream.reseed(seeds)
+
+    def at(self, positions: Sequence[int]) -> Tensor:
+        """Return every seed's numbers at its position; see :meth:`Stream.at`. Nothing waits for the device."""
+        stream = self._stream
+        for k, position in enumerate(positions):
+            if position // BLOCK != stream._blocks[k]:
+                stream._fill(k, position // BLOCK)
+                self._numbers[k].copy_(torch.from_numpy(stream._numbers[k]), non_blocking=True)
+        offsets = [position % BLOCK for position in positions]
+        if offsets.count(offsets[0]) == len(offsets):
+            self.newest.copy_(self._numbers[:, offsets[0]])
+        else:
+            for k, offset in enumerate(offsets):
+                self.newest[k].copy_(self._numbers[k, offset])
+        return self.newest

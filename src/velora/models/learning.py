@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from velora.buffers import Batch, ReplayBuffer
-from velora.core.types import Array, Metrics
+from velora.core.types import Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
 from velora.nn.flat import FlatParameters
 from velora.nn.scalar import Scalar
 from velora.nn.timeless import Timeless
+from velora.ops.arrays.namespace import Values
 from velora.ops.backend import Program
 from velora.ops.backends import make_backend
 from velora.training.hooks import HookTable
@@ -117,7 +118,9 @@ class Learner:
             target, source = self.flats[f"target_{name}"].values, self.flats[name].values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
-    def program(self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Array, training_step: Step) -> Update:
+    def program(
+        self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Values, training_step: Step
+    ) -> Update:
         """Note an update as a program at the first call, and return it from then on.
 
         Shapes:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from velora.buffers import Batch, ReplayBuffer
+from velora.buffers import Batch, DeviceReplayBuffer, ReplayBuffer
 from velora.buffers.budget import check_memory
+from velora.core import devices
 from velora.core.errors import SettingError
-from velora.core.streams import Stream
+from velora.core.streams import DeviceStream, Stream
 from velora.core.types import Array, Metrics
 from velora.models import learning
 from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import Exploration, Explorer
 from velora.models.learning import Update
+from velora.ops.arrays.namespace import Values
 from velora.ops.arrays.program import do
 
 
@@ -49,7 +52,7 @@ class OffPolicyAgent(Agent):
         super().__init__(settings, **own)
         self.exploration = self.configure_exploration()
         self.learns_policy = True
-        self._streams: dict[tuple[str, tuple[int, ...]], Stream] = {}
+        self._streams: dict[tuple[str, tuple[int, ...]], Stream | DeviceStream] = {}
         self._are_ready: tuple[int, ...] = ()
         self._runs_as_program = False
         self._pending: list[_Part] = []
@@ -89,14 +92,30 @@ class OffPolicyAgent(Agent):
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
         width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=s.action_dim, state_size=n)
-        check_memory(self.n_seeds, capacity=s.buffer_size, row_width=width)
+        on_device = self.keeps_on_device
+        check_memory(
+            self.n_seeds,
+            capacity=s.buffer_size,
+            row_width=width,
+            purpose=f"replay on {self.device}" if on_device else "replay",
+            available=devices.available_bytes(self.device) if on_device else None,
+        )
+
+    @property
+    def keeps_on_device(self) -> bool:
+        """Whether experience and random numbers are kept where learning is; on a CPU the host's are as near.
+
+        ``mps`` has no double precision, which choosing windows needs.
+        """
+        return self.device.type not in ("cpu", "mps")
 
     @property
     def buffer(self) -> ReplayBuffer:
         """The replay buffer, allocated when it is first needed."""
         if self._buffer is None:
             s = self.settings
-            self._buffer = ReplayBuffer(
+            make = partial(DeviceReplayBuffer, device=self.device) if self.keeps_on_device else ReplayBuffer
+            self._buffer = make(
                 s.buffer_size,
                 n_seeds=self.n_seeds,
                 obs_dim=self.obs_dim,
@@ -165,17 +184,19 @@ class OffPolicyAgent(Agent):
         length: int = self.settings.burn_in + self.settings.sequence_length
         return length
 
-    def sampling(self, batch_size: int) -> Array:
+    def sampling(self, batch_size: int) -> Values:
         """Draw which windows the next batch of every seed holds.
 
         Shapes:
-            returns: (S, B), in [0, 1); the same memory at every call.
+            returns: (S, B), in [0, 1), where the buffer is; the same memory at every call.
         """
         return self._drawn("sampling", (batch_size,), lambda g, out: g.random(out=out), np.float64)
 
     def normal(self, purpose: str, *shape: int) -> Tensor:
         """Draw standard normal numbers for an update, (S, *shape) on the device; a program draws them anew."""
         drawn = self._drawn(purpose, shape, lambda g, out: g.standard_normal(dtype=np.float32, out=out), np.float32)
+        if isinstance(drawn, Tensor):
+            return drawn
         here = torch.from_numpy(drawn)
         if self.device.type == "cpu":
             return here
@@ -189,10 +210,12 @@ class OffPolicyAgent(Agent):
         shape: tuple[int, ...],
         draw: Callable[[np.random.Generator, Array], object],
         dtype: type[np.floating],
-    ) -> Array:
+    ) -> Values:
         stream = self._streams.get((purpose, shape))
         if stream is None:
-            stream = self._streams[purpose, shape] = Stream(self.seeds, purpose, draw, shape, dtype=dtype)
+            drawn = Stream(self.seeds, purpose, draw, shape, dtype=dtype)
+            stream = DeviceStream(drawn, self.device) if self.keeps_on_device else drawn
+            self._streams[purpose, shape] = stream
         return stream.at([p.update for p in self.progress])
 
     def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:

@@ -29,7 +29,7 @@ class Loop:
         self.agent, self.envs, self.lanes, self.hooks = agent, envs, lanes, hooks
         self.batch_size = batch_size
         self.hidden: Tensor = agent.initial_hidden()
-        self._hidden_here = self.hidden.squeeze(1).numpy() if self.hidden.device.type == "cpu" else None
+        self._keep_hidden = agent.buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}
         self._incoming = agent.buffer.incoming
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
@@ -53,8 +53,7 @@ class Loop:
                 self._begin_episode(lane)
             self._numbers["dt"][lane.seed_index] = lane.newest.dt
         incoming["obs"][...] = self.envs.obs
-        here = self._hidden_here
-        incoming["hidden"][...] = self.hidden.squeeze(1).cpu().numpy() if here is None else here
+        self._keep_hidden()
         action = self._acting.step(rows, [lane.lived.step for lane in self.lanes], agent.warming_up(rows))
         due = agent.due(rows, self.batch_size)
         if due:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from velora.core.streams import BLOCK, Stream
+from velora.core.streams import BLOCK, DeviceStream, Stream
 from velora.core.types import Array
 
 
@@ -40,3 +41,20 @@ def test_other_seeds_and_purposes_draw_other_numbers() -> None:
     reseeded.at((0,))
     reseeded.reseed((5,))
     assert np.array_equal(numbers(reseeded, 0), numbers(make(5), 0))
+
+
+def test_on_a_device_the_numbers_are_the_same() -> None:
+    host, there = make(5, 6, 7), DeviceStream(make(5, 6, 7), torch.device("cpu"))
+    where = there.newest.data_ptr()
+    for positions in ((0, 0, 0), (1, 1, 1), (3, BLOCK, 3 * BLOCK + 1), (BLOCK,) * 3, (0, 0, 1)):
+        assert np.array_equal(there.at(positions).numpy(), host.at(positions))
+    assert there.newest.data_ptr() == where
+    for stream in (host, there):
+        stream.reseed((8, 9, 10))
+    assert np.array_equal(there.at((0, 0, 1)).numpy(), host.at((0, 0, 1)))
+
+
+def test_on_a_device_nothing_waits_for_values() -> None:
+    there = DeviceStream(make(5, 6), torch.device("meta"))
+    for positions in ((0, 0), (1, BLOCK)):
+        assert there.at(positions).shape == (2, 3)
