@@ -15,7 +15,7 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-speed docs clean
+.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -51,8 +51,11 @@ types: setup  ## Check types
 layers: setup  ## Check that imports point down the layers
 	$(VENV)/bin/lint-imports
 
-bench-learning: setup  ## Measure how fast agents learn: the tables in benchmarks/learning
+bench-learning: setup peers  ## Measure how agents learn: the tables in benchmarks/learning
 	$(RUN) -m benchmarks.learning $(ARGS)
+
+bench-learning-smoke: setup peers  ## See in minutes that every part of bench-learning works; writes nothing
+	$(RUN) -m benchmarks.learning --steps 600 $(ARGS)
 
 peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compares with
 

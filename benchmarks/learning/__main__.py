@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -21,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
     everything = [*TASKS, *STUDIES]
     parser.add_argument("names", nargs="*", default=everything, help=f"which of {', '.join(everything)} (default: all)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1005)),
-                        help="of the default agent's tasks; default: 1000 to 1004")  # fmt: skip
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1000, 1010)),
+                        help="of the default agent's tasks; default: 1000 to 1009")  # fmt: skip
     parser.add_argument("--arms", nargs="+", help="only these arms of the studies, by name")
     parser.add_argument("--again", action="store_true", help="train arms whose raw evaluations are there already too")
     parser.add_argument("--steps", type=int, help="shorter runs, to see that everything works; writes nothing")
@@ -51,6 +52,8 @@ def main() -> None:
 def _study(name: str, arguments: argparse.Namespace) -> None:
     """Train the arms of a study that have no raw evaluations yet, and write them."""
     study = STUDIES[name]
+    if arguments.steps is not None:
+        study = replace(study, n_steps=arguments.steps, evaluate_steps=arguments.steps // 2, seeds=study.seeds[:2])
     for arm in study.arms:
         file = study_results.path(arguments.results, study, arm)
         if arguments.arms and arm.name not in arguments.arms:
@@ -58,7 +61,7 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         if file.exists() and not arguments.again and arguments.steps is None:
             print(f"{name} | {arm.name}: there already; --again trains it anew")
             continue
-        trained = arms.train(study, arm, n_steps=arguments.steps)
+        trained = arms.train(study, arm)
         if arguments.steps is None:
             study_results.write(trained, file)
 

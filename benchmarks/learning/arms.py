@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from benchmarks.learning.studies import Arm, Study
-from benchmarks.peers.environments import make
 from benchmarks.speed.jobs import Job, run
 from velora.callbacks import Callback
 from velora.checkpoint.registry import agents
 from velora.core.devices import n_cores
+from velora.envs.wrappers import wrap
 from velora.models import Agent
 from velora.training.evaluation import evaluation_seeds
 
@@ -37,11 +38,11 @@ class Watch(Callback):
     """Evaluate on a grid of environment steps, and say how far we are.
 
     Args:
-        keeper: is shown the agent after each evaluation.
+        label: of the lines that it prints.
     """
 
-    def __init__(self, label: str, study: Study, n_steps: int) -> None:
-        self._label, self._every, self._n_steps = label, study.evaluate_steps, n_steps
+    def __init__(self, label: str, study: Study) -> None:
+        self._label, self._every, self._n_steps = label, study.evaluate_steps, study.n_steps
         self._begin = time.monotonic()
         self.points: list[Point] = []
 
@@ -58,11 +59,16 @@ class Watch(Callback):
         )
 
 
+def environment(study: Study) -> gym.Env[Any, Any]:
+    """Make the environment of a study."""
+    return wrap(gym.make(study.env), study.wrappers)
+
+
 def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
     """Make our agent of an arm, for an environment of the study."""
     assert arm.agent is not None
     settings: dict[str, Any] = dict(arm.settings)
-    env = make(study.env, study.keep)
+    env = environment(study)
     (state_dim,) = env.observation_space.shape or (0,)
     space = env.action_space
     action_dim = int(getattr(space, "n", 0)) or int(np.prod(space.shape or ()))
@@ -74,23 +80,19 @@ def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
     return made
 
 
-def train(study: Study, arm: Arm, *, n_steps: int | None = None) -> Trained:
-    """Train all seeds of an arm: ours side by side in this process, a peer's in processes of their own.
-
-    Args:
-        n_steps: a shorter run than the study's, for a smoke test.
-    """
-    n_steps, begin = n_steps or study.n_steps, time.monotonic()
-    points = _train_ours(study, arm, n_steps) if arm.agent else _train_peer(study, arm, n_steps)
+def train(study: Study, arm: Arm) -> Trained:
+    """Train all seeds of an arm: ours side by side in this process, a peer's in processes of their own."""
+    begin = time.monotonic()
+    points = _train_ours(study, arm) if arm.agent else _train_peer(study, arm)
     return Trained(points, time.monotonic() - begin)
 
 
-def _train_ours(study: Study, arm: Arm, n_steps: int) -> list[Point]:
-    agent, watch = build(study, arm, study.seeds), Watch(f"{study.name} | {arm.name}", study, n_steps)
+def _train_ours(study: Study, arm: Arm) -> list[Point]:
+    agent, watch = build(study, arm, study.seeds), Watch(f"{study.name} | {arm.name}", study)
     agent.train(
-        lambda: make(study.env, study.keep),
+        lambda: environment(study),
         arm.batch_size,
-        n_steps=n_steps,
+        n_steps=study.n_steps,
         callbacks=[watch],
         evaluation_episodes=EPISODES,
         progress_bar=False,
@@ -99,10 +101,10 @@ def _train_ours(study: Study, arm: Arm, n_steps: int) -> list[Point]:
     return watch.points
 
 
-def _train_peer(study: Study, arm: Arm, n_steps: int) -> list[Point]:
+def _train_peer(study: Study, arm: Arm) -> list[Point]:
     def job(seed: int) -> list[Point]:
         settings = {
-            "task": "learn", "env": study.env, "keep": study.keep, "n_steps": n_steps, "seed": seed,
+            "task": "learn", "env": study.env, "n_steps": study.n_steps, "seed": seed,
             "library": arm.library, "algorithm": arm.algorithm, "settings": dict(arm.settings),
             "evaluate_steps": study.evaluate_steps, "reset_seeds": evaluation_seeds(EPISODES),
         }  # fmt: skip

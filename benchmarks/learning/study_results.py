@@ -98,7 +98,7 @@ def interval(scores: Floats) -> tuple[float, float, float]:
 def section(study: Study, curves: Mapping[str, Curves]) -> str:
     """Write one study as Markdown."""
     solved = "" if study.solved is None else f" | seeds that reached {study.solved:g}"
-    shown = "" if study.keep is None else f", only the observations {', '.join(map(str, study.keep))}"
+    shown = "".join(f", {wrapper['name']}" for wrapper in study.wrappers)
     lines = [
         f"### {study.name}",
         "",

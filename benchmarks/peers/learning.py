@@ -11,7 +11,6 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 
-from benchmarks.peers.environments import make
 from benchmarks.peers.protocol import Answer, Settings, serve
 
 
@@ -43,14 +42,14 @@ class _Evaluate(BaseCallback):
 
 def learn(settings: Settings) -> Answer:
     """Train one seed; return its evaluations."""
-    env, own = make(settings["env"], settings["keep"]), dict(settings["settings"])
+    env, own = gym.make(settings["env"]), dict(settings["settings"])
     if "action_noise" in own:
         n = env.action_space.shape[0]  # type: ignore[index]
         own["action_noise"] = NormalActionNoise(np.zeros(n), np.full(n, own["action_noise"]))
     policy = own.pop("policy", "MlpPolicy")
     algorithm = getattr(importlib.import_module(settings["library"]), settings["algorithm"])
     model = algorithm(policy, env, seed=settings["seed"], device="cpu", **own)
-    watch = _Evaluate(make(settings["env"], settings["keep"]), settings["reset_seeds"], settings["evaluate_steps"])
+    watch = _Evaluate(gym.make(settings["env"]), settings["reset_seeds"], settings["evaluate_steps"])
     model.learn(settings["n_steps"], callback=watch)
     return {"curve": watch.curve}
 

@@ -32,7 +32,7 @@ def test_help_of_a_command_lists_examples_groups_and_settings(command: Callable[
     code, out, err = command(name, "--help")
     assert (code, err) == (0, "")
     assert f"velora {name} " in out
-    assert "env: half_cheetah, hopper" in out
+    assert "env: cartpole, half_cheetah, hopper" in out
     assert "threads: null" in out
     assert "_schema" not in out
     assert "Hydra" not in out

@@ -32,7 +32,7 @@ MISTAKES = {
     "train callbacks.mine.n=3": "callbacks.mine.n: no such setting; write +callbacks.mine.n=3 to add it",
     "train train.seed=0,1": "train.seed: got several values; add -m",
     "train -m train.seed=0,x": "train.seed: expected a whole number or null, got 'x'",
-    "train -m env=pendulum,zzz": "env=zzz: no such choice; choose one of half_cheetah",
+    "train -m env=pendulum,zzz": "env=zzz: no such choice; choose one of cartpole, half_cheetah",
     "train train.n_episodes=${env.id}": "Value 'Pendulum-v1' of type 'str' could not be converted to Integer",
     "train env.id=${nowhere}": "Interpolation key 'nowhere' not found",
     "train hydra.run.dr=x": "hydra.run.dr: no such setting; did you mean hydra.run.dir?",

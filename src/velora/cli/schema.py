@@ -14,8 +14,8 @@ from omegaconf import MISSING
 
 
 @dataclass
-class ReplayAgentSchema:
-    """What agents that learn from a replay buffer have in common; their constructors document it."""
+class LiquidAgentSchema:
+    """What all agents have in common; their constructors document it."""
 
     _target_: str = MISSING
     n_neurons: int = MISSING
@@ -31,12 +31,18 @@ class ReplayAgentSchema:
     actor_lr: float = MISSING
     critic_lr: float = MISSING
     gamma: float = MISSING
-    tau: float = MISSING
     grad_clip: float | None = MISSING
     reward_scale: float = MISSING
+    sequence_length: int = MISSING
+
+
+@dataclass
+class ReplayAgentSchema(LiquidAgentSchema):
+    """What agents that learn from a replay buffer have in common."""
+
+    tau: float = MISSING
     buffer_size: int = MISSING
     warmup_steps: int = MISSING
-    sequence_length: int = MISSING
     burn_in: int = MISSING
 
 
@@ -72,33 +78,17 @@ class LiquidSACSchema(ReplayAgentSchema):
 
 
 @dataclass
-class LiquidPPOSchema:
+class LiquidPPOSchema(LiquidAgentSchema):
     """Settings of :class:`velora.models.LiquidPPO`; the environment says whether actions are ``discrete``."""
 
     _target_: str = "velora.models.LiquidPPO"
-    n_neurons: int = MISSING
-    cell: str = MISSING
-    cell_mode: str = MISSING
-    mixed_memory: bool = MISSING
-    wiring: str = MISSING
-    sparsity: float = MISSING
-    time: str = MISSING
-    critic: str = MISSING
-    critic_units: list[int] = MISSING
-    optimizer: str = MISSING
-    actor_lr: float = MISSING
-    critic_lr: float = MISSING
-    gamma: float = MISSING
     gae_lambda: float = MISSING
     rollout_steps: int = MISSING
     n_epochs: int = MISSING
-    sequence_length: int = MISSING
     clip_range: float = MISSING
     entropy_bonus: float = MISSING
     target_kl: float | None = MISSING
     initial_std: float = MISSING
-    grad_clip: float | None = MISSING
-    reward_scale: float = MISSING
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,16 +12,6 @@ from torch import Tensor
 from velora.core.types import Array
 from velora.models.exploration import Explorer
 from velora.nn.execution import Network
-
-
-class Choice(Protocol):
-    """Make an action to try of what the actor puts out."""
-
-    def act(
-        self, actions: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
-    ) -> NDArray[np.float32]:
-        """Turn outputs (S, K) into actions (S, A) of the seeds at ``rows``, which have lived so many steps."""
-        ...
 
 
 class Acting:

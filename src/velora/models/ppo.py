@@ -177,6 +177,7 @@ class LiquidPPO(OnPolicyAgent):
         value, next_value, states = rollout_values(self.learner.networks["critic"], rollout, self.critic_hidden)
         discount = s.gamma**rollout.next_dt
         ended = torch.maximum(rollout.terminated, rollout.truncated)
+        ended[:, :, :-1].clamp_(min=rollout.start[:, :, 1:])  # a run may stop, and another begin, within an episode
         target = s.reward_scale * rollout.reward + discount * (1.0 - rollout.terminated) * next_value
         advantage = generalised_advantage(target - value, ended, discount, decay=s.gae_lambda).to(self.device)
         return advantage, advantage + value, states

@@ -125,8 +125,8 @@ class LiquidHead(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = cell
-        self._reads = _neurons(cell)
-        self.head = Linear(self._reads.stop - self._reads.start, n_outputs, generators=generators)
+        self.reads = _neurons(cell)
+        self.head = Linear(self.reads.stop - self.reads.start, n_outputs, generators=generators)
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter.mul_(gain)
@@ -140,12 +140,12 @@ class LiquidHead(nn.Module):
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
         states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
-        out: Tensor = self.head(states[..., self._reads].flatten(1, 2))
+        out: Tensor = self.head(states[..., self.reads].flatten(1, 2))
         return out.view(*obs.shape[:3], -1), states, last
 
     def plan(self) -> Plan | None:
         """Describe the network to what computes it."""
-        return liquid_head_plan(self, self.cell, self.head, read_at=self._reads.start)
+        return liquid_head_plan(self, self.cell, self.head, read_at=self.reads.start)
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""

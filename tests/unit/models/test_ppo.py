@@ -82,7 +82,7 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
         before = module.cell.initial_state(len(obs)) if hidden is None else hidden[None]
         states, _ = unroll_by_steps(module.cell, obs[None], before, dt[None], start[None] > 0.5)
         if module is actor:
-            return states[0, ..., : actor.n_read] @ actor.head.weight[0].T + actor.head.bias[0], states[0]
+            return states[0, ..., actor.reads] @ actor.head.weight[0].T + actor.head.bias[0], states[0]
         x = module.cell.readout(states)[0]
         for layer in critic.layers[:-1]:
             x = torch.relu(x @ layer.weight[0].T + layer.bias[0])
@@ -218,6 +218,20 @@ def test_a_time_limit_bootstraps_and_an_end_does_not() -> None:
     expected = reward[0, 0, 13] + 0.99**2 * following[0, 0, 13, 0]  # truncated, with two steps of time to next_obs
     torch.testing.assert_close(returns[0, 0, 13], expected)
     torch.testing.assert_close(advantage, returns - value.squeeze(3))
+
+
+def test_an_episode_that_was_left_unfinished_earns_nothing_from_the_next() -> None:
+    """As where a run ends by its number of steps, and another run follows."""
+    agent = make()
+    fill(agent)
+    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout.start[0, 0, 5] = 1.0
+    advantage, returns, _ = agent.judge(rollout)
+    following = agent.learner.networks["critic"].run(rollout.next_obs).out
+    assert following is not None
+    gamma = 0.99 ** float(rollout.next_dt[0, 0, 4])
+    torch.testing.assert_close(returns[0, 0, 4], 0.1 * rollout.reward[0, 0, 4] + gamma * following[0, 0, 4, 0])
+    assert advantage.isfinite().all()
 
 
 def test_a_seed_that_has_moved_too_far_stops_for_this_phase() -> None:

@@ -1,0 +1,66 @@
+"""The studies of learning train what they say, and their tables say what the raw evaluations do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.learning import arms, study_results
+from benchmarks.learning.arms import Trained
+from benchmarks.learning.studies import STUDIES, Arm, Study
+from velora.checkpoint.registry import agents
+
+ROOT = Path(__file__).parents[3]
+TOY = Study("9", "Toy task", "Pendulum-v1", 20, 10, (Arm("one", agent="liquid_ddpg"), Arm("two")), solved=-5.0)
+
+
+def test_an_interval_holds_the_interquartile_mean() -> None:
+    middle, low, high = study_results.interval(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
+    # A quarter of five seeds is 1.25: of the middle three, the outer two count three quarters each.
+    assert middle == pytest.approx((0.75 * 1 + 2 + 0.75 * 3) / 2.5)
+    assert low < middle < high
+    assert study_results.interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
+
+
+def test_raw_evaluations_are_written_read_and_told(tmp_path: Path) -> None:
+    points = [(seed, step, -4.0 if (seed, step) == (1, 20) else -10.0 - seed) for seed in (1, 0) for step in (10, 20)]
+    study_results.write(Trained(points, 3.2), study_results.path(tmp_path, TOY, TOY.arms[0]))
+    text = study_results.publish(tmp_path, [TOY])
+    assert "### Toy task" in text
+    assert "| one | 2 | -9 [-10, -8] | -7 [-10, -4] | 1 of 2 |" in text
+    assert "two" not in text
+    assert (tmp_path / "table9.md").read_text() == text + "\n"
+    assert (tmp_path / "table9.png").stat().st_size > 5_000
+    curves = study_results.read_all(tmp_path, TOY)["one"]
+    assert curves.seeds == (0, 1)
+    assert curves.returns.tolist() == [[-10.0, -10.0], [-11.0, -4.0]]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_arm_of_ours_builds_and_fits_its_environment(name: str) -> None:
+    study = STUDIES[name]
+    assert len(study.seeds) >= 5
+    for arm in study.arms:
+        if arm.agent is None:
+            continue
+        agent = arms.build(study, arm, study.seeds[:1])
+        agent.adapt(arms.environment(study))
+        assert type(agent) is agents.get(arm.agent)
+
+
+def test_a_short_arm_is_evaluated_on_its_grid() -> None:
+    study = replace(STUDIES["Pendulum, irregular time"], n_steps=20, evaluate_steps=10, seeds=(3, 4))
+    trained = arms.train(study, study.arms[0])
+    assert [(seed, step) for seed, step, _ in trained.points] == [(3, 10), (4, 10), (3, 20), (4, 20)]
+
+
+def test_the_committed_tables_are_those_of_the_raw_evaluations(tmp_path: Path) -> None:
+    results = ROOT / "benchmarks" / "learning" / "results"
+    for table in sorted({study.table for study in STUDIES.values()}):
+        found = [(s, study_results.read_all(results, s)) for s in STUDIES.values() if s.table == table]
+        sections = [study_results.section(study, curves) for study, curves in found if curves]
+        if sections:
+            assert (results / f"table{table}.md").read_text() == "\n\n".join(sections) + "\n"
