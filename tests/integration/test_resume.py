@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError
+from velora.envs.wrappers import HoldAction
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.training import TrainResult
 from velora.utils import set_seed
@@ -290,3 +292,44 @@ def test_callbacks_get_what_belongs_to_each_seed_from_its_own_checkpoint(tmp_pat
     train(small(seeds=(7, 2)), tmp_path, 2, again, resume=tmp_path)
     # ep1 of seed 2 was saved first (1), then ep1 of seed 7 (2), final of seed 7 (3) and of seed 2 (4).
     assert again.loaded == [2, 4, {"saves": 4}, (7, 70), (2, 20)]
+
+
+def test_a_run_does_not_go_on_in_another_environment(tmp_path: Path) -> None:
+    """Its checkpoints would name the wrong one, and its actions be in the wrong units."""
+    own = {"warmup_steps": 10, "buffer_size": 50, "device": "cpu", "seed": 1}
+    quiet = {"progress_bar": False, "summary": False}
+    agent = LiquidDDPG(3, 6, 1, **own)  # type: ignore[arg-type]
+    saving = [SaveCheckpoints(tmp_path / "checkpoints")]
+    agent.train("Pendulum-v1", 8, n_episodes=1, callbacks=saving, **quiet)  # type: ignore[arg-type]
+    for other in (
+        HoldAction(gym.make("Pendulum-v1"), [1, 2]),
+        gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1)),
+    ):
+        fresh = LiquidDDPG(3, 6, 1, **own)  # type: ignore[arg-type]
+        with pytest.raises(CheckpointError, match=r"resume: the run was trained in .*Pendulum-v1") as error:
+            fresh.train(other, 8, n_episodes=2, resume=tmp_path / "checkpoints", **quiet)  # type: ignore[arg-type]
+        assert "\n" not in str(error.value)
+
+
+def test_a_step_counts_when_every_environment_has_made_it(tmp_path: Path) -> None:
+    """One seed's environment fails after the other's has answered: neither has lived the step."""
+
+    class Fails(gym.Wrapper[Any, Any, Any, Any]):
+        def __init__(self, env: gym.Env[Any, Any], at: int) -> None:
+            super().__init__(env)
+            self.left = at
+
+        def step(self, action: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise RuntimeError("broken")
+            return self.env.step(action)
+
+    limits = iter((10**6, 25))
+    agent = LiquidDDPG(3, 6, 1, warmup_steps=10, buffer_size=50, device="cpu", seeds=[1, 2])
+    with pytest.raises(RuntimeError, match="broken"):
+        agent.train(
+            lambda: Fails(gym.make("Pendulum-v1"), next(limits)), 8, n_episodes=1, progress_bar=False, summary=False
+        )
+    assert [p.step for p in agent.progress] == [25, 25]
+    assert [agent.buffer.size(k) for k in range(2)] == [25, 25]

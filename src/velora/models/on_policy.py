@@ -22,7 +22,7 @@ from velora.ops.policies import Categorical, Distribution, Gaussian, draw_catego
 
 
 class OnPolicyAgent(Agent):
-    """Act by drawing from the policy, and learn whenever a seed's rollout is full.
+    """Act by drawing from the policy, and learn in the step after a seed's rollout has become full.
 
     One such learning phase, however many gradient steps it makes, counts as one update (``progress[k].update``), and
     the hooks of a training batch fire once around it, with the whole rollout as their batch.
@@ -110,7 +110,7 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
+        width = 1 + RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
         check_memory(
             self.n_seeds, capacity=s.rollout_steps, row_width=width, purpose="rollouts", setting="rollout_steps"
         )
@@ -135,13 +135,17 @@ class OnPolicyAgent(Agent):
         """Refuse a minibatch that no rollout fills, or that holds no whole window.
 
         Raises:
-            SettingError: if it is one of these.
+            SettingError: if it is one of these, or a single step.
         """
         s = self.settings
         if batch_size > s.rollout_steps:
             raise SettingError(
                 f"batch_size: {batch_size} is more than the {s.rollout_steps} steps of a rollout; "
                 "lower batch_size or raise rollout_steps"
+            )
+        if batch_size < 2:
+            raise SettingError(
+                f"batch_size: expected at least 2 steps, since advantages are normalised among them, got {batch_size}"
             )
         if batch_size < s.sequence_length:
             raise SettingError(

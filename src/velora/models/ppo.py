@@ -80,8 +80,8 @@ class LiquidPPO(OnPolicyAgent):
         are normalised in each minibatch, gradients clipped, deviations don't depend on the state, actions beyond the
         bounds are clipped by the environment's side alone, and the policy's last layer begins small. Differs: actor and
         critic share nothing, so that the critic's loss has no weight; its changes aren't clipped, learning rates don't
-        decay, and observations aren't normalised; a time limit bootstraps (Pardo et al. 2018); one environment per
-        seed.
+        decay, and observations aren't normalised; the discount goes by time and ``gae_lambda`` by step; a time limit
+        bootstraps (Pardo et al. 2018); one environment per seed.
     """
 
     key: ClassVar[str] = "liquid_ppo"
@@ -146,7 +146,7 @@ class LiquidPPO(OnPolicyAgent):
         """Go over the rollouts ``n_epochs`` times, in minibatches of windows; see :class:`OnPolicyAgent`.
 
         Returns:
-            The means over all minibatches, (S,).
+            The means over the minibatches that each seed learned from, (S,).
         """
         s, length = self.settings, self.settings.sequence_length
         advantage, returns, states = self.judge(rollout)
@@ -154,16 +154,19 @@ class LiquidPPO(OnPolicyAgent):
         windows, every = rollout.windows(length), [advantage.view(self.n_seeds, -1, length)]
         every += [returns.view(self.n_seeds, -1, length), states[:, :-1:length]]
         self.learner.rows = rows
-        made = []
+        made, counted = [], []
         for index in self._minibatches(max(1, batch_size // length)):
             own = torch.arange(self.n_seeds, device=self.device).unsqueeze(1)
+            counted.append([float(k in self.learner.rows) for k in range(self.n_seeds)])
             made.append(self.training_step(windows.take(index), *(values[own, index] for values in every)))
             if s.target_kl is not None:
                 kl = made[-1]["actor/kl"].tolist()
                 self.learner.rows = tuple(k for k in self.learner.rows if kl[k] <= 1.5 * s.target_kl)
                 if not self.learner.rows:
                     break
-        return {name: torch.stack([metrics[name] for metrics in made]).mean(0) for name in made[0]}
+        weight = torch.tensor(counted, device=self.device)
+        weight = weight / weight.sum(0).clamp(min=1.0)
+        return {name: (torch.stack([metrics[name] for metrics in made]) * weight).sum(0) for name in made[0]}
 
     def judge(self, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Estimate how much better each action was than its state, and what the critic should have said.

@@ -75,6 +75,10 @@ class ReplaySettings(LiquidSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         window = self.sequence_length + self.burn_in
+        if self.critic == "recurrent" and window < 2:
+            raise ValueError(
+                "critic: a recurrent one remembers within a window, so sequence_length + burn_in has to be 2 or more"
+            )
         if window > self.buffer_size:
             raise ValueError(
                 f"buffer_size: {self.buffer_size} can't hold one window of {window} steps (burn_in + sequence_length)"

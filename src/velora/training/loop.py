@@ -10,6 +10,7 @@ from torch import Tensor
 from velora.core.types import Action, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
+from velora.envs.vector import Step
 from velora.training.hooks import HookTable
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
@@ -61,8 +62,10 @@ class Loop:
         try:
             incoming["action"][...] = action
             in_units = agent.bounds.to_environment(action)
-            for lane in lanes:
-                self._step_lane(lane, in_units[lane.seed_index])
+            done = [(lane, in_units[lane.seed_index]) for lane in lanes]
+            steps = [self._step_lane(lane, own) for lane, own in done]  # any may fail, and then no step has been
+            for (lane, own), step in zip(done, steps, strict=True):
+                lane.count(own, step)
             incoming["next_obs"][...] = self.envs.obs
         finally:
             if due:
@@ -79,7 +82,7 @@ class Loop:
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_lane(self, lane: Lane, action: Action) -> None:
+    def _step_lane(self, lane: Lane, action: Action) -> Step:
         k, numbers, episode = lane.seed_index, self._numbers, lane.running
         assert episode is not None
         step = self.envs.step(k, action.copy())  # an environment may write into what it is given
@@ -88,7 +91,7 @@ class Loop:
         numbers["terminated"][k] = step.terminated
         numbers["truncated"][k] = step.truncated
         numbers["next_dt"][k] = step.dt
-        lane.count(action, step)
+        return step
 
     def _report_step(self) -> None:
         """Make the transition that callbacks asked for; a seed that is done repeats its last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,6 +145,29 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                 "of different runs; put each where it belongs"
             )
     return saved
+
+
+def restore_run(agent: TrainableAgent, directory: Path) -> Saved:
+    """Do :func:`restore_agent` for an agent that an environment has been adapted to, which has to be that of the run.
+
+    Raises:
+        CheckpointError: as there, or if the run was trained in another environment.
+    """
+    given, bounds = agent.environment, agent.bounds
+    saved = restore_agent(agent, directory)
+    if agent.environment not in (None, given) or (agent.environment is not None and agent.bounds != bounds):
+        lived = agent.environment
+        agent.environment, agent.bounds = given, bounds
+        raise CheckpointError(
+            f"resume: the run was trained in {_described(lived)}, got {_described(given)}; resume with the environment "
+            "that it was trained in, or load the agent and train it anew in this one"
+        )
+    agent.environment, agent.bounds = given, bounds
+    return saved
+
+
+def _described(environment: Mapping[str, Any] | None) -> str:
+    return "none" if environment is None else json.dumps(environment)
 
 
 def _unpack(checkpoint: Checkpoint) -> RunState:

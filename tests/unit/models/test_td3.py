@@ -178,6 +178,7 @@ def test_the_first_steps_of_a_window_have_no_loss() -> None:
     [
         ({"policy_delay": 0}, "policy_delay: input should be greater than or equal to 1, got 0"),
         ({"target_noise": -0.1}, "target_noise"),
+        ({"critic": "recurrent"}, "critic: a recurrent one remembers within a window"),
         ({"critic": "deep"}, "critic: input should be 'dense', 'liquid' or 'recurrent', got 'deep'"),
     ],
 )
