@@ -121,7 +121,7 @@ STUDIES = {
             solved=475.0, published="rl-zoo after 100,000 steps, one run: PPO 500",
         ),
         Study(
-            "2", "Pendulum, positions", "Pendulum-v1", 16_000, 2_000,
+            "2", "Pendulum, positions", "Pendulum-v1", 12_000, 2_000,
             tuple(_remembering(cell) for cell in ("leaky", "gru", "cfc", "lstm", "memoryless")),
             wrappers=_POSITIONS, solved=-250.0,
             published="rl-zoo, velocity masked, one run: RecurrentPPO -218 +- 140 after 100,000 steps",
