@@ -12,8 +12,8 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks.learning.studies import Arm, Study
+from benchmarks.learning.watch import Point, Watch
 from benchmarks.speed.jobs import Job, run
-from velora.callbacks import Callback
 from velora.checkpoint.registry import agents
 from velora.core.devices import n_cores
 from velora.envs.wrappers import wrap
@@ -22,8 +22,6 @@ from velora.training.evaluation import evaluation_seeds
 
 EPISODES = 10
 """In one evaluation, always from the same reset seeds, for us and for the peers."""
-Point = tuple[int, int, float]
-"""Seed, environment step, mean return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +30,6 @@ class Trained:
 
     points: list[Point]
     seconds: float
-
-
-class Watch(Callback):
-    """Evaluate on a grid of environment steps, and say how far we are.
-
-    Args:
-        label: of the lines that it prints.
-    """
-
-    def __init__(self, label: str, study: Study) -> None:
-        self._label, self._every, self._n_steps = label, study.evaluate_steps, study.n_steps
-        self._begin = time.monotonic()
-        self.points: list[Point] = []
-
-    def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
-        """Evaluate when the grid is met."""
-        if trainer.step % self._every:
-            return
-        made = trainer.evaluate()
-        self.points += [(agent.seeds[k], trainer.step, e.mean) for k, e in enumerate(made)]
-        left = (time.monotonic() - self._begin) * (self._n_steps / trainer.step - 1)
-        means = " ".join(f"{e.mean:8.1f}" for e in made)
-        print(
-            f"{self._label:44} step {trainer.step:7,} of {self._n_steps:,} | {means} | {left:4.0f} s left", flush=True
-        )
 
 
 def environment(study: Study) -> gym.Env[Any, Any]:
@@ -88,7 +61,10 @@ def train(study: Study, arm: Arm) -> Trained:
 
 
 def _train_ours(study: Study, arm: Arm) -> list[Point]:
-    agent, watch = build(study, arm, study.seeds), Watch(f"{study.name} | {arm.name}", study)
+    agent, watch = (
+        build(study, arm, study.seeds),
+        Watch(f"{study.name} | {arm.name}", every=study.evaluate_steps, n_steps=study.n_steps),
+    )
     agent.train(
         lambda: environment(study),
         arm.batch_size,

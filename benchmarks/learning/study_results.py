@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-from benchmarks.learning.arms import Point, Trained
+from benchmarks.learning.arms import Trained
 from benchmarks.learning.studies import Arm, Study
+from benchmarks.learning.watch import Point
 from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
 
 LAST = 3

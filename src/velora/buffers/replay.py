@@ -40,13 +40,6 @@ class Batch:
     start: Tensor
     hidden: Tensor
 
-    def after(self, burn_in: int) -> Batch:
-        """Drop the first ``burn_in`` steps of every window; ``hidden`` is then no longer the state at its start."""
-        if burn_in == 0:
-            return self
-        cut = {name: getattr(self, name)[:, :, burn_in:] for name in self.__slots__ if name != "hidden"}
-        return Batch(**cut, hidden=self.hidden)
-
 
 class ReplayBuffer(Buffer):
     """Keep the newest ``capacity`` transitions of each seed, and draw windows from them."""

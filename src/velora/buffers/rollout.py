@@ -66,6 +66,11 @@ class RolloutBuffer(Buffer):
             setting="rollout_steps",
         )
 
+    @staticmethod
+    def width(*, obs_dim: int, action_dim: int, state_size: int) -> int:
+        """Count the float32 values in one step of such a buffer."""
+        return 1 + Buffer.width(obs_dim=obs_dim, action_dim=action_dim, state_size=state_size)
+
     def is_full(self, seed_index: int) -> bool:
         """Tell whether a seed has nothing left to add to its rollout."""
         return self.size(seed_index) == self.capacity

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from velora.nn.cells import make_cell
+from velora.nn.critics import QNetwork
 from velora.nn.execution import Unrollable, make_network
 from velora.nn.flat import FlatParameters
-from velora.nn.networks import LiquidActor, QNetwork
+from velora.nn.policies import LiquidActor
 from velora.nn.wiring import auto_ncp
 from velora.ops import kernels
 

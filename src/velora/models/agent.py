@@ -26,8 +26,8 @@ from velora.models import learning, persistence, prediction
 from velora.models.learning import Learner
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
-from velora.nn.networks import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
+from velora.nn.policies import LiquidActor, LiquidHead
 from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
 from velora.training.result import TrainResult

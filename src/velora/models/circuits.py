@@ -8,35 +8,30 @@ from torch import nn
 from velora.core import seeding
 from velora.models.agent import Agent
 from velora.nn.cells import make_cell
+from velora.nn.cells.base import Cell
 from velora.nn.cells.factory import make_layer
-from velora.nn.networks import (
-    LiquidActor,
-    LiquidHead,
-    LiquidQNetwork,
-    QNetwork,
-    RecurrentQNetwork,
-    ValueNetwork,
-)
+from velora.nn.critics import LiquidQNetwork, QNetwork, RecurrentCritic, ValueNetwork
+from velora.nn.policies import LiquidActor, LiquidHead
 from velora.nn.wiring import NCPWiring
 from velora.nn.wirings import make_wiring
 
 
 def make_actor(agent: Agent) -> LiquidActor:
     """Build a policy whose motor neurons are the actions; each seed draws its own wiring and weights."""
-    s = agent.settings
-    wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
-    cell = make_cell(s.cell, wirings, agent.init_generators("actor"), mode=s.cell_mode, mixed_memory=s.mixed_memory)
-    agent.wirings["actor"] = wirings[0].describe()
-    return LiquidActor(cell)
+    return LiquidActor(_make_cell(agent, agent.init_generators("actor")))
 
 
 def make_head(agent: Agent, n_outputs: int, *, gain: float = 1.0, log_std: float | None = None) -> LiquidHead:
     """Build a policy whose outputs are read off all its neurons; each seed draws its own wiring and weights."""
-    s, generators = agent.settings, agent.init_generators("actor")
+    generators = agent.init_generators("actor")
+    return LiquidHead(_make_cell(agent, generators), n_outputs, generators, gain=gain, log_std=log_std)
+
+
+def _make_cell(agent: Agent, generators: list[torch.Generator]) -> Cell:
+    s = agent.settings
     wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
-    cell = make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
     agent.wirings["actor"] = wirings[0].describe()
-    return LiquidHead(cell, n_outputs, generators, gain=gain, log_std=log_std)
+    return make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
 
 
 def make_value(agent: Agent) -> nn.Module:
@@ -63,11 +58,11 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
     return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
 
 
-def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator]) -> RecurrentQNetwork:
+def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator]) -> RecurrentCritic:
     s = agent.settings
     kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
     first, *rest = s.critic_units
-    return RecurrentQNetwork(make_layer(kind, inputs, first, generators, mode=mode), rest, generators)
+    return RecurrentCritic(make_layer(kind, inputs, first, generators, mode=mode), rest, generators)
 
 
 def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:

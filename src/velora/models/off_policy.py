@@ -35,12 +35,10 @@ class OffPolicyAgent(Agent):
 
     Attributes:
         exploration: turns the policy's actions into tried ones.
-        policy_delay: every how manieth update improves the policy too.
         learns_policy: whether the update that is being made does.
     """
 
     _replays: ClassVar[bool] = False
-    policy_delay: int = 1
 
     def __init_subclass__(cls, *, replays: bool | None = None, **rest: Any) -> None:
         """Note whether updates may be replayed."""
@@ -76,6 +74,11 @@ class OffPolicyAgent(Agent):
             decay_steps=s.noise_decay_steps,
             correlation=s.noise_correlation,
         )
+
+    @property
+    def policy_delay(self) -> int:
+        """Every how manieth update improves the policy too; here every one."""
+        return 1
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take what the actor puts out as the action."""

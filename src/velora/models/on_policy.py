@@ -16,8 +16,8 @@ from velora.core.errors import SettingError
 from velora.core.types import Array, Metrics
 from velora.models.acting import Acting
 from velora.models.agent import Agent
-from velora.models.sampling import Sampling
-from velora.nn.networks import LiquidHead
+from velora.models.exploration import RolloutSampling
+from velora.nn.policies import LiquidHead
 from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian
 
 
@@ -30,7 +30,7 @@ class OnPolicyAgent(Agent):
 
     def __init__(self, settings: dict[str, Any], **own: Any) -> None:
         super().__init__(settings, **own)
-        self._sampling: Sampling | None = None
+        self._sampling: RolloutSampling | None = None
         self._buffer: RolloutBuffer | None = None
         self._due: tuple[int, ...] = ()
         self._metrics: dict[str, Tensor] = {}
@@ -95,7 +95,7 @@ class OnPolicyAgent(Agent):
     def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         log_prob = self.buffer.incoming["log_prob"]
-        self._sampling = Sampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
+        self._sampling = RolloutSampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
         return Acting(self.learner.networks["actor"], self._sampling, obs, hidden, dt)
 
     def begin_episode(self, seed_index: int) -> None:
@@ -110,7 +110,7 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = 1 + RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
+        width = RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
         check_memory(
             self.n_seeds, capacity=s.rollout_steps, row_width=width, purpose="rollouts", setting="rollout_steps"
         )

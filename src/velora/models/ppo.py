@@ -16,8 +16,8 @@ from velora.models.circuits import make_head, make_value
 from velora.models.on_policy import OnPolicyAgent
 from velora.models.recurrence import rollout_values
 from velora.models.settings import PPOSettings, Settings
+from velora.nn.critics import RecurrentCritic
 from velora.nn.execution import Pullback
-from velora.nn.networks import RecurrentQNetwork
 from velora.ops.losses import clipped_loss, mean_per_seed
 from velora.ops.policies import PolicyGradient
 from velora.ops.returns import generalised_advantage
@@ -127,7 +127,7 @@ class LiquidPPO(OnPolicyAgent):
         n_windows = self.settings.rollout_steps // self.settings.sequence_length
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
         critic_network = self.networks["critic"]
-        size = critic_network.state_size if isinstance(critic_network, RecurrentQNetwork) else 0
+        size = critic_network.state_size if isinstance(critic_network, RecurrentCritic) else 0
         self.critic_hidden = torch.zeros(self.n_seeds, 1, size, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from velora.buffers import Batch
 from velora.checkpoint.registry import agents
 from velora.core.types import Array
 from velora.models.circuits import make_critic, make_head
-from velora.models.exploration import Sampling
+from velora.models.exploration import SquashedSampling
 from velora.models.off_policy import OffPolicyAgent
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.settings import SACSettings, Settings
@@ -133,9 +134,9 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         s = self.settings
         return {"actor": s.actor_lr, **dict.fromkeys(CRITICS, s.critic_lr), "temperature": s.temperature_lr}
 
-    def configure_exploration(self) -> Sampling:
+    def configure_exploration(self) -> SquashedSampling:
         """Make what draws actions from the policy."""
-        return Sampling(self.seeds, self.settings.action_dim)
+        return SquashedSampling(self.seeds, self.settings.action_dim)
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the tanh of the mean as the action."""
@@ -166,7 +167,7 @@ class LiquidSAC(OffPolicyAgent, replays=True):
             q, pull_critic = stored_values(run[name], batch)
             loss = ops.squared_error(q.squeeze(3), y, skip=s.burn_in)
             d_q = loss.gradient.unsqueeze(3)
-            self.optimize(name, loss.loss, lambda pull=pull_critic, d=d_q: pull.parameters(d))  # type: ignore[misc]
+            self.optimize(name, loss.loss, partial(pull_critic.parameters, d_q))
             metrics |= {f"{name}/loss": loss.loss, f"{name}/q": loss.mean}
 
         out, pull_actor = run["actor"].vjp(batch.obs, hidden=batch.hidden, dt=batch.dt, resets=batch.start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -120,7 +121,11 @@ class LiquidTD3(OffPolicyAgent, replays=True):
     ) -> None:
         settings = {name: value for name, value in locals().items() if name in TD3Settings.model_fields}
         super().__init__(settings, device=device, kernel=kernel, seed=seed, seeds=seeds)
-        self.policy_delay = policy_delay
+
+    @property
+    def policy_delay(self) -> int:
+        """Every how manieth update improves the policy and moves the targets."""
+        return self.settings.policy_delay
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and two critics that start differently."""
@@ -150,7 +155,7 @@ class LiquidTD3(OffPolicyAgent, replays=True):
             q, pull_critic = stored_values(run[name], batch)
             loss = math.squared_error(q.squeeze(3), y, skip=s.burn_in)
             d_q = loss.gradient.unsqueeze(3)
-            self.optimize(name, loss.loss, lambda pull=pull_critic, d=d_q: pull.parameters(d))  # type: ignore[misc]
+            self.optimize(name, loss.loss, partial(pull_critic.parameters, d_q))
             metrics |= {f"{name}/loss": loss.loss, f"{name}/q": loss.mean}
         if not self.learns_policy:
             return metrics

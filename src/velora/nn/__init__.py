@@ -1,8 +1,9 @@
 """Modules with parameters, stacked over seeds: linear layers, wirings, cells, unrolling and networks."""
 
 from velora.nn.cells import CELL_KINDS, Cell, make_cell
+from velora.nn.critics import QNetwork
 from velora.nn.linear import Linear
-from velora.nn.networks import LiquidActor, QNetwork
+from velora.nn.policies import LiquidActor
 from velora.nn.sequence import unroll
 from velora.nn.wiring import NCPWiring, auto_ncp, ncp
 from velora.nn.wirings import WIRING_KINDS, make_wiring

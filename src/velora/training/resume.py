@@ -112,7 +112,8 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     Settings that the agent was now given differently are reported and keep their new values.
 
     Raises:
-        CheckpointError: if a checkpoint is missing or damaged, or doesn't fit the agent or the others.
+        CheckpointError: if a checkpoint is missing or damaged, doesn't fit the agent or the others, or is of a run in
+            another environment than the agent has been adapted to.
     """
     checkpoints = resume_point.find(directory, agent.seeds)
     states: list[RunState | None] = []
@@ -131,6 +132,7 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                 f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
                 f"{agent.seeds[k]}; put it where it belongs"
             )
+        _check_environment(agent, checkpoint)
         differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
         states.append(_unpack(checkpoint))
     for difference in differences:
@@ -147,27 +149,14 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     return saved
 
 
-def restore_run(agent: TrainableAgent, directory: Path) -> Saved:
-    """Do :func:`restore_agent` for an agent that an environment has been adapted to, which has to be that of the run.
-
-    Raises:
-        CheckpointError: as there, or if the run was trained in another environment.
-    """
-    given, bounds = agent.environment, agent.bounds
-    saved = restore_agent(agent, directory)
-    if agent.environment not in (None, given) or (agent.environment is not None and agent.bounds != bounds):
-        lived = agent.environment
-        agent.environment, agent.bounds = given, bounds
+def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
+    """Refuse to go on in another environment than the one that the agent has been adapted to."""
+    lived, given = checkpoint.metadata.environment, {**(agent.environment or {}), **agent.bounds.describe()}
+    if lived not in (None, given):
         raise CheckpointError(
-            f"resume: the run was trained in {_described(lived)}, got {_described(given)}; resume with the environment "
+            f"resume: the run was trained in {json.dumps(lived)}, got {json.dumps(given)}; resume with the environment "
             "that it was trained in, or load the agent and train it anew in this one"
         )
-    agent.environment, agent.bounds = given, bounds
-    return saved
-
-
-def _described(environment: Mapping[str, Any] | None) -> str:
-    return "none" if environment is None else json.dumps(environment)
 
 
 def _unpack(checkpoint: Checkpoint) -> RunState:

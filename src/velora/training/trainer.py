@@ -230,7 +230,7 @@ class Trainer:
         with ExitStack() as stack:
             _use_threads(self.threads or 1, stack)
             self._prepare(agent, env, stack)
-            saved = None if resume is None else resuming.restore_run(agent, Path(resume))
+            saved = None if resume is None else resuming.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
             with stop_on_signals(self._interrupt):
                 try:

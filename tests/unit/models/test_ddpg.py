@@ -10,13 +10,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from experience import fill, learn, parameters
 from torch import Tensor
 
 from velora.buffers import Batch
 from velora.core.errors import SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG, learning
 from velora.models.recurrence import next_actions
-from velora.nn import networks
+from velora.nn import critics, policies
 from velora.nn.execution import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
 from velora.ops import kernels
@@ -55,10 +56,6 @@ def make_batch(agent: LiquidDDPG, *, batch: int = 6, seed: int = 0, n_seeds: int
         start=start,
         hidden=torch.randn(n_seeds, batch, agent.state_size, generator=g) * 0.3,
     )
-
-
-def parameters(agent: LiquidDDPG, net: str) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in agent.networks[net].named_parameters()}
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda c: "-".join(map(str, c.values())))
@@ -201,22 +198,9 @@ def _filled(**settings: Any) -> LiquidDDPG:
     agent = make(seed=None, seeds=[1, 2, 3], warmup_steps=0, buffer_size=90, **settings)
     g = np.random.default_rng(0)
     for k in range(3):
-        for i in range(100 + k):
-            agent.buffer.add(
-                k, obs=g.normal(size=3), action=g.uniform(-1, 1, 2), reward=g.normal(), next_obs=g.normal(size=3),
-                terminated=i % 9 == 8, truncated=False, dt=1.0, next_dt=1.0, start=i % 9 == 0,
-                hidden=g.normal(size=agent.state_size) * 0.1,
-            )  # fmt: skip
+        fill(agent, k, g, 100 + k)
     agent.configure_training()
     return agent
-
-
-def learn(agent: LiquidDDPG, rows: tuple[int, ...]) -> dict[str, Tensor]:
-    agent.begin_learning(16, rows)
-    metrics = agent.finish_learning(16, agent.progress[0].update)
-    for k in rows:
-        agent.progress[k].update += 1
-    return dict(metrics)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -259,7 +243,8 @@ def test_every_kernel_learns_what_autograd_does(
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = _filled(kernel=kernel, **settings)
     monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
-    monkeypatch.setattr(networks, "unroll", unroll_by_steps)
+    for where in (policies, critics):
+        monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = _filled(kernel="torch", **settings)
     for _ in range(3):
         made, expected = learn(ours, (0, 1, 2)), learn(plain, (0, 1, 2))

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from experience import fill, learn, parameters
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
@@ -19,8 +20,8 @@ from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
 from velora.models import LiquidSAC, learning
-from velora.models.exploration import Sampling
-from velora.nn import networks
+from velora.models.exploration import SquashedSampling
+from velora.nn import critics, policies
 from velora.nn.execution import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
 from velora.ops import kernels
@@ -39,26 +40,9 @@ def filled(**settings: Any) -> LiquidSAC:
     agent = make(**{"seed": None, "seeds": [1, 2, 3], "warmup_steps": 0, "buffer_size": 90, **settings})
     for k, seed in enumerate(agent.seeds):
         g = np.random.default_rng(seed)
-        for i in range(100 + seed):
-            agent.buffer.add(
-                k, obs=g.normal(size=3), action=g.uniform(-1, 1, 2), reward=g.normal(), next_obs=g.normal(size=3),
-                terminated=i % 9 == 8, truncated=False, dt=1.0, next_dt=1.0, start=i % 9 == 0,
-                hidden=g.normal(size=agent.state_size) * 0.1,
-            )  # fmt: skip
+        fill(agent, k, g, 100 + seed)
     agent.configure_training()
     return agent
-
-
-def learn(agent: LiquidSAC, rows: tuple[int, ...] = (0, 1, 2)) -> dict[str, Tensor]:
-    agent.begin_learning(16, rows)
-    metrics = agent.finish_learning(16, agent.progress[0].update)
-    for k in rows:
-        agent.progress[k].update += 1
-    return {name: value.clone() for name, value in metrics.items()}
-
-
-def parameters(agent: LiquidSAC, net: str) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in agent.networks[net].named_parameters()}
 
 
 def sample(out: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,7 +164,8 @@ def test_every_kernel_learns_what_autograd_does(
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = filled(kernel=kernel, **settings)
     monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
-    monkeypatch.setattr(networks, "unroll", unroll_by_steps)
+    for where in (policies, critics):
+        monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = filled(kernel="torch", **settings)
     for _ in range(3):
         made, expected = learn(ours), learn(plain)
@@ -240,17 +225,17 @@ def test_sampling_is_the_squashed_gaussian_of_the_policy_s_output() -> None:
     """And what is drawn depends on seed and step alone."""
     out = np.array([[0.4, -1.0], [-2.0, 0.5]], np.float32)
     std = np.exp(-5.0 + 3.5 * (np.tanh(out[:, 1]) + 1.0))
-    sampling = Sampling((1, 2), 1)
+    sampling = SquashedSampling((1, 2), 1)
     drawn = np.stack([sampling.act(out, (0, 1), (n, n), ())[:, 0] for n in range(4000)])
     u = np.arctanh(np.clip(drawn, -0.999999, 0.999999))
     assert (np.abs(u.mean(0) - out[:, 0]) < 4 * std / 4000**0.5).all()
     np.testing.assert_allclose(u.std(0), std, rtol=0.05)
-    assert np.array_equal(Sampling((2,), 1).act(out[1:], (0,), (7,), ()), drawn[7, 1:, None])
+    assert np.array_equal(SquashedSampling((2,), 1).act(out[1:], (0,), (7,), ()), drawn[7, 1:, None])
 
 
 def test_warm_up_is_uniform_and_only_for_those_who_need_it() -> None:
     out = np.array([[9.0, -9.0]] * 2, np.float32)
-    sampling = Sampling((1, 2), 1)
+    sampling = SquashedSampling((1, 2), 1)
     drawn = np.stack([sampling.act(out, (0, 1), (n, n), (1,)) for n in range(2000)])
     assert (drawn[:, 0] > 0.99).all()
     assert drawn[:, 1].mean() == pytest.approx(0.0, abs=0.05)
@@ -278,7 +263,7 @@ def test_training_acts_as_the_policy_says() -> None:
     rows = agent.buffer.state_dict(0)["rows"][0]
     obs, action, hidden = rows[:, :3], rows[:, 3], rows[:, -agent.state_size :]
     out, _, _ = agent.networks["actor"].unroll((obs[None, :, None],), hidden[None], None, None)  # type: ignore[operator]
-    sampling = Sampling((3,), 1)
+    sampling = SquashedSampling((3,), 1)
     for n in range(60):
         expected = sampling.act(out.detach()[0, n].numpy(), (0,), (n,), (0,) if n < 20 else ())
         assert action[n].item() == pytest.approx(float(expected[0, 0]), abs=1e-5)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from experience import fill, learn, parameters
 from torch import Tensor
 
 from velora.buffers import Batch
@@ -26,30 +27,13 @@ def make(**settings: Any) -> LiquidTD3:
     return LiquidTD3(3, 8, 2, **{"device": "cpu", "seed": 5, "grad_clip": None, **settings})
 
 
-def parameters(agent: LiquidTD3, net: str) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in agent.networks[net].named_parameters()}
-
-
 def filled(**settings: Any) -> LiquidTD3:
     agent = make(seed=None, seeds=[1, 2, 3], warmup_steps=0, buffer_size=90, **settings)
     g = np.random.default_rng(0)
     for k in range(3):
-        for i in range(100 + k):
-            agent.buffer.add(
-                k, obs=g.normal(size=3), action=g.uniform(-1, 1, 2), reward=g.normal(), next_obs=g.normal(size=3),
-                terminated=i % 9 == 8, truncated=False, dt=1.0, next_dt=1.0, start=i % 9 == 0,
-                hidden=g.normal(size=agent.state_size) * 0.1,
-            )  # fmt: skip
+        fill(agent, k, g, 100 + k)
     agent.configure_training()
     return agent
-
-
-def learn(agent: LiquidTD3, rows: tuple[int, ...]) -> dict[str, Tensor]:
-    agent.begin_learning(16, rows)
-    metrics = agent.finish_learning(16, agent.progress[rows[0]].update)
-    for k in rows:
-        agent.progress[k].update += 1
-    return dict(metrics)
 
 
 def a_batch(agent: LiquidTD3) -> Batch:

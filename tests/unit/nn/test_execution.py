@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora.nn import networks
+from velora.nn import critics, policies
 from velora.nn.arrays import ArrayNetwork
 from velora.nn.cells import CELL_KINDS, BackboneSettings, CfCCell, make_cell
 from velora.nn.cells.factory import make_layer
+from velora.nn.critics import LiquidQNetwork, QNetwork, RecurrentCritic
 from velora.nn.execution import Network, TorchNetwork, make_network
 from velora.nn.flat import FlatParameters
-from velora.nn.networks import LiquidActor, LiquidHead, LiquidQNetwork, QNetwork, RecurrentQNetwork
+from velora.nn.policies import LiquidActor, LiquidHead
 from velora.nn.sequence import unroll_by_steps
 from velora.nn.wiring import auto_ncp
 from velora.ops import kernels
@@ -26,7 +27,8 @@ ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset", *
 
 @pytest.fixture(autouse=True)
 def _reference_takes_single_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "unroll", unroll_by_steps)
+    for where in (policies, critics):
+        monkeypatch.setattr(where, "unroll", unroll_by_steps)
 
 
 def _generators(n: int) -> list[torch.Generator]:
@@ -39,7 +41,7 @@ def _module(name: str, n_seeds: int) -> torch.nn.Module:
         return QNetwork(4, 2, units=(9, 7), generators=generators)
     if name.startswith("recurrent critic"):
         cell = make_layer(name.split()[2], 6, 8, generators, mode="default")
-        return RecurrentQNetwork(cell, [7], generators)
+        return RecurrentCritic(cell, [7], generators)
     inputs, outputs = (6, 1) if name == "liquid critic" else (4, 2)
     wirings = [auto_ncp(inputs, 11, outputs, seed=k) for k in range(n_seeds)]
     if name == "liquid critic":

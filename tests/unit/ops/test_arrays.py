@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from velora.nn.cells import make_cell
-from velora.nn.networks import LiquidQNetwork, QNetwork
+from velora.nn.critics import LiquidQNetwork, QNetwork
 from velora.nn.parameters import flat_mask
 from velora.nn.plan import cell_plan
 from velora.nn.wiring import auto_ncp

@@ -1,0 +1,38 @@
+"""Evaluate an agent while it trains."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from velora.callbacks import Callback
+
+Point = tuple[int, int, float]
+"""Seed, environment step, mean return."""
+
+
+class Watch(Callback):
+    """Evaluate on a grid of environment steps, also in the middle of an episode, and say how far we are.
+
+    Args:
+        label: of the lines that it prints.
+        every: environment steps between two evaluations.
+        n_steps: of the whole run.
+    """
+
+    def __init__(self, label: str, *, every: int, n_steps: int) -> None:
+        self._label, self._every, self._n_steps = label, every, n_steps
+        self._begin = time.monotonic()
+        self.points: list[Point] = []
+
+    def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
+        """Evaluate when the grid is met."""
+        if trainer.step % self._every:
+            return
+        made = trainer.evaluate()
+        self.points += [(agent.seeds[k], trainer.step, e.mean) for k, e in enumerate(made)]
+        left = (time.monotonic() - self._begin) * (self._n_steps / trainer.step - 1)
+        means = " ".join(f"{e.mean:8.1f}" for e in made)
+        print(
+            f"{self._label:44} step {trainer.step:7,} of {self._n_steps:,} | {means} | {left:4.0f} s left", flush=True
+        )
