@@ -285,15 +285,21 @@ class Agent(ABC):
                 action is a whole number: an ``int``, or (B,).
 
         Args:
-            dt: time since the observation before, in control steps; ``None`` is 1, a regular step.
+            dt: time since the observation before, in control steps; ``None`` is 1, a regular step. An agent that reads
+                it as a number of its own (``time="input"`` or ``"both"``) has to be told after an episode's first step.
             explore: try things as in training, but independently from step to step.
 
         Raises:
             ShapeError: if a shape doesn't fit the agent.
-            SettingError: if the agent holds several seeds; take one with ``agent.seed(k)``.
+            SettingError: if the agent holds several seeds (take one with ``agent.seed(k)``), or ``dt`` is missing.
         """
         if self.n_seeds > 1:
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
+        if self.sees_time and dt is None and hidden is not None:
+            raise SettingError(
+                f'predict: this agent has time="{self.settings.time}"; expected dt, the control steps since the '
+                "observation before, got None"
+            )
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
         obs, h, times = prediction.rows(state, hidden, dt, **own)
         if self.sees_time:
