@@ -73,7 +73,7 @@ def write(trained: Trained, file: Path) -> None:
         out.write(f"# {date.today()}, {trained.seconds:.0f} s, {platform.machine()}, {os.cpu_count()} cores\n")
         table = csv.writer(out, lineterminator="\n")
         table.writerow(FIELDS)
-        for rows in (sorted(trained.points), sorted(trained.tests)):
+        for rows in (sorted(trained.points), trained.tests):
             table.writerows((seed, where, f"{value:.3f}") for seed, where, value in rows)
     os.replace(part, file)
 
