@@ -15,6 +15,8 @@ from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS, outcome
 
 HERE = Path(__file__).parent
+KEPT = Path(__file__).parents[2] / "outputs" / "bench-learning"
+"""Where the best checkpoint of every arm of ours is left, for the model zoo."""
 
 
 def main() -> None:
@@ -61,7 +63,8 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         if file.exists() and not arguments.again and arguments.steps is None:
             print(f"{name} | {arm.name}: there already; --again trains it anew")
             continue
-        trained = arms.train(study, arm)
+        keep = None if arguments.steps else KEPT / file.relative_to(arguments.results).with_suffix("")
+        trained = arms.train(study, arm, keep)
         if arguments.steps is None:
             study_results.write(trained, file)
 
