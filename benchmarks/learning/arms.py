@@ -100,7 +100,8 @@ def _train_ours(study: Study, arm: Arm, keep: Path | None) -> tuple[list[Point],
         for k, value in enumerate(returns(agent, study, test.wrappers).mean(1))
     ]
     if study.measures_memory and agent.state_size:
-        tests += [(seed, MEMORY, share) for seed, share in zip(agent.seeds, first_component(agent, study), strict=True)]
+        shares = first_component(recurrent_states(agent, study))
+        tests += [(seed, MEMORY, share) for seed, share in zip(agent.seeds, shares, strict=True)]
     return watch.points, tests
 
 
@@ -114,12 +115,21 @@ def returns(agent: Agent, study: Study, wrappers: Iterable[Mapping[str, Any]]) -
     return evaluate(agent, _environments(agent, study, wrappers), test_seeds())
 
 
-def first_component(agent: Agent, study: Study) -> list[float]:
-    """Return how many percent of the variance of each seed's recurrent state lie in its first principal component."""
+def recurrent_states(agent: Agent, study: Study) -> Tensor:
+    """Return the recurrent states that each seed is in during the episodes of a test, (S, steps, H)."""
     met = _Remembered(agent)
     evaluate(met, _environments(agent, study, study.wrappers), test_seeds())
-    states = torch.cat(met.states, 1).double()
-    variances = torch.linalg.svdvals(states - states.mean(1, keepdim=True)) ** 2
+    return torch.cat(met.states, 1)
+
+
+def first_component(states: Tensor) -> list[float]:
+    """Return how many percent of the variance of each seed's states lie in their first principal component.
+
+    Shapes:
+        states: (S, steps, H).
+    """
+    centred = states.double() - states.double().mean(1, keepdim=True)
+    variances = torch.linalg.svdvals(centred) ** 2
     shares: list[float] = (100.0 * variances[:, 0] / variances.sum(1)).tolist()
     return shares
 
