@@ -140,11 +140,17 @@ def _windowed(name: str, **more: Any) -> Arm:
     return _ours(name, "liquid_td3", batch_size=64, **{"sequence_length": 8, "burn_in": 4, **more})
 
 
+_SMALL = {"n_neurons": 24, "critic_units": (32, 32), "tau": 0.01}
+"""Of table 3, where many cells learn for long on many seeds."""
+
+
 def _told_time(cells: Sequence[tuple[str, Mapping[str, Any]]], ways: Sequence[str]) -> tuple[Arm, ...]:
     """Cross cells with the ways in which they are told how much time has passed."""
     said = {"gate": "dt in the gate", "input": "dt as input", "both": "dt in both", "none": "no dt"}
     return tuple(
-        _remembering(cell, f"{cell}{''.join(f', {k}' for k in more)}, {said[way]}".replace("_", " "), time=way, **more)
+        _remembering(
+            cell, f"{cell}{''.join(f', {k}' for k in more)}, {said[way]}".replace("_", " "), time=way, **_SMALL, **more
+        )
         for cell, more in cells
         for way in ways
     )
@@ -243,7 +249,7 @@ STUDIES = {
             (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
         ),
         Study(
-            "3", "Pendulum, irregular time", "Pendulum-v1", 8_000, 1_000, _TIME, wrappers=_IRREGULAR,
+            "3", "Pendulum, irregular time", "Pendulum-v1", 20_000, 2_000, _TIME, wrappers=_IRREGULAR,
             seeds=tuple(range(10)), tests=_HELD, reference="gru, dt as input",
         ),
         Study(
