@@ -160,7 +160,7 @@ class Normaliser:
         self.fit_observations(batch.obs)
         self.fit_observations(batch.next_obs)
         if self._returns is not None:
-            batch.reward.mul_(self._reward_factor.to(batch.reward.device)).clamp_(-MOST, MOST)
+            batch.reward.mul_(_there(self._reward_factor, batch.reward)).clamp_(-MOST, MOST)
 
     def fitted(self, rollout: Rollout) -> Rollout:
         """Return a rollout normalised, and leave that one as it is."""
@@ -173,7 +173,12 @@ class Normaliser:
         """Normalise observations (S, B, T, O) in their memory, but not the time beside them."""
         if self._obs is not None:
             seen = obs[..., : self.state_dim]
-            seen.sub_(self._middle.to(obs.device)).mul_(self._obs_factor.to(obs.device)).clamp_(-MOST, MOST)
+            seen.sub_(_there(self._middle, obs)).mul_(_there(self._obs_factor, obs)).clamp_(-MOST, MOST)
+
+
+def _there(values: Tensor, other: Tensor) -> Tensor:
+    """Bring the host's numbers to where others are."""
+    return values.to(other.device, non_blocking=True)
 
 
 def make_normaliser(settings: LiquidSettings, n_seeds: int) -> Normaliser | None:
