@@ -169,6 +169,25 @@ def test_ppo_counts_the_rollouts_that_it_has_learned_from() -> None:
     assert saved["obs_count"] == saved["return_count"] == n
 
 
+class FailsLater(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment whose thirtieth step goes wrong."""
+
+    steps = 0
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.steps == 30:
+            raise OSError("a cable came loose")
+        return super().step(action)
+
+
+def test_a_step_that_failed_does_not_count() -> None:
+    agent = make()
+    with pytest.raises(OSError, match="cable"):
+        agent.train(FailsLater(gym.make(ENV)), 8, n_steps=60, **QUIET)
+    assert tensors(agent)["obs_count"] == tensors(agent)["return_count"] == agent.buffer.size(0) == 29
+
+
 # -------------------------------------------------------------------------------------------- what is normalised
 
 
@@ -266,14 +285,14 @@ def test_returns_stay_in_the_environment_s_units() -> None:
 
 @pytest.mark.parametrize("kind", [LiquidDDPG, LiquidTD3, LiquidSAC])
 def test_updates_are_the_same_bits_as_a_program_and_one_by_one(kind: type[Agent]) -> None:
-    """Programs on one thread and on two, and with hooks that look into every update."""
-    one, two = make(kind, seeds=[1, 2]), make(kind, seeds=[1, 2])
-    for agent, threads in ((one, 1), (two, 3)):
-        agent.train(ENV, 8, n_steps=90, threads=threads, **QUIET)
-    assert_same(weights(one), weights(two))
-    assert_same(tensors(one), tensors(two))
-    if kind is not LiquidSAC:  # one by one, its noise is drawn in another order
-        assert_same(weights(one), weights(trained(kind, 90, callbacks=[Looks()], seeds=[1, 2])))
+    """Programs on one thread and on three, and with hooks that look into every update; lives differ in length."""
+    one, *others = [make(kind, seeds=[1, 2]) for _ in range(3)]
+    for agent, threads, callbacks in ((one, 1, []), (others[0], 3, []), (others[1], 1, [Looks()])):
+        agent.progress[1].update = 1  # so that their policies are due in turns, where they have a delay
+        agent.train(ENV, 8, n_steps=90, threads=threads, callbacks=callbacks, **QUIET)
+    for other in others:
+        assert_same(weights(one), weights(other))
+        assert_same(tensors(one), tensors(other))
 
 
 class Looks(Callback):
