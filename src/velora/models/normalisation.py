@@ -50,7 +50,7 @@ class RunningStatistics:
         """
         where: Any = slice(None) if len(rows) == len(self.count) else list(rows)
         new, before = float(numbers.shape[1]), self.count[where]
-        mean = numbers.mean(1, dtype=np.float64)
+        mean = numbers[:, 0] if new == 1.0 else numbers.mean(1, dtype=np.float64)
         total, away = before + new, mean - self.mean[where]
         variance = self.variance[where] * (before / total) + away * away * (before * new / (total * total))
         if new > 1.0:
@@ -60,9 +60,9 @@ class RunningStatistics:
         self.count[where] = total
 
     @property
-    def factor(self) -> Array:
-        """What numbers are to be multiplied with, (S, N) float32: one over the deviation."""
-        factor: Array = (1.0 / np.sqrt(self.variance + EPSILON)).astype(np.float32)
+    def factor(self) -> Doubles:
+        """What numbers are to be multiplied with, (S, N): one over the deviation."""
+        factor: Doubles = 1.0 / np.sqrt(self.variance + EPSILON)
         return factor
 
 
@@ -95,9 +95,11 @@ class Normaliser:
         self._obs = RunningStatistics(n_seeds, state_dim) if obs else None
         self._returns = RunningStatistics(n_seeds, 1) if returns else None
         self.running: Doubles = np.zeros((n_seeds, 1))
-        self._middle = torch.zeros(n_seeds, 1, 1, state_dim)
-        self._obs_factor = torch.ones(n_seeds, 1, 1, state_dim)
-        self._reward_factor = torch.ones(n_seeds, 1, 1)
+        self._middle = np.zeros((n_seeds, 1, 1, state_dim), np.float32)
+        self._obs_factor = np.ones((n_seeds, 1, 1, state_dim), np.float32)
+        self._reward_factor = np.ones((n_seeds, 1, 1), np.float32)
+        numbers = (self._middle, self._obs_factor, self._reward_factor)
+        self._applied = tuple(torch.from_numpy(values) for values in numbers)  # the same memory
         self.refresh()
 
     # --------------------------------------------------------------------------------------------------- statistics
@@ -110,7 +112,7 @@ class Normaliser:
         """
         if self._obs is not None:
             self._obs.add(rows, obs[:, :, : self.state_dim])
-            self.refresh()
+            self._refresh_observations(self._obs)
 
     def count_rewards(self, rows: Sequence[int], reward: Array, dt: Array, start: Array) -> None:
         """Count what some seeds have earned.
@@ -127,15 +129,18 @@ class Normaliser:
             running = sums[:, t] = running * kept[:, t : t + 1] + reward[:, t : t + 1]
         self.running[where] = running
         self._returns.add(rows, sums)
-        self.refresh()
+        self._reward_factor[:, 0] = self._returns.factor
 
     def refresh(self) -> None:
         """Normalise with the statistics as they are now."""
         if self._obs is not None:
-            self._middle[:, 0, 0] = torch.from_numpy(self._obs.mean)
-            self._obs_factor[:, 0, 0] = torch.from_numpy(self._obs.factor)
+            self._refresh_observations(self._obs)
         if self._returns is not None:
-            self._reward_factor[:, 0] = torch.from_numpy(self._returns.factor)
+            self._reward_factor[:, 0] = self._returns.factor
+
+    def _refresh_observations(self, statistics: RunningStatistics) -> None:
+        self._middle[:, 0, 0] = statistics.mean
+        self._obs_factor[:, 0, 0] = statistics.factor
 
     def tensors(self) -> dict[str, Tensor]:
         """Name the statistics, (S, ...) float64, as a checkpoint does; they are the live ones."""
@@ -160,7 +165,7 @@ class Normaliser:
         self.fit_observations(batch.obs)
         self.fit_observations(batch.next_obs)
         if self._returns is not None:
-            batch.reward.mul_(_there(self._reward_factor, batch.reward)).clamp_(-MOST, MOST)
+            batch.reward.mul_(_there(self._applied[2], batch.reward)).clamp_(-MOST, MOST)
 
     def fitted(self, rollout: Rollout) -> Rollout:
         """Return a rollout normalised, and leave that one as it is."""
@@ -172,8 +177,9 @@ class Normaliser:
     def fit_observations(self, obs: Tensor) -> None:
         """Normalise observations (S, B, T, O) in their memory, but not the time beside them."""
         if self._obs is not None:
+            middle, factor, _ = self._applied
             seen = obs[..., : self.state_dim]
-            seen.sub_(_there(self._middle, obs)).mul_(_there(self._obs_factor, obs)).clamp_(-MOST, MOST)
+            seen.sub_(_there(middle, obs)).mul_(_there(factor, obs)).clamp_(-MOST, MOST)
 
 
 def _there(values: Tensor, other: Tensor) -> Tensor:
