@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +43,13 @@ class Batch:
     hidden: Tensor
 
 
+class Windows(NamedTuple):
+    """Memory for windows of a buffer, as a program's batch, and what reads chosen ones into it, again and again."""
+
+    batch: Batch
+    read: Callable[[], object]
+
+
 class ReplayBuffer(Buffer):
     """Keep the newest ``capacity`` transitions of each seed, and draw windows from them."""
 
@@ -66,7 +75,9 @@ class ReplayBuffer(Buffer):
     def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """Sample as a program can do again when ``uniform`` (S, B), float64, has changed."""
         if not kernels.is_recording():
-            return self._gather_in_arrays(uniform, length, device)
+            windows = self.windows(uniform, length, device)
+            do(windows.read)
+            return windows.batch
         n_seeds, batch_size = uniform.shape
         out = torch.zeros(n_seeds, batch_size, length, self.row_width)
         arrays = (self._rows, uniform, self._size, self._position)
@@ -76,15 +87,19 @@ class ReplayBuffer(Buffer):
         kernels.call(kernels.GATHER, words, (*arrays, out))
         return self._batch(out)
 
-    def _gather_in_arrays(self, uniform: Values, length: int, device: torch.device) -> Batch:
+    def windows(self, uniform: Values, length: int, device: torch.device) -> Windows:
+        """Make memory on a device for the windows that ``uniform`` (S, B), float64, chooses whenever they are read."""
         rows = np.zeros((*uniform.shape, length, self.row_width), dtype=np.float32)
-        do(self._read, uniform, rows)
-        batch = torch.from_numpy(rows)
-        if device.type != "cpu":
-            there = batch.to(device)
-            do(there.copy_, batch)
-            batch = there
-        return self._batch(batch)
+        here = torch.from_numpy(rows)
+        if device.type == "cpu":
+            return Windows(self._batch(here), lambda: self._read(uniform, rows))
+        there = here.to(device)
+
+        def read() -> None:
+            self._read(uniform, rows)
+            there.copy_(here)
+
+        return Windows(self._batch(there), read)
 
     def _read(self, uniform: Values, out: Values) -> None:
         """Read the windows that ``uniform`` (S, B) chooses, into (S, B, T, row width)."""

@@ -33,6 +33,8 @@ class LiquidAgentSchema:
     gamma: float = MISSING
     grad_clip: float | None = MISSING
     reward_scale: float = MISSING
+    normalize_obs: bool = MISSING
+    normalize_returns: bool = MISSING
     sequence_length: int = MISSING
 
 

@@ -24,6 +24,7 @@ from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionUnits
 from velora.models import learning, persistence, prediction
 from velora.models.learning import Learner
+from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
 from velora.nn.parameters import count_parameters
@@ -56,6 +57,7 @@ class Agent(ABC):
         seeds: the run seed of every position on the seed axis.
         wirings: of the networks that have one, in words.
         environment: the environment last trained on, as a checkpoint names it; ``None`` before.
+        normaliser: of observations and rewards; ``None`` where both are taken as they are.
         bounds: of the actions of that environment, or how many there are; [-1, 1], or those from 0 on, before.
         progress: episodes, environment steps and updates lived so far, by seed.
     """
@@ -87,6 +89,7 @@ class Agent(ABC):
         followed = self.target_names(networks)
         self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
+        self.normaliser = make_normaliser(self.settings, self.n_seeds)
         self.environment: dict[str, Any] | None = None
         self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
@@ -131,6 +134,10 @@ class Agent(ABC):
     @abstractmethod
     def explored(self, out: Array, generator: np.random.Generator) -> Array:
         """Turn what the actor puts out, (B, K), into an action to try, shaped as by :meth:`greedy`."""
+
+    def store(self, rows: tuple[int, ...]) -> None:
+        """Keep the buffer's ``incoming`` transition of these seeds; here that is all."""
+        self.buffer.append(rows)
 
     @abstractmethod
     def check_batch_size(self, batch_size: int) -> None:
@@ -261,6 +268,8 @@ class Agent(ABC):
         return self.greedy(out), last
 
     def _respond(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        if self.normaliser is not None:
+            obs = self.normaliser.observations(obs)
         out, _, last = self.learner.networks["actor"].run(
             obs.unsqueeze(2), hidden=hidden, dt=dt.unsqueeze(2), wants=("out", "last")
         )

@@ -17,6 +17,7 @@ from velora.core.types import Array, Metrics
 from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import RolloutSampling
+from velora.models.normalisation import Normaliser
 from velora.nn.policies import LiquidHead
 from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian
 
@@ -96,7 +97,8 @@ class OnPolicyAgent(Agent):
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         log_prob = self.buffer.incoming["log_prob"]
         self._sampling = RolloutSampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
-        return Acting(self.learner.networks["actor"], self._sampling, obs, hidden, dt)
+        actor = self.learner.networks["actor"]
+        return Acting(actor, self._sampling, obs, hidden, dt, normaliser=self.normaliser)
 
     def begin_episode(self, seed_index: int) -> None:
         """Do nothing: draws don't depend on each other."""
@@ -170,8 +172,13 @@ class OnPolicyAgent(Agent):
         self._due = rows
 
     def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those."""
-        rows, hooks, rollout = self._due, self.hooks, self.buffer.read(self.device)
+        """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those.
+
+        Observations are learned from as the policy saw them, with the statistics of the rollouts before; those of this
+        one are counted in the end. Its rewards, which nothing has been done from yet, are counted first.
+        """
+        rows, hooks, raw = self._due, self.hooks, self.buffer.read(self.device)
+        rollout = raw if self.normaliser is None else self._normalised(raw, rows, self.normaliser)
         for hook in hooks.on_train_batch_start:
             hook(rollout, update)
         with torch.no_grad():
@@ -180,10 +187,20 @@ class OnPolicyAgent(Agent):
             learned[list(rows)] = True
             known = self._metrics
             self._metrics = {n: torch.where(learned, m, known.get(n, m)) for n, m in metrics.items()}
+        if self.normaliser is not None:
+            for k in rows:
+                self.normaliser.count_observations((k,), raw.obs[k].cpu().numpy())
         self.buffer.clear(rows)
         for hook in hooks.on_train_batch_end:
             hook(self._metrics, rollout, update)
         return self._metrics
+
+    @staticmethod
+    def _normalised(raw: Rollout, rows: tuple[int, ...], normaliser: Normaliser) -> Rollout:
+        for k in rows:
+            lived = (getattr(raw, name)[k].cpu().numpy() for name in ("reward", "dt", "start"))
+            normaliser.count_rewards((k,), *lived)
+        return normaliser.fitted(raw)
 
     # ------------------------------------------------------------------------------------------------------ resuming
 

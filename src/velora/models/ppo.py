@@ -59,6 +59,8 @@ class LiquidPPO(OnPolicyAgent):
         initial_std: deviation of continuous actions to begin with, as a share of half the action range.
         grad_clip: largest gradient norm of a network and seed; ``None`` doesn't clip.
         reward_scale: factor on rewards inside the critic's loss.
+        normalize_obs: show the networks observations less the mean of those met in training, over their deviation.
+        normalize_returns: learn from rewards over the deviation of their discounted sums; ``reward_scale`` stays.
         device: where to compute; ``None`` chooses.
         kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
             fastest that is there.
@@ -80,8 +82,8 @@ class LiquidPPO(OnPolicyAgent):
         are normalised in each minibatch, gradients clipped, deviations don't depend on the state, actions beyond the
         bounds are clipped by the environment's side alone, and the policy's last layer begins small. Differs: actor and
         critic share nothing, so that the critic's loss has no weight; its changes aren't clipped, learning rates don't
-        decay, and observations aren't normalised; the discount goes by time and ``gae_lambda`` by step; a time limit
-        bootstraps (Pardo et al. 2018); one environment per seed.
+        decay, and nothing is normalised unless it is asked for; the discount goes by time and ``gae_lambda`` by step;
+        a time limit bootstraps (Pardo et al. 2018); one environment per seed.
     """
 
     key: ClassVar[str] = "liquid_ppo"
@@ -117,6 +119,8 @@ class LiquidPPO(OnPolicyAgent):
         initial_std: float = 1.0,
         grad_clip: float | None = 0.5,
         reward_scale: float = 0.1,
+        normalize_obs: bool = False,
+        normalize_returns: bool = False,
         device: str | torch.device | None = None,
         kernel: str = "auto",
         seed: int | None = None,

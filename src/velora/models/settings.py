@@ -55,6 +55,8 @@ class LiquidSettings(Settings):
     gamma: float = Field(ge=0.0, le=1.0)
     grad_clip: float | None = Field(gt=0.0)
     reward_scale: float = Field(gt=0.0)
+    normalize_obs: bool
+    normalize_returns: bool
     sequence_length: int = Field(ge=1, le=10_000)
 
     @model_validator(mode="after")

@@ -70,7 +70,7 @@ class Loop:
         finally:
             if due:
                 self._finish_learning(due)
-        agent.buffer.append(rows)
+        agent.store(rows)
         if self.hooks.on_env_step:
             self._report_step()
 

@@ -112,6 +112,10 @@ class TrainableAgent(Protocol):
         """Wait for it, fire the hooks around it, and return what it reports."""
         ...
 
+    def store(self, rows: tuple[int, ...]) -> None:
+        """Keep the buffer's ``incoming`` transition of these seeds."""
+        ...
+
     def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:
         """Name the generators of one seed."""
         ...

@@ -9,6 +9,7 @@ from velora.testing import AgentContract
 
 SMALL: dict[str, Any] = {"warmup_steps": 30, "buffer_size": 100, "device": "cpu"}
 SHORT: dict[str, Any] = {"rollout_steps": 24, "sequence_length": 4, "n_epochs": 2, "device": "cpu"}
+NORMALISED: dict[str, Any] = {"normalize_obs": True, "normalize_returns": True}
 
 
 class TestLiquidDDPG(AgentContract):
@@ -27,6 +28,11 @@ class TestRecurrentLiquidTD3(AgentContract):
         return LiquidTD3(3, 6, 1, **{**SMALL, **recurrent, **own})
 
 
+class TestNormalisedLiquidTD3(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidTD3(3, 6, 1, **{**SMALL, **NORMALISED, "time": "both", **own})
+
+
 class TestLiquidSAC(AgentContract):
     def make(self, **own: Any) -> Agent:
         return LiquidSAC(3, 6, 1, **{**SMALL, **own})
@@ -41,6 +47,11 @@ class TestRecurrentLiquidSAC(AgentContract):
 class TestLiquidPPO(AgentContract):
     def make(self, **own: Any) -> Agent:
         return LiquidPPO(3, 6, 1, **{**SHORT, **own})
+
+
+class TestNormalisedLiquidPPO(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidPPO(3, 6, 1, **{**SHORT, **NORMALISED, **own})
 
 
 class TestDiscreteRecurrentLiquidPPO(AgentContract):
