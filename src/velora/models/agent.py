@@ -188,6 +188,11 @@ class Agent(ABC):
         return len(self.seeds)
 
     @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E); here one."""
+        return 1
+
+    @property
     def sees_time(self) -> bool:
         """Tell whether the time since the observation before is one more number of it, as its logarithm."""
         return self.settings.time in ("input", "both")
@@ -366,7 +371,8 @@ class Agent(ABC):
             env: a Gymnasium environment, a registered id, or a function that makes one.
             batch_size: windows in one update (B); of an agent that learns from rollouts, steps in one minibatch.
             n_episodes: episodes to train for, for each seed; ``None`` is 100, or no limit where ``n_steps`` is given.
-            n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
+            n_steps: environment steps at which to stop if that comes first, for each seed and in all its environments
+                together; ``None`` for no limit.
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.

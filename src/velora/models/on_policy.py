@@ -24,6 +24,9 @@ from velora.ops.policies import Categorical, Distribution, Gaussian, draw_catego
 class OnPolicyAgent(Agent):
     """Act by drawing from the policy, and learn in the step after a seed's rollout has become full.
 
+    A seed may act in several environments at once (``n_envs``), which take their steps together. A step of it is then E
+    environment steps.
+
     One such learning phase, however many gradient steps it makes, counts as one update (``progress[k].update``), and
     the hooks of a training batch fire once around it, with the whole rollout as their batch.
     """
@@ -40,7 +43,7 @@ class OnPolicyAgent(Agent):
         """Learn from full rollouts.
 
         Shapes:
-            rollout: (S, 1, T, ...).
+            rollout: (S, E, T, ...).
             returns: detached metrics of shape (S,).
 
         Args:
@@ -51,6 +54,11 @@ class OnPolicyAgent(Agent):
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name none: no network has a slowly following target."""
         return ()
+
+    @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E)."""
+        return int(self.settings.n_envs)
 
     @property
     def discrete(self) -> bool:
@@ -95,7 +103,9 @@ class OnPolicyAgent(Agent):
     def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         log_prob = self.buffer.incoming["log_prob"]
-        self._sampling = RolloutSampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
+        self._sampling = RolloutSampling(
+            self.seeds, self.settings.action_dim, n_envs=self.n_envs, log_std=self._log_std, log_prob=log_prob
+        )
         return Acting(self.learner.networks["actor"], self._sampling, obs, hidden, dt)
 
     def begin_episode(self, seed_index: int) -> None:
@@ -110,7 +120,7 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
+        width = self.n_envs * RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
         check_memory(
             self.n_seeds, capacity=s.rollout_steps, row_width=width, purpose="rollouts", setting="rollout_steps"
         )
@@ -123,6 +133,7 @@ class OnPolicyAgent(Agent):
             self._buffer = RolloutBuffer(
                 s.rollout_steps,
                 n_seeds=self.n_seeds,
+                n_envs=self.n_envs,
                 obs_dim=self.obs_dim,
                 action_dim=self.action_width,
                 state_size=self.state_size,
@@ -138,9 +149,9 @@ class OnPolicyAgent(Agent):
             SettingError: if it is one of these, or a single step.
         """
         s = self.settings
-        if batch_size > s.rollout_steps:
+        if batch_size > s.rollout_steps * s.n_envs:
             raise SettingError(
-                f"batch_size: {batch_size} is more than the {s.rollout_steps} steps of a rollout; "
+                f"batch_size: {batch_size} is more than the {s.rollout_steps * s.n_envs} steps of a rollout; "
                 "lower batch_size or raise rollout_steps"
             )
         if batch_size < 2:
