@@ -85,6 +85,7 @@ class LiquidPPOSchema(LiquidAgentSchema):
 
     _target_: str = "velora.models.LiquidPPO"
     gae_lambda: float = MISSING
+    n_envs: int = MISSING
     rollout_steps: int = MISSING
     n_epochs: int = MISSING
     clip_range: float = MISSING

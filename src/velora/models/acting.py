@@ -19,9 +19,9 @@ class Acting:
     """Follow a policy and its exploration along the running episodes of all seeds.
 
     Shapes:
-        obs: (S, O) float32, where the environments write their observations.
-        hidden: (S, 1, H), advanced in place.
-        dt: (S, 1) float32, where the time since the observation before is written, in control steps.
+        obs: (S * E, O) float32, where the environments write their observations.
+        hidden: (S, E, H), advanced in place.
+        dt: (S * E, 1) float32, where the time since the observation before is written, in control steps.
 
     Args:
         normaliser: of the observations that the policy sees; ``None`` shows them as they are.
@@ -38,12 +38,13 @@ class Acting:
         normaliser: Normaliser | None = None,
     ) -> None:
         self._exploration, self._normaliser = exploration, normaliser
-        self._given = torch.from_numpy(obs).unsqueeze(1).unsqueeze(2)
+        each = hidden.shape[:2]
+        self._given = torch.from_numpy(obs).view(*each, 1, -1)
         shown = self._given if normaliser is None else self._given.clone()
-        self._seen = shown, torch.from_numpy(dt).unsqueeze(2)
+        self._seen = shown, torch.from_numpy(dt).view(*each, 1)
         self._read = tuple(seen.to(hidden.device) for seen in self._seen)
         out, self._advance = policy.stepper(self._read[0], hidden, self._read[1])
-        self._out = out.flatten(1)
+        self._out = out.view(len(obs), -1)
         self._shares_memory = hidden.device.type == "cpu"
         self._answer: NDArray[np.float32] = self._out.numpy() if self._shares_memory else np.empty(0, np.float32)
 
@@ -51,11 +52,11 @@ class Acting:
         """Act once; the recurrent state advances also where actions are drawn at random.
 
         Shapes:
-            returns: (S, A) in [-1, 1]; only those of ``rows`` mean anything.
+            returns: (S * E, A) in [-1, 1]; only those of ``rows`` mean anything.
 
         Args:
             rows: positions on the seed axis that act.
-            steps: how many steps each seed has lived.
+            steps: how many steps each seed has lived, in all its environments.
             warming_up: positions that act at random.
         """
         if self._normaliser is not None:

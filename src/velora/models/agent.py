@@ -89,7 +89,7 @@ class Agent(ABC):
         followed = self.target_names(networks)
         self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
-        self.normaliser = make_normaliser(self.settings, self.n_seeds)
+        self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
         self.environment: dict[str, Any] | None = None
         self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
@@ -193,6 +193,11 @@ class Agent(ABC):
     def n_seeds(self) -> int:
         """Number of agents trained side by side (S)."""
         return len(self.seeds)
+
+    @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E); here one."""
+        return 1
 
     @property
     def sees_time(self) -> bool:
@@ -381,7 +386,8 @@ class Agent(ABC):
             env: a Gymnasium environment, a registered id, or a function that makes one.
             batch_size: windows in one update (B); of an agent that learns from rollouts, steps in one minibatch.
             n_episodes: episodes to train for, for each seed; ``None`` is 100, or no limit where ``n_steps`` is given.
-            n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
+            n_steps: environment steps at which to stop if that comes first, for each seed and in all its environments
+                together; ``None`` for no limit.
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.

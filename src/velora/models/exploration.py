@@ -112,18 +112,26 @@ class RolloutSampling:
     Args:
         seeds: the run seeds (S).
         action_dim: means of as many normal distributions, or logits of as many actions.
+        n_envs: environments that each seed acts in at once (E).
         log_std: returns the log of the deviations, (S, A); ``None`` where an action is one of ``action_dim``.
-        log_prob: (S, 1), where each draw leaves its log-probability.
+        log_prob: (S * E, 1), where each draw leaves its log-probability.
     """
 
     def __init__(
-        self, seeds: Sequence[int], action_dim: int, *, log_std: Callable[[], Array | None], log_prob: Array
+        self,
+        seeds: Sequence[int],
+        action_dim: int,
+        *,
+        n_envs: int,
+        log_std: Callable[[], Array | None],
+        log_prob: Array,
     ) -> None:
-        self._log_std, self._log_prob = log_std, log_prob
+        self._n_envs, self._log_std, self._log_prob = n_envs, log_std, log_prob
+        shape, float32 = (n_envs,), np.float32
         self._numbers = (
-            Stream(seeds, "exploration", lambda g, out: g.random(dtype=np.float32, out=out), (1,), dtype=np.float32)
+            Stream(seeds, "exploration", lambda g, out: g.random(dtype=float32, out=out), shape, dtype=float32)
             if log_std() is None
-            else _normal(seeds, action_dim)
+            else _normal(seeds, n_envs * action_dim)
         )
 
     def reseed(self, seeds: Sequence[int]) -> None:
@@ -146,16 +154,18 @@ class RolloutSampling:
         """Draw once.
 
         Shapes:
-            out: (S, K), means or logits.
-            returns: (S, A): the action as it was drawn, which may lie outside [-1, 1], or its number, (S, 1).
+            out: (S * E, K), means or logits.
+            returns: (S * E, A): the action as it was drawn, which may lie outside [-1, 1], or its number, (S * E, 1).
 
         Args:
             rows: positions on the seed axis that act; what is drawn for the others means nothing.
-            steps: how many steps each seed has lived.
+            steps: how many steps each seed has lived, in all its environments.
             warming_up: not used: a stochastic policy needs no warm-up.
         """
-        numbers = self._numbers.at(steps)
+        numbers = self._numbers.at([step // self._n_envs for step in steps]).reshape(len(out), -1)
         log_std = self._log_std()
+        if log_std is not None and self._n_envs > 1:
+            log_std = log_std.repeat(self._n_envs, 0)
         drawn, log_prob = draw_categorical(out, numbers) if log_std is None else draw_gaussian(out, log_std, numbers)
         self._log_prob[...] = log_prob
         return drawn.astype(np.float32, copy=False)

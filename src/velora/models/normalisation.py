@@ -75,10 +75,11 @@ class Normaliser:
     that moment. The time in an observation is left as it is.
 
     Shapes:
-        running: (S, 1) float64, the sum of each seed's running episode.
+        running: (S, E) float64, the sum of the running episode in each environment.
 
     Args:
         n_seeds: agents side by side (S).
+        n_envs: environments of each (E).
         state_dim: numbers in an observation (O), without the time.
         obs: whether observations are normalised.
         returns: whether rewards are.
@@ -90,11 +91,13 @@ class Normaliser:
         counted; the sum begins anew with an episode however the one before ended.
     """
 
-    def __init__(self, n_seeds: int, state_dim: int, *, obs: bool, returns: bool, gamma: float) -> None:
+    def __init__(
+        self, n_seeds: int, state_dim: int, *, n_envs: int = 1, obs: bool, returns: bool, gamma: float
+    ) -> None:
         self.state_dim, self._gamma = state_dim, gamma
         self._obs = RunningStatistics(n_seeds, state_dim) if obs else None
         self._returns = RunningStatistics(n_seeds, 1) if returns else None
-        self.running: Doubles = np.zeros((n_seeds, 1))
+        self.running: Doubles = np.zeros((n_seeds, n_envs))
         self._middle = np.zeros((n_seeds, 1, 1, state_dim), np.float32)
         self._obs_factor = np.ones((n_seeds, 1, 1, state_dim), np.float32)
         self._reward_factor = np.ones((n_seeds, 1, 1), np.float32)
@@ -118,17 +121,17 @@ class Normaliser:
         """Count what some seeds have earned.
 
         Shapes:
-            reward, dt, start: (len(rows), T), as :class:`velora.buffers.Batch` has them, step after step.
+            reward, dt, start: (len(rows), E, T), as :class:`velora.buffers.Rollout` has them, step after step.
         """
         if self._returns is None:
             return
         where: Any = slice(None) if len(rows) == len(self.running) else list(rows)
         kept = (1.0 - start) * self._gamma ** np.asarray(dt, np.float64)
-        sums, running = np.empty((*reward.shape, 1)), self.running[where]
-        for t in range(reward.shape[1]):
-            running = sums[:, t] = running * kept[:, t : t + 1] + reward[:, t : t + 1]
+        sums, running = np.empty(reward.shape), self.running[where]
+        for t in range(reward.shape[2]):
+            running = sums[:, :, t] = running * kept[:, :, t] + reward[:, :, t]
         self.running[where] = running
-        self._returns.add(rows, sums)
+        self._returns.add(rows, sums.reshape(len(sums), -1, 1))
         self._reward_factor[:, 0] = self._returns.factor
 
     def refresh(self) -> None:
@@ -187,12 +190,13 @@ def _there(values: Tensor, other: Tensor) -> Tensor:
     return values.to(other.device, non_blocking=True)
 
 
-def make_normaliser(settings: LiquidSettings, n_seeds: int) -> Normaliser | None:
+def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Normaliser | None:
     """Make what an agent's settings ask for; ``None`` is nothing."""
     obs, returns = settings.normalize_obs, settings.normalize_returns
     if not (obs or returns):
         return None
-    return Normaliser(n_seeds, settings.state_dim, obs=obs, returns=returns, gamma=settings.gamma)
+    size = n_seeds, settings.state_dim
+    return Normaliser(*size, n_envs=n_envs, obs=obs, returns=returns, gamma=settings.gamma)
 
 
 def find_fault(statistics: Mapping[str, Tensor]) -> str | None:

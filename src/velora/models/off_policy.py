@@ -141,7 +141,7 @@ class OffPolicyAgent(Agent):
             where = list(rows)
             new = {n: self.buffer.incoming[n][where] for n in ("obs", "reward", "dt", "start")}
             self.normaliser.count_observations(rows, new["obs"][:, None])
-            self.normaliser.count_rewards(rows, new["reward"], new["dt"], new["start"])
+            self.normaliser.count_rewards(rows, *(new[name][:, None] for name in ("reward", "dt", "start")))
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the exploration noise of the episode before."""

@@ -25,6 +25,9 @@ from velora.ops.policies import Categorical, Distribution, Gaussian, draw_catego
 class OnPolicyAgent(Agent):
     """Act by drawing from the policy, and learn in the step after a seed's rollout has become full.
 
+    A seed may act in several environments at once (``n_envs``), which take their steps together. A step of it is then E
+    environment steps.
+
     One such learning phase, however many gradient steps it makes, counts as one update (``progress[k].update``), and
     the hooks of a training batch fire once around it, with the whole rollout as their batch.
     """
@@ -41,7 +44,7 @@ class OnPolicyAgent(Agent):
         """Learn from full rollouts.
 
         Shapes:
-            rollout: (S, 1, T, ...).
+            rollout: (S, E, T, ...).
             returns: detached metrics of shape (S,).
 
         Args:
@@ -52,6 +55,11 @@ class OnPolicyAgent(Agent):
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name none: no network has a slowly following target."""
         return ()
+
+    @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E)."""
+        return int(self.settings.n_envs)
 
     @property
     def discrete(self) -> bool:
@@ -96,7 +104,9 @@ class OnPolicyAgent(Agent):
     def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         log_prob = self.buffer.incoming["log_prob"]
-        self._sampling = RolloutSampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
+        self._sampling = RolloutSampling(
+            self.seeds, self.settings.action_dim, n_envs=self.n_envs, log_std=self._log_std, log_prob=log_prob
+        )
         actor = self.learner.networks["actor"]
         return Acting(actor, self._sampling, obs, hidden, dt, normaliser=self.normaliser)
 
@@ -112,7 +122,7 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
+        width = self.n_envs * RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
         check_memory(
             self.n_seeds, capacity=s.rollout_steps, row_width=width, purpose="rollouts", setting="rollout_steps"
         )
@@ -125,6 +135,7 @@ class OnPolicyAgent(Agent):
             self._buffer = RolloutBuffer(
                 s.rollout_steps,
                 n_seeds=self.n_seeds,
+                n_envs=self.n_envs,
                 obs_dim=self.obs_dim,
                 action_dim=self.action_width,
                 state_size=self.state_size,
@@ -140,9 +151,9 @@ class OnPolicyAgent(Agent):
             SettingError: if it is one of these, or a single step.
         """
         s = self.settings
-        if batch_size > s.rollout_steps:
+        if batch_size > s.rollout_steps * s.n_envs:
             raise SettingError(
-                f"batch_size: {batch_size} is more than the {s.rollout_steps} steps of a rollout; "
+                f"batch_size: {batch_size} is more than the {s.rollout_steps * s.n_envs} steps of a rollout; "
                 "lower batch_size or raise rollout_steps"
             )
         if batch_size < 2:
@@ -189,7 +200,7 @@ class OnPolicyAgent(Agent):
             self._metrics = {n: torch.where(learned, m, known.get(n, m)) for n, m in metrics.items()}
         if self.normaliser is not None:
             for k in rows:
-                self.normaliser.count_observations((k,), raw.obs[k].cpu().numpy())
+                self.normaliser.count_observations((k,), raw.obs[k].flatten(0, 1)[None].cpu().numpy())
         self.buffer.clear(rows)
         for hook in hooks.on_train_batch_end:
             hook(self._metrics, rollout, update)
@@ -198,7 +209,7 @@ class OnPolicyAgent(Agent):
     @staticmethod
     def _normalised(raw: Rollout, rows: tuple[int, ...], normaliser: Normaliser) -> Rollout:
         for k in rows:
-            lived = (getattr(raw, name)[k].cpu().numpy() for name in ("reward", "dt", "start"))
+            lived = (getattr(raw, name)[k : k + 1].cpu().numpy() for name in ("reward", "dt", "start"))
             normaliser.count_rewards((k,), *lived)
         return normaliser.fitted(raw)
 

@@ -74,14 +74,14 @@ def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[T
     """Value every observation of a rollout, and each that followed by a step aside.
 
     Shapes:
-        rollout: (S, 1, T, ...).
-        hidden: (S, 1, H), the critic's state before the first step; H is 0 without memory.
-        returns: values and values of ``next_obs``, (S, 1, T); the critic's states before the first step and after every
-            one, (S, T + 1, H).
+        rollout: (S, B, T, ...).
+        hidden: (S, B, H), the critic's state before the first step; H is 0 without memory.
+        returns: values and values of ``next_obs``, (S, B, T); the critic's states before the first step and after every
+            one, (S, B, T + 1, H).
     """
     if not critic.has_memory:
         out, following = critic.run(rollout.obs).out, critic.run(rollout.next_obs).out
-        before = hidden.expand(-1, rollout.obs.shape[2] + 1, -1)
+        before = hidden.unsqueeze(2).expand(-1, -1, rollout.obs.shape[2] + 1, -1)
     else:
         out, states, _ = critic.run(
             rollout.obs, hidden=hidden, dt=rollout.dt, resets=rollout.start, wants=("out", "states")
@@ -89,7 +89,7 @@ def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[T
         assert states is not None
         aside = {"hidden": states.flatten(1, 2), "dt": _each(rollout.next_dt)}
         following = critic.run(_each(rollout.next_obs), **aside).out
-        before = torch.cat((hidden, states.flatten(1, 2)), 1)
+        before = torch.cat((hidden.unsqueeze(2), states), 2)
     assert out is not None
     assert following is not None
     return out.view(rollout.reward.shape), following.view(rollout.reward.shape), before

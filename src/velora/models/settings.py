@@ -118,6 +118,7 @@ class PPOSettings(LiquidSettings):
 
     discrete: bool
     critic: Literal["dense", "recurrent"]
+    n_envs: int = Field(ge=1, le=4_096)
     rollout_steps: int = Field(ge=1, le=100_000_000)
     n_epochs: int = Field(ge=1, le=1_000)
     gae_lambda: float = Field(ge=0.0, le=1.0)

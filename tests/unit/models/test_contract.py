@@ -54,6 +54,11 @@ class TestNormalisedLiquidPPO(AgentContract):
         return LiquidPPO(3, 6, 1, **{**SHORT, **NORMALISED, **own})
 
 
+class TestLiquidPPOInSeveralEnvironments(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidPPO(3, 6, 1, **{**SHORT, **NORMALISED, "n_envs": 3, "rollout_steps": 8, **own})
+
+
 class TestDiscreteRecurrentLiquidPPO(AgentContract):
     env, other_env = "CartPole-v1", "InvertedPendulum-v5"
 

@@ -114,9 +114,9 @@ def test_seeds_stand_for_themselves() -> None:
         rows = (0, 1, 2, 3) if t < 20 else (1, 2)
         where, now = list(rows), slice(t, t + 1)
         four.count_observations(rows, obs[where, now])
-        four.count_rewards(rows, reward[where, now], dt[where, now], start[where, now])
+        four.count_rewards(rows, *(lived[where, None, now] for lived in (reward, dt, start)))
         one.count_observations((0,), obs[2:3, now])
-        one.count_rewards((0,), reward[2:3, now], dt[2:3, now], start[2:3, now])
+        one.count_rewards((0,), *(lived[2:3, None, now] for lived in (reward, dt, start)))
     for name, tensor in one.tensors().items():
         assert torch.equal(four.tensors()[name][2], tensor[0]), name
     assert four.tensors()["obs_count"].flatten().tolist() == [20, 50, 50, 20]
@@ -127,7 +127,7 @@ def test_sums_are_discounted_by_time_and_begin_with_an_episode() -> None:
     reward, dt, start = np.array([[4.0, 2.0, 1.0, 3.0]]), np.array([[1.0, 2.0, 1.0, 1.0]]), np.array([[1.0, 0, 0, 1]])
     sums = [4.0, 4.0 * 0.25 + 2.0, 3.0 * 0.5 + 1.0, 3.0]
     for t in ([0], [1, 2], [3]):
-        normaliser.count_rewards((0,), reward[:, t], dt[:, t], start[:, t])
+        normaliser.count_rewards((0,), *(lived[:, None, t] for lived in (reward, dt, start)))
     saved = normaliser.tensors()
     assert float(saved["return_running"]) == 3.0
     assert float(saved["return_mean"]) == pytest.approx(np.mean(sums))
