@@ -74,6 +74,10 @@ def _normal(seeds: Sequence[int], action_dim: int) -> Stream:
     )  # fmt: skip
 
 
+def _uniform(seeds: Sequence[int]) -> Stream:
+    return Stream(seeds, "exploration", lambda g, out: g.random(dtype=np.float32, out=out), (1,), dtype=np.float32)
+
+
 @final
 class SquashedSampling:
     """Draw actions from a stochastic policy, a squashed Gaussian."""
@@ -106,6 +110,40 @@ class SquashedSampling:
 
 
 @final
+class ChoiceSampling:
+    """Draw one of several actions from a stochastic policy, by the softmax of what it puts out.
+
+    Warming up draws from equal odds.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._uniform = _uniform(seeds)
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """See :class:`Explorer`."""
+        self._uniform.reseed(seeds)
+
+    def begin_episode(self, seed_index: int) -> None:
+        """See :class:`Explorer`; every step is drawn by itself."""
+
+    def act(
+        self, out: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """See :class:`Explorer`; ``out`` is (S, K), and what is drawn the number of an action, (S, 1)."""
+        if warming_up:
+            out = out.copy()
+            out[list(warming_up)] = 0.0
+        return draw_categorical(out, self._uniform.at(steps))[0].astype(np.float32, copy=False)
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """See :class:`Explorer`; nothing is carried from step to step."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """See :class:`Explorer`."""
+
+
+@final
 class RolloutSampling:
     """Draw actions from a stochastic policy, Gaussian or of choices, and keep how likely each was.
 
@@ -120,11 +158,7 @@ class RolloutSampling:
         self, seeds: Sequence[int], action_dim: int, *, log_std: Callable[[], Array | None], log_prob: Array
     ) -> None:
         self._log_std, self._log_prob = log_std, log_prob
-        self._numbers = (
-            Stream(seeds, "exploration", lambda g, out: g.random(dtype=np.float32, out=out), (1,), dtype=np.float32)
-            if log_std() is None
-            else _normal(seeds, action_dim)
-        )
+        self._numbers = _uniform(seeds) if log_std() is None else _normal(seeds, action_dim)
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
