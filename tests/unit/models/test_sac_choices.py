@@ -114,7 +114,7 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     actor_loss = ((pi.probs * (temperature * pi.logits - q)).sum(3))[counted].mean()
     entropy = pi.entropy()[counted].mean().detach()
     step(nets["actor"], actor_loss, 0.01)
-    target = 0.89 * math.log(4) if own.target_entropy is None else own.target_entropy
+    target = 0.5 * math.log(4) if own.target_entropy is None else own.target_entropy
     loss = (nets["temperature"].value * (entropy - target)).sum()
     step(nets["temperature"], loss, 0.03)
 
