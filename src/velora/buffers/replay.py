@@ -22,7 +22,7 @@ class Batch:
     """Hold windows of experience as the learner reads them.
 
     Shapes:
-        obs, next_obs: (S, B, T, O). action: (S, B, T, A), normalised to [-1, 1].
+        obs, next_obs: (S, B, T, O). action: (S, B, T, A), normalised to [-1, 1], or a choice (S, B, T, 1).
         reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T), bool, or 0 and 1 in a program's batch.
         hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
 

@@ -71,7 +71,7 @@ class LiquidTD3Schema(LiquidDDPGSchema):
 
 @dataclass
 class LiquidSACSchema(ReplayAgentSchema):
-    """Settings of :class:`velora.models.LiquidSAC`."""
+    """Settings of :class:`velora.models.LiquidSAC`; the environment says whether actions are ``discrete``."""
 
     _target_: str = "velora.models.LiquidSAC"
     temperature_lr: float = MISSING

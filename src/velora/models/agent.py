@@ -230,6 +230,11 @@ class Agent(ABC):
         """Tell whether actions are choices; here they are numbers."""
         return False
 
+    @property
+    def action_width(self) -> int:
+        """Numbers in an action as it is stored: one for a choice."""
+        return 1 if self.discrete else int(self.settings.action_dim)
+
     def state_size_of_one(self) -> int:
         """Count the recurrent state's numbers before the networks of all seeds are made."""
         every = self.seeds

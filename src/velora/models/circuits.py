@@ -34,12 +34,19 @@ def _make_cell(agent: Agent, generators: list[torch.Generator]) -> Cell:
     return make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
 
 
-def make_value(agent: Agent) -> nn.Module:
-    """Build a critic of observations, as the setting ``critic`` says."""
-    s, generators = agent.settings, agent.init_generators("critic")
+def make_value(agent: Agent, name: str = "critic", *, n_values: int = 1) -> nn.Module:
+    """Build a critic of observations, as the setting ``critic`` says.
+
+    Args:
+        name: of the network; critics of different names start differently.
+        n_values: what it says of an observation: one number, or one for each choice there.
+    """
+    s, generators = agent.settings, agent.init_generators(name)
     if s.critic == "dense":
-        return ValueNetwork(agent.obs_dim, units=s.critic_units, generators=generators)
-    return _make_recurrent(agent, agent.obs_dim, generators)
+        return ValueNetwork(agent.obs_dim, n_values, units=s.critic_units, generators=generators)
+    if s.critic == "recurrent":
+        return _make_recurrent(agent, agent.obs_dim, generators, n_values)
+    return _make_liquid(agent, name, agent.obs_dim, generators, n_values)
 
 
 def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
@@ -52,17 +59,23 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
     if s.critic == "dense":
         return QNetwork(agent.obs_dim, s.action_dim, units=s.critic_units, generators=generators)
     if s.critic == "recurrent":
-        return _make_recurrent(agent, agent.obs_dim + s.action_dim, generators)
-    wirings = draw_wirings(agent, f"{name} wiring", agent.obs_dim + s.action_dim, 1)
+        return _make_recurrent(agent, agent.obs_dim + s.action_dim, generators, 1)
+    return _make_liquid(agent, name, agent.obs_dim + s.action_dim, generators, 1)
+
+
+def _make_liquid(
+    agent: Agent, name: str, inputs: int, generators: list[torch.Generator], n_values: int
+) -> LiquidQNetwork:
+    wirings = draw_wirings(agent, f"{name} wiring", inputs, n_values)
     agent.wirings[name] = wirings[0].describe()
-    return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
+    return LiquidQNetwork(make_cell("cfc", wirings, generators), generators, n_values)
 
 
-def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator]) -> RecurrentCritic:
+def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator], n_values: int) -> RecurrentCritic:
     s = agent.settings
     kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
     first, *rest = s.critic_units
-    return RecurrentCritic(make_layer(kind, inputs, first, generators, mode=mode), rest, generators)
+    return RecurrentCritic(make_layer(kind, inputs, first, generators, mode=mode), rest, generators, n_values)
 
 
 def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:

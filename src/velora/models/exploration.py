@@ -67,11 +67,14 @@ class WarmUp:
             actions[where] = (2.0 * self._uniform.at(steps) - 1.0)[where]
 
 
-def _normal(seeds: Sequence[int], action_dim: int) -> Stream:
+def _normal(seeds: Sequence[int], size: int) -> Stream:
     return Stream(
-        seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (action_dim,),
-        dtype=np.float32,
-    )  # fmt: skip
+        seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (size,), dtype=np.float32
+    )
+
+
+def _uniform(seeds: Sequence[int], size: int) -> Stream:
+    return Stream(seeds, "exploration", lambda g, out: g.random(dtype=np.float32, out=out), (size,), dtype=np.float32)
 
 
 @final
@@ -106,6 +109,40 @@ class SquashedSampling:
 
 
 @final
+class ChoiceSampling:
+    """Draw one of several actions from a stochastic policy, by the softmax of what it puts out.
+
+    Warming up draws from equal odds.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._uniform = _uniform(seeds, 1)
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """See :class:`Explorer`."""
+        self._uniform.reseed(seeds)
+
+    def begin_episode(self, seed_index: int) -> None:
+        """See :class:`Explorer`; every step is drawn by itself."""
+
+    def act(
+        self, out: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """See :class:`Explorer`; ``out`` is (S, K), and what is drawn the number of an action, (S, 1)."""
+        if warming_up:
+            out = out.copy()
+            out[list(warming_up)] = 0.0
+        return draw_categorical(out, self._uniform.at(steps))[0].astype(np.float32, copy=False)
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """See :class:`Explorer`; nothing is carried from step to step."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """See :class:`Explorer`."""
+
+
+@final
 class RolloutSampling:
     """Draw actions from a stochastic policy, Gaussian or of choices, and keep how likely each was.
 
@@ -127,12 +164,7 @@ class RolloutSampling:
         log_prob: Array,
     ) -> None:
         self._n_envs, self._log_std, self._log_prob = n_envs, log_std, log_prob
-        shape, float32 = (n_envs,), np.float32
-        self._numbers = (
-            Stream(seeds, "exploration", lambda g, out: g.random(dtype=float32, out=out), shape, dtype=float32)
-            if log_std() is None
-            else _normal(seeds, n_envs * action_dim)
-        )
+        self._numbers = _uniform(seeds, n_envs) if log_std() is None else _normal(seeds, n_envs * action_dim)
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""

@@ -78,6 +78,11 @@ class OffPolicyAgent(Agent):
         )
 
     @property
+    def replays(self) -> bool:
+        """Tell whether updates may be noted once and run as a whole."""
+        return self._replays
+
+    @property
     def policy_delay(self) -> int:
         """Every how manieth update improves the policy too; here every one."""
         return 1
@@ -96,7 +101,7 @@ class OffPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=s.action_dim, state_size=n)
+        width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
         on_device = self._keeps_on_device
         check_memory(
             self.n_seeds,
@@ -124,7 +129,7 @@ class OffPolicyAgent(Agent):
                 s.buffer_size,
                 n_seeds=self.n_seeds,
                 obs_dim=self.obs_dim,
-                action_dim=s.action_dim,
+                action_dim=self.action_width,
                 state_size=self.state_size,
             )
         return self._buffer
@@ -181,7 +186,7 @@ class OffPolicyAgent(Agent):
         self.threads = threads
         self._are_ready = ()
         networks, optimizers = list(self.learner.networks.values()), list(self.optimizers.values())
-        self._runs_as_program = self._replays and learning.can_replay(self.kernel, networks, optimizers)
+        self._runs_as_program = self.replays and learning.can_replay(self.kernel, networks, optimizers)
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
         """Choose, of these seeds, those with enough experience for an update."""

@@ -19,7 +19,7 @@ from velora.models.agent import Agent
 from velora.models.exploration import RolloutSampling
 from velora.models.normalisation import Normaliser
 from velora.nn.policies import LiquidHead
-from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian
+from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian, likeliest
 
 
 class OnPolicyAgent(Agent):
@@ -71,11 +71,6 @@ class OnPolicyAgent(Agent):
         """The network that acts."""
         return cast(LiquidHead, self.networks["actor"])
 
-    @property
-    def action_width(self) -> int:
-        """Numbers in an action as it is stored: one for a choice."""
-        return 1 if self.discrete else int(self.settings.action_dim)
-
     # -------------------------------------------------------------------------------------------------------- acting
 
     def distribution(self, out: Tensor) -> Distribution:
@@ -85,10 +80,7 @@ class OnPolicyAgent(Agent):
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the mean, or the likeliest action."""
-        if not self.discrete:
-            return out
-        best, index = out.max(-1, keepdim=True)
-        return index + 0.0 * best  # NaN stays NaN
+        return likeliest(out) if self.discrete else out
 
     def explored(self, out: Array, generator: np.random.Generator) -> Array:
         """Draw from the policy."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -108,9 +109,20 @@ class TD3Settings(DDPGSettings):
 class SACSettings(ReplaySettings):
     """Settings of :class:`~velora.models.LiquidSAC`."""
 
+    discrete: bool
     temperature_lr: float = Field(gt=0.0, le=10.0)
     initial_temperature: float = Field(gt=0.0)
     target_entropy: float | None
+
+    @model_validator(mode="after")
+    def _choices_can_be_as_random(self) -> Self:
+        most = math.log(self.action_dim)
+        if self.discrete and self.target_entropy is not None and not 0.0 <= self.target_entropy <= most:
+            raise ValueError(
+                f"target_entropy: that of {self.action_dim} choices lies between 0 and {most:.4g} nats, "
+                f"got {self.target_entropy}"
+            )
+        return self
 
 
 class PPOSettings(LiquidSettings):

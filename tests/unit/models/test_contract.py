@@ -44,6 +44,21 @@ class TestRecurrentLiquidSAC(AgentContract):
         return LiquidSAC(3, 6, 1, **{**SMALL, **recurrent, **own})
 
 
+class TestDiscreteLiquidSAC(AgentContract):
+    env, other_env = "CartPole-v1", "InvertedPendulum-v5"
+
+    def make(self, **own: Any) -> Agent:
+        return LiquidSAC(4, 6, 2, **{"discrete": True, **SMALL, **own})
+
+
+class TestDiscreteRecurrentLiquidSAC(AgentContract):
+    env, other_env = "CartPole-v1", "InvertedPendulum-v5"
+
+    def make(self, **own: Any) -> Agent:
+        recurrent = {"critic": "recurrent", "critic_units": (8, 8), "sequence_length": 3, "burn_in": 2}
+        return LiquidSAC(4, 6, 2, **{"discrete": True, **SMALL, **recurrent, **own})
+
+
 class TestLiquidPPO(AgentContract):
     def make(self, **own: Any) -> Agent:
         return LiquidPPO(3, 6, 1, **{**SHORT, **own})

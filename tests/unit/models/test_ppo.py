@@ -17,7 +17,7 @@ from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.core.errors import CheckpointError, NonFiniteError, SettingError, SpaceError
 from velora.envs import DiscreteActions
-from velora.models import LiquidDDPG, LiquidPPO
+from velora.models import LiquidPPO
 from velora.nn.sequence import unroll_by_steps
 from velora.ops import kernels
 
@@ -480,7 +480,7 @@ def test_bad_settings_are_named_in_one_line(settings: dict[str, Any], message: s
             "Pendulum-v1",
             r"Pendulum-v1: expected discrete actions, got Box\(.*; make the agent with",
         ),
-        ({}, "CartPole-v1", r"CartPole-v1: expected continuous .* got Discrete\(2\); .* LiquidPPO with discrete=True"),
+        ({}, "CartPole-v1", r"CartPole-v1: expected continuous .* got Discrete\(2\); .* LiquidSAC with discrete=True"),
         ({"discrete": True}, "Acrobot-v1", "Acrobot-v1: there are 3 actions, the agent chooses from action_dim=2"),
     ],
 )
@@ -488,11 +488,6 @@ def test_environments_that_do_not_fit_are_named(settings: dict[str, Any], env: s
     agent = LiquidPPO(gym.make(env).observation_space.shape[0], 6, 2, device="cpu", **settings)  # type: ignore[index]
     with pytest.raises(SpaceError, match=message):
         agent.train(env, 64, n_steps=10, **QUIET)
-
-
-def test_an_agent_of_continuous_actions_names_the_one_for_discrete_ones() -> None:
-    with pytest.raises(SpaceError, match="or for discrete actions LiquidPPO with discrete=True"):
-        LiquidDDPG(4, 6, 1, device="cpu").train("CartPole-v1", 8, n_steps=10, **QUIET)
 
 
 @pytest.mark.parametrize(
