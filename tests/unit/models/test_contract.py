@@ -30,7 +30,7 @@ class TestRecurrentLiquidTD3(AgentContract):
 
 class TestNormalisedLiquidTD3(AgentContract):
     def make(self, **own: Any) -> Agent:
-        return LiquidTD3(3, 6, 1, **{**SMALL, **NORMALISED, "time": "both", **own})
+        return LiquidTD3(3, 6, 1, **{**SMALL, **NORMALISED, **own})
 
 
 class TestLiquidSAC(AgentContract):

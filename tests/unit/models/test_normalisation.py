@@ -40,9 +40,14 @@ def make(kind: type[Agent] = LiquidTD3, **settings: Any) -> Any:
     return kind(3, 6, 1, **{**small, **BOTH, "device": "cpu", **seeds, **settings})
 
 
+def told() -> gym.Env[Any, Any]:
+    """Make an environment that tells how long its steps took, for agents that read it."""
+    return HoldAction(gym.make(ENV), [1])
+
+
 def trained(kind: type[Agent] = LiquidTD3, n_steps: int = 60, *, callbacks: Any = (), **settings: Any) -> Any:
     agent = make(kind, **settings)
-    agent.train(ENV, 8, n_steps=n_steps, callbacks=list(callbacks), **QUIET)
+    agent.train(told, 8, n_steps=n_steps, callbacks=list(callbacks), **QUIET)
     return agent
 
 
@@ -266,7 +271,7 @@ def test_predicting_and_evaluating_show_normalised_observations_and_count_nothin
     for value, other in zip(given, expected, strict=True):
         np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
     assert not np.allclose(given[0], plain.predict(obs, dt=2.0)[0])
-    envs = Environments([gym.make(ENV)], obs_dim=3, shows_time=True)
+    envs = Environments([told()], obs_dim=3, shows_time=True)
     returns = evaluate(agent, envs, evaluation_seeds(1))
     assert returns.max() < -100.0  # in the environment's units
     assert_same(before, tensors(agent))
