@@ -12,6 +12,7 @@ import torch
 from benchmarks.learning import arms, study_results
 from benchmarks.learning.arms import Trained
 from benchmarks.learning.studies import STUDIES, Arm, Study
+from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
 from velora.checkpoint.registry import agents
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +24,9 @@ def test_an_interval_holds_the_interquartile_mean() -> None:
     # A quarter of five seeds is 1.25: of the middle three, the outer two count three quarters each.
     assert middle == pytest.approx((0.75 * 1 + 2 + 0.75 * 3) / 2.5)
     assert low < middle < high
+    scores = np.random.default_rng(3).normal(size=7)
+    expected = stratified_bootstrap([scores], lambda strata: interquartile_mean(strata[0], axis=0))
+    assert study_results.interval(scores)[1:] == tuple(map(float, expected))
     assert study_results.interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
 
 
