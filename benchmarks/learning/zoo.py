@@ -54,7 +54,7 @@ EXHIBITS = (
     Exhibit("pendulum", "Pendulum", "LiquidSAC"),
     Exhibit("inverted-pendulum", "InvertedPendulum", "LiquidTD3"),
     Exhibit("cartpole", "CartPole", "LiquidPPO"),
-    Exhibit("pendulum-positions", "Pendulum, positions", "LiquidTD3, leaky"),
+    Exhibit("pendulum-positions", "Pendulum, positions", "LiquidTD3, cfc"),
     Exhibit("pendulum-irregular-time", "Pendulum, irregular time", "leaky, dt in both"),
 )
 
