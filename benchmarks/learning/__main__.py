@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.learning import arms, report, study_results, zoo
 from benchmarks.learning.run import read, run, write
-from benchmarks.learning.studies import STUDIES
+from benchmarks.learning.studies import STUDIES, Study
 from benchmarks.learning.tasks import TASKS, outcome
 
 HERE = Path(__file__).parent
@@ -26,7 +26,11 @@ def main() -> None:
                         help="of the default agent's tasks; default: 1000 to 1009")  # fmt: skip
     parser.add_argument("--arms", nargs="+", help="only these arms of the studies, by name")
     parser.add_argument("--again", action="store_true", help="train arms whose raw evaluations are there already too")
-    parser.add_argument("--steps", type=int, help="shorter runs, to see that everything works; writes nothing")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="shorter runs of one arm of ours and one of a peer's, to see that everything works; writes nothing",
+    )
     parser.add_argument("--results", type=Path, default=HERE / "results", help="where to write; default: %(default)s")
     parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw rows")
     arguments = parser.parse_args()
@@ -53,7 +57,7 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
     """Train the arms of a study that have no raw evaluations yet, and write them."""
     study = STUDIES[name]
     if arguments.steps is not None:
-        study = replace(study, n_steps=arguments.steps, evaluate_steps=arguments.steps // 2, seeds=study.seeds[:2])
+        study = _short(study, arguments.steps, every_arm=bool(arguments.arms))
     for arm in study.arms:
         file = study_results.path(arguments.results, study, arm)
         if arguments.arms and arm.name not in arguments.arms:
@@ -65,6 +69,13 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         trained = arms.train(study, arm, keep)
         if arguments.steps is None:
             study_results.write(trained, file)
+
+
+def _short(study: Study, n_steps: int, *, every_arm: bool) -> Study:
+    """Shorten a study to what shows that it works: two seeds, one test, one arm of ours and one of a peer's."""
+    shown = study.arms if every_arm else tuple({arm.agent is None: arm for arm in reversed(study.arms)}.values())
+    own = {"seeds": study.seeds[:2], "tests": study.tests[:1], "arms": shown}
+    return replace(study, n_steps=n_steps, evaluate_steps=n_steps // 2, **own)
 
 
 def _report(results: Path, *, is_new: bool) -> None:
