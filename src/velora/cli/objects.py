@@ -10,10 +10,9 @@ import torch
 from omegaconf import DictConfig
 
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.cli.environment import dimensions
 from velora.cli.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError
-from velora.envs import is_discrete
+from velora.envs import dimensions, is_discrete
 from velora.envs.make import Env
 from velora.models import Agent
 

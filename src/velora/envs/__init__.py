@@ -9,11 +9,12 @@ from velora.envs.spaces import (
     DiscreteActions,
     check_spaces,
     default_units,
+    dimensions,
     is_discrete,
 )
 
 if TYPE_CHECKING:
-    from velora.envs.make import EnvironmentSource, describe
+    from velora.envs.make import EnvironmentSource, describe, flattened
     from velora.envs.vector import Environments
 
 __all__ = [
@@ -25,6 +26,10 @@ __all__ = [
     "check_spaces",
     "default_units",
     "describe",
+    "dimensions",
+    "flattened",
     "is_discrete",
 ]
-__getattr__, __dir__ = on_demand(__name__, {"EnvironmentSource": "make", "describe": "make", "Environments": "vector"})
+__getattr__, __dir__ = on_demand(
+    __name__, {"EnvironmentSource": "make", "describe": "make", "flattened": "make", "Environments": "vector"}
+)
