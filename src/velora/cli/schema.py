@@ -34,6 +34,8 @@ class LiquidAgentSchema:
     grad_clip: float | None = MISSING
     reward_scale: float = MISSING
     sequence_length: int = MISSING
+    image: Any = None
+    image_range: list[float] | None = None
 
 
 @dataclass

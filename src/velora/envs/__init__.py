@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from velora.core.lazy import on_demand
+from velora.envs.images import check_image, image_settings
 from velora.envs.spaces import (
     ActionBounds,
     ActionUnits,
@@ -23,11 +24,13 @@ __all__ = [
     "DiscreteActions",
     "EnvironmentSource",
     "Environments",
+    "check_image",
     "check_spaces",
     "default_units",
     "describe",
     "dimensions",
     "flattened",
+    "image_settings",
     "is_discrete",
 ]
 __getattr__, __dir__ = on_demand(

@@ -167,14 +167,14 @@ def observation_size(env: gym.Env[Any, Any]) -> int:
         return seen.shape[0]
     for part in _unserved(seen):
         raise SpaceError(
-            f"{_name(env)}: expected observations of Box, Discrete, MultiDiscrete and MultiBinary spaces, in Dict and "
-            f"Tuple where there are several, got {part}; turn it into numbers with gymnasium.wrappers."
-            "TransformObservation"
+            f"{environment_name(env)}: expected observations of Box, Discrete, MultiDiscrete and MultiBinary spaces, "
+            f"in Dict and Tuple where there are several, got {part}; turn it into numbers with "
+            "gymnasium.wrappers.TransformObservation"
         )
     size = flatdim(seen)
     if not size:
         raise SpaceError(
-            f"{_name(env)}: expected at least one number in an observation, got {seen}; show the agent one"
+            f"{environment_name(env)}: expected at least one number in an observation, got {seen}; show the agent one"
         )
     return size
 
@@ -190,7 +190,8 @@ def _unserved(seen: Any) -> Iterator[Any]:
         yield seen
 
 
-def _name(env: gym.Env[Any, Any]) -> str:
+def environment_name(env: gym.Env[Any, Any]) -> str:
+    """Name an environment in an error: its id, or its class."""
     return env.spec.id if env.spec else type(env.unwrapped).__name__
 
 
@@ -204,7 +205,7 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, dis
         SpaceError: if observations aren't ``state_dim`` numbers once they are flattened, or actions aren't a flat
             bounded box of ``action_dim`` numbers, or ``action_dim`` discrete ones.
     """
-    name, size = _name(env), observation_size(env)
+    name, size = environment_name(env), observation_size(env)
     if size != state_dim:
         raise SpaceError(f"{name}: observations have {size} numbers, the agent expects state_dim={state_dim}")
     check_actions = _discrete_actions if discrete else _bounded_actions

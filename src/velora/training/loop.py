@@ -97,7 +97,7 @@ class Loop:
         """Make the transition that callbacks asked for; a seed that is done repeats its last."""
         newest, incoming = [lane.newest for lane in self.lanes], self._incoming
         transition = Transition(
-            obs=incoming["obs"].copy(),
+            obs=incoming["obs"].astype(np.float32),
             action=incoming["action"].copy(),
             reward=np.array([step.reward for step in newest]),
             next_obs=self.envs.obs.copy(),
