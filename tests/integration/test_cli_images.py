@@ -29,7 +29,7 @@ class Blinking(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.left -= 1
-        return self._lamps(), float(action[0]), False, self.left == 0, {}
+        return self._lamps(), float(action[0]), False, self.left == 0, {"dt": 1.0}
 
     def _lamps(self) -> Any:
         return self.np_random.integers(0, 256, (8, 8, 1), dtype=np.uint8)
