@@ -9,7 +9,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.learning import arms, report, study_results
+from benchmarks.learning import arms, report, study_results, zoo
 from benchmarks.learning.run import read, run, write
 from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS, outcome
@@ -61,7 +61,8 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         if file.exists() and not arguments.again and arguments.steps is None:
             print(f"{name} | {arm.name}: there already; --again trains it anew")
             continue
-        trained = arms.train(study, arm)
+        keep = None if arguments.steps else zoo.KEPT / file.relative_to(arguments.results).with_suffix("")
+        trained = arms.train(study, arm, keep)
         if arguments.steps is None:
             study_results.write(trained, file)
 

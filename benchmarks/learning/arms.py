@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
+from torch import Tensor
 
 from benchmarks.learning.studies import Arm, Study
 from benchmarks.learning.watch import Point, Watch
 from benchmarks.speed.jobs import Job, run
 from velora.checkpoint.registry import agents
 from velora.core.devices import n_cores
+from velora.core.types import Array
+from velora.envs import Environments
 from velora.envs.wrappers import wrap
 from velora.models import Agent
-from velora.training.evaluation import evaluation_seeds
+from velora.training.evaluation import evaluate, evaluation_seeds
 
 EPISODES = 10
 """In one evaluation, always from the same reset seeds, for us and for the peers."""
+TEST_EPISODES = 20
+"""In one test, from reset seeds that no evaluation used."""
+MEMORY = "first component"
+"""Test that says how many percent of the recurrent state's variance lie in its first principal component."""
+Tested = tuple[int, str, float]
+"""Seed, test, mean return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +41,13 @@ class Trained:
     """What came out, and the seconds of all seeds together."""
 
     points: list[Point]
+    tests: list[Tested]
     seconds: float
 
 
-def environment(study: Study) -> gym.Env[Any, Any]:
-    """Make the environment of a study."""
-    return wrap(gym.make(study.env), study.wrappers)
+def environment(study: Study, wrappers: Iterable[Mapping[str, Any]] | None = None) -> gym.Env[Any, Any]:
+    """Make the environment of a study, or of one of its tests."""
+    return wrap(gym.make(study.env), study.wrappers if wrappers is None else wrappers)
 
 
 def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
@@ -53,14 +66,18 @@ def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
     return made
 
 
-def train(study: Study, arm: Arm) -> Trained:
-    """Train all seeds of an arm: ours side by side in this process, a peer's in processes of their own."""
+def train(study: Study, arm: Arm, keep: Path | None = None) -> Trained:
+    """Train all seeds of an arm, ours side by side in this process, a peer's in processes of their own; test them.
+
+    Args:
+        keep: a folder for the best of ours, in place of what is there.
+    """
     begin = time.monotonic()
-    points = _train_ours(study, arm) if arm.agent else _train_peer(study, arm)
-    return Trained(points, time.monotonic() - begin)
+    points, tests = _train_ours(study, arm, keep) if arm.agent else _train_peer(study, arm)
+    return Trained(points, tests, time.monotonic() - begin)
 
 
-def _train_ours(study: Study, arm: Arm) -> list[Point]:
+def _train_ours(study: Study, arm: Arm, keep: Path | None) -> tuple[list[Point], list[Tested]]:
     agent, watch = (
         build(study, arm, study.seeds),
         Watch(f"{study.name} | {arm.name}", every=study.evaluate_steps, n_steps=study.n_steps),
@@ -74,21 +91,92 @@ def _train_ours(study: Study, arm: Arm) -> list[Point]:
         progress_bar=False,
         summary=False,
     )
-    return watch.points
+    if keep is not None and watch.best is not None:
+        shutil.rmtree(keep, ignore_errors=True)
+        watch.best.save(keep / f"ep{watch.best.progress[0].episode}", config=True)
+    tests = [
+        (agent.seeds[k], test.name, float(value))
+        for test in study.tests
+        for k, value in enumerate(returns(agent, study, test.wrappers).mean(1))
+    ]
+    if study.measures_memory and agent.state_size:
+        shares = first_component(recurrent_states(agent, study))
+        tests += [(seed, MEMORY, share) for seed, share in zip(agent.seeds, shares, strict=True)]
+    return watch.points, tests
 
 
-def _train_peer(study: Study, arm: Arm) -> list[Point]:
-    def job(seed: int) -> list[Point]:
+def _environments(agent: Agent, study: Study, wrappers: Iterable[Mapping[str, Any]]) -> Environments:
+    envs = [environment(study, wrappers) for _ in range(agent.n_seeds * TEST_EPISODES)]
+    return Environments(envs, obs_dim=agent.settings.state_dim, shows_time=agent.sees_time)
+
+
+def returns(agent: Agent, study: Study, wrappers: Iterable[Mapping[str, Any]]) -> Array:
+    """Return what every seed earns in the episodes of a test, (S, episodes)."""
+    return evaluate(agent, _environments(agent, study, wrappers), test_seeds())
+
+
+def recurrent_states(agent: Agent, study: Study) -> Tensor:
+    """Return the recurrent states that each seed is in during the episodes of a test, (S, steps, H)."""
+    met = _Remembered(agent)
+    evaluate(met, _environments(agent, study, study.wrappers), test_seeds())
+    return torch.cat(met.states, 1)
+
+
+def first_component(states: Tensor) -> list[float]:
+    """Return how many percent of the variance of each seed's states lie in their first principal component.
+
+    Shapes:
+        states: (S, steps, H).
+    """
+    centred = states.double() - states.double().mean(1, keepdim=True)
+    variances = torch.linalg.svdvals(centred) ** 2
+    shares: list[float] = (100.0 * variances[:, 0] / variances.sum(1)).tolist()
+    return shares
+
+
+class _Remembered:
+    """Act as an agent does, and keep the recurrent states; all seeds' episodes have to be equally long."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self.device, self.bounds, self.n_seeds = agent.device, agent.bounds, agent.n_seeds
+        self.initial_hidden = agent.initial_hidden
+        self.states: list[Tensor] = []
+
+    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        action, last = self._agent.act(obs, hidden, dt)
+        self.states.append(last.clone())
+        return action, last
+
+
+def test_seeds() -> list[int]:
+    """List the reset seeds of a test."""
+    return evaluation_seeds(EPISODES + TEST_EPISODES)[EPISODES:]
+
+
+def _train_peer(study: Study, arm: Arm) -> tuple[list[Point], list[Tested]]:
+    def job(seed: int) -> tuple[list[Point], list[Tested]]:
         settings = {
-            "task": "learn", "env": study.env, "n_steps": study.n_steps, "seed": seed,
+            "task": "learn", "env": study.env, "n_steps": study.n_steps, "seed": seed, "wrappers": study.wrappers,
             "library": arm.library, "algorithm": arm.algorithm, "settings": dict(arm.settings),
             "evaluate_steps": study.evaluate_steps, "reset_seeds": evaluation_seeds(EPISODES),
+            "tests": [[test.name, test.wrappers] for test in study.tests], "test_seeds": test_seeds(),
         }  # fmt: skip
         answer = run(
-            Job(arm.name, study.name, "benchmarks.peers.learning", settings, limit_s=36_000.0, is_pinned=False)
+            Job(
+                arm.name,
+                study.name,
+                "benchmarks.peers.learning",
+                settings,
+                limit_s=36_000.0,
+                is_pinned=False,
+                sees_ours=True,
+            )
         )
         print(f"{study.name} | {arm.name} | seed {seed}: {answer['curve'][-1][1]:.1f}", flush=True)
-        return [(seed, int(step), float(value)) for step, value in answer["curve"]]
+        points = [(seed, int(step), float(value)) for step, value in answer["curve"]]
+        return points, [(seed, name, float(value)) for name, value in answer["tests"]]
 
     with ThreadPoolExecutor(n_cores()) as pool:
-        return [point for curve in pool.map(job, study.seeds) for point in curve]
+        made = list(pool.map(job, study.seeds))
+    return [point for points, _ in made for point in points], [test for _, tests in made for test in tests]

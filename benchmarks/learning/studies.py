@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -35,6 +35,19 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Test:
+    """Something an agent meets after its training, without learning from it.
+
+    Attributes:
+        name: as the table calls it.
+        wrappers: around the environment, all of them, from the inside out.
+    """
+
+    name: str
+    wrappers: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """One task of a table.
 
@@ -42,9 +55,12 @@ class Study:
         table: which table it belongs to.
         env: a registered environment.
         n_steps, evaluate_steps: environment steps of a run, and between two evaluations.
-        wrappers: ours, from the inside out, that make it harder; peers have to do without, so such a study has none.
+        wrappers: ours, from the inside out, that make it harder, for us and for the peers.
         solved: a return that counts as solved, drawn as a line.
         published: what others have published for it, with the source.
+        tests: what the agents meet when they have learned.
+        reference: the arm that the others are compared with, seed by seed.
+        measures_memory: also measure how much of what the recurrent state does lies in one direction.
     """
 
     table: str
@@ -57,15 +73,22 @@ class Study:
     solved: float | None = None
     published: str = ""
     seeds: tuple[int, ...] = SEEDS
+    tests: tuple[Test, ...] = ()
+    reference: str = ""
+    measures_memory: bool = False
 
 
-def _sb3(algorithm: str, **settings: Any) -> Arm:
-    """Make a peer with two layers of 64 and one update per step where that applies, else its defaults."""
-    return Arm(f"SB3 {algorithm}", library="stable_baselines3", algorithm=algorithm, settings=settings)
+def _sb3(algorithm: str, name: str = "", **settings: Any) -> Arm:
+    """Make a peer with its library's defaults, but for what is named."""
+    return Arm(name or f"SB3 {algorithm}", library="stable_baselines3", algorithm=algorithm, settings=settings)
 
 
 def _ours(name: str, agent: str, *, batch_size: int = 256, **settings: Any) -> Arm:
     return Arm(name, agent=agent, batch_size=batch_size, settings={"n_neurons": 20, **settings})
+
+
+def _wrapper(name: str, **kwargs: Any) -> Mapping[str, Any]:
+    return {"name": name, "kwargs": kwargs}
 
 
 _SB3_NOISE = {"learning_rate": 1e-3, "action_noise": 0.1}
@@ -77,29 +100,75 @@ _PENDULUM = (
     _sb3("TD3", **_SB3_NOISE),
     _sb3("SAC", learning_rate=1e-3),
 )
-_INVERTED = (
-    _ours("LiquidDDPG", "liquid_ddpg", actor_lr=2e-4),
-    _ours("LiquidTD3", "liquid_td3", actor_lr=2e-4),
-    _ours("LiquidSAC", "liquid_sac", actor_lr=2e-4),
-    _sb3("DDPG", **_SB3_NOISE),
-    _sb3("TD3", **_SB3_NOISE),
-    _sb3("SAC"),
-)
-_POSITIONS = (
-    {"name": "DropObservation", "kwargs": {"drop": "velocity"}},
-    {"name": "PreviousActionReward", "kwargs": {}},
-)
-_IRREGULAR = ({"name": "HoldAction", "kwargs": {"hold": [1, 2, 3, 4]}}, *_POSITIONS)
+
+
+def _continuous(**ours: Any) -> tuple[Arm, ...]:
+    """Set our three agents of continuous actions beside the peer's of the same names."""
+    return (
+        _ours("LiquidDDPG", "liquid_ddpg", **ours),
+        _ours("LiquidTD3", "liquid_td3", **ours),
+        _ours("LiquidSAC", "liquid_sac", **ours),
+        _sb3("DDPG", **_SB3_NOISE),
+        _sb3("TD3", **_SB3_NOISE),
+        _sb3("SAC"),
+    )
+
+
+def _running(**ours: Any) -> tuple[Arm, ...]:
+    """Do the same for the tasks where a step costs most, with the two agents that are used there."""
+    return tuple(arm for arm in _continuous(n_neurons=64, **ours) if "DDPG" not in arm.name)
+
+
+_POSITIONS = (_wrapper("DropObservation", drop="velocity"), _wrapper("PreviousActionReward"))
+_IRREGULAR = (_wrapper("HoldAction", hold=[1, 2, 3, 4]), *_POSITIONS)
 _WINDOWS = {
     "sequence_length": 12, "burn_in": 4, "critic": "recurrent", "critic_units": (64, 64), "gamma": 0.98, "tau": 0.005,
     "actor_lr": 1e-3, "critic_lr": 1e-3, "n_neurons": 40,
 }  # fmt: skip
-"""Of the recurrent TD3 in tables 2 and 3: what research/liquid.md found to work, and our own windows."""
+"""Of the recurrent TD3 in tables 2 to 4: what research/liquid.md found to work, and our own windows."""
+_CELLS = ("cfc", "ltc", "leaky", "gru", "lstm", "memoryless")
+_RECURRENT_PPO = Arm(
+    "sb3-contrib RecurrentPPO", library="sb3_contrib", algorithm="RecurrentPPO", settings={"policy": "MlpLstmPolicy"}
+)
 
 
 def _remembering(cell: str, name: str = "", **more: Any) -> Arm:
     return _ours(name or f"LiquidTD3, {cell}", "liquid_td3", batch_size=32, **{**_WINDOWS, "cell": cell, **more})
 
+
+def _windowed(name: str, **more: Any) -> Arm:
+    return _ours(name, "liquid_td3", batch_size=64, **{"sequence_length": 8, "burn_in": 4, **more})
+
+
+_SMALL = {"n_neurons": 24, "critic_units": (32, 32), "tau": 0.01}
+"""Of table 3, where many cells learn for long on many seeds."""
+
+
+def _told_time(cells: Sequence[tuple[str, Mapping[str, Any]]], ways: Sequence[str]) -> tuple[Arm, ...]:
+    """Cross cells with the ways in which they are told how much time has passed."""
+    said = {"gate": "dt in the gate", "input": "dt as input", "both": "dt in both", "none": "no dt"}
+    return tuple(
+        _remembering(
+            cell, f"{cell}{''.join(f', {k}' for k in more)}, {said[way]}".replace("_", " "), time=way, **_SMALL, **more
+        )
+        for cell, more in cells
+        for way in ways
+    )
+
+
+_TIME = (
+    *_told_time((("leaky", {}), ("cfc", {})), ("gate", "input", "both", "none")),
+    *_told_time((("ltc", {}), ("cfc", {"mixed_memory": True})), ("gate",)),
+    *_told_time((("gru", {}),), ("input", "none")),
+    *_told_time((("memoryless", {}),), ("input",)),
+)
+_HELD = tuple(Test(f"{hold} steps", (_wrapper("HoldAction", hold=[hold]), *_POSITIONS)) for hold in (1, 2, 3, 4, 5, 6))
+"""Five and six are longer than anything in training; a constant step never was there."""
+_DISTURBED = (
+    Test("nothing", ()),
+    *(Test(f"noise {std:g}", (_wrapper("NoisyObservation", std=std),)) for std in (0.1, 0.2, 0.4)),
+    *(Test(f"dropout {share:.0%}", (_wrapper("Flicker", probability=share),)) for share in (0.1, 0.2, 0.4)),
+)
 
 STUDIES = {
     study.name: study
@@ -109,8 +178,32 @@ STUDIES = {
             published="rl-zoo after 20,000 steps, one run each: DDPG -152 +- 94, TD3 -152 +- 90, SAC -157 +- 89",
         ),
         Study(
-            "1", "InvertedPendulum", "InvertedPendulum-v5", 20_000, 2_000, _INVERTED, solved=950.0,
+            "1", "InvertedPendulum", "InvertedPendulum-v5", 20_000, 2_000, _continuous(actor_lr=2e-4), solved=950.0,
             published="CleanRL, v4, 1M steps, training returns: DDPG 643 +- 70, TD3 969 +- 26, SAC 909 +- 56",
+        ),
+        Study(
+            "1", "InvertedDoublePendulum", "InvertedDoublePendulum-v5", 20_000, 2_000, _continuous(actor_lr=2e-4),
+            solved=9_100.0,
+        ),
+        Study(
+            "1", "MountainCarContinuous", "MountainCarContinuous-v0", 20_000, 2_000, _continuous(), solved=90.0,
+            published="rl-zoo, one run each, tuned noise: DDPG and TD3 94 after 300,000 steps, SAC 95 after 50,000",
+        ),
+        Study(
+            "1", "LunarLanderContinuous", "LunarLanderContinuous-v3", 30_000, 3_000, _continuous(), solved=200.0,
+            published="rl-zoo, v2, one run each: DDPG 230 and TD3 207 after 300,000 steps, SAC 260 after 500,000",
+        ),
+        Study(
+            "1", "HalfCheetah", "HalfCheetah-v5", 20_000, 2_000, _running(),
+            published="CleanRL, v4, 1M steps: TD3 9583 +- 126; SAC, v2, 9635 +- 1424",
+        ),
+        Study(
+            "1", "Hopper", "Hopper-v5", 20_000, 2_000, _running(),
+            published="CleanRL, v4, 1M steps: TD3 3135 +- 360; SAC, v2, 2310 +- 343",
+        ),
+        Study(
+            "1", "Walker2d", "Walker2d-v5", 20_000, 2_000, _running(),
+            published="rl-zoo, v3, 1M steps, one run each: TD3 4718 +- 46, SAC 3863 +- 254",
         ),
         Study(
             "1", "CartPole", "CartPole-v1", 100_000, 10_000,
@@ -121,22 +214,71 @@ STUDIES = {
             solved=475.0, published="rl-zoo after 100,000 steps, one run: PPO 500",
         ),
         Study(
+            "1", "InvertedPendulum, on-policy", "InvertedPendulum-v5", 100_000, 10_000,
+            (
+                _ours("LiquidPPO", "liquid_ppo", batch_size=64),
+                _sb3("PPO"),
+            ),
+            solved=950.0,
+        ),
+        Study(
             "2", "Pendulum, positions", "Pendulum-v1", 12_000, 2_000,
-            tuple(_remembering(cell) for cell in ("leaky", "gru", "cfc", "lstm", "memoryless")),
-            wrappers=_POSITIONS, solved=-250.0,
+            (*(_remembering(cell) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS, solved=-250.0,
             published="rl-zoo, velocity masked, one run: RecurrentPPO -218 +- 140 after 100,000 steps",
         ),
         Study(
-            "3", "Pendulum, irregular time", "Pendulum-v1", 8_000, 1_000,
+            "2", "InvertedPendulum, positions", "InvertedPendulum-v5", 12_000, 2_000,
+            (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
+            solved=950.0,
+        ),
+        Study(
+            "2", "CartPole, positions", "CartPole-v1", 100_000, 10_000,
             (
-                _remembering("leaky", "leaky, dt in the gate", time="gate"),
-                _remembering("leaky", "leaky, dt in the gate and as input", time="both"),
-                _remembering("gru", "gru, dt as input", time="input"),
-                _remembering("gru", "gru, no dt", time="none"),
-                _remembering("cfc", "cfc, dt in the gate", time="gate"),
-                _remembering("leaky", "leaky, no dt", time="none"),
+                *(
+                    _ours(f"LiquidPPO, {cell}", "liquid_ppo", batch_size=64, discrete=True, cell=cell, n_neurons=40,
+                          critic="recurrent", critic_units=(64, 64))
+                    for cell in _CELLS
+                ),
+                _RECURRENT_PPO,
             ),
-            wrappers=_IRREGULAR,
+            wrappers=_POSITIONS, solved=475.0,
+            published="rl-zoo, velocity masked, one run: RecurrentPPO 500 after 100,000 steps",
+        ),
+        Study(
+            "2", "Hopper, positions", "Hopper-v5", 20_000, 2_000,
+            (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
+        ),
+        Study(
+            "3", "Pendulum, irregular time", "Pendulum-v1", 20_000, 2_000, _TIME, wrappers=_IRREGULAR,
+            seeds=tuple(range(10)), tests=_HELD, reference="gru, dt as input",
+        ),
+        Study(
+            "3", "InvertedPendulum, irregular time", "InvertedPendulum-v5", 10_000, 2_000,
+            tuple(replace(arm, settings={**arm.settings, "actor_lr": 3e-4}) for arm in _TIME), wrappers=_IRREGULAR,
+            tests=_HELD, reference="gru, dt as input",
+        ),
+        Study(
+            "4", "Pendulum, disturbed after training", "Pendulum-v1", 10_000, 2_000,
+            (
+                *(_windowed(f"cfc, {n} neurons", n_neurons=n) for n in (10, 20, 64)),
+                *(_windowed(f"{cell}, 20 neurons", cell=cell) for cell in _CELLS[1:]),
+                *(
+                    _windowed(f"{cell}, 20 neurons, {wiring}", cell=cell, wiring=wiring)
+                    for cell in ("cfc", "leaky")
+                    for wiring in ("random", "dense")
+                ),
+                _sb3("TD3", "SB3 TD3, 256x256", policy_kwargs={"net_arch": [256, 256]}, **_SB3_NOISE),
+            ),
+            tests=_DISTURBED, measures_memory=True, reference="SB3 TD3, 256x256",
+        ),
+        Study(
+            "4", "Pendulum, positions, by wiring", "Pendulum-v1", 12_000, 2_000,
+            tuple(
+                _remembering(cell, f"{cell}, {wiring}", wiring=wiring)
+                for cell in ("leaky", "cfc")
+                for wiring in ("ncp", "random", "dense")
+            ),
+            wrappers=_POSITIONS, solved=-250.0, reference="leaky, ncp", measures_memory=True,
         ),
     )
 }  # fmt: skip

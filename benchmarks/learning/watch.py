@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from velora.callbacks import Callback
+from velora.models import Agent
 
 Point = tuple[int, int, float]
 """Seed, environment step, mean return."""
@@ -18,10 +19,15 @@ class Watch(Callback):
         label: of the lines that it prints.
         every: environment steps between two evaluations.
         n_steps: of the whole run.
+
+    Attributes:
+        best: a copy of the seed with the best evaluation of all, as it was then.
     """
 
     def __init__(self, label: str, *, every: int, n_steps: int) -> None:
         self._label, self._every, self._n_steps = label, every, n_steps
+        self._highest = float("-inf")
+        self.best: Agent | None = None
         self._begin = time.monotonic()
         self.points: list[Point] = []
 
@@ -31,6 +37,9 @@ class Watch(Callback):
             return
         made = trainer.evaluate()
         self.points += [(agent.seeds[k], trainer.step, e.mean) for k, e in enumerate(made)]
+        best = max(range(len(made)), key=lambda k: made[k].mean)
+        if made[best].mean > self._highest:
+            self._highest, self.best = made[best].mean, agent.seed(best)
         left = (time.monotonic() - self._begin) * (self._n_steps / trainer.step - 1)
         means = " ".join(f"{e.mean:8.1f}" for e in made)
         print(

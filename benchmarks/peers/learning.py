@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 
 from benchmarks.peers.protocol import Answer, Settings, serve
+from velora.envs.wrappers import wrap  # of this checkout, so that peers meet the same tasks: see benchmarks.speed.jobs
 
 
 class _Evaluate(BaseCallback):
@@ -24,34 +26,45 @@ class _Evaluate(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.num_timesteps // self._every > len(self.curve):
-            self.curve.append((self._every * (len(self.curve) + 1), self._mean_return()))
+            score = mean_return(self.model, self._env, self._reset_seeds)
+            self.curve.append((self._every * (len(self.curve) + 1), score))
         return True
 
-    def _mean_return(self) -> float:
-        total = 0.0
-        for seed in self._reset_seeds:
-            obs, _ = self._env.reset(seed=seed)
-            state, start, ended = None, np.ones(1, bool), False
-            while not ended:
-                action, state = self.model.predict(obs, state=state, episode_start=start, deterministic=True)
-                obs, reward, terminated, truncated, _ = self._env.step(action)
-                total += float(reward)
-                ended, start = terminated or truncated, np.zeros(1, bool)
-        return total / len(self._reset_seeds)
+
+def mean_return(model: BaseAlgorithm, env: gym.Env[Any, Any], reset_seeds: Sequence[int]) -> float:
+    """Play one episode from each reset seed, without noise."""
+    total = 0.0
+    for seed in reset_seeds:
+        obs, _ = env.reset(seed=seed)
+        state, start, ended = None, np.ones(1, bool), False
+        while not ended:
+            action, state = model.predict(obs, state=state, episode_start=start, deterministic=True)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            total += float(reward)
+            ended, start = terminated or truncated, np.zeros(1, bool)
+    return total / len(reset_seeds)
 
 
 def learn(settings: Settings) -> Answer:
-    """Train one seed; return its evaluations."""
-    env, own = gym.make(settings["env"]), dict(settings["settings"])
+    """Train one seed; return its evaluations and what it earns in the tests."""
+
+    def environment(wrappers: Sequence[Mapping[str, Any]]) -> gym.Env[Any, Any]:
+        return wrap(gym.make(settings["env"]), wrappers)
+
+    env, own = environment(settings["wrappers"]), dict(settings["settings"])
     if "action_noise" in own:
         n = env.action_space.shape[0]  # type: ignore[index]
         own["action_noise"] = NormalActionNoise(np.zeros(n), np.full(n, own["action_noise"]))
     policy = own.pop("policy", "MlpPolicy")
     algorithm = getattr(importlib.import_module(settings["library"]), settings["algorithm"])
     model = algorithm(policy, env, seed=settings["seed"], device="cpu", **own)
-    watch = _Evaluate(gym.make(settings["env"]), settings["reset_seeds"], settings["evaluate_steps"])
+    watch = _Evaluate(environment(settings["wrappers"]), settings["reset_seeds"], settings["evaluate_steps"])
     model.learn(settings["n_steps"], callback=watch)
-    return {"curve": watch.curve}
+    tests = [
+        (name, mean_return(model, environment(wrappers), settings["test_seeds"]))
+        for name, wrappers in settings["tests"]
+    ]
+    return {"curve": watch.curve, "tests": tests}
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Job:
         cores: cores it may use, and threads for each library that has them.
         is_pinned: keep it on the last cores, so that nothing moves it about while it is timed.
         limit_s: when to end it.
+        sees_ours: let a peer import Velora as it is here, in place of the published one.
     """
 
     contender: str
@@ -54,6 +55,7 @@ class Job:
     cores: int = 1
     limit_s: float = 300.0
     is_pinned: bool = True
+    sees_ours: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -102,7 +104,7 @@ def run(job: Job) -> Answer:
 
 def _environment(job: Job) -> dict[str, str]:
     """Let the process see only its own libraries, and use only its own cores."""
-    paths = [ROOT] if job.is_peer else [ROOT / "src", ROOT]
+    paths = [ROOT] if job.is_peer and not job.sees_ours else [ROOT / "src", ROOT]
     threads = {f"{library}_NUM_THREADS": str(job.cores) for library in ("OMP", "MKL", "OPENBLAS")}
     return {
         **os.environ,

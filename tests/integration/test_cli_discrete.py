@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from velora.checkpoint import Checkpoint
-from velora.models import LiquidPPO
+from velora.models import LiquidPPO, LiquidSAC
 
 Command = Callable[..., Any]
 SMALL = ("agent.rollout_steps=64", "agent.n_epochs=1", "train.batch_size=32", "device=cpu", "train.progress_bar=false")
@@ -32,6 +32,21 @@ def test_train_go_on_and_evaluate(command: Command, tmp_path: Path) -> None:
     assert min(returns) >= 8  # a pole takes as long to fall
     agent = LiquidPPO.load(final, buffer=True)
     assert agent.buffer.size(0) == 200 - 3 * 64
+    assert agent.predict([0.0] * 4)[0] in (0, 1)
+
+
+def test_a_soft_actor_critic_chooses_too(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("train", "agent=liquid_sac", "env=cartpole", f"hydra.run.dir={run}", "agent.warmup_steps=40")
+    done = command(*words, "train.n_steps=60", "train.batch_size=8", "device=cpu", "train.progress_bar=false")
+    assert done.code == 0, done.err
+    on = command("train", f"resume={run}", "train.n_steps=80")
+    assert on.code == 0, on.err
+    evaluated = command("evaluate", f"checkpoint={run}", "episodes=2")
+    assert evaluated.code == 0, evaluated.err
+    agent = LiquidSAC.load(run / "checkpoints" / "final", buffer=True)
+    assert agent.settings.discrete
+    assert agent.buffer.size(0) == agent.progress[0].step == 80
     assert agent.predict([0.0] * 4)[0] in (0, 1)
 
 

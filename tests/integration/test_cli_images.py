@@ -75,6 +75,7 @@ def test_what_does_not_fit_is_one_line(command: Command) -> None:
         (("agent.image=[8,8,3]",), "agent.image: (8, 8, 3) holds 192 numbers, expected state_dim=64"),
         (("agent.image=yes please",), "agent.image: expected a shape such as [64,64,3], or false, got 'yes please'"),
         (("agent.time=input",), "agent.time: an image has no place for the time"),
+        (("agent.normalize_obs=true",), "agent.normalize_obs: an image is scaled by its range already"),
         (("device.kernel=numpy",), "kernel: 'numpy' has no convolutions"),
     ):
         done = command("train", *SMALL, *words)

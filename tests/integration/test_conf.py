@@ -70,9 +70,15 @@ def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
     assert any(line.startswith("# ") and not line.startswith("# @") for line in first)
 
 
-@pytest.mark.parametrize("env_name", options("env"))
-def test_every_environment_takes_the_agent_that_it_is_for(env_name: str) -> None:
-    name = "liquid_ppo" if env_name in DISCRETE else "liquid_ddpg"
+@pytest.mark.parametrize(
+    ("env_name", "name"),
+    [
+        (e, name)
+        for e in options("env")
+        for name in (("liquid_ppo", "liquid_sac") if e in DISCRETE else ("liquid_ddpg",))
+    ],
+)
+def test_every_environment_takes_the_agent_that_it_is_for(env_name: str, name: str) -> None:
     cfg = settings(f"env={env_name}", f"agent={name}")
     env = make_environment(cfg.env.id, {})
     try:

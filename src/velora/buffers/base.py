@@ -24,13 +24,15 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     A row packs every field of a transition as float32, so that adding is one copy and sampling one gather; bytes lie
     in it four to a float32.
-    Rows of one seed are in the order of time (one environment per seed), which is what makes windows possible.
+    Rows of one seed are in the order of time, which is what makes windows possible.
 
     Shapes:
         rows: (S, capacity, 2 * O + A + H + 6), and what ``more`` takes; O / 4, rounded up, if they are bytes.
-        incoming: the fields of one row of every seed, (S, feature) each, to be filled for :meth:`append`.
+        incoming: the fields of one row of every environment, (S * E, feature) each, seed after seed, to be filled for
+            :meth:`append`.
 
     Args:
+        n_envs: rows of each seed that come at once (E).
         more: further fields by name, with the numbers in each.
         setting: what the capacity is called where it is chosen, for errors.
         as_bytes: keep observations as whole numbers from 0 to 255, which images are.
@@ -47,6 +49,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         obs_dim: int,
         action_dim: int,
         state_size: int,
+        n_envs: int = 1,
         more: Mapping[str, int] | None = None,
         setting: str = "buffer_size",
         as_bytes: bool = False,
@@ -54,7 +57,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         if capacity < 1:
             raise SettingError(f"{setting}: expected at least 1 transition, got {capacity}")
         self.capacity = capacity
-        self.n_seeds = n_seeds
+        self.n_seeds, self.n_envs = n_seeds, n_envs
         self._n_bytes = obs_dim if as_bytes else 0
         obs_width = _width(obs_dim, as_bytes=as_bytes)
         widths = {
@@ -70,7 +73,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         except MemoryError as error:
             size = n_seeds * capacity * ends[-1] * 4 / 2**30
             raise SettingError(f"{setting}: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
-        self._incoming = np.zeros((n_seeds, ends[-1]), dtype=np.float32)
+        self._incoming = np.zeros((n_seeds * n_envs, ends[-1]), dtype=np.float32)
         self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
         if as_bytes:
             for name in OBSERVATIONS:
@@ -104,12 +107,12 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """Prepare to keep the recurrent state of all seeds, again and again, as that of the ``incoming`` transitions.
 
         Shapes:
-            hidden: (S, 1, H); it stays in one place.
+            hidden: (S, E, H); it stays in one place.
         """
-        kept = self.incoming["hidden"]
+        kept, flat = self.incoming["hidden"], hidden.flatten(0, 1)
         if hidden.device.type == "cpu":
-            return partial(kept.__setitem__, ..., hidden.squeeze(1).numpy())
-        return lambda: np.copyto(kept, hidden.squeeze(1).cpu().numpy())
+            return partial(kept.__setitem__, ..., flat.numpy())
+        return lambda: np.copyto(kept, flat.cpu().numpy())
 
     def append(self, seed_indices: Sequence[int]) -> None:
         """Copy the ``incoming`` transition of these seeds into their rings, over the oldest when a ring is full."""
@@ -125,12 +128,13 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
         Shapes:
             obs, next_obs: (O,). action: (A,), normalised. hidden: (H,), the state before ``obs`` was seen. The others
-                are numbers.
+                are numbers. Where rows come E at a time, (E, feature) each.
         """
         if fields.keys() != self.incoming.keys():
             raise SettingError(f"add: expected the fields {', '.join(self.incoming)}, got {', '.join(fields)}")
+        own = slice(seed_index * self.n_envs, (seed_index + 1) * self.n_envs)
         for name, value in fields.items():
-            self.incoming[name][seed_index] = value
+            self.incoming[name][own] = value
         self.append((seed_index,))
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:

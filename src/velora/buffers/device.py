@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from velora.buffers.replay import Batch, ReplayBuffer
+from velora.buffers.replay import Batch, ReplayBuffer, Windows
 from velora.core.errors import SettingError
 from velora.core.types import Array
 from velora.ops.arrays.namespace import Values
-from velora.ops.arrays.program import do
 
 
 class DeviceReplayBuffer(ReplayBuffer):
@@ -116,12 +115,11 @@ class DeviceReplayBuffer(ReplayBuffer):
         batch = self._batch(rows)
         return replace(batch, start=batch.start > 0.5)
 
-    def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
+    def windows(self, uniform: Values, length: int, device: torch.device) -> Windows:
         """See :class:`ReplayBuffer`; ``uniform`` is a tensor on this buffer's device, as the batch is."""
         with torch.inference_mode(False):
             rows = torch.zeros(*uniform.shape, length, self.row_width, device=self._device)
-        do(self._read, uniform, rows)
-        return self._batch(rows)
+        return Windows(self._batch(rows), partial(self._read, uniform, rows))
 
     def _read(self, uniform: Values, out: Values) -> None:
         length = out.shape[2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +22,8 @@ class Batch:
     """Hold windows of experience as the learner reads them.
 
     Shapes:
-        obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), normalised to [-1, 1].
+        obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), normalised to [-1, 1], or a choice
+            (S, B, T, 1).
         reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T), bool, or 0 and 1 in a program's batch.
         hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
 
@@ -39,6 +42,13 @@ class Batch:
     next_dt: Tensor
     start: Tensor
     hidden: Tensor
+
+
+class Windows(NamedTuple):
+    """Memory for windows of a buffer, as a program's batch, and what reads chosen ones into it, again and again."""
+
+    batch: Batch
+    read: Callable[[], object]
 
 
 class ReplayBuffer(Buffer):
@@ -66,7 +76,9 @@ class ReplayBuffer(Buffer):
     def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """Sample as a program can do again when ``uniform`` (S, B), float64, has changed."""
         if not kernels.is_recording():
-            return self._gather_in_arrays(uniform, length, device)
+            windows = self.windows(uniform, length, device)
+            do(windows.read)
+            return windows.batch
         n_seeds, batch_size = uniform.shape
         out = torch.zeros(n_seeds, batch_size, length, self.row_width)
         arrays = (self._rows, uniform, self._size, self._position)
@@ -76,15 +88,19 @@ class ReplayBuffer(Buffer):
         kernels.call(kernels.GATHER, words, (*arrays, out))
         return self._batch(out)
 
-    def _gather_in_arrays(self, uniform: Values, length: int, device: torch.device) -> Batch:
+    def windows(self, uniform: Values, length: int, device: torch.device) -> Windows:
+        """Make memory on a device for the windows that ``uniform`` (S, B), float64, chooses whenever they are read."""
         rows = np.zeros((*uniform.shape, length, self.row_width), dtype=np.float32)
-        do(self._read, uniform, rows)
-        batch = torch.from_numpy(rows)
-        if device.type != "cpu":
-            there = batch.to(device)
-            do(there.copy_, batch)
-            batch = there
-        return self._batch(batch)
+        here = torch.from_numpy(rows)
+        if device.type == "cpu":
+            return Windows(self._batch(here), lambda: self._read(uniform, rows))
+        there = here.to(device)
+
+        def read() -> None:
+            self._read(uniform, rows)
+            there.copy_(here)
+
+        return Windows(self._batch(there), read)
 
     def _read(self, uniform: Values, out: Values) -> None:
         """Read the windows that ``uniform`` (S, B) chooses, into (S, B, T, row width)."""

@@ -16,6 +16,7 @@ class Rollout:
     """Hold consecutive steps of every seed; an episode may end and the next begin at any of them.
 
     Shapes:
+        B: environments of each seed, or windows.
         obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), as it was drawn.
         reward, terminated, truncated, dt, next_dt, start, log_prob: (S, B, T); see :class:`velora.buffers.Batch`.
             ``log_prob`` is that of the action under the policy that chose it.
@@ -35,7 +36,7 @@ class Rollout:
     hidden: Tensor
 
     def windows(self, length: int) -> Rollout:
-        """Cut one long window into short ones: (S, 1, T, ...) into (S, T / length, length, ...)."""
+        """Cut long windows into short ones: (S, B, T, ...) into (S, B * T / length, length, ...)."""
         return Rollout(*(_cut(getattr(self, name), length) for name in self.__slots__))
 
     def take(self, index: Tensor) -> Rollout:
@@ -53,24 +54,32 @@ class RolloutBuffer(Buffer):
 
     They are kept by the host, whatever the device: a rollout crosses over as a whole, once in ``rollout_steps`` steps.
     Recurrent states come back from a GPU at every step for it.
+
+    Rows of one seed are step after step, and within a step environment after environment, so that a rollout that isn't
+    full is the beginning of one.
+
+    Args:
+        n_steps: of each environment (T); the capacity is T * E.
     """
 
     def __init__(
         self,
-        capacity: int,
+        n_steps: int,
         *,
         n_seeds: int,
         obs_dim: int,
         action_dim: int,
         state_size: int,
+        n_envs: int = 1,
         as_bytes: bool = False,
     ) -> None:
         super().__init__(
-            capacity,
+            n_steps * n_envs,
             n_seeds=n_seeds,
             obs_dim=obs_dim,
             action_dim=action_dim,
             state_size=state_size,
+            n_envs=n_envs,
             more={"log_prob": 1},
             setting="rollout_steps",
             as_bytes=as_bytes,
@@ -86,11 +95,21 @@ class RolloutBuffer(Buffer):
         return self.size(seed_index) == self.capacity
 
     def read(self, device: torch.device) -> Rollout:
-        """Read the rollouts of all seeds, (S, 1, capacity, ...); those that aren't full mean nothing."""
-        rows = torch.from_numpy(self._rows).to(device).unsqueeze(1)
+        """Read the rollouts of all seeds, (S, E, T, ...); those that aren't full mean nothing."""
+        rows = torch.from_numpy(self._rows).to(device)
+        rows = rows.view(self.n_seeds, -1, self.n_envs, self.row_width).transpose(1, 2).contiguous()
         column = {name: self._column(rows, name) for name in self._columns}
         wide = ("obs", "action", "next_obs", "hidden")
         return Rollout(**{name: c if name in wide else c.squeeze(3) for name, c in column.items()})
+
+    def append(self, seed_indices: Sequence[int]) -> None:
+        """Copy the ``incoming`` transitions of these seeds to the ends of their rollouts, which aren't full."""
+        n = self.n_envs
+        for k in seed_indices:
+            at = int(self._size[k])
+            self._rows[k, at : at + n] = self._incoming[k * n : (k + 1) * n]
+            self._size[k] = at + n
+            self._position[k] = (at + n) % self.capacity
 
     def clear(self, seed_indices: Sequence[int]) -> None:
         """Begin anew for these seeds."""

@@ -33,6 +33,8 @@ class LiquidAgentSchema:
     gamma: float = MISSING
     grad_clip: float | None = MISSING
     reward_scale: float = MISSING
+    normalize_obs: bool = MISSING
+    normalize_returns: bool = MISSING
     sequence_length: int = MISSING
     image: Any = None
     image_range: list[float] | None = None
@@ -71,7 +73,7 @@ class LiquidTD3Schema(LiquidDDPGSchema):
 
 @dataclass
 class LiquidSACSchema(ReplayAgentSchema):
-    """Settings of :class:`velora.models.LiquidSAC`."""
+    """Settings of :class:`velora.models.LiquidSAC`; the environment says whether actions are ``discrete``."""
 
     _target_: str = "velora.models.LiquidSAC"
     temperature_lr: float = MISSING
@@ -85,6 +87,7 @@ class LiquidPPOSchema(LiquidAgentSchema):
 
     _target_: str = "velora.models.LiquidPPO"
     gae_lambda: float = MISSING
+    n_envs: int = MISSING
     rollout_steps: int = MISSING
     n_epochs: int = MISSING
     clip_range: float = MISSING

@@ -50,7 +50,7 @@ class Progress(Protocol):
 
     @property
     def step(self) -> int:
-        """Environment steps taken."""
+        """Environment steps taken, in all environments of the seed together."""
         ...
 
     @property
@@ -65,7 +65,7 @@ class Progress(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether an episode is open."""
+        """Whether an episode is open, in every environment of the seed."""
         ...
 
     @property

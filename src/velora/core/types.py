@@ -30,8 +30,9 @@ class Counters:
 class Episode:
     """Follow one episode of one seed while it runs; after its end it is the record of it.
 
-    ``seed_index`` is the position on the seed axis S, ``number`` counts from 1, ``reset_seed`` is the seed that
-    ``env.reset`` was given, and ``reward`` is the undiscounted return so far.
+    ``seed_index`` is the position on the seed axis S, ``number`` counts from 1 as episodes end (of a running one it is
+    the number that it gets if it ends next), ``reset_seed`` is the seed that ``env.reset`` was given, and ``reward`` is
+    the undiscounted return so far.
     """
 
     seed_index: int
@@ -79,7 +80,7 @@ class Evaluation:
 
 
 class Transition(NamedTuple):
-    """One environment step of every seed, as ``on_env_step`` receives it. Shapes: (S, feature) or (S,)."""
+    """One step of every environment, seed after seed, as ``on_env_step`` receives it: (S * E, feature) or (S * E,)."""
 
     obs: Array
     action: Array

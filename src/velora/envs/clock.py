@@ -29,10 +29,11 @@ class Clock:
     Args:
         env: the environment.
         index: its position, for errors.
+        is_expected: whether the agent reads the time as a number of its own, so that an environment has to tell it.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], index: int) -> None:
-        self._env, self._index = env, index
+    def __init__(self, env: gym.Env[Any, Any], index: int, *, is_expected: bool = False) -> None:
+        self._env, self._index, self._is_expected = env, index, is_expected
         self._seen_at: float | None = None
         self._control_step_s = 0.0
 
@@ -51,12 +52,13 @@ class Clock:
         """Return how long a step took, in control steps.
 
         Raises:
-            SpaceError: if it isn't a number from 1e-6 to 1e6, or a timestamp is missing.
+            SpaceError: if it isn't a number from 1e-6 to 1e6, a timestamp is missing, or nothing is said where the
+                agent expects it.
         """
         given = info.get("dt")
         if given is None:
             if self._seen_at is None and "timestamp" not in info:
-                return NOMINAL_DT
+                return self._regular()
             dt = self._since(info)
         else:
             dt = self._number("dt", given)
@@ -67,6 +69,16 @@ class Clock:
                 f"got {dt:g} from {said}; time has to go on from one observation to the next"
             )
         return dt
+
+    def _regular(self) -> float:
+        """Take a step that says nothing for a regular one, unless the agent was promised to be told."""
+        if self._is_expected:
+            raise SpaceError(
+                f'environment {self._index}: gave no info["dt"] at a step, and the agent has time="input" or "both"; '
+                'give it at every step, in control steps, or make the agent with time="gate", which takes such steps '
+                "for regular ones"
+            )
+        return NOMINAL_DT
 
     def _since(self, info: Mapping[str, Any]) -> float:
         """Read the timestamp, and return the time since the one before, in control steps."""

@@ -71,15 +71,22 @@ class EnvironmentSource:
         """
         return (flattened(self._given), False) if self._given is not None else (self.make(), True)
 
-    def more(self, n: int) -> Iterator[Env]:
+    def more(self, n: int, *, n_envs: int = 1) -> Iterator[Env]:
         """Make further environments, for seeds that train side by side.
+
+        Args:
+            n_envs: of each seed, for errors.
 
         Raises:
             SpaceError: if they can't be made; the message says what to do.
         """
         needed = f"env: {n + 1} seeds need {n + 1} environments"
+        fewer = "train one seed"
+        if n_envs > 1:
+            needed = f"env: n_envs={n_envs} for each seed needs {n + 1} environments"
+            fewer += " with n_envs=1"
         if n and self._make is None:
-            raise SpaceError(f"{needed}, but {_CANT_BE_MADE}, or train one seed")
+            raise SpaceError(f"{needed}, but {_CANT_BE_MADE}, or {fewer}")
         for number in range(2, n + 2):
             try:
                 made = self.make()
@@ -87,7 +94,7 @@ class EnvironmentSource:
                 first_line = str(error).partition("\n")[0]
                 raise SpaceError(
                     f"{needed}, and number {number} can't be made ({type(error).__name__}: {first_line}); "
-                    "give each seed an environment that can be made beside the others, or train one seed"
+                    f"give each seed an environment that can be made beside the others, or {fewer}"
                 ) from error
             yield made
 

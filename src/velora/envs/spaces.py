@@ -228,7 +228,7 @@ def _bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
     if not isinstance(acted, Box) or len(acted.shape) != 1:
         raise SpaceError(
             f"{name}: expected continuous actions (a flat Box), got {acted}; choose another environment, or for "
-            "discrete actions LiquidPPO with discrete=True"
+            "discrete actions LiquidPPO or LiquidSAC with discrete=True"
         )
     if acted.shape[0] != action_dim:
         raise SpaceError(f"{name}: actions have {acted.shape[0]} numbers, the agent gives action_dim={action_dim}")

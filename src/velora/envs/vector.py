@@ -43,12 +43,12 @@ class Environments:
         envs: the environments.
         obs_dim: numbers in an observation (O).
         shows_time: append the natural logarithm of the time since the observation before, in control steps. That of a
-            regular step is 0, and so it is at an episode's start.
+            regular step is 0, and so it is at an episode's start. The environments have to tell it then.
     """
 
     def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int, shows_time: bool = False) -> None:
         self.envs = list(envs)
-        self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
+        self._clocks = [Clock(env, index, is_expected=shows_time) for index, env in enumerate(self.envs)]
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
         self._seen = self.obs[:, :obs_dim]
         self._since = self.obs[:, -1] if shows_time else None

@@ -24,6 +24,7 @@ from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionUnits
 from velora.models import learning, persistence, prediction
 from velora.models.learning import Learner
+from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
 from velora.nn.images import FEATURES, reader
@@ -57,6 +58,7 @@ class Agent(ABC):
         seeds: the run seed of every position on the seed axis.
         wirings: of the networks that have one, in words.
         environment: the environment last trained on, as a checkpoint names it; ``None`` before.
+        normaliser: of observations and rewards; ``None`` where both are taken as they are.
         bounds: of the actions of that environment, or how many there are; [-1, 1], or those from 0 on, before.
         progress: episodes, environment steps and updates lived so far, by seed.
     """
@@ -88,6 +90,7 @@ class Agent(ABC):
         followed = self.target_names(networks)
         self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
+        self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
         self.environment: dict[str, Any] | None = None
         self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
@@ -132,6 +135,10 @@ class Agent(ABC):
     @abstractmethod
     def explored(self, out: Array, generator: np.random.Generator) -> Array:
         """Turn what the actor puts out, (B, K), into an action to try, shaped as by :meth:`greedy`."""
+
+    def store(self, rows: tuple[int, ...]) -> None:
+        """Keep the buffer's ``incoming`` transition of these seeds; here that is all."""
+        self.buffer.append(rows)
 
     @abstractmethod
     def check_batch_size(self, batch_size: int) -> None:
@@ -189,6 +196,11 @@ class Agent(ABC):
         return len(self.seeds)
 
     @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E); here one."""
+        return 1
+
+    @property
     def sees_time(self) -> bool:
         """Tell whether the time since the observation before is one more number of it, as its logarithm."""
         return self.settings.time in ("input", "both")
@@ -234,6 +246,11 @@ class Agent(ABC):
         """Tell whether actions are choices; here they are numbers."""
         return False
 
+    @property
+    def action_width(self) -> int:
+        """Numbers in an action as it is stored: one for a choice."""
+        return 1 if self.discrete else int(self.settings.action_dim)
+
     def state_size_of_one(self) -> int:
         """Count the recurrent state's numbers before the networks of all seeds are made."""
         every = self.seeds
@@ -277,6 +294,8 @@ class Agent(ABC):
         return self.greedy(out), last
 
     def _respond(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        if self.normaliser is not None:
+            obs = self.normaliser.observations(obs)
         out, _, last = self.learner.networks["actor"].run(
             obs.unsqueeze(2), hidden=hidden, dt=dt.unsqueeze(2), wants=("out", "last")
         )
@@ -302,15 +321,21 @@ class Agent(ABC):
                 action is a whole number: an ``int``, or (B,).
 
         Args:
-            dt: time since the observation before, in control steps; ``None`` is 1, a regular step.
+            dt: time since the observation before, in control steps; ``None`` is 1, a regular step. An agent that reads
+                it as a number of its own (``time="input"`` or ``"both"``) has to be told after an episode's first step.
             explore: try things as in training, but independently from step to step.
 
         Raises:
             ShapeError: if a shape doesn't fit the agent.
-            SettingError: if the agent holds several seeds; take one with ``agent.seed(k)``.
+            SettingError: if the agent holds several seeds (take one with ``agent.seed(k)``), or ``dt`` is missing.
         """
         if self.n_seeds > 1:
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
+        if self.sees_time and dt is None and hidden is not None:
+            raise SettingError(
+                f'predict: this agent has time="{self.settings.time}"; expected dt, the control steps since the '
+                "observation before, got None"
+            )
         if self.sees_images:
             state = prediction.flat(state, self.settings.image)
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
@@ -387,7 +412,8 @@ class Agent(ABC):
             env: a Gymnasium environment, a registered id, or a function that makes one.
             batch_size: windows in one update (B); of an agent that learns from rollouts, steps in one minibatch.
             n_episodes: episodes to train for, for each seed; ``None`` is 100, or no limit where ``n_steps`` is given.
-            n_steps: environment steps at which to stop if that comes first; ``None`` for no limit.
+            n_steps: environment steps at which to stop if that comes first, for each seed and in all its environments
+                together; ``None`` for no limit.
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.

@@ -51,13 +51,20 @@ def _make_cell(agent: Agent, generators: list[torch.Generator]) -> Cell:
     return make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
 
 
-def make_value(agent: Agent) -> nn.Module:
-    """Build a critic of observations, as the setting ``critic`` says."""
-    s, generators = agent.settings, agent.init_generators("critic")
+def make_value(agent: Agent, name: str = "critic", *, n_values: int = 1) -> nn.Module:
+    """Build a critic of observations, as the setting ``critic`` says.
+
+    Args:
+        name: of the network; critics of different names start differently.
+        n_values: what it says of an observation: one number, or one for each choice there.
+    """
+    s, generators = agent.settings, agent.init_generators(name)
     if s.critic == "dense":
-        dense = ValueNetwork(agent.n_features, units=s.critic_units, generators=generators)
-        return _seeing(agent, "critic", dense)
-    return _seeing(agent, "critic", _make_recurrent(agent, agent.n_features, generators))
+        dense = ValueNetwork(agent.n_features, n_values, units=s.critic_units, generators=generators)
+        return _seeing(agent, name, dense)
+    if s.critic == "recurrent":
+        return _seeing(agent, name, _make_recurrent(agent, agent.n_features, generators, n_values))
+    return _seeing(agent, name, _make_liquid(agent, name, agent.n_features, generators, n_values))
 
 
 def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
@@ -71,17 +78,23 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
         dense = QNetwork(agent.n_features, s.action_dim, units=s.critic_units, generators=generators)
         return _seeing(agent, name, dense)
     if s.critic == "recurrent":
-        return _seeing(agent, name, _make_recurrent(agent, agent.n_features + s.action_dim, generators))
-    wirings = draw_wirings(agent, f"{name} wiring", agent.n_features + s.action_dim, 1)
+        return _seeing(agent, name, _make_recurrent(agent, agent.n_features + s.action_dim, generators, 1))
+    return _seeing(agent, name, _make_liquid(agent, name, agent.n_features + s.action_dim, generators, 1))
+
+
+def _make_liquid(
+    agent: Agent, name: str, inputs: int, generators: list[torch.Generator], n_values: int
+) -> LiquidQNetwork:
+    wirings = draw_wirings(agent, f"{name} wiring", inputs, n_values)
     agent.wirings[name] = wirings[0].describe()
-    return _seeing(agent, name, LiquidQNetwork(make_cell("cfc", wirings, generators), generators))
+    return LiquidQNetwork(make_cell("cfc", wirings, generators), generators, n_values)
 
 
-def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator]) -> RecurrentCritic:
+def _make_recurrent(agent: Agent, inputs: int, generators: list[torch.Generator], n_values: int) -> RecurrentCritic:
     s = agent.settings
     kind, mode = ("cfc", "default") if s.cell == "ltc" else (s.cell, s.cell_mode)
     first, *rest = s.critic_units
-    return RecurrentCritic(make_layer(kind, inputs, first, generators, mode=mode), rest, generators)
+    return RecurrentCritic(make_layer(kind, inputs, first, generators, mode=mode), rest, generators, n_values)
 
 
 def draw_wirings(agent: Agent, purpose: str, inputs: int, outputs: int) -> list[NCPWiring]:

@@ -67,11 +67,14 @@ class WarmUp:
             actions[where] = (2.0 * self._uniform.at(steps) - 1.0)[where]
 
 
-def _normal(seeds: Sequence[int], action_dim: int) -> Stream:
+def _normal(seeds: Sequence[int], size: int) -> Stream:
     return Stream(
-        seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (action_dim,),
-        dtype=np.float32,
-    )  # fmt: skip
+        seeds, "exploration", lambda g, out: g.standard_normal(dtype=np.float32, out=out), (size,), dtype=np.float32
+    )
+
+
+def _uniform(seeds: Sequence[int], size: int) -> Stream:
+    return Stream(seeds, "exploration", lambda g, out: g.random(dtype=np.float32, out=out), (size,), dtype=np.float32)
 
 
 @final
@@ -106,25 +109,62 @@ class SquashedSampling:
 
 
 @final
+class ChoiceSampling:
+    """Draw one of several actions from a stochastic policy, by the softmax of what it puts out.
+
+    Warming up draws from equal odds.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._uniform = _uniform(seeds, 1)
+
+    def reseed(self, seeds: Sequence[int]) -> None:
+        """See :class:`Explorer`."""
+        self._uniform.reseed(seeds)
+
+    def begin_episode(self, seed_index: int) -> None:
+        """See :class:`Explorer`; every step is drawn by itself."""
+
+    def act(
+        self, out: NDArray[np.float32], rows: Sequence[int], steps: Sequence[int], warming_up: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """See :class:`Explorer`; ``out`` is (S, K), and what is drawn the number of an action, (S, 1)."""
+        if warming_up:
+            out = out.copy()
+            out[list(warming_up)] = 0.0
+        return draw_categorical(out, self._uniform.at(steps))[0].astype(np.float32, copy=False)
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """See :class:`Explorer`; nothing is carried from step to step."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """See :class:`Explorer`."""
+
+
+@final
 class RolloutSampling:
     """Draw actions from a stochastic policy, Gaussian or of choices, and keep how likely each was.
 
     Args:
         seeds: the run seeds (S).
         action_dim: means of as many normal distributions, or logits of as many actions.
+        n_envs: environments that each seed acts in at once (E).
         log_std: returns the log of the deviations, (S, A); ``None`` where an action is one of ``action_dim``.
-        log_prob: (S, 1), where each draw leaves its log-probability.
+        log_prob: (S * E, 1), where each draw leaves its log-probability.
     """
 
     def __init__(
-        self, seeds: Sequence[int], action_dim: int, *, log_std: Callable[[], Array | None], log_prob: Array
+        self,
+        seeds: Sequence[int],
+        action_dim: int,
+        *,
+        n_envs: int,
+        log_std: Callable[[], Array | None],
+        log_prob: Array,
     ) -> None:
-        self._log_std, self._log_prob = log_std, log_prob
-        self._numbers = (
-            Stream(seeds, "exploration", lambda g, out: g.random(dtype=np.float32, out=out), (1,), dtype=np.float32)
-            if log_std() is None
-            else _normal(seeds, action_dim)
-        )
+        self._n_envs, self._log_std, self._log_prob = n_envs, log_std, log_prob
+        self._numbers = _uniform(seeds, n_envs) if log_std() is None else _normal(seeds, n_envs * action_dim)
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
@@ -146,16 +186,18 @@ class RolloutSampling:
         """Draw once.
 
         Shapes:
-            out: (S, K), means or logits.
-            returns: (S, A): the action as it was drawn, which may lie outside [-1, 1], or its number, (S, 1).
+            out: (S * E, K), means or logits.
+            returns: (S * E, A): the action as it was drawn, which may lie outside [-1, 1], or its number, (S * E, 1).
 
         Args:
             rows: positions on the seed axis that act; what is drawn for the others means nothing.
-            steps: how many steps each seed has lived.
+            steps: how many steps each seed has lived, in all its environments.
             warming_up: not used: a stochastic policy needs no warm-up.
         """
-        numbers = self._numbers.at(steps)
+        numbers = self._numbers.at([step // self._n_envs for step in steps]).reshape(len(out), -1)
         log_std = self._log_std()
+        if log_std is not None and self._n_envs > 1:
+            log_std = log_std.repeat(self._n_envs, 0)
         drawn, log_prob = draw_categorical(out, numbers) if log_std is None else draw_gaussian(out, log_std, numbers)
         self._log_prob[...] = log_prob
         return drawn.astype(np.float32, copy=False)

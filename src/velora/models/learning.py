@@ -6,12 +6,12 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from velora.buffers import Batch, ReplayBuffer
+from velora.buffers import Batch
 from velora.core.types import Metrics
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.execution import Network, make_network, write_gradient
@@ -27,6 +27,14 @@ Step: TypeAlias = Callable[[Batch], Metrics]
 
 _MOST_PROGRAMS = 8
 """Programs that are kept; each has memory of its own."""
+
+
+class Source(Protocol):
+    """What a program takes its batch from."""
+
+    def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
+        """See :class:`velora.buffers.ReplayBuffer`."""
+        ...
 
 
 class Learner:
@@ -118,9 +126,7 @@ class Learner:
             target, source = self.flats[f"target_{name}"].values, self.flats[name].values
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
-    def program(
-        self, kind: Hashable, length: int, buffer: ReplayBuffer, uniform: Values, training_step: Step
-    ) -> Update:
+    def program(self, kind: Hashable, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
         """Note an update as a program at the first call, and return it from then on.
 
         Shapes:
@@ -128,6 +134,7 @@ class Learner:
 
         Args:
             kind: sets updates apart that do different things.
+            source: of the batch.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
         """
         key = kind, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
@@ -135,7 +142,7 @@ class Learner:
         if update is None:
             program = self.backend.program()
             with program.record():
-                batch = buffer.gather(uniform, length, self.device)
+                batch = source.gather(uniform, length, self.device)
                 metrics = training_step(batch)
             if len(self._programs) >= _MOST_PROGRAMS:
                 self._programs.clear()

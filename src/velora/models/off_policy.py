@@ -21,7 +21,8 @@ from velora.models import learning
 from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import Exploration, Explorer
-from velora.models.learning import Update
+from velora.models.learning import Source, Update
+from velora.models.normalisation import NormalisedReplay, Normaliser
 from velora.ops.arrays.namespace import Values
 from velora.ops.arrays.program import do
 
@@ -56,6 +57,7 @@ class OffPolicyAgent(Agent):
         self._pending: list[_Part] = []
         self._metrics: dict[str, Tensor] = {}
         self._buffer: ReplayBuffer | None = None
+        self._normalised: NormalisedReplay | None = None
 
     # ------------------------------------------------------------------------------------------- what subclasses say
 
@@ -74,6 +76,11 @@ class OffPolicyAgent(Agent):
             decay_steps=s.noise_decay_steps,
             correlation=s.noise_correlation,
         )
+
+    @property
+    def replays(self) -> bool:
+        """Tell whether updates may be noted once and run as a whole."""
+        return self._replays
 
     @property
     def policy_delay(self) -> int:
@@ -95,7 +102,7 @@ class OffPolicyAgent(Agent):
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
         width = ReplayBuffer.width(
-            obs_dim=self.obs_dim, action_dim=s.action_dim, state_size=n, as_bytes=self.stores_bytes
+            obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n, as_bytes=self.stores_bytes
         )
         on_device = self._keeps_on_device
         check_memory(
@@ -126,7 +133,7 @@ class OffPolicyAgent(Agent):
                 s.buffer_size,
                 n_seeds=self.n_seeds,
                 obs_dim=self.obs_dim,
-                action_dim=s.action_dim,
+                action_dim=self.action_width,
                 state_size=self.state_size,
                 as_bytes=self.stores_bytes,
             )
@@ -134,7 +141,17 @@ class OffPolicyAgent(Agent):
 
     def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
-        return Acting(self.learner.networks["actor"], self.exploration, obs, hidden, dt)
+        actor = self.learner.networks["actor"]
+        return Acting(actor, self.exploration, obs, hidden, dt, normaliser=self.normaliser)
+
+    def store(self, rows: tuple[int, ...]) -> None:
+        """Keep the buffer's ``incoming`` transition of these seeds, and count it in what normalises the next."""
+        self.buffer.append(rows)
+        if self.normaliser is not None:
+            where = list(rows)
+            new = {n: self.buffer.incoming[n][where] for n in ("obs", "reward", "dt", "start")}
+            self.normaliser.count_observations(rows, new["obs"][:, None])
+            self.normaliser.count_rewards(rows, *(new[name][:, None] for name in ("reward", "dt", "start")))
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the exploration noise of the episode before."""
@@ -174,7 +191,7 @@ class OffPolicyAgent(Agent):
         self.threads = threads
         self._are_ready = ()
         networks, optimizers = list(self.learner.networks.values()), list(self.optimizers.values())
-        self._runs_as_program = self._replays and learning.can_replay(self.kernel, networks, optimizers)
+        self._runs_as_program = self.replays and learning.can_replay(self.kernel, networks, optimizers)
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
         """Choose, of these seeds, those with enough experience for an update."""
@@ -250,8 +267,17 @@ class OffPolicyAgent(Agent):
         uniform = self.sampling(batch_size)
         for stream in self._streams.values():
             stream.at([p.update for p in self.progress])
-        part.update = self.learner.program(part.learns_policy, self._window, self.buffer, uniform, self.training_step)
+        source: Source = self.buffer
+        if self.normaliser is not None:
+            source = self._read_normalised(self.normaliser, uniform)
+        part.update = self.learner.program(part.learns_policy, self._window, source, uniform, self.training_step)
         part.update.program.start(part.rows, self.threads)
+
+    def _read_normalised(self, normaliser: Normaliser, uniform: Values) -> NormalisedReplay:
+        if self._normalised is None:
+            self._normalised = NormalisedReplay(self.buffer, normaliser)
+        self._normalised.read(uniform, self._window, self.device)
+        return self._normalised
 
     def finish_learning(self, batch_size: int, update: int) -> Metrics:
         """Wait for the update, or make it now, with the hooks around it.
@@ -261,6 +287,8 @@ class OffPolicyAgent(Agent):
         hooks, pending, batch = self.hooks, self._pending, None
         if pending[0].update is None:
             batch = self.buffer.sample(self.sampling(batch_size), self._window, self.device)
+            if self.normaliser is not None:
+                self.normaliser.fit(batch)
             for hook in hooks.on_train_batch_start:
                 hook(batch, update)
         for part in pending:

@@ -17,13 +17,17 @@ from velora.core.types import Array, Metrics
 from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import RolloutSampling
+from velora.models.normalisation import Normaliser
 from velora.nn.images import reader
 from velora.nn.policies import LiquidHead
-from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian
+from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian, likeliest
 
 
 class OnPolicyAgent(Agent):
     """Act by drawing from the policy, and learn in the step after a seed's rollout has become full.
+
+    A seed may act in several environments at once (``n_envs``), which take their steps together. A step of it is then E
+    environment steps.
 
     One such learning phase, however many gradient steps it makes, counts as one update (``progress[k].update``), and
     the hooks of a training batch fire once around it, with the whole rollout as their batch.
@@ -41,7 +45,7 @@ class OnPolicyAgent(Agent):
         """Learn from full rollouts.
 
         Shapes:
-            rollout: (S, 1, T, ...).
+            rollout: (S, E, T, ...).
             returns: detached metrics of shape (S,).
 
         Args:
@@ -54,6 +58,11 @@ class OnPolicyAgent(Agent):
         return ()
 
     @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E)."""
+        return int(self.settings.n_envs)
+
+    @property
     def discrete(self) -> bool:
         """Tell whether actions are choices, or numbers."""
         return bool(self.settings.discrete)
@@ -62,11 +71,6 @@ class OnPolicyAgent(Agent):
     def policy(self) -> LiquidHead:
         """The network that acts."""
         return cast(LiquidHead, reader(self.networks["actor"]))
-
-    @property
-    def action_width(self) -> int:
-        """Numbers in an action as it is stored: one for a choice."""
-        return 1 if self.discrete else int(self.settings.action_dim)
 
     # -------------------------------------------------------------------------------------------------------- acting
 
@@ -77,10 +81,7 @@ class OnPolicyAgent(Agent):
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the mean, or the likeliest action."""
-        if not self.discrete:
-            return out
-        best, index = out.max(-1, keepdim=True)
-        return index + 0.0 * best  # NaN stays NaN
+        return likeliest(out) if self.discrete else out
 
     def explored(self, out: Array, generator: np.random.Generator) -> Array:
         """Draw from the policy."""
@@ -96,8 +97,11 @@ class OnPolicyAgent(Agent):
     def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
         """Prepare to act in training; see :class:`velora.models.acting.Acting`."""
         log_prob = self.buffer.incoming["log_prob"]
-        self._sampling = RolloutSampling(self.seeds, self.settings.action_dim, log_std=self._log_std, log_prob=log_prob)
-        return Acting(self.learner.networks["actor"], self._sampling, obs, hidden, dt)
+        self._sampling = RolloutSampling(
+            self.seeds, self.settings.action_dim, n_envs=self.n_envs, log_std=self._log_std, log_prob=log_prob
+        )
+        actor = self.learner.networks["actor"]
+        return Acting(actor, self._sampling, obs, hidden, dt, normaliser=self.normaliser)
 
     def begin_episode(self, seed_index: int) -> None:
         """Do nothing: draws don't depend on each other."""
@@ -111,7 +115,7 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = RolloutBuffer.width(
+        width = self.n_envs * RolloutBuffer.width(
             obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n, as_bytes=self.stores_bytes
         )
         check_memory(
@@ -128,6 +132,7 @@ class OnPolicyAgent(Agent):
             self._buffer = RolloutBuffer(
                 s.rollout_steps,
                 n_seeds=self.n_seeds,
+                n_envs=self.n_envs,
                 obs_dim=self.obs_dim,
                 action_dim=self.action_width,
                 state_size=self.state_size,
@@ -144,9 +149,9 @@ class OnPolicyAgent(Agent):
             SettingError: if it is one of these, or a single step.
         """
         s = self.settings
-        if batch_size > s.rollout_steps:
+        if batch_size > s.rollout_steps * s.n_envs:
             raise SettingError(
-                f"batch_size: {batch_size} is more than the {s.rollout_steps} steps of a rollout; "
+                f"batch_size: {batch_size} is more than the {s.rollout_steps * s.n_envs} steps of a rollout; "
                 "lower batch_size or raise rollout_steps"
             )
         if batch_size < 2:
@@ -176,8 +181,13 @@ class OnPolicyAgent(Agent):
         self._due = rows
 
     def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those."""
-        rows, hooks, rollout = self._due, self.hooks, self.buffer.read(self.device)
+        """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those.
+
+        Observations are learned from as the policy saw them, with the statistics of the rollouts before; those of this
+        one are counted in the end. Its rewards, which nothing has been done from yet, are counted first.
+        """
+        rows, hooks, raw = self._due, self.hooks, self.buffer.read(self.device)
+        rollout = raw if self.normaliser is None else self._normalised(raw, rows, self.normaliser)
         for hook in hooks.on_train_batch_start:
             hook(rollout, update)
         with torch.no_grad():
@@ -186,10 +196,20 @@ class OnPolicyAgent(Agent):
             learned[list(rows)] = True
             known = self._metrics
             self._metrics = {n: torch.where(learned, m, known.get(n, m)) for n, m in metrics.items()}
+        if self.normaliser is not None:
+            for k in rows:
+                self.normaliser.count_observations((k,), raw.obs[k].flatten(0, 1)[None].cpu().numpy())
         self.buffer.clear(rows)
         for hook in hooks.on_train_batch_end:
             hook(self._metrics, rollout, update)
         return self._metrics
+
+    @staticmethod
+    def _normalised(raw: Rollout, rows: tuple[int, ...], normaliser: Normaliser) -> Rollout:
+        for k in rows:
+            lived = (getattr(raw, name)[k : k + 1].cpu().numpy() for name in ("reward", "dt", "start"))
+            normaliser.count_rewards((k,), *lived)
+        return normaliser.fitted(raw)
 
     # ------------------------------------------------------------------------------------------------------ resuming
 

@@ -18,12 +18,14 @@ from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
 from velora.envs import ActionUnits
 from velora.models.learning import Learner
+from velora.models.normalisation import Normaliser, find_fault
 from velora.models.optimizers import OptimizerKind
 
 OptimizerState: TypeAlias = dict[str, Tensor]
 """``<network>.<parameter>.<key>`` to tensor, as ``optim_state.safetensors`` holds it."""
 TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
 """The JSON and the tensors of an exact resume."""
+_NORMALISER = "normaliser."
 
 
 class Saveable(Protocol):
@@ -36,6 +38,7 @@ class Saveable(Protocol):
     environment: dict[str, Any] | None
     bounds: ActionUnits
     progress: list[Counters]
+    normaliser: Normaliser | None
 
     @property
     def key(self) -> str:
@@ -101,7 +104,7 @@ def write(
         "progress": {"episode": progress.episode, "step": progress.step, "update": progress.update},
     }
     tensors: dict[Part, Mapping[str, Tensor]] = {
-        "model_state": {n: t[k] for n, t in model_tensors(agent.networks).items()},
+        "model_state": {n: t[k] for n, t in model_tensors(agent).items()},
         "optim_state": optim_state,
     }
     if buffer:
@@ -126,15 +129,18 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: i
             f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
         )
     k = slice(seed_index, seed_index + 1)
-    live = {name: tensor[k] for name, tensor in model_tensors(agent.networks).items()}
+    _check_normalised(agent, checkpoint)
+    live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
+    if fault := find_fault({n: t for n, t in model_state.items() if n.startswith(_NORMALISER)}):
+        raise CheckpointError(f"{checkpoint.path}: model_state: {fault}; load another checkpoint")
     optim_state = checkpoint.read("optim_state", expect=_expected_optimizer_state(agent, checkpoint))
     if buffer:
         _read_buffer(agent.buffer, checkpoint, seed_index)
     with torch.no_grad():
         for name, tensor in model_state.items():
             live[name].copy_(tensor)
-    agent.learner.masks_changed()
+    _take_over(agent)
     agent.load_optimizer_tensors(optim_state, seed_index)
     agent.seeds = (*agent.seeds[:seed_index], metadata.seed, *agent.seeds[seed_index + 1 :])
     progress = metadata.progress
@@ -146,10 +152,10 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: i
 def copy_seed(agent: Saveable, index: int, alone: Saveable) -> None:
     """Fill a freshly built agent of one seed with what another agent has learned at one position of its seed axis."""
     own = slice(index, index + 1)
-    source = model_tensors(agent.networks)
-    for name, tensor in model_tensors(alone.networks).items():
+    source = model_tensors(agent)
+    for name, tensor in model_tensors(alone).items():
         tensor.copy_(source[name][own])
-    alone.learner.masks_changed()
+    _take_over(alone)
     alone.load_optimizer_tensors({name: t.clone() for name, t in agent.optimizer_tensors(index).items()})
     alone.environment, alone.bounds = agent.environment, agent.bounds
     alone.progress[0] = replace(agent.progress[index])
@@ -164,9 +170,30 @@ def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]
     ]
 
 
-def model_tensors(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """Name every parameter and buffer, ``<network>.<parameter>``; the tensors are the live ones."""
-    return {f"{net}.{name}": t for net, module in networks.items() for name, t in module.state_dict().items()}
+def model_tensors(agent: Saveable) -> dict[str, Tensor]:
+    """Name every parameter and buffer, ``<network>.<parameter>``, and what normalises; they are the live ones."""
+    named = {f"{net}.{name}": t for net, module in agent.networks.items() for name, t in module.state_dict().items()}
+    statistics = {} if agent.normaliser is None else agent.normaliser.tensors()
+    return named | {_NORMALISER + name: tensor for name, tensor in statistics.items()}
+
+
+def _take_over(agent: Saveable) -> None:
+    """Follow what was written into the tensors of an agent."""
+    agent.learner.masks_changed()
+    if agent.normaliser is not None:
+        agent.normaliser.refresh()
+
+
+def _check_normalised(agent: Saveable, checkpoint: Checkpoint) -> None:
+    """Refuse an agent that normalises to go on from one that doesn't, and the other way round."""
+    settings = agent.settings_dict()
+    for name in ("normalize_obs", "normalize_returns"):
+        saved, given = checkpoint.metadata.settings.get(name, False), settings.get(name, False)
+        if saved != given:
+            raise CheckpointError(
+                f"{checkpoint.path}: of an agent with {name}={saved}, got one with {name}={given}; make it with "
+                f"{name}={saved}"
+            )
 
 
 def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Expected:

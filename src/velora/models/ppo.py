@@ -49,7 +49,9 @@ class LiquidPPO(OnPolicyAgent):
         actor_lr, critic_lr: learning rates.
         gamma: discount per control step.
         gae_lambda: how far advantages look beyond the next value, in [0, 1].
-        rollout_steps: steps of each seed between two phases of learning, a multiple of ``sequence_length``.
+        n_envs: environments that each seed acts in at once (E), with one pass of the policy for all of them.
+        rollout_steps: steps of each environment between two phases of learning, a multiple of ``sequence_length``; a
+            seed learns from ``n_envs`` times as many.
         n_epochs: how often each phase goes over them.
         sequence_length: steps of a window that is learned from, by backpropagation through time. A minibatch holds as
             many windows as ``batch_size`` steps fill.
@@ -60,6 +62,8 @@ class LiquidPPO(OnPolicyAgent):
         initial_std: deviation of continuous actions to begin with, as a share of half the action range.
         grad_clip: largest gradient norm of a network and seed; ``None`` doesn't clip.
         reward_scale: factor on rewards inside the critic's loss.
+        normalize_obs: show the networks observations less the mean of those met in training, over their deviation.
+        normalize_returns: learn from rewards over the deviation of their discounted sums; ``reward_scale`` stays.
         image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
             convolutional encoder of its own then stands before each network. ``None`` reads a vector.
         image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
@@ -84,8 +88,8 @@ class LiquidPPO(OnPolicyAgent):
         are normalised in each minibatch, gradients clipped, deviations don't depend on the state, actions beyond the
         bounds are clipped by the environment's side alone, and the policy's last layer begins small. Differs: actor and
         critic share nothing, so that the critic's loss has no weight; its changes aren't clipped, learning rates don't
-        decay, and observations aren't normalised; the discount goes by time and ``gae_lambda`` by step; a time limit
-        bootstraps (Pardo et al. 2018); one environment per seed.
+        decay, and nothing is normalised unless it is asked for; the discount goes by time and ``gae_lambda`` by step;
+        a time limit bootstraps (Pardo et al. 2018).
     """
 
     key: ClassVar[str] = "liquid_ppo"
@@ -112,6 +116,7 @@ class LiquidPPO(OnPolicyAgent):
         critic_lr: float = 1e-3,
         gamma: float = 0.99,
         gae_lambda: float = 0.95,
+        n_envs: int = 1,
         rollout_steps: int = 2_048,
         n_epochs: int = 10,
         sequence_length: int = 8,
@@ -121,6 +126,8 @@ class LiquidPPO(OnPolicyAgent):
         initial_std: float = 1.0,
         grad_clip: float | None = 0.5,
         reward_scale: float = 0.1,
+        normalize_obs: bool = False,
+        normalize_returns: bool = False,
         image: Sequence[int] | None = None,
         image_range: Sequence[float] | None = None,
         device: str | torch.device | None = None,
@@ -130,11 +137,11 @@ class LiquidPPO(OnPolicyAgent):
     ) -> None:
         settings = {name: value for name, value in locals().items() if name in PPOSettings.model_fields}
         super().__init__(settings, device=device, kernel=kernel, seed=seed, seeds=seeds)
-        n_windows = self.settings.rollout_steps // self.settings.sequence_length
+        n_windows = self.n_envs * self.settings.rollout_steps // self.settings.sequence_length
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
         critic_network = reader(self.networks["critic"])
         size = critic_network.state_size if isinstance(critic_network, RecurrentCritic) else 0
-        self.critic_hidden = torch.zeros(self.n_seeds, 1, size, device=self.device)
+        self.critic_hidden = torch.zeros(self.n_seeds, self.n_envs, size, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and the critic."""
@@ -156,9 +163,9 @@ class LiquidPPO(OnPolicyAgent):
         """
         s, length = self.settings, self.settings.sequence_length
         advantage, returns, states = self.judge(rollout)
-        self.critic_hidden[list(rows)] = states[list(rows), -1:]
+        self.critic_hidden[list(rows)] = states[list(rows), :, -1]
         windows, every = rollout.windows(length), [advantage.view(self.n_seeds, -1, length)]
-        every += [returns.view(self.n_seeds, -1, length), states[:, :-1:length]]
+        every += [returns.view(self.n_seeds, -1, length), states[:, :, :-1:length].flatten(1, 2)]
         self.learner.rows = rows
         made, counted = [], []
         for index in self._minibatches(max(1, batch_size // length)):
@@ -178,9 +185,9 @@ class LiquidPPO(OnPolicyAgent):
         """Estimate how much better each action was than its state, and what the critic should have said.
 
         Shapes:
-            rollout: (S, 1, T, ...).
-            returns: advantages and returns, both scaled by ``reward_scale``, (S, 1, T); the critic's states before the
-                first step and after every one, (S, T + 1, H), where it has memory.
+            rollout: (S, E, T, ...).
+            returns: advantages and returns, both scaled by ``reward_scale``, (S, E, T); the critic's states before the
+                first step and after every one, (S, E, T + 1, H), where it has memory.
         """
         s = self.settings
         value, next_value, states = rollout_values(self.learner.networks["critic"], rollout, self.critic_hidden)

@@ -8,6 +8,7 @@ from the state before that step, which the stored past has led to.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,18 +28,20 @@ def next_actions(actor: Network, batch: Batch) -> Tensor:
         batch: (S, B, T, ...).
         returns: (S, B, T, K), what the actor puts out.
     """
-    states = actor.run(batch.obs, hidden=batch.hidden, dt=batch.dt, resets=batch.start, wants=("states",)).states
+    return _step_aside(actor, batch, batch.hidden)
+
+
+def _step_aside(network: Network, batch: Batch, hidden: Tensor | None) -> Tensor:
+    states = network.run(batch.obs, hidden=hidden, dt=batch.dt, resets=batch.start, wants=("states",)).states
     assert states is not None
-    out = actor.run(_each(batch.next_obs), hidden=states.flatten(1, 2), dt=_each(batch.next_dt)).out
+    out = network.run(_each(batch.next_obs), hidden=states.flatten(1, 2), dt=_each(batch.next_dt)).out
     assert out is not None
     return out.view(*batch.reward.shape, -1)
 
 
 def stored_values(critic: Network, batch: Batch) -> tuple[Tensor, Pullback]:
     """Value the stored actions, (S, B, T, 1), with what carries a gradient back."""
-    if not critic.has_memory:
-        return critic.vjp(batch.obs, batch.action)
-    return critic.vjp(batch.obs, batch.action, dt=batch.dt, resets=batch.start)
+    return critic.vjp(batch.obs, batch.action, **_times(critic, batch))
 
 
 def next_values(critic: Network, batch: Batch, action: Tensor) -> Tensor:
@@ -70,18 +73,39 @@ def policy_values(
     return value.view(batch.reward.shape), lambda d: pull.source(1, _each(d.unsqueeze(3))).view(action.shape)
 
 
+def choice_values(critic: Network, batch: Batch) -> Tensor:
+    """Value every choice at every ``obs``: (S, B, T, K)."""
+    out = critic.run(batch.obs, **_times(critic, batch)).out
+    assert out is not None
+    return out
+
+
+def learned_choice_values(critic: Network, batch: Batch) -> tuple[Tensor, Pullback]:
+    """Do the same, and return what carries a gradient back."""
+    return critic.vjp(batch.obs, **_times(critic, batch))
+
+
+def next_choice_values(critic: Network, batch: Batch) -> Tensor:
+    """Value every choice at every ``next_obs``: (S, B, T, K)."""
+    if critic.has_memory:
+        return _step_aside(critic, batch, None)
+    out = critic.run(batch.next_obs).out
+    assert out is not None
+    return out
+
+
 def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Value every observation of a rollout, and each that followed by a step aside.
 
     Shapes:
-        rollout: (S, 1, T, ...).
-        hidden: (S, 1, H), the critic's state before the first step; H is 0 without memory.
-        returns: values and values of ``next_obs``, (S, 1, T); the critic's states before the first step and after every
-            one, (S, T + 1, H).
+        rollout: (S, B, T, ...).
+        hidden: (S, B, H), the critic's state before the first step; H is 0 without memory.
+        returns: values and values of ``next_obs``, (S, B, T); the critic's states before the first step and after every
+            one, (S, B, T + 1, H).
     """
     if not critic.has_memory:
         out, following = critic.run(rollout.obs).out, critic.run(rollout.next_obs).out
-        before = hidden.expand(-1, rollout.obs.shape[2] + 1, -1)
+        before = hidden.unsqueeze(2).expand(-1, -1, rollout.obs.shape[2] + 1, -1)
     else:
         out, states, _ = critic.run(
             rollout.obs, hidden=hidden, dt=rollout.dt, resets=rollout.start, wants=("out", "states")
@@ -89,10 +113,15 @@ def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[T
         assert states is not None
         aside = {"hidden": states.flatten(1, 2), "dt": _each(rollout.next_dt)}
         following = critic.run(_each(rollout.next_obs), **aside).out
-        before = torch.cat((hidden, states.flatten(1, 2)), 1)
+        before = torch.cat((hidden.unsqueeze(2), states), 2)
     assert out is not None
     assert following is not None
     return out.view(rollout.reward.shape), following.view(rollout.reward.shape), before
+
+
+def _times(critic: Network, batch: Batch) -> dict[str, Any]:
+    """Say what a critic with memory has to know of a window's steps."""
+    return {"dt": batch.dt, "resets": batch.start} if critic.has_memory else {}
 
 
 def _states(critic: Network, batch: Batch) -> Tensor:

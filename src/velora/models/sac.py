@@ -14,15 +14,20 @@ from torch import Tensor, nn
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
 from velora.core.types import Array
-from velora.models.circuits import make_critic, make_head
-from velora.models.exploration import SquashedSampling
+from velora.models.circuits import make_critic, make_head, make_value
+from velora.models.exploration import ChoiceSampling, SquashedSampling
 from velora.models.off_policy import OffPolicyAgent
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
+from velora.models.sac_choices import learn_choices
 from velora.models.settings import SACSettings, Settings
 from velora.nn.scalar import Scalar
 from velora.ops.gaussian import draw_actions
+from velora.ops.policies import draw_categorical, likeliest
 
 CRITICS = ("critic_1", "critic_2")
+
+ENTROPY_SHARE = 0.5
+"""Share of the largest entropy there is that a policy of choices is steered to."""
 
 
 @agents.register("liquid_sac")
@@ -32,7 +37,8 @@ class LiquidSAC(OffPolicyAgent, replays=True):
     Args:
         state_dim: numbers in an observation (O), once it is flattened.
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
-        action_dim: numbers in an action (A).
+        action_dim: numbers in an action, or how many discrete actions there are (A).
+        discrete: whether an action is one of ``action_dim`` choices.
         cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
         cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
         mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
@@ -50,13 +56,16 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         tau: share by which the targets follow at each update.
         grad_clip: largest gradient norm of a network and seed; ``None`` doesn't clip.
         reward_scale: factor on rewards inside the critic's loss.
+        normalize_obs: show the networks observations less the mean of those met in training, over their deviation.
+        normalize_returns: learn from rewards over the deviation of their discounted sums; ``reward_scale`` stays.
         buffer_size: transitions kept for each seed.
         warmup_steps: steps of uniform random actions before learning begins.
         sequence_length: steps of a replayed window that are learned from, by backpropagation through time.
         burn_in: steps before those that bring the recurrent state up to date, and have no loss of their own.
         temperature_lr: learning rate of the temperature, the weight of the entropy beside the scaled reward.
         initial_temperature: what it begins at.
-        target_entropy: entropy of the policy, in nats, that the temperature is steered to; ``None`` is ``-action_dim``.
+        target_entropy: entropy of the policy, in nats, that the temperature is steered to; ``None`` is ``-action_dim``,
+            or for choices :data:`ENTROPY_SHARE` of the largest there is, ``log(action_dim)``.
         image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
             convolutional encoder of its own then stands before each network. ``None`` reads a vector.
         image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
@@ -76,10 +85,11 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         ((1,), (11,))
 
     Source:
-        Haarnoja et al. 2018 (arXiv 1812.05905), algorithm 1; windows from stored recurrent state with burn-in from
-        Kapturowski et al. 2019 (R2D2). Differs: the policy is recurrent; gradients are clipped and carried back through
-        the burn-in, and rewards are scaled, as in :class:`~velora.models.LiquidDDPG`; the temperature is learned by its
-        logarithm.
+        Haarnoja et al. 2018 (arXiv 1812.05905), algorithm 1; of choices, Christodoulou 2019 (arXiv 1910.07207),
+        algorithm 1; windows from stored recurrent state with burn-in from Kapturowski et al. 2019 (R2D2). Differs: the
+        policy is recurrent; gradients are clipped and carried back through the burn-in, and rewards are scaled, as in
+        :class:`~velora.models.LiquidDDPG`; the temperature is learned by its logarithm; a policy of choices is steered
+        to half of its largest entropy instead of to 0.98 of it.
     """
 
     key: ClassVar[str] = "liquid_sac"
@@ -92,6 +102,7 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         n_neurons: int,
         action_dim: int,
         *,
+        discrete: bool = False,
         cell: str = "cfc",
         cell_mode: str = "default",
         mixed_memory: bool = False,
@@ -107,6 +118,8 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         tau: float = 0.02,
         grad_clip: float | None = 1.0,
         reward_scale: float = 0.1,
+        normalize_obs: bool = False,
+        normalize_returns: bool = False,
         buffer_size: int = 100_000,
         warmup_steps: int = 1_000,
         sequence_length: int = 1,
@@ -126,9 +139,12 @@ class LiquidSAC(OffPolicyAgent, replays=True):
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor, two critics that start differently, and the logarithm of the temperature."""
-        critics = {name: make_critic(self, name) for name in CRITICS}
-        temperature = Scalar(self.n_seeds, math.log(self.settings.initial_temperature))
-        return {"actor": make_head(self, 2 * self.settings.action_dim), **critics, "temperature": temperature}
+        s = self.settings
+        make = partial(make_value, n_values=s.action_dim) if s.discrete else make_critic
+        critics = {name: make(self, name) for name in CRITICS}
+        temperature = Scalar(self.n_seeds, math.log(s.initial_temperature))
+        actor = make_head(self, s.action_dim if s.discrete else 2 * s.action_dim)
+        return {"actor": actor, **critics, "temperature": temperature}
 
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name the critics: they alone have targets."""
@@ -139,16 +155,36 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         s = self.settings
         return {"actor": s.actor_lr, **dict.fromkeys(CRITICS, s.critic_lr), "temperature": s.temperature_lr}
 
-    def configure_exploration(self) -> SquashedSampling:
+    @property
+    def discrete(self) -> bool:
+        """Tell whether actions are choices, or numbers."""
+        return self.settings.discrete
+
+    @property
+    def replays(self) -> bool:
+        """Tell whether updates may be noted once and run as a whole; those of choices are made step by step."""
+        return super().replays and not self.discrete
+
+    @property
+    def target_entropy(self) -> float:
+        """Entropy of the policy, in nats, that the temperature is steered to."""
+        s = self.settings
+        if s.target_entropy is not None:
+            return s.target_entropy
+        return ENTROPY_SHARE * math.log(s.action_dim) if s.discrete else -float(s.action_dim)
+
+    def configure_exploration(self) -> SquashedSampling | ChoiceSampling:
         """Make what draws actions from the policy."""
-        return SquashedSampling(self.seeds, self.settings.action_dim)
+        return ChoiceSampling(self.seeds) if self.discrete else SquashedSampling(self.seeds, self.settings.action_dim)
 
     def greedy(self, out: Tensor) -> Tensor:
-        """Take the tanh of the mean as the action."""
-        return torch.tanh(out[..., : self.settings.action_dim])
+        """Take the tanh of the mean as the action, or the likeliest choice."""
+        return likeliest(out) if self.discrete else torch.tanh(out[..., : self.settings.action_dim])
 
     def explored(self, out: Array, generator: np.random.Generator) -> Array:
         """Draw an action from the policy."""
+        if self.discrete:
+            return draw_categorical(out, generator.random((len(out), 1)))[0]
         return draw_actions(out, generator.standard_normal((len(out), self.settings.action_dim), dtype=np.float32))
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -158,6 +194,19 @@ class LiquidSAC(OffPolicyAgent, replays=True):
             batch: (S, B, burn_in + sequence_length, ...).
             returns: metrics of shape (S,).
         """
+        metrics, entropy = learn_choices(self, batch, CRITICS) if self.discrete else self._learn_actions(batch)
+        ops, temperature = self.learner.backend, self.learner.flats["temperature"]
+        made = ops.temperature(temperature.values, entropy, target=self.target_entropy)
+        assert temperature.gradient is not None
+        into = temperature.gradient
+        self.optimize("temperature", made.loss, lambda: ops.copy(made.gradient, into))
+        self.learner.follow(self.settings.tau)
+        return metrics | {
+            "actor/entropy": entropy, "temperature/loss": made.loss, "temperature/value": made.temperature
+        }  # fmt: skip
+
+    def _learn_actions(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Make one update of critics and actor by drawn actions; return metrics and the entropy of the policy, (S,)."""
         s, run, ops = self.settings, self.learner.networks, self.learner.backend
         temperature = self.learner.flats["temperature"]
         shape = *batch.reward.shape[1:], s.action_dim
@@ -188,16 +237,4 @@ class LiquidSAC(OffPolicyAgent, replays=True):
             pull_actor.parameters(ops.squashed_gradient(out, noise, d_actions, d.log_prob))
 
         self.optimize("actor", actor_loss, carry_back)
-
-        entropy = ops.mean(pi.log_prob, factor=-1.0, skip=s.burn_in)
-        target = -float(s.action_dim) if s.target_entropy is None else s.target_entropy
-        made = ops.temperature(temperature.values, entropy, target=target)
-        assert temperature.gradient is not None
-        into = temperature.gradient
-        self.optimize("temperature", made.loss, lambda: ops.copy(made.gradient, into))
-
-        self.learner.follow(s.tau)
-        return metrics | {
-            "actor/loss": actor_loss, "actor/entropy": entropy, "temperature/loss": made.loss,
-            "temperature/value": made.temperature,
-        }  # fmt: skip
+        return metrics | {"actor/loss": actor_loss}, ops.mean(pi.log_prob, factor=-1.0, skip=s.burn_in)

@@ -56,6 +56,8 @@ class LiquidSettings(Settings):
     gamma: float = Field(ge=0.0, le=1.0)
     grad_clip: float | None = Field(gt=0.0)
     reward_scale: float = Field(gt=0.0)
+    normalize_obs: bool
+    normalize_returns: bool
     sequence_length: int = Field(ge=1, le=10_000)
     image: tuple[int, ...] | None = None
     image_range: tuple[float, float] | None = None
@@ -85,6 +87,8 @@ class LiquidSettings(Settings):
             raise ValueError(f"image_range: expected the least value and a larger one, got {between}")
         if self.time in ("input", "both"):
             raise ValueError(f"time: an image has no place for the time beside it; use gate or none, got {self.time!r}")
+        if self.normalize_obs:
+            raise ValueError("normalize_obs: an image is scaled by its range already; expected false, got true")
         return self
 
 
@@ -130,9 +134,20 @@ class TD3Settings(DDPGSettings):
 class SACSettings(ReplaySettings):
     """Settings of :class:`~velora.models.LiquidSAC`."""
 
+    discrete: bool
     temperature_lr: float = Field(gt=0.0, le=10.0)
     initial_temperature: float = Field(gt=0.0)
     target_entropy: float | None
+
+    @model_validator(mode="after")
+    def _choices_can_be_as_random(self) -> Self:
+        most = math.log(self.action_dim)
+        if self.discrete and self.target_entropy is not None and not 0.0 <= self.target_entropy <= most:
+            raise ValueError(
+                f"target_entropy: that of {self.action_dim} choices lies between 0 and {most:.4g} nats, "
+                f"got {self.target_entropy}"
+            )
+        return self
 
 
 class PPOSettings(LiquidSettings):
@@ -140,6 +155,7 @@ class PPOSettings(LiquidSettings):
 
     discrete: bool
     critic: Literal["dense", "recurrent"]
+    n_envs: int = Field(ge=1, le=4_096)
     rollout_steps: int = Field(ge=1, le=100_000_000)
     n_epochs: int = Field(ge=1, le=1_000)
     gae_lambda: float = Field(ge=0.0, le=1.0)

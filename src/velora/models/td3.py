@@ -45,6 +45,8 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         tau: share by which the targets follow at each update.
         grad_clip: largest gradient norm of a network and seed; ``None`` doesn't clip.
         reward_scale: factor on rewards inside the critic's loss.
+        normalize_obs: show the networks observations less the mean of those met in training, over their deviation.
+        normalize_returns: learn from rewards over the deviation of their discounted sums; ``reward_scale`` stays.
         buffer_size: transitions kept for each seed.
         warmup_steps: steps of uniform random actions before learning begins.
         sequence_length: steps of a replayed window that are learned from, by backpropagation through time.
@@ -106,6 +108,8 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         tau: float = 0.02,
         grad_clip: float | None = 1.0,
         reward_scale: float = 0.1,
+        normalize_obs: bool = False,
+        normalize_returns: bool = False,
         buffer_size: int = 100_000,
         warmup_steps: int = 1_000,
         sequence_length: int = 1,

@@ -19,27 +19,30 @@ from velora.ops.plan import Plan
 
 @final
 class ValueNetwork(nn.Module):
-    """Estimate the return of an observation with a dense ReLU network.
+    """Estimate the return of an observation, or that of each choice there, with a dense ReLU network.
 
     Args:
         obs_dim: features of the observation, O.
+        n_values: numbers to put out.
         units: neurons of each hidden layer.
         generators: one per seed.
     """
 
     has_memory = False
 
-    def __init__(self, obs_dim: int, *, units: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+    def __init__(
+        self, obs_dim: int, n_values: int = 1, *, units: Sequence[int], generators: Sequence[torch.Generator]
+    ) -> None:
         super().__init__()
-        self.sizes = sizes = [obs_dim, *units, 1]
+        self.sizes = sizes = [obs_dim, *units, n_values]
         self.layers = _dense(sizes, generators)
 
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Estimate the value of every step, as :class:`velora.nn.execution.Network` asks it to."""
+        """Estimate the values of every step, as :class:`velora.nn.execution.Network` asks it to."""
         obs = joined(sources)
-        return _through(self.layers, obs.flatten(1, 2)).view(*obs.shape[:3], 1), None, None
+        return _through(self.layers, obs.flatten(1, 2)).view(*obs.shape[:3], -1), None, None
 
     def plan(self) -> Plan | None:
         """Describe the network to what computes it."""
@@ -113,22 +116,23 @@ class QNetwork(nn.Module):
 
 @final
 class LiquidQNetwork(nn.Module):
-    """Estimate the return of an observation and an action with a liquid circuit.
+    """Estimate the return of an observation and an action, or that of each choice there, with a liquid circuit.
 
-    The circuit makes one step from a state of zeros, and a linear map reads the value off all its neurons, since a
+    The circuit makes one step from a state of zeros, and a linear map reads the values off all its neurons, since a
     motor neuron of a CfC is bounded.
 
     Args:
-        cell: reads concat(observation, action).
+        cell: reads concat(observation, action), or the observation alone.
         generators: one per seed, for the linear map.
+        n_values: numbers to put out.
     """
 
     has_memory = False
 
-    def __init__(self, cell: Cell, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, cell: Cell, generators: Sequence[torch.Generator], n_values: int = 1) -> None:
         super().__init__()
         self.cell = cell
-        self.head = Linear(cell.state_size, 1, generators=generators)
+        self.head = Linear(cell.state_size, n_values, generators=generators)
 
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         """Estimate Q of every row.
@@ -136,17 +140,20 @@ class LiquidQNetwork(nn.Module):
         Shapes:
             obs: (S, N, O). action: (S, N, A). Returns (S, N).
         """
-        x = torch.cat((obs, action), 2)
+        return self._values(torch.cat((obs, action), 2)).squeeze(2)
+
+    def _values(self, x: Tensor) -> Tensor:
+        """Estimate the values of every row x (S, N, I)."""
         state = self.cell(x, self.cell.initial_state(x.shape[1]), x.new_ones(x.shape[:2]))
-        value: Tensor = self.head(state)
-        return value.squeeze(2)
+        values: Tensor = self.head(state)
+        return values
 
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Estimate Q of every step, as :class:`velora.nn.execution.Network` asks it to."""
-        obs, action = sources
-        return self(obs.flatten(1, 2), action.flatten(1, 2)).view(*obs.shape[:3], 1), None, None
+        """Estimate the values of every step, as :class:`velora.nn.execution.Network` asks it to."""
+        x = joined(sources)
+        return self._values(x.flatten(1, 2)).view(*x.shape[:3], -1), None, None
 
     def plan(self) -> Plan | None:
         """Describe the critic to what computes it."""
@@ -161,6 +168,7 @@ class RecurrentCritic(nn.Module):
         cell: reads concat(observation, action), or the observation alone.
         units: neurons of each ReLU layer after it, at least one layer.
         generators: one per seed, for those layers.
+        n_values: numbers to put out: one return, or that of each choice.
 
     Attributes:
         state_size: numbers in the recurrent state (H).
@@ -168,10 +176,12 @@ class RecurrentCritic(nn.Module):
 
     has_memory = True
 
-    def __init__(self, cell: Cell, units: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+    def __init__(
+        self, cell: Cell, units: Sequence[int], generators: Sequence[torch.Generator], n_values: int = 1
+    ) -> None:
         super().__init__()
         self.cell = cell
-        self.sizes = sizes = [cell.output_size, *units, 1]
+        self.sizes = sizes = [cell.output_size, *units, n_values]
         self.state_size = cell.state_size + sum(units)
         self.layers = _dense(sizes, generators)
 
@@ -191,7 +201,7 @@ class RecurrentCritic(nn.Module):
             out = torch.relu(layer(out.flatten(1, 2))).view(*shape, -1)
             parts.append(out)
         every = torch.cat(parts, 3)
-        return self.layers[-1](out.flatten(1, 2)).view(*shape, 1), every, every[:, :, -1]
+        return self.layers[-1](out.flatten(1, 2)).view(*shape, -1), every, every[:, :, -1]
 
     def plan(self) -> Plan | None:
         """Describe the critic to what computes it."""

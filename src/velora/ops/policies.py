@@ -95,11 +95,42 @@ class Categorical:
         """See :class:`Distribution`."""
         return -(self._log_p.exp() * self._log_p).sum(3)
 
+    def soft_value(self, values: Tensor, temperature: Tensor) -> Tensor:
+        """Expect the value of what is chosen, and add the entropy: ``sum p * (value - temperature * log p)``.
+
+        Shapes:
+            values: (S, B, T, K), of each action. temperature: (S, 1), the weight of the entropy.
+            returns: (S, B, T).
+
+        Source:
+            Christodoulou 2019 (arXiv 1910.07207), equation 10.
+        """
+        return (self._log_p.exp() * self._soft(values, temperature)).sum(3)
+
+    def soft_value_gradient(self, values: Tensor, temperature: Tensor, d_value: Tensor) -> Tensor:
+        """Carry a gradient of that, (S, B, T), back to the logits, the values and the temperature being given."""
+        soft, p = self._soft(values, temperature), self._log_p.exp()
+        return d_value.unsqueeze(3) * p * (soft - (p * soft).sum(3, keepdim=True))
+
+    def _soft(self, values: Tensor, temperature: Tensor) -> Tensor:
+        return values - temperature[..., None, None] * self._log_p
+
     def gradient(self, action: Tensor, d_log_prob: Tensor, d_entropy: float) -> PolicyGradient:
         """See :class:`Distribution`."""
         p, d = self._log_p.exp(), d_log_prob.unsqueeze(3)
         d_out = -d_entropy * p * (self._log_p + self.entropy().unsqueeze(3)) - d * p
         return PolicyGradient(d_out.scatter_add(3, action.long(), d), None)
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """Take the likeliest of K actions.
+
+    Shapes:
+        logits: (..., K).
+        returns: (..., 1), whole numbers; NaN where a logit is.
+    """
+    best, index = logits.max(-1, keepdim=True)
+    return index + 0.0 * best
 
 
 def draw_gaussian(mean: Array, log_std: Array, normal: Array) -> tuple[Array, Array]:

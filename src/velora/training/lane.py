@@ -1,4 +1,4 @@
-"""Where one seed of a run stands."""
+"""Where one seed of a run stands, and each of its environments."""
 
 from __future__ import annotations
 
@@ -15,17 +15,92 @@ from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
 
 
+class Place:
+    """Follow one environment of a seed through its episodes.
+
+    The actions of the unfinished episode are kept with its reset seed: that is enough to restore any deterministic
+    environment in the middle of an episode.
+
+    Attributes:
+        index: position among the environments of all seeds.
+        running: the open episode.
+        newest: the answer to its newest action; nothing's before the first.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.running: Episode | None = None
+        self.newest = NO_STEP
+        self.actions: list[Action] = []
+
+    def begin(self, episode: Episode) -> None:
+        """Open an episode."""
+        self.running, self.newest = episode, NO_STEP
+        self.actions.clear()
+
+    def count(self, action: Action, step: Step) -> None:
+        """Add one environment step to the running episode.
+
+        Shapes:
+            action: (A,) or a whole number, in the environment's units; kept, so it must not be changed afterwards.
+        """
+        episode = self.running
+        assert episode is not None
+        self.newest = step
+        self.actions.append(action)
+        episode.reward += step.reward
+        episode.length += 1
+        episode.terminated, episode.truncated = step.terminated, step.truncated
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the running episode is over and waits to be closed."""
+        episode = self.running
+        return episode is not None and (episode.terminated or episode.truncated)
+
+    def end(self) -> Episode:
+        """Close the running episode."""
+        assert self.running is not None
+        episode, self.running = self.running, None
+        self.actions.clear()
+        return episode
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as JSON, with the action log as an array under ``"actions"``."""
+        running = self.running
+        return {
+            "running": None if running is None else [running.number, running.reset_seed, running.reward],
+            "actions": np.stack(self.actions) if self.actions else None,
+            "dt": self.newest.dt,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int) -> None:
+        """Take over a saved place; the environment is restored by the caller, from ``running`` and ``actions``.
+
+        Raises:
+            CheckpointError: if the parts contradict each other.
+        """
+        actions = state["actions"]
+        self.actions = [] if actions is None else list(np.asarray(actions))
+        if state["running"] is None:
+            self.running = None
+            if self.actions:
+                raise CheckpointError("train_state: actions of an unfinished episode, but no unfinished episode")
+            return
+        number, reset_seed, reward = state["running"]
+        self.running = Episode(seed_index, number, reset_seed, reward, length=len(self.actions))
+
+
 class Lane:
-    """Follow one seed through a run: its counters, its running episode and its last returns.
+    """Follow one seed through a run: its counters, its environments and its last returns.
 
     ``lived`` counts the agent's whole life and is shared with the agent; ``episode``, ``step`` and ``update`` count
-    this run. The actions of the unfinished episode are kept with its reset seed: that is enough to restore any
-    deterministic environment in the middle of an episode.
+    this run, the steps and episodes of all its environments together.
 
     Seeds share nothing, so nothing here depends on where another seed stands: after a resume they may differ.
 
     Attributes:
-        newest: the answer to the running episode's newest action; nothing's before the first.
+        places: where each of its environments stands (E).
         done: nothing is left to do: the budget is used up, or a callback stopped this seed.
         stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
         evaluation: the newest evaluation of this process.
@@ -33,16 +108,14 @@ class Lane:
         logged_at: updates at the newest row that went to the loggers.
     """
 
-    def __init__(self, seed_index: int, seed: int, lived: Counters, *, window_size: int) -> None:
+    def __init__(self, seed_index: int, seed: int, lived: Counters, *, n_envs: int = 1, window_size: int) -> None:
+        self.places = [Place(index) for index in range(seed_index * n_envs, (seed_index + 1) * n_envs)]
         self.seed_index = seed_index
         self.seed = seed
         self.lived = lived
         self.origin = Counters(lived.episode, lived.step, lived.update)
         self.moving = MovingWindow(window_size)
         self.returns: list[float] = []
-        self.running: Episode | None = None
-        self.newest = NO_STEP
-        self.actions: list[Action] = []
         self.done = False
         self.stop_reason: str | None = None
         self.evaluation: Evaluation | None = None
@@ -76,67 +149,54 @@ class Lane:
 
     @property
     def next_reset_seed(self) -> int:
-        """The reset seed that belongs to the next episode alone."""
-        return seeding.episode_seed(self.seed, 0, self.lived.episode + 1)
+        """The reset seed that belongs to the next episode alone: those that have ended or are open come before it."""
+        n_open = sum(place.running is not None for place in self.places)
+        return seeding.episode_seed(self.seed, 0, self.lived.episode + n_open + 1)
 
-    def begin(self) -> Episode:
-        """Open the next episode."""
-        self.running = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
-        self.newest = NO_STEP
-        self.actions.clear()
-        return self.running
+    def begin(self, place: Place) -> Episode:
+        """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first."""
+        episode = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
+        place.begin(episode)
+        return episode
 
-    def count(self, action: Action, step: Step) -> None:
-        """Add one environment step to the running episode.
-
-        Shapes:
-            action: (A,) or a whole number, in the environment's units; kept, so it must not be changed afterwards.
-        """
-        episode = self.running
-        assert episode is not None
-        self.newest = step
-        self.actions.append(action)
+    def count(self, place: Place, action: Action, step: Step) -> None:
+        """Add one environment step; see :meth:`Place.count`."""
+        place.count(action, step)
         self.lived.step += 1
-        episode.reward += step.reward
-        episode.length += 1
-        episode.terminated, episode.truncated = step.terminated, step.truncated
 
     @property
     def is_running(self) -> bool:
-        """Tell whether an episode is open."""
-        return self.running is not None
+        """Tell whether an episode is open in every environment."""
+        return all(place.running is not None for place in self.places)
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the running episode is over and waits to be closed."""
-        episode = self.running
-        return episode is not None and (episode.terminated or episode.truncated)
+        """Tell whether an episode is over and waits to be closed."""
+        return any(place.has_ended for place in self.places)
 
     def end(self) -> Episode:
-        """Close the running episode and count it."""
-        assert self.running is not None
-        episode, self.running = self.running, None
+        """Close an episode that is over, the first of them, and count it."""
+        episode = next(place for place in self.places if place.has_ended).end()
         self.lived.episode += 1
+        episode.number = self.episode
         self.moving.add(episode.reward)
         self.returns.append(episode.reward)
-        self.actions.clear()
         return episode
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything as JSON, with the action log as an array under ``"actions"``."""
-        running = self.running
+        """Return everything as JSON, with the action logs as arrays; places beyond the first are ``"others"``."""
+        first, *others = [place.state_dict() for place in self.places]
         return {
             "origin": [self.origin.episode, self.origin.step, self.origin.update],
             "lived": [self.lived.episode, self.lived.step, self.lived.update],
             "moving": self.moving.state_dict(),
-            "running": None if running is None else [running.number, running.reset_seed, running.reward],
-            "actions": np.stack(self.actions) if self.actions else None,
-            "dt": self.newest.dt,
+            **first,
             "stop_reason": self.stop_reason,
+            **({"others": others} if others else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a saved lane; the environment is restored by the caller, from ``running`` and ``actions``.
+        """Take over a saved lane; see :meth:`Place.load_state_dict`.
 
         Raises:
             CheckpointError: if the parts contradict each other.
@@ -146,12 +206,10 @@ class Lane:
         self.logged_at = self.update
         self.moving.load_state_dict(state["moving"])
         self.stop_reason = state.get("stop_reason")
-        actions = state["actions"]
-        self.actions = [] if actions is None else list(np.asarray(actions))
-        if state["running"] is None:
-            self.running = None
-            if self.actions:
-                raise CheckpointError("train_state: actions of an unfinished episode, but no unfinished episode")
-            return
-        number, reset_seed, reward = state["running"]
-        self.running = Episode(self.seed_index, number, reset_seed, reward, length=len(self.actions))
+        for place, own in zip(self.places, place_states(state), strict=True):
+            place.load_state_dict(own, self.seed_index)
+
+
+def place_states(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Take what was saved of each place out of the state of a lane."""
+    return [state, *state.get("others", ())]

@@ -12,15 +12,17 @@ from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
 from velora.training.hooks import HookTable
-from velora.training.lane import Lane
+from velora.training.lane import Lane, Place
 from velora.training.protocol import TrainableAgent
 
 
 class Loop:
-    """Advance all seeds by one environment step at a time, and learn when that is due.
+    """Advance the environments of all seeds by one step at a time, and learn when that is due.
+
+    What is one for each environment, seed after seed, has a first axis of S * E.
 
     Attributes:
-        hidden: (S, 1, H), the recurrent state of every seed's running episode; it stays in one place.
+        hidden: (S, E, H), the recurrent state of every running episode; it stays in one place.
         metrics: what the newest update reported, as tensors (S,); empty before the first.
     """
 
@@ -29,7 +31,8 @@ class Loop:
     ) -> None:
         self.agent, self.envs, self.lanes, self.hooks = agent, envs, lanes, hooks
         self.batch_size = batch_size
-        self.hidden: Tensor = agent.initial_hidden()
+        self.hidden: Tensor = agent.initial_hidden(agent.n_envs)
+        self._hidden = self.hidden.flatten(0, 1)
         self._keep_hidden = agent.buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}
         self._incoming = agent.buffer.incoming
@@ -49,10 +52,11 @@ class Loop:
         """
         agent, lanes, incoming = self.agent, [lane for lane in self.lanes if not lane.done], self._incoming
         rows = tuple(lane.seed_index for lane in lanes)
-        for lane in lanes:
-            if lane.running is None:
-                self._begin_episode(lane)
-            self._numbers["dt"][lane.seed_index] = lane.newest.dt
+        places = [(lane, place) for lane in lanes for place in lane.places]
+        for lane, place in places:
+            if place.running is None:
+                self._begin_episode(lane, place)
+            self._numbers["dt"][place.index] = place.newest.dt
         incoming["obs"][...] = self.envs.obs
         self._keep_hidden()
         action = self._acting.step(rows, [lane.lived.step for lane in self.lanes], agent.warming_up(rows))
@@ -62,28 +66,28 @@ class Loop:
         try:
             incoming["action"][...] = action
             in_units = agent.bounds.to_environment(action)
-            done = [(lane, in_units[lane.seed_index]) for lane in lanes]
-            steps = [self._step_lane(lane, own) for lane, own in done]  # any may fail, and then no step has been
-            for (lane, own), step in zip(done, steps, strict=True):
-                lane.count(own, step)
+            done = [(lane, place, in_units[place.index]) for lane, place in places]
+            steps = [self._step_place(place, own) for _, place, own in done]  # any may fail, and then no step has been
+            for (lane, place, own), step in zip(done, steps, strict=True):
+                lane.count(place, own, step)
             incoming["next_obs"][...] = self.envs.obs
         finally:
             if due:
                 self._finish_learning(due)
-        agent.buffer.append(rows)
+        agent.store(rows)
         if self.hooks.on_env_step:
             self._report_step()
 
-    def _begin_episode(self, lane: Lane) -> None:
-        self.envs.reset(lane.seed_index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
-        episode = lane.begin()
-        self.hidden[lane.seed_index] = 0.0
+    def _begin_episode(self, lane: Lane, place: Place) -> None:
+        self.envs.reset(place.index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
+        episode = lane.begin(place)
+        self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_lane(self, lane: Lane, action: Action) -> Step:
-        k, numbers, episode = lane.seed_index, self._numbers, lane.running
+    def _step_place(self, place: Place, action: Action) -> Step:
+        k, numbers, episode = place.index, self._numbers, place.running
         assert episode is not None
         step = self.envs.step(k, action.copy())  # an environment may write into what it is given
         numbers["start"][k] = episode.length == 0
@@ -95,7 +99,7 @@ class Loop:
 
     def _report_step(self) -> None:
         """Make the transition that callbacks asked for; a seed that is done repeats its last."""
-        newest, incoming = [lane.newest for lane in self.lanes], self._incoming
+        newest, incoming = [place.newest for lane in self.lanes for place in lane.places], self._incoming
         transition = Transition(
             obs=incoming["obs"].astype(np.float32),
             action=incoming["action"].copy(),

@@ -23,7 +23,7 @@ class Acting(Protocol):
     """Act step after step, in memory that stays where it is."""
 
     def step(self, rows: tuple[int, ...], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
-        """Act once for the seeds at ``rows``, which have lived so many steps; return actions (S, A)."""
+        """Act once for the seeds at ``rows``, which have lived so many steps; return actions (S * E, A)."""
         ...
 
 
@@ -48,6 +48,11 @@ class TrainableAgent(Protocol):
     @property
     def n_seeds(self) -> int:
         """Size of the seed axis."""
+        ...
+
+    @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E)."""
         ...
 
     @property
@@ -110,6 +115,10 @@ class TrainableAgent(Protocol):
 
     def finish_learning(self, batch_size: int, update: int) -> Metrics:
         """Wait for it, fire the hooks around it, and return what it reports."""
+        ...
+
+    def store(self, rows: tuple[int, ...]) -> None:
+        """Keep the buffer's ``incoming`` transition of these seeds."""
         ...
 
     def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:

@@ -15,12 +15,11 @@ from torch import Tensor
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SpaceError
-from velora.core.types import Array, Episode
+from velora.core.types import Episode
 from velora.envs import Environments
-from velora.envs.vector import Step
 from velora.training import resume_point, snapshot
 from velora.training.hooks import HookTable
-from velora.training.lane import Lane
+from velora.training.lane import Lane, Place, place_states
 from velora.training.protocol import TrainableAgent
 
 log = logging.getLogger(__name__)
@@ -113,7 +112,7 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
 
     Raises:
         CheckpointError: if a checkpoint is missing or damaged, doesn't fit the agent or the others, or is of a run in
-            another environment than the agent has been adapted to.
+            another environment than the agent has been adapted to, or in more or fewer at once.
     """
     checkpoints = resume_point.find(directory, agent.seeds)
     states: list[RunState | None] = []
@@ -133,6 +132,7 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                 f"{agent.seeds[k]}; put it where it belongs"
             )
         _check_environment(agent, checkpoint)
+        _check_n_envs(agent, checkpoint)
         differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
         states.append(_unpack(checkpoint))
     for difference in differences:
@@ -159,6 +159,16 @@ def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
         )
 
 
+def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
+    """Refuse to go on in another number of environments, each of which has an unfinished episode to go on with."""
+    lived = checkpoint.metadata.settings.get("n_envs", 1)
+    if lived != agent.n_envs:
+        raise CheckpointError(
+            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={agent.n_envs}; resume with "
+            f"n_envs={lived}, or load the agent and train it anew"
+        )
+
+
 def _unpack(checkpoint: Checkpoint) -> RunState:
     packed = checkpoint.metadata.train_state
     assert packed is not None
@@ -172,7 +182,7 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     """Put every seed back where it was, its environment too; return the recurrent states.
 
     Shapes:
-        hidden, returns: (S, 1, H).
+        hidden, returns: (S, E, H).
 
     Raises:
         CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
@@ -191,15 +201,13 @@ def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tenso
             raise ValueError(f"hidden {tuple(state.hidden.shape)} instead of {tuple(hidden.shape)}")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
-    if lane.running is not None:
-        actions = np.stack(lane.actions) if lane.actions else np.empty((0, 1), np.float32)
-        lane.newest = _replay(lane.running, actions, envs, dt=state.lane.get("dt"))
-        # A run that crashed between an episode's last step and its end closes the episode first thing.
-        lane.running.terminated, lane.running.truncated = lane.newest.terminated, lane.newest.truncated
+    for place, own in zip(lane.places, place_states(state.lane), strict=True):
+        if place.running is not None:
+            _replay(place, place.running, envs, dt=own.get("dt"))
     return state.hidden.to(hidden.device)
 
 
-def _replay(running: Episode, actions: Array, envs: Environments, *, dt: float | None) -> Step:
+def _replay(place: Place, running: Episode, envs: Environments, *, dt: float | None) -> None:
     """Live the unfinished episode again, and check that it is the same one.
 
     Args:
@@ -208,9 +216,10 @@ def _replay(running: Episode, actions: Array, envs: Environments, *, dt: float |
     Raises:
         CheckpointError: if it isn't: the environment is another one, or isn't decided by its reset seed.
     """
+    actions = np.stack(place.actions) if place.actions else np.empty((0, 1), np.float32)
     advice = "train in the environment of the run, which has to be deterministic given its reset seed"
     try:
-        step, reward = envs.replay(running.seed_index, seed=running.reset_seed, actions=actions)
+        step, reward = envs.replay(place.index, seed=running.reset_seed, actions=actions)
     except SpaceError as error:
         raise CheckpointError(f"resume: the unfinished episode can't be restored ({error}); {advice}") from error
     if reward != running.reward:
@@ -223,7 +232,8 @@ def _replay(running: Episode, actions: Array, envs: Environments, *, dt: float |
             f"resume: the last step of the unfinished episode took {dt} control steps when it was lived and {step.dt} "
             f"when it was lived again; {advice}"
         )
-    return step
+    # A run that crashed between an episode's last step and its end closes the episode first thing.
+    place.newest, running.terminated, running.truncated = step, step.terminated, step.truncated
 
 
 def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) -> None:

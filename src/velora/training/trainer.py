@@ -196,7 +196,7 @@ class Trainer:
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
-        if not self._evaluation_envs.is_separate and self._lanes[0].running is not None:
+        if not self._evaluation_envs.is_separate and self._lanes[0].is_running:
             raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
         lanes = self._lanes if seed_indices is None else [self._lanes[k] for k in seed_indices]
         self.hooks.fire("on_evaluation_start")
@@ -263,11 +263,14 @@ class Trainer:
         agent.adapt(first)
         agent.check_batch_size(self.batch_size)
         envs = [first]
-        for made in source.more(agent.n_seeds - 1):
+        for made in source.more(agent.n_seeds * agent.n_envs - 1, n_envs=agent.n_envs):
             stack.callback(made.close)
             envs.append(made)
         if len({id(made.unwrapped) for made in envs}) < len(envs):
-            raise SettingError("env: the function gave one environment several times; each seed needs one of its own")
+            raise SettingError(
+                "env: the function gave one environment several times; each seed needs one of its own"
+                + (f", or n_envs={agent.n_envs} of them" if agent.n_envs > 1 else "")
+            )
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
         shows = agent.sees_time
         self._envs = Environments(envs, obs_dim=obs_dim, shows_time=shows)
@@ -279,7 +282,8 @@ class Trainer:
 
     def _make_lanes(self, agent: TrainableAgent, saved: resuming.Saved | None) -> None:
         self._lanes = [
-            Lane(k, seed, agent.progress[k], window_size=self.window_size) for k, seed in enumerate(agent.seeds)
+            Lane(k, seed, agent.progress[k], n_envs=agent.n_envs, window_size=self.window_size)
+            for k, seed in enumerate(agent.seeds)
         ]
         foreign = any(stock.is_stock(c) for c in self.callbacks)
         stock_views = stock.views(self, agent.networks, self.fabric) if foreign else ()
@@ -375,9 +379,12 @@ class Trainer:
         self._close_episodes()
 
     def _close_episodes(self) -> None:
-        """Close every episode that has ended; seeds whose evaluation is due are evaluated together."""
-        ended = [lane for lane in self._lanes if lane.has_ended]
-        if ended:
+        """Close every episode that has ended; seeds whose evaluation is due are evaluated together.
+
+        Where several environments of a seed end episodes at the same step, these are closed one by one, each with all
+        that belongs to its end, and none beyond ``n_episodes``.
+        """
+        while ended := [lane for lane in self._lanes if lane.has_ended and lane.episode < self.n_episodes]:
             for lane in ended:
                 self._end_episode(lane)
             self._evaluate_if_due()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.learning import arms, study_results
 from benchmarks.learning.arms import Trained
@@ -27,7 +28,7 @@ def test_an_interval_holds_the_interquartile_mean() -> None:
 
 def test_raw_evaluations_are_written_read_and_told(tmp_path: Path) -> None:
     points = [(seed, step, -4.0 if (seed, step) == (1, 20) else -10.0 - seed) for seed in (1, 0) for step in (10, 20)]
-    study_results.write(Trained(points, 3.2), study_results.path(tmp_path, TOY, TOY.arms[0]))
+    study_results.write(Trained(points, [], 3.2), study_results.path(tmp_path, TOY, TOY.arms[0]))
     text = study_results.publish(tmp_path, [TOY])
     assert "### Toy task" in text
     assert "| one | 2 | -9 [-10, -8] | -7 [-10, -4] | 1 of 2 |" in text
@@ -37,6 +38,19 @@ def test_raw_evaluations_are_written_read_and_told(tmp_path: Path) -> None:
     curves = study_results.read_all(tmp_path, TOY)["one"]
     assert curves.seeds == (0, 1)
     assert curves.returns.tolist() == [[-10.0, -10.0], [-11.0, -4.0]]
+
+
+def test_what_arms_do_after_training_is_compared_seed_by_seed(tmp_path: Path) -> None:
+    study = replace(TOY, reference="two")
+    for arm, gain in zip(study.arms, (3.0, 0.0), strict=True):
+        points = [(seed, 10, -10.0 - seed + gain) for seed in (0, 1)]
+        tests = [(seed, "noise", -20.0 - seed + gain * (1 if seed else -1)) for seed in (0, 1)]
+        study_results.write(Trained(points, tests, 1.0), study_results.path(tmp_path, study, arm))
+    text = study_results.publish(tmp_path, [study])
+    # Of the evaluations each seed gains 3; in the test one gains and one loses 3.
+    assert "| one | **+3 [+3, +3]** | +0 [-3, +3] |" in text
+    assert "| two | -20 [-21, -20] |" in text
+    assert "| two | **" not in text
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -51,10 +65,24 @@ def test_every_arm_of_ours_builds_and_fits_its_environment(name: str) -> None:
         assert type(agent) is agents.get(arm.agent)
 
 
-def test_a_short_arm_is_evaluated_on_its_grid() -> None:
+def test_a_short_arm_is_evaluated_on_its_grid_tested_and_kept(tmp_path: Path) -> None:
     study = replace(STUDIES["Pendulum, irregular time"], n_steps=20, evaluate_steps=10, seeds=(3, 4))
-    trained = arms.train(study, study.arms[0])
+    study = replace(study, tests=study.tests[3:4])
+    trained = arms.train(study, study.arms[0], tmp_path / "kept")
     assert [(seed, step) for seed, step, _ in trained.points] == [(3, 10), (4, 10), (3, 20), (4, 20)]
+    assert [(seed, name) for seed, name, _ in trained.tests] == [(3, "4 steps"), (4, "4 steps")]
+    (kept,) = (tmp_path / "kept").glob("ep*")
+    assert agents.get("liquid_td3").load(kept).seeds[0] in (3, 4)
+
+
+def test_the_first_component_holds_the_variance_of_the_widest_direction() -> None:
+    # Of two independent directions with deviations 3 and 1, the first has 9 of 10 parts of the variance.
+    wide, narrow = torch.tensor([3.0, -3.0, 3.0, -3.0]), torch.tensor([1.0, 1.0, -1.0, -1.0])
+    states = 5.0 + torch.stack((wide + narrow, wide - narrow), 1).unsqueeze(0)
+    assert arms.first_component(states) == pytest.approx([90.0])
+    study = replace(STUDIES["Pendulum, disturbed after training"], seeds=(3, 4))
+    agent = arms.build(study, study.arms[0], study.seeds)
+    assert arms.recurrent_states(agent, study).shape == (2, 200 * arms.TEST_EPISODES, agent.state_size)
 
 
 def test_the_committed_tables_are_those_of_the_raw_evaluations(tmp_path: Path) -> None:

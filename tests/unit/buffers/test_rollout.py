@@ -52,6 +52,47 @@ def test_windows_are_consecutive_and_each_seed_takes_its_own() -> None:
     assert taken.obs.shape == (2, 2, 2, 2)
 
 
+def step_of(*numbers: int) -> dict[str, object]:
+    """Make a step of two environments, told apart by a number."""
+    own = np.reshape(numbers, (2, 1))
+    return dict.fromkeys(("obs", "next_obs"), np.hstack([own, -own])) | dict.fromkeys(
+        ("action", "reward", "terminated", "truncated", "dt", "next_dt", "start", "log_prob", "hidden"), own
+    )
+
+
+def test_environments_of_a_seed_lie_side_by_side() -> None:
+    buffer = RolloutBuffer(4, n_seeds=2, n_envs=2, obs_dim=2, action_dim=1, state_size=3)
+    assert buffer.incoming["obs"].shape == (4, 2)
+    for t in range(4):
+        assert not buffer.is_full(1)
+        buffer.add(1, **step_of(t, 10 + t))
+    assert [buffer.is_full(k) for k in range(2)] == [False, True]
+    rollout = buffer.read(CPU)
+    assert rollout.reward[1].tolist() == [[0, 1, 2, 3], [10, 11, 12, 13]]
+    assert rollout.obs[1, 1].tolist() == [[10, -10], [11, -11], [12, -12], [13, -13]]
+    assert (rollout.hidden.shape, rollout.action.shape) == ((2, 2, 4, 3), (2, 2, 4, 1))
+    windows = rollout.windows(2)
+    assert windows.reward[1].tolist() == [[0, 1], [2, 3], [10, 11], [12, 13]]
+    buffer.clear((1,))
+    buffer.add(1, **step_of(7, 8))
+    assert buffer.read(CPU).reward[1, :, 0].tolist() == [7, 8]
+
+
+def test_a_half_full_rollout_of_several_environments_goes_on_where_it_was_saved() -> None:
+    first, again, whole = (
+        RolloutBuffer(4, n_seeds=1, n_envs=2, obs_dim=2, action_dim=1, state_size=3) for _ in range(3)
+    )
+    for t in range(4):
+        (first if t < 3 else again).add(0, **step_of(t, 10 + t))
+        whole.add(0, **step_of(t, 10 + t))
+        if t == 2:
+            state = first.state_dict(0)
+            assert state["counters"] == {"size": 6, "position": 6}
+            again.load_state_dict(state["rows"].clone(), **state["counters"])
+    assert again.is_full(0)
+    assert torch.equal(again.read(CPU).obs, whole.read(CPU).obs)
+
+
 @pytest.mark.parametrize("capacity", [6, 9, 4])
 @pytest.mark.parametrize("steps", [4, 6])
 def test_a_rollout_goes_on_where_it_was_saved(steps: int, capacity: int) -> None:

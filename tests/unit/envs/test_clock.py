@@ -44,6 +44,14 @@ def test_a_step_of_which_nothing_is_said_took_one() -> None:
     assert Step(np.zeros(1), 0.0, False, False).dt == 1.0
 
 
+def test_time_that_the_agent_reads_has_to_be_told() -> None:
+    envs = Environments([Told(NO_INFO, {"dt": 2.0}, NO_INFO)], obs_dim=1, shows_time=True)
+    envs.reset(0, seed=1)
+    assert envs.step(0, np.zeros(1, np.float32)).dt == 2.0
+    with pytest.raises(SpaceError, match=r'^environment 0: gave no info\["dt"\] at a step.*time="gate"[^\n]*$'):
+        envs.step(0, np.zeros(1, np.float32))
+
+
 def test_dt_is_in_control_steps() -> None:
     assert times({"dt": 9.0}, {"dt": 2}, {"dt": np.float32(0.5)}, NO_INFO) == [2.0, 0.5, 1.0]
 

@@ -9,6 +9,7 @@ from velora.testing import AgentContract
 
 SMALL: dict[str, Any] = {"warmup_steps": 30, "buffer_size": 100, "device": "cpu"}
 SHORT: dict[str, Any] = {"rollout_steps": 24, "sequence_length": 4, "n_epochs": 2, "device": "cpu"}
+NORMALISED: dict[str, Any] = {"normalize_obs": True, "normalize_returns": True}
 
 
 class TestLiquidDDPG(AgentContract):
@@ -27,6 +28,11 @@ class TestRecurrentLiquidTD3(AgentContract):
         return LiquidTD3(3, 6, 1, **{**SMALL, **recurrent, **own})
 
 
+class TestNormalisedLiquidTD3(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidTD3(3, 6, 1, **{**SMALL, **NORMALISED, **own})
+
+
 class TestLiquidSAC(AgentContract):
     def make(self, **own: Any) -> Agent:
         return LiquidSAC(3, 6, 1, **{**SMALL, **own})
@@ -38,9 +44,34 @@ class TestRecurrentLiquidSAC(AgentContract):
         return LiquidSAC(3, 6, 1, **{**SMALL, **recurrent, **own})
 
 
+class TestDiscreteLiquidSAC(AgentContract):
+    env, other_env = "CartPole-v1", "InvertedPendulum-v5"
+
+    def make(self, **own: Any) -> Agent:
+        return LiquidSAC(4, 6, 2, **{"discrete": True, **SMALL, **own})
+
+
+class TestDiscreteRecurrentLiquidSAC(AgentContract):
+    env, other_env = "CartPole-v1", "InvertedPendulum-v5"
+
+    def make(self, **own: Any) -> Agent:
+        recurrent = {"critic": "recurrent", "critic_units": (8, 8), "sequence_length": 3, "burn_in": 2}
+        return LiquidSAC(4, 6, 2, **{"discrete": True, **SMALL, **recurrent, **own})
+
+
 class TestLiquidPPO(AgentContract):
     def make(self, **own: Any) -> Agent:
         return LiquidPPO(3, 6, 1, **{**SHORT, **own})
+
+
+class TestNormalisedLiquidPPO(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidPPO(3, 6, 1, **{**SHORT, **NORMALISED, **own})
+
+
+class TestLiquidPPOInSeveralEnvironments(AgentContract):
+    def make(self, **own: Any) -> Agent:
+        return LiquidPPO(3, 6, 1, **{**SHORT, **NORMALISED, "n_envs": 3, "rollout_steps": 8, **own})
 
 
 class TestDiscreteRecurrentLiquidPPO(AgentContract):

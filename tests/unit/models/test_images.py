@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from gymnasium import spaces
 
 from velora.buffers import ReplayBuffer, budget
+from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError, ShapeError, SpaceError
 from velora.envs import check_image, dimensions, flattened, image_settings
@@ -21,8 +23,9 @@ from velora.testing import AgentContract
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 SHAPE = (8, 9, 1)
-SMALL: dict[str, Any] = {"image": SHAPE, "warmup_steps": 22, "buffer_size": 100, "device": "cpu"}
-DOT = "velora_tests/Dot-v0"
+SMALL: dict[str, Any] = {"image": SHAPE, "warmup_steps": 8, "buffer_size": 100, "device": "cpu"}
+ROLLOUT: dict[str, Any] = {"image": SHAPE, "device": "cpu", "rollout_steps": 12, "sequence_length": 4, "n_epochs": 1}
+DOT, CHOSEN_DOT = "velora_tests/Dot-v0", "velora_tests/ChosenDot-v0"
 
 
 class Dot(gym.Env[Any, Any]):
@@ -55,11 +58,23 @@ class Dot(gym.Env[Any, Any]):
         return seen
 
 
+class ChosenDot(Dot):
+    """Move it along one of the axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = spaces.Discrete(4)  # type: ignore[assignment]
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return super().step(((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))[action])
+
+
 gym.register(DOT, Dot)
+gym.register(CHOSEN_DOT, ChosenDot)
 
 
 class _Images(AgentContract):
-    env, other_env, batch_size, n_steps = DOT, "InvertedPendulum-v5", 4, 30
+    env, other_env, batch_size, n_steps = DOT, "InvertedPendulum-v5", 4, 14
 
 
 class TestLiquidDDPG(_Images):
@@ -69,10 +84,7 @@ class TestLiquidDDPG(_Images):
 
 class TestLiquidPPO(_Images):
     def make(self, **own: Any) -> Agent:
-        recurrent = {"critic": "recurrent", "critic_units": (8, 8), "sequence_length": 4}
-        return LiquidPPO(
-            72, 6, 2, **{"image": SHAPE, "device": "cpu", "rollout_steps": 12, "n_epochs": 1, **recurrent, **own}
-        )
+        return LiquidPPO(72, 6, 2, **{**ROLLOUT, "critic": "recurrent", "critic_units": (8, 8), **own})
 
 
 class RecurrentLiquidTD3(_Images):
@@ -83,11 +95,26 @@ class RecurrentLiquidTD3(_Images):
 
 class LiquidSACWithLiquidCritics(_Images):
     def make(self, **own: Any) -> Agent:
-        return LiquidSAC(72, 6, 2, **{**SMALL, "critic": "liquid", **own})
+        return LiquidSAC(72, 6, 2, **{**SMALL, "critic": "liquid", "normalize_returns": True, **own})
 
 
-@pytest.mark.parametrize("kind", [RecurrentLiquidTD3, LiquidSACWithLiquidCritics])
-def test_agents_with_two_critics_learn_and_go_on(kind: type[_Images], tmp_path: Path) -> None:
+class DiscreteLiquidSAC(_Images):
+    env = CHOSEN_DOT
+
+    def make(self, **own: Any) -> Agent:
+        return LiquidSAC(72, 6, 4, **{**SMALL, "discrete": True, **own})
+
+
+class LiquidPPOInSeveralEnvironments(_Images):
+    def make(self, **own: Any) -> Agent:
+        more = {"n_envs": 2, "rollout_steps": 4, "normalize_returns": True}
+        return LiquidPPO(72, 6, 2, **{**ROLLOUT, **more, **own})
+
+
+@pytest.mark.parametrize(
+    "kind", [RecurrentLiquidTD3, LiquidSACWithLiquidCritics, DiscreteLiquidSAC, LiquidPPOInSeveralEnvironments]
+)
+def test_other_agents_learn_and_go_on(kind: type[_Images], tmp_path: Path) -> None:
     contract = kind()
     contract.test_one_seed_learns()
     contract.test_a_run_in_two_halves_is_the_run_in_one(tmp_path)
@@ -139,6 +166,7 @@ def test_other_images_are_one_line(env: gym.Env[Any, Any], settings: dict[str, A
         ({"image_range": (1, 0)}, r"^image_range: expected the least value and a larger one"),
         ({"image": None, "image_range": (0, 1)}, r"^image_range: .* image has to be given too"),
         ({"time": "both"}, r"^time: an image has no place for the time"),
+        ({"normalize_obs": True}, r"^normalize_obs: an image is scaled by its range already; expected false, got true"),
         ({"kernel": "native"}, r"^kernel: 'native' has no convolutions"),
         ({"kernel": "numpy"}, r"^kernel: 'numpy' has no convolutions"),
     ],
@@ -185,7 +213,7 @@ def check(buffer: ReplayBuffer, stored: list[np.ndarray[Any, Any]]) -> None:
 def test_numbers_of_any_range_are_kept_as_they_are() -> None:
     env = Dot(low=-1.0, high=1.0, dtype=np.float32)
     agent = LiquidDDPG(72, 6, 2, **SMALL, image_range=(-1, 1), seed=0)
-    agent.train(env, 8, n_steps=40, **QUIET)
+    agent.train(env, 8, n_steps=12, **QUIET)
     assert agent.progress[0].update > 0
     assert agent.buffer.row_width == 2 * 72 + 2 + 6 + agent.state_size
 
@@ -196,6 +224,64 @@ def test_what_was_seen_in_training_is_in_the_buffer() -> None:
     batch = agent.buffer.sample(np.array([[0.95]]), 1, torch.device("cpu"))
     assert np.array_equal(batch.next_obs[0, 0, 0].numpy(), env._seen().ravel())
     assert batch.next_obs.max() == 255
+
+
+class Recorder(gym.Wrapper[Any, Any, Any, Any]):
+    """Keep what was shown and earned."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.shown: list[Any] = []
+        self.earned: list[float] = []
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        obs, info = super().reset(**options)
+        self.shown.append(obs.ravel())
+        return obs, info
+
+    def step(self, action: Any) -> Any:
+        answer = super().step(action)
+        self.shown.append(answer[0].ravel())
+        self.earned.append(float(answer[1]))
+        return answer
+
+
+def test_each_of_several_environments_keeps_its_own_images() -> None:
+    made: list[Recorder] = []
+
+    def make() -> Recorder:
+        made.append(Recorder(Dot()))
+        return made[-1]
+
+    agent = LiquidPPO(72, 6, 2, **ROLLOUT, n_envs=2, seeds=(1, 2))
+    agent.train(make, 8, n_steps=24, **QUIET)
+    rollout = agent.buffer.read(torch.device("cpu"))
+    assert rollout.obs.dtype == torch.uint8
+    for k, e in itertools.product(range(2), range(2)):
+        shown = np.stack(made[2 * k + e].shown)
+        assert np.array_equal(rollout.obs[k, e].numpy(), shown[:12])
+        assert np.array_equal(rollout.next_obs[k, e].numpy(), shown[1:])
+
+
+class Kept(Callback):
+    """Keep what was learned from, before new steps are written over it."""
+
+    def on_train_batch_start(self, trainer: Any, agent: Any, batch: Any, batch_idx: int) -> None:
+        self.obs, self.reward = batch.obs.clone(), batch.reward.clone()
+
+
+@pytest.mark.parametrize("kind", [LiquidDDPG, LiquidPPO])
+def test_rewards_are_normalised_and_images_are_not(kind: type[Agent]) -> None:
+    own = ROLLOUT if kind is LiquidPPO else SMALL
+    agent, env, kept = kind(72, 6, 2, **own, normalize_returns=True, gamma=0.9, seed=0), Recorder(Dot()), Kept()  # type: ignore[call-arg]
+    agent.train(env, 8, n_steps=13, callbacks=[kept], **QUIET)
+    rewards = np.array(env.earned[:12])  # what an update beside the thirteenth step knows
+    sums = list(itertools.accumulate(rewards, lambda total, reward: 0.9 * total + reward))
+    normalised = rewards / np.std(sums)
+    assert kept.obs.dtype == torch.uint8
+    for obs, reward in zip(kept.obs.view(-1, 72).numpy(), kept.reward.flatten().tolist(), strict=True):
+        known = [n for seen, n in zip(env.shown[:12], normalised, strict=True) if np.array_equal(seen, obs)]
+        assert any(reward == pytest.approx(n, rel=1e-5) for n in known)
 
 
 def test_predict_takes_the_vector_and_the_image() -> None:
@@ -224,5 +310,5 @@ def test_an_agent_fits_what_dimensions_and_image_settings_say() -> None:
     env = gym.wrappers.FrameStackObservation(Dot(), 2)
     state_dim, action_dim = dimensions(env)
     agent = LiquidDDPG(state_dim, 6, action_dim, **{**SMALL, **image_settings(env)}, seed=0)
-    agent.train(env, 8, n_steps=40, evaluate_every=1, evaluation_episodes=2, **QUIET)
+    agent.train(env, 8, n_steps=22, evaluate_every=1, evaluation_episodes=2, **QUIET)
     check_image(flattened(env), agent.settings.image, None)

@@ -17,7 +17,7 @@ from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.core.errors import CheckpointError, NonFiniteError, SettingError, SpaceError
 from velora.envs import DiscreteActions
-from velora.models import LiquidDDPG, LiquidPPO
+from velora.models import LiquidPPO
 from velora.nn.sequence import unroll_by_steps
 from velora.ops import kernels
 
@@ -38,15 +38,17 @@ def make(**settings: Any) -> LiquidPPO:
 
 def fill(agent: LiquidPPO, *, seed: int = 0) -> None:
     """Fill the rollouts of all seeds alike, with episodes that end by themselves and by a time limit."""
+    n = agent.n_envs
     for k in range(agent.n_seeds):
         g = np.random.default_rng(seed)
-        for i in range(agent.settings.rollout_steps):
-            action = g.integers(2) if agent.discrete else g.normal(size=2)
+        for step in range(agent.settings.rollout_steps):
+            i = step + 5 * np.arange(n)[:, None]  # environments end their episodes at different steps
+            action = g.integers(2, size=(n, 1)) if agent.discrete else g.normal(size=(n, 2))
             agent.buffer.add(
-                k, obs=g.normal(size=3), action=action, reward=g.normal(), next_obs=g.normal(size=3),
-                terminated=i % 9 == 8, truncated=i % 14 == 13, dt=1.0, next_dt=1.0 + i % 2,
-                start=i % 9 == 0 or i % 14 == 0, log_prob=-1.5 + 0.2 * g.normal(),
-                hidden=0.3 * g.normal(size=agent.state_size),
+                k, obs=g.normal(size=(n, 3)), action=action, reward=g.normal(size=(n, 1)),
+                next_obs=g.normal(size=(n, 3)), terminated=i % 9 == 8, truncated=i % 14 == 13, dt=1.0,
+                next_dt=1.0 + i % 2, start=(i % 9 == 0) | (i % 14 == 0), log_prob=-1.5 + 0.2 * g.normal(size=(n, 1)),
+                hidden=0.3 * g.normal(size=(n, agent.state_size)),
             )  # fmt: skip
 
 
@@ -69,7 +71,8 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
     """Change copies of the networks by the same phase, in autograd, with torch's own Adam and distributions."""
     s, actor, critic = agent.settings, networks["actor"], networks["critic"]
     r = agent.buffer.read(torch.device("cpu"))
-    everything = Rollout(*(getattr(r, name)[0, 0].clone() for name in Rollout.__slots__))
+    each = [Rollout(*(getattr(r, name)[0, e].clone() for name in Rollout.__slots__)) for e in range(s.n_envs)]
+    everything = Rollout(*(torch.cat([getattr(own, name) for own in each]) for name in Rollout.__slots__))
     n, length = s.rollout_steps, s.sequence_length
 
     def respond(module: Any, obs: Tensor, hidden: Tensor | None, dt: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,20 +95,22 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
         out, states = respond(critic, obs, hidden, dt, start)
         return out[:, :, 0], states
 
-    with torch.no_grad():
-        v, states = value(everything.obs[None], None, everything.dt[None], everything.start[None])
-        none = torch.zeros(n, 1)
-        v_next, _ = value(everything.next_obs[:, None], states[0], everything.next_dt[:, None], none)
+    @torch.no_grad()
+    def judge(own: Rollout) -> tuple[Tensor, Tensor, Tensor]:
+        """Go along one environment; return advantages, returns, and the critic's state before each step."""
+        v, states = value(own.obs[None], None, own.dt[None], own.start[None])
+        v_next, _ = value(own.next_obs[:, None], states[0], own.next_dt[:, None], torch.zeros(n, 1))
         v, v_next = v[0], v_next[:, 0]
         advantage = torch.zeros(n)
         for t in reversed(range(n)):
-            gamma = s.gamma ** float(everything.next_dt[t])
-            delta = s.reward_scale * everything.reward[t] - v[t]
-            delta += gamma * v_next[t] * (1 - everything.terminated[t])
-            goes_on = t + 1 < n and not everything.terminated[t] and not everything.truncated[t]
+            gamma = s.gamma ** float(own.next_dt[t])
+            delta = s.reward_scale * own.reward[t] - v[t]
+            delta += gamma * v_next[t] * (1 - own.terminated[t])
+            goes_on = t + 1 < n and not own.terminated[t] and not own.truncated[t]
             advantage[t] = delta + (gamma * s.gae_lambda * advantage[t + 1] if goes_on else 0.0)
-        returns = advantage + v
-        before = torch.cat((torch.zeros(1, states.shape[2]), states[0, :-1]))
+        return advantage, advantage + v, torch.cat((torch.zeros(1, states.shape[2]), states[0, :-1]))
+
+    advantage, returns, before = map(torch.cat, zip(*map(judge, each), strict=True))
 
     optimizers = {
         name: torch.optim.Adam(networks[name].parameters(), lr) for name, lr in agent.learning_rates().items()
@@ -152,6 +157,8 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
         {"discrete": True, "critic": "recurrent", "cell": "gru", "n_epochs": 1},
         {"sequence_length": 1, "rollout_steps": 30, "n_epochs": 3},
         {"mixed_memory": True, "batch_size": 16},
+        {"n_envs": 3, "batch_size": 16},
+        {"n_envs": 2, "discrete": True, "critic": "recurrent", "n_epochs": 1},
     ],
     ids=str,
 )
@@ -218,6 +225,26 @@ def test_a_time_limit_bootstraps_and_an_end_does_not() -> None:
     expected = reward[0, 0, 13] + 0.99**2 * following[0, 0, 13, 0]  # truncated, with two steps of time to next_obs
     torch.testing.assert_close(returns[0, 0, 13], expected)
     torch.testing.assert_close(advantage, returns - value.squeeze(3))
+
+
+def test_every_environment_has_advantages_of_its_own() -> None:
+    """By hand: V is 2 everywhere, gamma and lambda are 0.5, so that delta is r - 1, or r - 2 where it terminates."""
+    agent = make(n_envs=2, rollout_steps=4, sequence_length=2, gamma=0.5, gae_lambda=0.5, reward_scale=1.0)
+    with torch.no_grad():
+        for parameter in agent.networks["critic"].parameters():
+            parameter.zero_()
+        agent.networks["critic"].layers[-1].bias.fill_(2.0)  # type: ignore[union-attr, operator, index]
+    rewards, ends = [(1.0, 6.0, 3.0, 4.0), (2.0, 2.0, 2.0, 2.0)], [(0, 1, 0, 0), (0, 0, 0, 0)]
+    for reward, end in zip(zip(*rewards, strict=True), zip(*ends, strict=True), strict=True):
+        agent.buffer.add(
+            0, obs=np.zeros((2, 3)), action=0.0, reward=np.reshape(reward, (2, 1)), next_obs=np.zeros((2, 3)),
+            terminated=np.reshape(end, (2, 1)), truncated=0, dt=1.0, next_dt=1.0, start=0, log_prob=0.0, hidden=0.0,
+        )  # fmt: skip
+    assert agent.due((0,), 4) == (0,)
+    advantage, returns, _ = agent.judge(agent.buffer.read(torch.device("cpu")))
+    # deltas: 0, 4, 2, 3 with an end after the second; and 1, 1, 1, 1
+    assert advantage.tolist() == [[[1.0, 4.0, 2.75, 3.0], [1.328125, 1.3125, 1.25, 1.0]]]
+    assert torch.equal(returns, advantage + 2.0)
 
 
 def test_an_episode_that_was_left_unfinished_earns_nothing_from_the_next() -> None:
@@ -294,23 +321,24 @@ class Watch(Callback):
         self.updates.append(batch_idx)
 
 
+@pytest.mark.parametrize("n_envs", [1, 3])
 @pytest.mark.parametrize(("env", "dims"), [("Pendulum-v1", (3, 1)), ("CartPole-v1", (4, 2))])
 def test_stored_log_probabilities_and_states_are_those_of_the_policy_that_acted(
-    env: str, dims: tuple[int, int]
+    env: str, dims: tuple[int, int], n_envs: int
 ) -> None:
     """Recomputed from the second step on: the first was acted by the policy before the update."""
     discrete, watch = env == "CartPole-v1", Watch()
-    agent = LiquidPPO(
-        dims[0], 6, dims[1], discrete=discrete, device="cpu", seed=1, rollout_steps=40, sequence_length=8, actor_lr=1e-2
-    )
+    small = {"rollout_steps": 40, "sequence_length": 8, "actor_lr": 1e-2, "n_envs": n_envs}
+    agent = LiquidPPO(dims[0], 6, dims[1], discrete=discrete, device="cpu", seed=1, **small)
     policies: list[Any] = []
 
     class Keep(Callback):
         def on_train_batch_start(self, trainer: Any, agent: Any, batch: Any, batch_idx: int) -> None:
             policies.append(copy.deepcopy(agent.networks["actor"]))
 
-    agent.train(env, 20, n_steps=125, callbacks=[watch, Keep()], **QUIET)
+    agent.train(env, 20, n_steps=125 * n_envs, callbacks=[watch, Keep()], **QUIET)
     assert watch.updates == [0, 1, 2]
+    assert watch.rollouts[0]["reward"].shape == (1, n_envs, 40)
     assert agent.progress[0].update == 3
     for stored, policy in zip(watch.rollouts, policies, strict=True):
         skip = slice(1, None)
@@ -452,7 +480,7 @@ def test_bad_settings_are_named_in_one_line(settings: dict[str, Any], message: s
             "Pendulum-v1",
             r"Pendulum-v1: expected discrete actions, got Box\(.*; make the agent with",
         ),
-        ({}, "CartPole-v1", r"CartPole-v1: expected continuous .* got Discrete\(2\); .* LiquidPPO with discrete=True"),
+        ({}, "CartPole-v1", r"CartPole-v1: expected continuous .* got Discrete\(2\); .* LiquidSAC with discrete=True"),
         ({"discrete": True}, "Acrobot-v1", "Acrobot-v1: there are 3 actions, the agent chooses from action_dim=2"),
     ],
 )
@@ -460,11 +488,6 @@ def test_environments_that_do_not_fit_are_named(settings: dict[str, Any], env: s
     agent = LiquidPPO(gym.make(env).observation_space.shape[0], 6, 2, device="cpu", **settings)  # type: ignore[index]
     with pytest.raises(SpaceError, match=message):
         agent.train(env, 64, n_steps=10, **QUIET)
-
-
-def test_an_agent_of_continuous_actions_names_the_one_for_discrete_ones() -> None:
-    with pytest.raises(SpaceError, match="or for discrete actions LiquidPPO with discrete=True"):
-        LiquidDDPG(4, 6, 1, device="cpu").train("CartPole-v1", 8, n_steps=10, **QUIET)
 
 
 @pytest.mark.parametrize(

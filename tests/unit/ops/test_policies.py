@@ -10,7 +10,7 @@ from torch import distributions as reference
 
 from velora.core.errors import ShapeError
 from velora.ops.losses import clipped_loss
-from velora.ops.policies import Categorical, Gaussian, draw_categorical, draw_gaussian
+from velora.ops.policies import Categorical, Gaussian, draw_categorical, draw_gaussian, likeliest
 from velora.ops.returns import generalised_advantage
 
 
@@ -51,6 +51,24 @@ def test_gradients_equal_autograd_in_double_precision() -> None:
     made = Categorical(logits.detach()).gradient(chosen, d_log_prob, d_entropy)
     torch.testing.assert_close(made.out, d_logits)
     assert made.log_std is None
+
+
+def test_the_soft_value_of_choices_by_hand_and_its_gradient_by_autograd() -> None:
+    p, values = torch.tensor([0.5, 0.25, 0.25]).double(), torch.tensor([1.0, 3.0, -2.0]).double()
+    value = Categorical(p.log().view(1, 1, 1, 3)).soft_value(values.view(1, 1, 1, 3), torch.tensor([[0.5]]).double())
+    assert value.item() == pytest.approx(0.5 + 0.75 - 0.5 + 0.5 * 1.5 * np.log(2.0))
+
+    logits, values, d_value = normal(2, 3, 4, 6).requires_grad_(), normal(2, 3, 4, 6, seed=1), normal(2, 3, 4, seed=2)
+    temperature = torch.tensor([[0.3], [2.0]]).double()
+    total = (Categorical(logits).soft_value(values, temperature) * d_value).sum()
+    (expected,) = torch.autograd.grad(total, (logits,))
+    made = Categorical(logits.detach()).soft_value_gradient(values, temperature, d_value)
+    torch.testing.assert_close(made, expected)
+
+
+def test_the_likeliest_action_is_a_number_or_nan() -> None:
+    assert likeliest(torch.tensor([[0.1, 0.9, 0.2], [3.0, 1.0, 2.0]])).tolist() == [[1.0], [0.0]]
+    assert likeliest(torch.tensor([[0.1, float("nan")]])).isnan().all()
 
 
 def test_draws_follow_the_distribution_and_know_their_log_probability() -> None:

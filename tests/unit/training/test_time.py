@@ -170,6 +170,15 @@ def test_the_policy_hears_of_time_as_its_setting_says(time: str, kernel: str) ->
     assert (one == other).all() == (time == NONE)
 
 
+@pytest.mark.parametrize("time", [INPUT, BOTH])
+def test_predict_has_to_be_told_the_time_that_the_agent_reads(time: str) -> None:
+    agent = make(time=time)
+    _, hidden = agent.predict([0.3, -0.7])
+    with pytest.raises(SettingError, match=rf'^predict: this agent has time="{time}"; expected dt[^\n]*$'):
+        agent.predict([0.3, -0.7], hidden)
+    agent.predict([0.3, -0.7], hidden, dt=2.0)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("time", [INPUT, BOTH, NONE])
 @pytest.mark.parametrize("critic", ["dense", "recurrent"])

@@ -1,0 +1,133 @@
+"""The model zoo: the best agents of the studies as checkpoints in the repository, with what each of them earns.
+
+``python -m benchmarks.learning.zoo`` takes them from the last runs of their arms (``outputs/bench-learning``),
+evaluates them in episodes that training never used, and writes ``zoo``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.learning import arms, study_results
+from benchmarks.learning.studies import STUDIES, Arm, Study
+from velora.checkpoint.registry import agents
+from velora.models import Agent
+
+ROOT = Path(__file__).parents[2]
+ZOO = ROOT / "zoo"
+KEPT = ROOT / "outputs" / "bench-learning"
+"""Where every arm of ours leaves its best checkpoint."""
+SCORES = "scores.json"
+PAGE = """# Model zoo
+
+The best agents of the [studies](../benchmarks/learning/README.md), without what they would need to learn on. Each loads
+in one line:
+
+```python
+from velora.models import {agent}
+
+agent = {agent}.load("zoo/{checkpoint}")
+```
+
+The score is the mean return of {episodes} episodes that neither training nor the choice of the checkpoint used.
+`python -m benchmarks.learning.zoo` makes this folder from the last runs of the arms; a test plays the episodes again.
+
+| checkpoint | task | agent | cell | neurons | score |
+|---|---|---|---|---|---|
+{rows}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One agent of the zoo: the best seed and evaluation of an arm."""
+
+    name: str
+    study: str
+    arm: str
+
+
+EXHIBITS = (
+    Exhibit("pendulum", "Pendulum", "LiquidSAC"),
+    Exhibit("inverted-pendulum", "InvertedPendulum", "LiquidTD3"),
+    Exhibit("cartpole", "CartPole", "LiquidPPO"),
+    Exhibit("pendulum-positions", "Pendulum, positions", "LiquidTD3, leaky"),
+    Exhibit("pendulum-irregular-time", "Pendulum, irregular time", "leaky, dt in both"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What an exhibit earns in the test episodes of its task, without noise.
+
+    Attributes:
+        checkpoint: from the zoo's folder.
+        neurons: of the policy, its motor neurons not counted.
+    """
+
+    checkpoint: str
+    agent: str
+    cell: str
+    neurons: int
+    study: str
+    arm: str
+    mean_return: float
+    episodes: int
+
+
+def find(exhibit: Exhibit) -> tuple[Study, Arm]:
+    """Return the study and the arm that an exhibit comes from."""
+    study = STUDIES[exhibit.study]
+    return study, next(arm for arm in study.arms if arm.name == exhibit.arm)
+
+
+def score(agent: Agent, study: Study) -> float:
+    """Return what an agent earns, on average, in the test episodes of a study."""
+    return float(arms.returns(agent, study, study.wrappers).mean())
+
+
+def load(checkpoint: Path, key: str) -> Agent:
+    """Load an agent of the zoo."""
+    agent = agents.get(key).load(checkpoint, device="cpu")
+    assert isinstance(agent, Agent)
+    return agent
+
+
+def read() -> list[Score]:
+    """Read what the zoo says of its agents."""
+    return [Score(**row) for row in json.loads((ZOO / SCORES).read_text())]
+
+
+def main() -> None:
+    """Write the zoo anew."""
+    scores = []
+    for exhibit in EXHIBITS:
+        study, arm = find(exhibit)
+        (kept,) = study_results.path(KEPT, study, arm).with_suffix("").glob("ep*")
+        assert arm.agent is not None
+        agent = load(kept, arm.agent)
+        agent.load_optimizer_tensors({})  # the zoo is for acting; it stays small
+        shutil.rmtree(ZOO / exhibit.name, ignore_errors=True)
+        agent.save(ZOO / exhibit.name / kept.name, config=True)
+        settings = agent.settings
+        own = (f"{exhibit.name}/{kept.name}", type(agent).__name__, settings.cell, settings.n_neurons)
+        scores.append(Score(*own, exhibit.study, exhibit.arm, round(score(agent, study), 2), arms.TEST_EPISODES))
+        print(scores[-1], flush=True)
+    (ZOO / SCORES).write_text(json.dumps([asdict(one) for one in scores], indent=2) + "\n")
+    (ZOO / "README.md").write_text(overview(scores))
+
+
+def overview(scores: list[Score]) -> str:
+    """Write the zoo's page."""
+    first, rows = (
+        scores[0],
+        [f"| {s.checkpoint} | {s.study} | {s.agent} | {s.cell} | {s.neurons} | {s.mean_return:.1f} |" for s in scores],
+    )
+    return PAGE.format(agent=first.agent, checkpoint=first.checkpoint, episodes=first.episodes, rows="\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Bring observations and rewards to one size, with running statistics of what each seed has met in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from velora.buffers import Batch, ReplayBuffer, Rollout
+from velora.buffers.replay import Windows
+from velora.core.types import Array
+from velora.models.settings import LiquidSettings
+from velora.ops.arrays.namespace import Values
+
+MOST = 10.0
+"""Largest size of a normalised number."""
+EPSILON = 1e-8
+"""What is added to a variance before it divides."""
+
+Doubles: TypeAlias = NDArray[np.float64]
+
+
+class RunningStatistics:
+    """Follow mean and variance of each seed's numbers as more of them come.
+
+    Shapes:
+        mean, variance: (S, N) float64, 0 and 1 before the first numbers; the variance is that of all numbers met,
+            divided by their count. count: (S, 1) float64.
+
+    Source:
+        Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances", as
+        Gymnasium and Stable-Baselines3 use it. Differs: they begin as if 0.0001 numbers of mean 0 and variance 1 had
+        been met, here nothing has.
+    """
+
+    def __init__(self, n_seeds: int, n_numbers: int) -> None:
+        self.mean: Doubles = np.zeros((n_seeds, n_numbers))
+        self.variance: Doubles = np.ones((n_seeds, n_numbers))
+        self.count: Doubles = np.zeros((n_seeds, 1))
+
+    def add(self, rows: Sequence[int], numbers: Array) -> None:
+        """Count more numbers of some seeds.
+
+        Shapes:
+            numbers: (len(rows), T, N).
+        """
+        where: Any = slice(None) if len(rows) == len(self.count) else list(rows)
+        new, before = float(numbers.shape[1]), self.count[where]
+        mean = numbers[:, 0] if new == 1.0 else numbers.mean(1, dtype=np.float64)
+        total, away = before + new, mean - self.mean[where]
+        variance = self.variance[where] * (before / total) + away * away * (before * new / (total * total))
+        if new > 1.0:
+            variance += numbers.var(1, dtype=np.float64) * (new / total)
+        self.mean[where] += away * (new / total)
+        self.variance[where] = variance
+        self.count[where] = total
+
+    @property
+    def factor(self) -> Doubles:
+        """What numbers are to be multiplied with, (S, N): one over the deviation."""
+        factor: Doubles = 1.0 / np.sqrt(self.variance + EPSILON)
+        return factor
+
+
+class Normaliser:
+    """Normalise observations by their mean and deviation, rewards by the deviation of the discounted return.
+
+    Both end within [-10, 10]. The statistics are those of training alone, of each seed by itself: of the observations
+    that it has acted from, and of what the rewards of an episode have summed up to at each of its steps, discounted by
+    time. Buffers keep everything as the environment gave it; what is learned from is normalised with the statistics of
+    that moment. The time in an observation is left as it is.
+
+    Shapes:
+        running: (S, E) float64, the sum of the running episode in each environment.
+
+    Args:
+        n_seeds: agents side by side (S).
+        n_envs: environments of each (E).
+        state_dim: numbers in an observation (O), without the time.
+        obs: whether observations are normalised.
+        returns: whether rewards are.
+        gamma: discount per control step.
+
+    Source:
+        ``NormalizeObservation`` and ``NormalizeReward`` of Gymnasium, ``VecNormalize`` of Stable-Baselines3, which
+        normalises replayed batches as here. Differs: an episode's last observation, which nothing is done from, isn't
+        counted; the sum begins anew with an episode however the one before ended.
+    """
+
+    def __init__(
+        self, n_seeds: int, state_dim: int, *, n_envs: int = 1, obs: bool, returns: bool, gamma: float
+    ) -> None:
+        self.state_dim, self._gamma = state_dim, gamma
+        self._obs = RunningStatistics(n_seeds, state_dim) if obs else None
+        self._returns = RunningStatistics(n_seeds, 1) if returns else None
+        self.running: Doubles = np.zeros((n_seeds, n_envs))
+        self._middle = np.zeros((n_seeds, 1, 1, state_dim), np.float32)
+        self._obs_factor = np.ones((n_seeds, 1, 1, state_dim), np.float32)
+        self._reward_factor = np.ones((n_seeds, 1, 1), np.float32)
+        numbers = (self._middle, self._obs_factor, self._reward_factor)
+        self._applied = tuple(torch.from_numpy(values) for values in numbers)  # the same memory
+        self.refresh()
+
+    # --------------------------------------------------------------------------------------------------- statistics
+
+    def count_observations(self, rows: Sequence[int], obs: Array) -> None:
+        """Count what some seeds have acted from.
+
+        Shapes:
+            obs: (len(rows), T, O), with the time or without.
+        """
+        if self._obs is not None:
+            self._obs.add(rows, obs[:, :, : self.state_dim])
+            self._refresh_observations(self._obs)
+
+    def count_rewards(self, rows: Sequence[int], reward: Array, dt: Array, start: Array) -> None:
+        """Count what some seeds have earned.
+
+        Shapes:
+            reward, dt, start: (len(rows), E, T), as :class:`velora.buffers.Rollout` has them, step after step.
+        """
+        if self._returns is None:
+            return
+        where: Any = slice(None) if len(rows) == len(self.running) else list(rows)
+        kept = (1.0 - start) * self._gamma ** np.asarray(dt, np.float64)
+        sums, running = np.empty(reward.shape), self.running[where]
+        for t in range(reward.shape[2]):
+            running = sums[:, :, t] = running * kept[:, :, t] + reward[:, :, t]
+        self.running[where] = running
+        self._returns.add(rows, sums.reshape(len(sums), -1, 1))
+        self._reward_factor[:, 0] = self._returns.factor
+
+    def refresh(self) -> None:
+        """Normalise with the statistics as they are now."""
+        if self._obs is not None:
+            self._refresh_observations(self._obs)
+        if self._returns is not None:
+            self._reward_factor[:, 0] = self._returns.factor
+
+    def _refresh_observations(self, statistics: RunningStatistics) -> None:
+        self._middle[:, 0, 0] = statistics.mean
+        self._obs_factor[:, 0, 0] = statistics.factor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Name the statistics, (S, ...) float64, as a checkpoint does; they are the live ones."""
+        named: dict[str, Doubles] = {}
+        for name, kept in (("obs", self._obs), ("return", self._returns)):
+            if kept is not None:
+                named |= {f"{name}_mean": kept.mean, f"{name}_variance": kept.variance, f"{name}_count": kept.count}
+        if self._returns is not None:
+            named["return_running"] = self.running
+        return {name: torch.from_numpy(values) for name, values in named.items()}
+
+    # -------------------------------------------------------------------------------------------------- normalising
+
+    def observations(self, obs: Tensor) -> Tensor:
+        """Return observations (S, B, O) normalised."""
+        seen = obs.clone()
+        self.fit_observations(seen.unsqueeze(2))
+        return seen
+
+    def fit(self, batch: Batch | Rollout) -> None:
+        """Normalise what is learned from, in its memory."""
+        self.fit_observations(batch.obs)
+        self.fit_observations(batch.next_obs)
+        if self._returns is not None:
+            batch.reward.mul_(_there(self._applied[2], batch.reward)).clamp_(-MOST, MOST)
+
+    def fitted(self, rollout: Rollout) -> Rollout:
+        """Return a rollout normalised, and leave that one as it is."""
+        names = ("obs", "next_obs", "reward") if self._obs is not None else ("reward",)
+        own = {name: getattr(rollout, name).clone() for name in names}
+        rollout = Rollout(**{name: own.get(name, getattr(rollout, name)) for name in Rollout.__slots__})
+        self.fit(rollout)
+        return rollout
+
+    def fit_observations(self, obs: Tensor) -> None:
+        """Normalise observations (S, B, T, O) in their memory, but not the time beside them."""
+        if self._obs is not None:
+            middle, factor, _ = self._applied
+            seen = obs[..., : self.state_dim]
+            seen.sub_(_there(middle, obs)).mul_(_there(factor, obs)).clamp_(-MOST, MOST)
+
+
+def _there(values: Tensor, other: Tensor) -> Tensor:
+    """Bring the host's numbers to where others are."""
+    return values.to(other.device, non_blocking=True)
+
+
+def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Normaliser | None:
+    """Make what an agent's settings ask for; ``None`` is nothing."""
+    obs, returns = settings.normalize_obs, settings.normalize_returns
+    if not (obs or returns):
+        return None
+    size = n_seeds, settings.state_dim
+    return Normaliser(*size, n_envs=n_envs, obs=obs, returns=returns, gamma=settings.gamma)
+
+
+def find_fault(statistics: Mapping[str, Tensor]) -> str | None:
+    """Say in a line what no training can have led to, in statistics that were saved; ``None`` is nothing."""
+    for name, tensor in statistics.items():
+        if name.endswith(("_variance", "_count")) and bool((tensor < 0.0).any()):
+            return f"{name}: expected numbers of at least 0, found {float(tensor.min())}"
+    return None
+
+
+class NormalisedReplay:
+    """Read windows of a replay buffer, normalised, for updates that were noted as programs.
+
+    A program reads its batch from memory that stays where it is. So the windows are read and normalised there before it
+    is started, outside of it, by the thread that starts it: no kernel knows of it, and no statistics change meanwhile.
+
+    Args:
+        buffer: keeps them as they were.
+        normaliser: of the same seeds.
+    """
+
+    def __init__(self, buffer: ReplayBuffer, normaliser: Normaliser) -> None:
+        self._buffer, self._normaliser = buffer, normaliser
+        self._memory: dict[tuple[int, int], Windows] = {}
+
+    def read(self, uniform: Values, length: int, device: torch.device) -> None:
+        """Read the windows that ``uniform`` (S, B) chooses, for the programs that were noted with :meth:`gather`."""
+        key = uniform.shape[1], length
+        if key not in self._memory:
+            self._memory[key] = self._buffer.windows(uniform, length, device)
+        windows = self._memory[key]
+        windows.read()
+        self._normaliser.fit(windows.batch)
+
+    def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
+        """Return where :meth:`read` has put such windows, and will; see :class:`velora.buffers.ReplayBuffer`."""
+        return self._memory[uniform.shape[1], length].batch
