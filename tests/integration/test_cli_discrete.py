@@ -50,6 +50,23 @@ def test_a_soft_actor_critic_chooses_too(command: Command, tmp_path: Path) -> No
     assert agent.predict([0.0] * 4)[0] in (0, 1)
 
 
+def test_observations_of_any_space_are_flattened(command: Command, tmp_path: Path) -> None:
+    run, blackjack = tmp_path / "run", ("train", "agent=liquid_ppo", "env.id=Blackjack-v1")
+    harder = ("env/previous=action_reward", "env/flicker=half")
+    done = command(*blackjack, f"hydra.run.dir={run}", "train.n_steps=70", "train.seed=0", *harder, *SMALL)
+    assert done.code == 0, done.err
+    on = command("train", f"resume={run}", "train.n_steps=140")
+    assert on.code == 0, on.err
+    metadata = Checkpoint.open(run / "checkpoints" / "final").metadata
+    assert (metadata.progress.step, metadata.settings["state_dim"]) == (140, 32 + 11 + 2 + 3)
+    evaluated = command("evaluate", f"checkpoint={run}", "episodes=5")
+    assert evaluated.code == 0, evaluated.err
+    assert set(json.loads(evaluated.out.splitlines()[-1])["returns"]) <= {-1.0, 0.0, 1.0}
+    done = command(*blackjack, "env/mask=velocity")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "env.mask.drop: the velocities of Blackjack aren't known" in done.err
+
+
 def test_an_agent_for_other_actions_is_refused_in_one_line(command: Command, tmp_path: Path) -> None:
     done = command("train", "env=cartpole")
     assert (done.code, done.err.count("\n")) == (2, 1)

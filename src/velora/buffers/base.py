@@ -15,15 +15,19 @@ from torch import Tensor
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
 
+OBSERVATIONS = ("obs", "next_obs")
+"""Fields that may be bytes."""
+
 
 class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
     """Keep the newest ``capacity`` transitions of each seed, with the recurrent state they were acted from.
 
-    A row packs every field of a transition as float32, so that adding is one copy and sampling one gather.
+    A row packs every field of a transition as float32, so that adding is one copy and sampling one gather; bytes lie
+    in it four to a float32.
     Rows of one seed are in the order of time, which is what makes windows possible.
 
     Shapes:
-        rows: (S, capacity, 2 * O + A + H + 6), and what ``more`` takes.
+        rows: (S, capacity, 2 * O + A + H + 6), and what ``more`` takes; O / 4, rounded up, if they are bytes.
         incoming: the fields of one row of every environment, (S * E, feature) each, seed after seed, to be filled for
             :meth:`append`.
 
@@ -31,6 +35,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         n_envs: rows of each seed that come at once (E).
         more: further fields by name, with the numbers in each.
         setting: what the capacity is called where it is chosen, for errors.
+        as_bytes: keep observations as whole numbers from 0 to 255, which images are.
 
     Raises:
         SettingError: if the capacity is below 1 or the rows don't fit in memory.
@@ -47,13 +52,16 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         n_envs: int = 1,
         more: Mapping[str, int] | None = None,
         setting: str = "buffer_size",
+        as_bytes: bool = False,
     ) -> None:
         if capacity < 1:
             raise SettingError(f"{setting}: expected at least 1 transition, got {capacity}")
         self.capacity = capacity
         self.n_seeds, self.n_envs = n_seeds, n_envs
+        self._n_bytes = obs_dim if as_bytes else 0
+        obs_width = _width(obs_dim, as_bytes=as_bytes)
         widths = {
-            "obs": obs_dim, "action": action_dim, "reward": 1, "next_obs": obs_dim, "terminated": 1, "truncated": 1,
+            "obs": obs_width, "action": action_dim, "reward": 1, "next_obs": obs_width, "terminated": 1, "truncated": 1,
             "dt": 1, "next_dt": 1, "start": 1, **(more or {}), "hidden": state_size,
         }  # fmt: skip
         ends = np.cumsum(list(widths.values())).tolist()
@@ -67,6 +75,9 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             raise SettingError(f"{setting}: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
         self._incoming = np.zeros((n_seeds * n_envs, ends[-1]), dtype=np.float32)
         self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
+        if as_bytes:
+            for name in OBSERVATIONS:
+                self.incoming[name] = self.incoming[name].view(np.uint8)[:, :obs_dim]
         self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._first_rows = np.arange(n_seeds) * capacity
@@ -83,9 +94,14 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         return int(self._size[seed_index])
 
     @staticmethod
-    def width(*, obs_dim: int, action_dim: int, state_size: int) -> int:
+    def width(*, obs_dim: int, action_dim: int, state_size: int, as_bytes: bool = False) -> int:
         """Count the float32 values in one transition of such a buffer."""
-        return 2 * obs_dim + action_dim + state_size + 6
+        return 2 * _width(obs_dim, as_bytes=as_bytes) + action_dim + state_size + 6
+
+    def _column(self, rows: Tensor, name: str) -> Tensor:
+        """See one field of rows (..., row_width); bytes as bytes."""
+        column = rows[..., self._columns[name]]
+        return column.view(torch.uint8)[..., : self._n_bytes] if self._n_bytes and name in OBSERVATIONS else column
 
     def hidden_keeper(self, hidden: Tensor) -> Callable[[], object]:
         """Prepare to keep the recurrent state of all seeds, again and again, as that of the ``incoming`` transitions.
@@ -125,13 +141,22 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """Return the filled rows of one seed, sharing memory with the buffer, and where they lie.
 
         Shapes:
-            rows: (1, size, row_width).
+            rows: (1, size, row_width), or as :meth:`saved_rows` says.
         """
         size = int(self._size[seed_index])
         return {
-            "rows": self._filled(seed_index, size),
+            "rows": self._filled(seed_index, size).view(self.saved_rows(size)[1]),
             "counters": {"size": size, "position": int(self._position[seed_index])},
         }
+
+    def saved_rows(self, size: int) -> tuple[tuple[int, int, int], torch.dtype]:
+        """Tell the shape and type of so many saved rows: those that hold bytes are saved as bytes, four to a float32.
+
+        Read as float32, bytes may be NaN, which nothing else of a buffer may.
+        """
+        if self._n_bytes:
+            return (1, size, 4 * self.row_width), torch.uint8
+        return (1, size, self.row_width), torch.float32
 
     def _filled(self, seed_index: int, size: int) -> Tensor:
         return torch.from_numpy(self._rows[seed_index : seed_index + 1, :size])
@@ -142,11 +167,11 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         Raises:
             ShapeError: if they don't fit this buffer.
         """
-        if tuple(rows.shape) != (1, size, self.row_width):
-            raise ShapeError(f"buffer: expected rows of (1, {size}, {self.row_width}), got {tuple(rows.shape)}")
+        if (tuple(rows.shape), rows.dtype) != (expected := self.saved_rows(size)):
+            raise ShapeError(f"buffer: expected rows of {expected[0]}, got {tuple(rows.shape)}")
         if not 0 <= position <= size:
             raise ShapeError(f"buffer: position {position} doesn't fit {size} rows")
-        kept = rows[0].cpu().numpy()
+        kept = rows[0].view(torch.float32).cpu().numpy()
         if size != self.capacity and position != size:  # a ring of another capacity that had wrapped: oldest first
             kept = np.roll(kept, -position, axis=0)
             position = size
@@ -157,3 +182,8 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     def _overwrite(self, seed_index: int, rows: Array) -> None:
         self._rows[seed_index, : len(rows)] = rows
+
+
+def _width(obs_dim: int, *, as_bytes: bool) -> int:
+    """Count the float32 values that an observation takes up."""
+    return -(-obs_dim // 4) if as_bytes else obs_dim

@@ -39,6 +39,11 @@ def check_memory(
     ways = [f"train at most {most:,} at a time"] if most else []
     ways += [f"lower {setting} to {smaller:,}"] if smaller >= _SMALLEST else []
     rows = f"{capacity:,} transitions of {row_width} numbers each"
+    if n_seeds == 1:
+        raise SettingError(
+            f"{setting}: {rows} need {memory.readable(each)} of memory for {purpose}, {memory.readable(available)} are "
+            f"available; lower {setting}{f' to {smaller:,}' if smaller >= _SMALLEST else ''}"
+        )
     raise SettingError(
         f"seeds: {n_seeds:,} seeds need {memory.readable(n_seeds * each)} of memory for {purpose} ({rows}), "
         f"{memory.readable(available)} are available; "

@@ -25,16 +25,15 @@ class DeviceReplayBuffer(ReplayBuffer):
 
     Args:
         device: where the rows lie.
+        sizes: see :class:`ReplayBuffer`.
 
     Raises:
         SettingError: if the capacity is below 1 or the rows don't fit in the device's memory.
     """
 
-    def __init__(
-        self, capacity: int, *, n_seeds: int, obs_dim: int, action_dim: int, state_size: int, device: torch.device
-    ) -> None:
+    def __init__(self, capacity: int, *, device: torch.device, **sizes: Any) -> None:
         self._device = device
-        super().__init__(capacity, n_seeds=n_seeds, obs_dim=obs_dim, action_dim=action_dim, state_size=state_size)
+        super().__init__(capacity, **sizes)
 
     def _allocate(self) -> None:
         shape, where = (self.n_seeds, self.capacity, self.row_width), self._device

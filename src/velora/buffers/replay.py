@@ -22,7 +22,8 @@ class Batch:
     """Hold windows of experience as the learner reads them.
 
     Shapes:
-        obs, next_obs: (S, B, T, O). action: (S, B, T, A), normalised to [-1, 1], or a choice (S, B, T, 1).
+        obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), normalised to [-1, 1], or a choice
+            (S, B, T, 1).
         reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T), bool, or 0 and 1 in a program's batch.
         hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
 
@@ -116,7 +117,7 @@ class ReplayBuffer(Buffer):
         self._rows.reshape(-1, self.row_width).take(index.reshape(out.shape[:3]), 0, out, "clip")
 
     def _batch(self, rows: Tensor) -> Batch:
-        column = {name: rows[..., where] for name, where in self._columns.items()}
+        column = {name: self._column(rows, name) for name in self._columns}
         flat = {n: column[n].squeeze(-1) for n in ("reward", "terminated", "truncated", "dt", "next_dt", "start")}
         return Batch(
             obs=column["obs"],

@@ -17,7 +17,7 @@ class Rollout:
 
     Shapes:
         B: environments of each seed, or windows.
-        obs, next_obs: (S, B, T, O). action: (S, B, T, A), as it was drawn.
+        obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), as it was drawn.
         reward, terminated, truncated, dt, next_dt, start, log_prob: (S, B, T); see :class:`velora.buffers.Batch`.
             ``log_prob`` is that of the action under the policy that chose it.
         hidden: (S, B, T, H), the recurrent state that the acting policy had before it saw each observation.
@@ -63,7 +63,15 @@ class RolloutBuffer(Buffer):
     """
 
     def __init__(
-        self, n_steps: int, *, n_seeds: int, obs_dim: int, action_dim: int, state_size: int, n_envs: int = 1
+        self,
+        n_steps: int,
+        *,
+        n_seeds: int,
+        obs_dim: int,
+        action_dim: int,
+        state_size: int,
+        n_envs: int = 1,
+        as_bytes: bool = False,
     ) -> None:
         super().__init__(
             n_steps * n_envs,
@@ -74,12 +82,13 @@ class RolloutBuffer(Buffer):
             n_envs=n_envs,
             more={"log_prob": 1},
             setting="rollout_steps",
+            as_bytes=as_bytes,
         )
 
     @staticmethod
-    def width(*, obs_dim: int, action_dim: int, state_size: int) -> int:
+    def width(*, obs_dim: int, action_dim: int, state_size: int, as_bytes: bool = False) -> int:
         """Count the float32 values in one step of such a buffer."""
-        return 1 + Buffer.width(obs_dim=obs_dim, action_dim=action_dim, state_size=state_size)
+        return 1 + Buffer.width(obs_dim=obs_dim, action_dim=action_dim, state_size=state_size, as_bytes=as_bytes)
 
     def is_full(self, seed_index: int) -> bool:
         """Tell whether a seed has nothing left to add to its rollout."""
@@ -89,7 +98,7 @@ class RolloutBuffer(Buffer):
         """Read the rollouts of all seeds, (S, E, T, ...); those that aren't full mean nothing."""
         rows = torch.from_numpy(self._rows).to(device)
         rows = rows.view(self.n_seeds, -1, self.n_envs, self.row_width).transpose(1, 2).contiguous()
-        column = {name: rows[..., where] for name, where in self._columns.items()}
+        column = {name: self._column(rows, name) for name in self._columns}
         wide = ("obs", "action", "next_obs", "hidden")
         return Rollout(**{name: c if name in wide else c.squeeze(3) for name, c in column.items()})
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium as gym
-from gymnasium.spaces import Discrete
 from omegaconf import DictConfig, OmegaConf
 
 from velora.core.errors import SettingError, SpaceError
-from velora.envs import EnvironmentSource, check_spaces, is_discrete
+from velora.envs import EnvironmentSource
 from velora.envs.make import Env
 from velora.envs.wrappers import KNOWN, wrap
 
@@ -59,7 +58,7 @@ def merged(saved: Wrappers, chosen: Mapping[str, Mapping[str, Any] | None]) -> W
 def make_environment(
     env_id: str, kwargs: Mapping[str, Any], *, wrappers: Wrappers = (), render: str | None = None
 ) -> Env:
-    """Make a registered environment, with Velora's wrappers around it.
+    """Make a registered environment with flat observations, and Velora's wrappers around it.
 
     Args:
         env_id: its Gymnasium id; ``my_module:MyEnv-v0`` imports the module that registers it first.
@@ -68,7 +67,8 @@ def make_environment(
         render: a render mode, such as ``"human"``.
 
     Raises:
-        SpaceError: if the id is unknown, something the environment needs isn't installed, or it can't be wrapped.
+        SpaceError: if the id is unknown, something the environment needs isn't installed, its observations
+            aren't numbers, or it can't be wrapped.
         SettingError: if the environment doesn't take a keyword, or a wrapper a setting.
     """
     env = _make_bare(env_id, dict(kwargs) if render is None else {**kwargs, "render_mode": render})
@@ -90,16 +90,3 @@ def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
         if "unexpected keyword argument" not in str(error):
             raise
         raise SettingError(f"env.kwargs: {env_id} takes other keywords: {str(error).splitlines()[0]}") from error
-
-
-def dimensions(env: Env) -> tuple[int, int]:
-    """Return the numbers in an observation and in an action, or how many discrete actions there are (O, A).
-
-    Raises:
-        SpaceError: if no agent can serve the environment.
-    """
-    seen, acted = env.observation_space, env.action_space
-    state_dim = seen.shape[0] if seen.shape else 1
-    action_dim = int(acted.n) if isinstance(acted, Discrete) else acted.shape[0] if acted.shape else 1
-    check_spaces(env, state_dim=state_dim, action_dim=action_dim, discrete=is_discrete(env))
-    return state_dim, action_dim

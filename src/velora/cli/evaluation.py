@@ -15,11 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint, agents
 from velora.cli.choice import choose_checkpoints
-from velora.cli.environment import Wrappers, chosen_wrappers, dimensions, make_environment, merged
+from velora.cli.environment import Wrappers, chosen_wrappers, make_environment, merged
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
-from velora.envs import Environments, EnvironmentSource
+from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.envs.wrappers import KNOWN
 from velora.models import Agent

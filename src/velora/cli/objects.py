@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.cli.environment import dimensions
 from velora.cli.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError
-from velora.envs import is_discrete
+from velora.envs import dimensions, image_settings, is_discrete
 from velora.envs.make import Env
 from velora.models import Agent
 
@@ -27,8 +26,11 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
     """
     state_dim, action_dim = dimensions(env)
     own: dict[str, Any] = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
-    if is_discrete(env) and "discrete" in (takes(locate_class("agent", cfg)) or ()):
+    known = takes(locate_class("agent", cfg)) or ()
+    if is_discrete(env) and "discrete" in known:
         own["discrete"] = True
+    if "image" in known:
+        own |= _image(cfg, env)
     try:
         agent = instantiate(
             "agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, kernel=kernel, **own
@@ -44,6 +46,22 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
         raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
     agent.adapt(env)
     return agent
+
+
+def _image(cfg: DictConfig, env: Env) -> dict[str, Any]:
+    """Say what images an environment shows, where the settings don't; ``image=false`` reads their numbers as they come.
+
+    Raises:
+        SettingError: if ``image`` is neither a shape nor ``false``.
+    """
+    chosen = cfg.get("image")
+    if chosen is None:
+        return {name: value for name, value in image_settings(env).items() if cfg.get(name) is None}
+    if chosen is False:
+        return {"image": None}
+    if not isinstance(chosen, ListConfig):
+        raise SettingError(f"agent.image: expected a shape such as [64,64,3], or false, got {chosen!r}")
+    return {}
 
 
 def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir: Path) -> list[Callback]:

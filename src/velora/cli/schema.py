@@ -36,6 +36,8 @@ class LiquidAgentSchema:
     normalize_obs: bool = MISSING
     normalize_returns: bool = MISSING
     sequence_length: int = MISSING
+    image: Any = None
+    image_range: list[float] | None = None
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 
 from velora.core.errors import SpaceError
+from velora.envs.spaces import observation_size
 from velora.envs.wrappers import KNOWN
 
 Env: TypeAlias = gym.Env[Any, Any]
@@ -28,7 +29,8 @@ class EnvironmentSource:
     """Make environments from an instance, a registered id or a function, and say how to make them again.
 
     An instance is used as it is for the first one and never closed (its owner does that); further ones are made from
-    its ``spec``, which names the same id, keywords and wrappers.
+    its ``spec``, which names the same id, keywords and wrappers. All of them show flat observations, see
+    :func:`flattened`.
 
     Args:
         env: the environment, its registered id, or a function that makes one.
@@ -62,8 +64,12 @@ class EnvironmentSource:
         return self._make is not None
 
     def first(self) -> tuple[Env, bool]:
-        """Return the environment to train on, and whether it is ours to close."""
-        return (self._given, False) if self._given is not None else (self.make(), True)
+        """Return the environment to train on, and whether it is ours to close.
+
+        Raises:
+            SpaceError: as :meth:`make`.
+        """
+        return (flattened(self._given), False) if self._given is not None else (self.make(), True)
 
     def more(self, n: int, *, n_envs: int = 1) -> Iterator[Env]:
         """Make further environments, for seeds that train side by side.
@@ -96,14 +102,34 @@ class EnvironmentSource:
         """Make a fresh environment.
 
         Raises:
-            SpaceError: if only one unregistered instance is at hand, or the maker gives something else.
+            SpaceError: if only one unregistered instance is at hand, or the maker gives something else, or something
+                whose observations aren't numbers.
         """
         if self._make is None:
             raise SpaceError(f"env: {_CANT_BE_MADE}")
         made = self._make()
         if not isinstance(made, gym.Env):
             raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
-        return made
+        return flattened(made)
+
+
+def flattened(env: Env) -> Env:
+    """Return an environment whose observations are one vector: this one, or Gymnasium's wrapper around it.
+
+    Training and evaluation do this by themselves. Do it yourself to pass observations on to ``agent.predict``.
+
+    Raises:
+        SpaceError: if an observation isn't numbers.
+
+    Example:
+        >>> env = flattened(gym.make("FrozenLake-v1"))
+        >>> env.reset(seed=0)[0].tolist()
+        [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    """
+    observation_size(env)
+    seen = env.observation_space
+    is_flat = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
+    return env if is_flat else gym.wrappers.FlattenObservation(env)
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -133,6 +134,67 @@ def is_discrete(env: gym.Env[Any, Any]) -> bool:
     return isinstance(env.action_space, Discrete)
 
 
+def dimensions(env: gym.Env[Any, Any]) -> tuple[int, int]:
+    """Return what an agent for an environment takes as ``state_dim`` and ``action_dim`` (O, A).
+
+    Raises:
+        SpaceError: if no agent can serve the environment.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> dimensions(gym.make("FrozenLake-v1")), dimensions(gym.make("Blackjack-v1"))
+        ((16, 4), (45, 2))
+    """
+    from gymnasium.spaces import Discrete
+
+    acted = env.action_space
+    state_dim = observation_size(env)
+    action_dim = int(acted.n) if isinstance(acted, Discrete) else acted.shape[0] if acted.shape else 1
+    check_spaces(env, state_dim=state_dim, action_dim=action_dim, discrete=is_discrete(env))
+    return state_dim, action_dim
+
+
+def observation_size(env: gym.Env[Any, Any]) -> int:
+    """Count the numbers of an observation once it is flattened; see :func:`velora.envs.flattened`.
+
+    Raises:
+        SpaceError: if there are none, or a part of the observation can't be flattened.
+    """
+    from gymnasium.spaces import Box, flatdim
+
+    seen = env.observation_space
+    if isinstance(seen, Box) and len(seen.shape) == 1 and seen.shape[0]:
+        return seen.shape[0]
+    for part in _unserved(seen):
+        raise SpaceError(
+            f"{environment_name(env)}: expected observations of Box, Discrete, MultiDiscrete and MultiBinary spaces, "
+            f"in Dict and Tuple where there are several, got {part}; turn it into numbers with "
+            "gymnasium.wrappers.TransformObservation"
+        )
+    size = flatdim(seen)
+    if not size:
+        raise SpaceError(
+            f"{environment_name(env)}: expected at least one number in an observation, got {seen}; show the agent one"
+        )
+    return size
+
+
+def _unserved(seen: Any) -> Iterator[Any]:
+    """Find the parts of a space that aren't served."""
+    from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+
+    if isinstance(seen, Dict | Tuple):
+        for part in seen.values() if isinstance(seen, Dict) else seen:
+            yield from _unserved(part)
+    elif not isinstance(seen, Box | Discrete | MultiBinary | MultiDiscrete):
+        yield seen
+
+
+def environment_name(env: gym.Env[Any, Any]) -> str:
+    """Name an environment in an error: its id, or its class."""
+    return env.spec.id if env.spec else type(env.unwrapped).__name__
+
+
 def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, discrete: bool = False) -> ActionUnits:
     """Return the action units of an environment that the agent fits.
 
@@ -140,19 +202,12 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, dis
         discrete: whether the agent chooses from ``action_dim`` actions.
 
     Raises:
-        SpaceError: if observations aren't a flat box of ``state_dim`` numbers, or actions aren't a flat bounded box of
-            ``action_dim`` numbers, or ``action_dim`` discrete ones.
+        SpaceError: if observations aren't ``state_dim`` numbers once they are flattened, or actions aren't a flat
+            bounded box of ``action_dim`` numbers, or ``action_dim`` discrete ones.
     """
-    from gymnasium.spaces import Box  # an agent that only predicts needs no Gymnasium
-
-    name, seen = env.spec.id if env.spec else type(env.unwrapped).__name__, env.observation_space
-    if not isinstance(seen, Box) or len(seen.shape) != 1:
-        raise SpaceError(
-            f"{name}: expected a flat box of observations, got {seen}; "
-            "wrap the environment with gymnasium.wrappers.FlattenObservation"
-        )
-    if seen.shape[0] != state_dim:
-        raise SpaceError(f"{name}: observations have {seen.shape[0]} numbers, the agent expects state_dim={state_dim}")
+    name, size = environment_name(env), observation_size(env)
+    if size != state_dim:
+        raise SpaceError(f"{name}: observations have {size} numbers, the agent expects state_dim={state_dim}")
     check_actions = _discrete_actions if discrete else _bounded_actions
     return check_actions(name, env.action_space, action_dim)
 

@@ -27,6 +27,7 @@ from velora.models.learning import Learner
 from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
+from velora.nn.images import FEATURES, reader
 from velora.nn.parameters import count_parameters
 from velora.nn.policies import LiquidActor, LiquidHead
 from velora.ops import kernels
@@ -80,7 +81,7 @@ class Agent(ABC):
         self.seeds = _check_seeds(seed, seeds)
         self.device = set_device(device)
         self.wirings: dict[str, str] = {}
-        self.kernel = kernels.choose(kernel, self.device)
+        self.kernel = kernels.choose(kernel, self.device, sees_images=self.sees_images)
         self.threads = 1
         if self.n_seeds > 1:
             self.check_memory()
@@ -205,10 +206,25 @@ class Agent(ABC):
         return self.settings.time in ("input", "both")
 
     @property
+    def sees_images(self) -> bool:
+        """Tell whether observations are images, which an encoder stands before the networks for."""
+        return self.settings.image is not None
+
+    @property
+    def stores_bytes(self) -> bool:
+        """Tell whether experience is kept with a byte for each number of an observation."""
+        return self.sees_images and self.settings.image_range is None
+
+    @property
     def obs_dim(self) -> int:
-        """Numbers that the networks read (O): those of an observation, and the time where it is one of them."""
+        """Numbers of an observation as it is stored (O), with the time where that is one of them."""
         dim: int = self.settings.state_dim + self.sees_time
         return dim
+
+    @property
+    def n_features(self) -> int:
+        """Numbers that the networks read: an observation's, or what an encoder makes of an image."""
+        return FEATURES if self.sees_images else self.obs_dim
 
     @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
@@ -223,7 +239,7 @@ class Agent(ABC):
     @property
     def policy(self) -> Policy:
         """The network that acts."""
-        return cast(Policy, self.networks["actor"])
+        return cast(Policy, reader(self.networks["actor"]))
 
     @property
     def discrete(self) -> bool:
@@ -239,7 +255,7 @@ class Agent(ABC):
         """Count the recurrent state's numbers before the networks of all seeds are made."""
         every = self.seeds
         self.seeds = every[:1]
-        actor = cast(Policy, self.configure_networks()["actor"])
+        actor = cast(Policy, reader(self.configure_networks()["actor"]))
         self.seeds = every
         return actor.cell.state_size
 
@@ -299,7 +315,8 @@ class Agent(ABC):
         Pass the returned hidden state back in at the next step; pass ``None`` when an episode begins.
 
         Shapes:
-            state: (O,) or (B, O), NumPy, a sequence or torch. hidden: (H,) or (B, H), or ``None``.
+            state: (O,) or (B, O), NumPy, a sequence or torch; of an agent that sees images also (*image) or
+                (B, *image). hidden: (H,) or (B, H), or ``None``.
             returns: action (A,) or (B, A) and hidden (H,) or (B, H), NumPy, or torch if ``state`` was. A discrete
                 action is a whole number: an ``int``, or (B,).
 
@@ -319,6 +336,8 @@ class Agent(ABC):
                 f'predict: this agent has time="{self.settings.time}"; expected dt, the control steps since the '
                 "observation before, got None"
             )
+        if self.sees_images:
+            state = prediction.flat(state, self.settings.image)
         own = {"state_dim": self.settings.state_dim, "state_size": self.state_size, "device": self.device}
         obs, h, times = prediction.rows(state, hidden, dt, **own)
         if self.sees_time:
@@ -350,6 +369,8 @@ class Agent(ABC):
         """
         s = self.settings
         self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
+        if self.sees_images:
+            envs.check_image(env, s.image, s.image_range)
         self.environment = envs.describe(env)
 
     def optimize(self, name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -11,25 +13,40 @@ from velora.nn.cells import make_cell
 from velora.nn.cells.base import Cell
 from velora.nn.cells.factory import make_layer
 from velora.nn.critics import LiquidQNetwork, QNetwork, RecurrentCritic, ValueNetwork
+from velora.nn.execution import Unrollable
+from velora.nn.images import ImageEncoder, ImageNetwork
 from velora.nn.policies import LiquidActor, LiquidHead
 from velora.nn.wiring import NCPWiring
 from velora.nn.wirings import make_wiring
 
+BYTES = (0.0, 255.0)
+"""Least and largest value of a pixel that is a byte."""
 
-def make_actor(agent: Agent) -> LiquidActor:
+
+def make_actor(agent: Agent) -> nn.Module:
     """Build a policy whose motor neurons are the actions; each seed draws its own wiring and weights."""
-    return LiquidActor(_make_cell(agent, agent.init_generators("actor")))
+    return _seeing(agent, "actor", LiquidActor(_make_cell(agent, agent.init_generators("actor"))))
 
 
-def make_head(agent: Agent, n_outputs: int, *, gain: float = 1.0, log_std: float | None = None) -> LiquidHead:
+def make_head(agent: Agent, n_outputs: int, *, gain: float = 1.0, log_std: float | None = None) -> nn.Module:
     """Build a policy whose outputs are read off all its neurons; each seed draws its own wiring and weights."""
     generators = agent.init_generators("actor")
-    return LiquidHead(_make_cell(agent, generators), n_outputs, generators, gain=gain, log_std=log_std)
+    head = LiquidHead(_make_cell(agent, generators), n_outputs, generators, gain=gain, log_std=log_std)
+    return _seeing(agent, "actor", head)
+
+
+def _seeing(agent: Agent, name: str, network: Unrollable) -> nn.Module:
+    """Put an encoder before a network where observations are images; each seed draws its own weights."""
+    s = agent.settings
+    if s.image is None:
+        return cast(nn.Module, network)
+    generators = agent.init_generators(f"{name} encoder")
+    return ImageNetwork(network, ImageEncoder(s.image, s.image_range or BYTES, generators=generators))
 
 
 def _make_cell(agent: Agent, generators: list[torch.Generator]) -> Cell:
     s = agent.settings
-    wirings = draw_wirings(agent, "wiring", agent.obs_dim, s.action_dim)
+    wirings = draw_wirings(agent, "wiring", agent.n_features, s.action_dim)
     agent.wirings["actor"] = wirings[0].describe()
     return make_cell(s.cell, wirings, generators, mode=s.cell_mode, mixed_memory=s.mixed_memory)
 
@@ -43,10 +60,11 @@ def make_value(agent: Agent, name: str = "critic", *, n_values: int = 1) -> nn.M
     """
     s, generators = agent.settings, agent.init_generators(name)
     if s.critic == "dense":
-        return ValueNetwork(agent.obs_dim, n_values, units=s.critic_units, generators=generators)
+        dense = ValueNetwork(agent.n_features, n_values, units=s.critic_units, generators=generators)
+        return _seeing(agent, name, dense)
     if s.critic == "recurrent":
-        return _make_recurrent(agent, agent.obs_dim, generators, n_values)
-    return _make_liquid(agent, name, agent.obs_dim, generators, n_values)
+        return _seeing(agent, name, _make_recurrent(agent, agent.n_features, generators, n_values))
+    return _seeing(agent, name, _make_liquid(agent, name, agent.n_features, generators, n_values))
 
 
 def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
@@ -57,10 +75,11 @@ def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
     """
     s, generators = agent.settings, agent.init_generators(name)
     if s.critic == "dense":
-        return QNetwork(agent.obs_dim, s.action_dim, units=s.critic_units, generators=generators)
+        dense = QNetwork(agent.n_features, s.action_dim, units=s.critic_units, generators=generators)
+        return _seeing(agent, name, dense)
     if s.critic == "recurrent":
-        return _make_recurrent(agent, agent.obs_dim + s.action_dim, generators, 1)
-    return _make_liquid(agent, name, agent.obs_dim + s.action_dim, generators, 1)
+        return _seeing(agent, name, _make_recurrent(agent, agent.n_features + s.action_dim, generators, 1))
+    return _seeing(agent, name, _make_liquid(agent, name, agent.n_features + s.action_dim, generators, 1))
 
 
 def _make_liquid(

@@ -22,7 +22,7 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
     """Learn a deterministic liquid policy from replayed windows, with a dense critic.
 
     Args:
-        state_dim: numbers in an observation (O).
+        state_dim: numbers in an observation (O), once it is flattened.
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
         action_dim: numbers in an action (A).
         cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
@@ -52,9 +52,12 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
             correlation from step to step.
         noise_final_std, noise_decay_steps: what the deviation goes to, in a straight line over so many steps; ``None``
             leaves it. Less noise makes better returns in training, and a policy that learned from less.
+        image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
+            convolutional encoder of its own then stands before each network. ``None`` reads a vector.
+        image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
         device: where to compute; ``None`` chooses.
-        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
-            fastest that is there.
+        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere and for images, or
+            ``"auto"``, the fastest that is there.
         seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
         seeds: several, to train as many independent agents side by side.
 
@@ -112,6 +115,8 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
         noise_final_std: float | None = None,
         noise_decay_steps: int = 10_000,
         noise_correlation: float = 0.85,
+        image: Sequence[int] | None = None,
+        image_range: Sequence[float] | None = None,
         device: str | torch.device | None = None,
         kernel: str = "auto",
         seed: int | None = None,

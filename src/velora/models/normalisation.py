@@ -172,7 +172,8 @@ class Normaliser:
 
     def fitted(self, rollout: Rollout) -> Rollout:
         """Return a rollout normalised, and leave that one as it is."""
-        own = {name: getattr(rollout, name).clone() for name in ("obs", "next_obs", "reward")}
+        names = ("obs", "next_obs", "reward") if self._obs is not None else ("reward",)
+        own = {name: getattr(rollout, name).clone() for name in names}
         rollout = Rollout(**{name: own.get(name, getattr(rollout, name)) for name in Rollout.__slots__})
         self.fit(rollout)
         return rollout

@@ -101,7 +101,9 @@ class OffPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = ReplayBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
+        width = ReplayBuffer.width(
+            obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n, as_bytes=self.stores_bytes
+        )
         on_device = self._keeps_on_device
         check_memory(
             self.n_seeds,
@@ -124,6 +126,8 @@ class OffPolicyAgent(Agent):
         """The replay buffer, allocated when it is first needed."""
         if self._buffer is None:
             s = self.settings
+            if self.sees_images:
+                self.check_memory()
             make = partial(DeviceReplayBuffer, device=self.device) if self._keeps_on_device else ReplayBuffer
             self._buffer = make(
                 s.buffer_size,
@@ -131,6 +135,7 @@ class OffPolicyAgent(Agent):
                 obs_dim=self.obs_dim,
                 action_dim=self.action_width,
                 state_size=self.state_size,
+                as_bytes=self.stores_bytes,
             )
         return self._buffer
 

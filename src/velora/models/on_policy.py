@@ -18,6 +18,7 @@ from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import RolloutSampling
 from velora.models.normalisation import Normaliser
+from velora.nn.images import reader
 from velora.nn.policies import LiquidHead
 from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian, likeliest
 
@@ -69,7 +70,7 @@ class OnPolicyAgent(Agent):
     @property
     def policy(self) -> LiquidHead:
         """The network that acts."""
-        return cast(LiquidHead, self.networks["actor"])
+        return cast(LiquidHead, reader(self.networks["actor"]))
 
     # -------------------------------------------------------------------------------------------------------- acting
 
@@ -114,7 +115,9 @@ class OnPolicyAgent(Agent):
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds, before anything is made for them."""
         s, n = self.settings, self.state_size_of_one()
-        width = self.n_envs * RolloutBuffer.width(obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n)
+        width = self.n_envs * RolloutBuffer.width(
+            obs_dim=self.obs_dim, action_dim=self.action_width, state_size=n, as_bytes=self.stores_bytes
+        )
         check_memory(
             self.n_seeds, capacity=s.rollout_steps, row_width=width, purpose="rollouts", setting="rollout_steps"
         )
@@ -124,6 +127,8 @@ class OnPolicyAgent(Agent):
         """The rollouts, allocated when they are first needed."""
         if self._buffer is None:
             s = self.settings
+            if self.sees_images:
+                self.check_memory()
             self._buffer = RolloutBuffer(
                 s.rollout_steps,
                 n_seeds=self.n_seeds,
@@ -131,6 +136,7 @@ class OnPolicyAgent(Agent):
                 obs_dim=self.obs_dim,
                 action_dim=self.action_width,
                 state_size=self.state_size,
+                as_bytes=self.stores_bytes,
             )
         return self._buffer
 

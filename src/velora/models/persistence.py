@@ -226,7 +226,7 @@ def _read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int) -> Non
     if info.keys() != {"capacity", "size", "position"}:
         raise CheckpointError(f"{checkpoint.path}: buffer: expected capacity, size and position, got {sorted(info)}")
     size, position = int(info["size"]), int(info["position"])
-    rows = checkpoint.read("buffer_state", expect={"rows": ((1, size, buffer.row_width), torch.float32)})["rows"]
+    rows = checkpoint.read("buffer_state", expect={"rows": buffer.saved_rows(size)})["rows"]
     try:
         buffer.load_state_dict(rows, position=position, size=size, seed_index=seed_index)
     except ShapeError as error:

@@ -18,6 +18,7 @@ from velora.models.recurrence import rollout_values
 from velora.models.settings import PPOSettings, Settings
 from velora.nn.critics import RecurrentCritic
 from velora.nn.execution import Pullback
+from velora.nn.images import reader
 from velora.ops.losses import clipped_loss, mean_per_seed
 from velora.ops.policies import PolicyGradient
 from velora.ops.returns import generalised_advantage
@@ -28,7 +29,7 @@ class LiquidPPO(OnPolicyAgent):
     """Improve a stochastic liquid policy on what it has just lived, in steps that stay near it.
 
     Args:
-        state_dim: numbers in an observation (O).
+        state_dim: numbers in an observation (O), once it is flattened.
         n_neurons: inter and command neurons of the policy, at least 3; as many motor neurons as ``action_dim`` come on
             top.
         action_dim: numbers in an action, or how many discrete actions there are (A).
@@ -63,9 +64,12 @@ class LiquidPPO(OnPolicyAgent):
         reward_scale: factor on rewards inside the critic's loss.
         normalize_obs: show the networks observations less the mean of those met in training, over their deviation.
         normalize_returns: learn from rewards over the deviation of their discounted sums; ``reward_scale`` stays.
+        image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
+            convolutional encoder of its own then stands before each network. ``None`` reads a vector.
+        image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
         device: where to compute; ``None`` chooses.
-        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
-            fastest that is there.
+        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere and for images, or
+            ``"auto"``, the fastest that is there.
         seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
         seeds: several, to train as many independent agents side by side.
 
@@ -124,6 +128,8 @@ class LiquidPPO(OnPolicyAgent):
         reward_scale: float = 0.1,
         normalize_obs: bool = False,
         normalize_returns: bool = False,
+        image: Sequence[int] | None = None,
+        image_range: Sequence[float] | None = None,
         device: str | torch.device | None = None,
         kernel: str = "auto",
         seed: int | None = None,
@@ -133,7 +139,7 @@ class LiquidPPO(OnPolicyAgent):
         super().__init__(settings, device=device, kernel=kernel, seed=seed, seeds=seeds)
         n_windows = self.n_envs * self.settings.rollout_steps // self.settings.sequence_length
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
-        critic_network = self.networks["critic"]
+        critic_network = reader(self.networks["critic"])
         size = critic_network.state_size if isinstance(critic_network, RecurrentCritic) else 0
         self.critic_hidden = torch.zeros(self.n_seeds, self.n_envs, size, device=self.device)
 
@@ -235,7 +241,8 @@ class LiquidPPO(OnPolicyAgent):
         flat = self.learner.flats["actor"]
         if gradient.log_std is not None:
             assert flat.gradient is not None
-            flat.view(flat.gradient, "log_std").copy_(gradient.log_std)
+            name = "network.log_std" if self.sees_images else "log_std"
+            flat.view(flat.gradient, name).copy_(gradient.log_std)
 
     def _minibatches(self, size: int) -> Iterator[Tensor]:
         """Yield which windows (S, B) belong together, every window once in each epoch, in an order of its own."""

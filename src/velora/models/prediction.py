@@ -39,6 +39,15 @@ def rows(
     return obs.view(1, -1, state_dim), h.reshape(1, -1, state_size), times.expand(shape[:-1]).reshape(1, -1)
 
 
+def flat(state: Any, image: tuple[int, ...]) -> Any:
+    """Turn images (*image) or (B, *image) into vectors (O,) or (B, O); leave vectors as they are."""
+    shape = tuple(np.shape(state))
+    if shape[-len(image) :] != image:
+        return state
+    state = state if isinstance(state, Tensor) else np.asarray(state)
+    return state.reshape(*shape[: -len(image)], -1)
+
+
 def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
     if isinstance(value, Tensor):
         return value.to(device, torch.float32)

@@ -35,7 +35,7 @@ class LiquidSAC(OffPolicyAgent, replays=True):
     """Learn a stochastic liquid policy from replayed windows, for reward and for entropy.
 
     Args:
-        state_dim: numbers in an observation (O).
+        state_dim: numbers in an observation (O), once it is flattened.
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
         action_dim: numbers in an action, or how many discrete actions there are (A).
         discrete: whether an action is one of ``action_dim`` choices.
@@ -66,9 +66,12 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         initial_temperature: what it begins at.
         target_entropy: entropy of the policy, in nats, that the temperature is steered to; ``None`` is ``-action_dim``,
             or for choices :data:`ENTROPY_SHARE` of the largest there is, ``log(action_dim)``.
+        image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
+            convolutional encoder of its own then stands before each network. ``None`` reads a vector.
+        image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
         device: where to compute; ``None`` chooses.
-        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
-            fastest that is there.
+        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere and for images, or
+            ``"auto"``, the fastest that is there.
         seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
         seeds: several, to train as many independent agents side by side.
 
@@ -124,6 +127,8 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         temperature_lr: float = 1e-3,
         initial_temperature: float = 0.1,
         target_entropy: float | None = None,
+        image: Sequence[int] | None = None,
+        image_range: Sequence[float] | None = None,
         device: str | torch.device | None = None,
         kernel: str = "auto",
         seed: int | None = None,

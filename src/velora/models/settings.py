@@ -39,7 +39,7 @@ class Settings(BaseModel):
 class LiquidSettings(Settings):
     """Settings of every agent with a liquid policy and a critic; their constructors document them."""
 
-    state_dim: int = Field(ge=1, le=65_536)
+    state_dim: int = Field(ge=1, le=1_000_000)
     n_neurons: int = Field(ge=3, le=4_096)
     action_dim: int = Field(ge=1, le=4_096)
     cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
@@ -59,11 +59,36 @@ class LiquidSettings(Settings):
     normalize_obs: bool
     normalize_returns: bool
     sequence_length: int = Field(ge=1, le=10_000)
+    image: tuple[int, ...] | None = None
+    image_range: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _layers_have_units(self) -> Self:
         if any(not 1 <= units <= 65_536 for units in self.critic_units):
             raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
+        return self
+
+    @model_validator(mode="after")
+    def _image_fits(self) -> Self:
+        image, between = self.image, self.image_range
+        if image is None:
+            if between is not None:
+                raise ValueError("image_range: it is that of an image's pixels, so image has to be given too")
+            return self
+        if not 2 <= len(image) <= 4 or min(image) < 1:
+            raise ValueError(
+                f"image: expected (height, width), (height, width, channels) or a stack of such frames, got {image}"
+            )
+        if math.prod(image) != self.state_dim:
+            raise ValueError(
+                f"image: {image} holds {math.prod(image)} numbers, expected state_dim={self.state_dim} of them"
+            )
+        if between is not None and not between[0] < between[1]:
+            raise ValueError(f"image_range: expected the least value and a larger one, got {between}")
+        if self.time in ("input", "both"):
+            raise ValueError(f"time: an image has no place for the time beside it; use gate or none, got {self.time!r}")
+        if self.normalize_obs:
+            raise ValueError("normalize_obs: an image is scaled by its range already; expected false, got true")
         return self
 
 

@@ -25,7 +25,7 @@ class LiquidTD3(OffPolicyAgent, replays=True):
     """Learn a deterministic liquid policy from replayed windows, with the smaller of two critics as the target.
 
     Args:
-        state_dim: numbers in an observation (O).
+        state_dim: numbers in an observation (O), once it is flattened.
         n_neurons: inter and command neurons of the policy, at least 3; the motor neurons come on top, one per action.
         action_dim: numbers in an action (A).
         cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
@@ -58,9 +58,12 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         policy_delay: every how manieth update improves the policy and moves the targets.
         target_noise, target_noise_clip: deviation of the noise on the target's actions, and its largest size, as shares
             of half the action range.
+        image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
+            convolutional encoder of its own then stands before each network. ``None`` reads a vector.
+        image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
         device: where to compute; ``None`` chooses.
-        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere, or ``"auto"``, the
-            fastest that is there.
+        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere and for images, or
+            ``"auto"``, the fastest that is there.
         seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
         seeds: several, to train as many independent agents side by side.
 
@@ -118,6 +121,8 @@ class LiquidTD3(OffPolicyAgent, replays=True):
         policy_delay: int = 2,
         target_noise: float = 0.2,
         target_noise_clip: float = 0.5,
+        image: Sequence[int] | None = None,
+        image_range: Sequence[float] | None = None,
         device: str | torch.device | None = None,
         kernel: str = "auto",
         seed: int | None = None,

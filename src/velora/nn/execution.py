@@ -211,7 +211,7 @@ class TorchNetwork:
         self, *sources: Tensor, hidden: Tensor | None = None, dt: Tensor | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, Pullback]:
         """See :class:`Network`."""
-        leaves = tuple(source.detach().requires_grad_() for source in sources)
+        leaves = tuple(source.detach().requires_grad_(source.is_floating_point()) for source in sources)
         with torch.enable_grad():
             out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
         return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)

@@ -57,14 +57,15 @@ def report() -> KernelReport:
     return KernelReport(native is not None, sets[-1] if sets else "none", _problem, compiler)
 
 
-def choose(kernel: str, device: torch.device | None = None) -> str:
+def choose(kernel: str, device: torch.device | None = None, *, sees_images: bool = False) -> str:
     """Turn a ``kernel`` setting into ``"native"``, ``"numpy"`` or ``"torch"``.
 
     ``"auto"`` is the fastest that there is: on the CPU the native kernel, or NumPy where that isn't built; on a GPU
-    torch.
+    torch. Images are for torch alone.
 
     Raises:
-        SettingError: if it is unknown, or computes on the CPU but the device is another, or isn't built.
+        SettingError: if it is unknown, or computes on the CPU but the device is another, or isn't built, or has no
+            convolutions and ``sees_images``.
     """
     global _told
     if kernel not in KERNELS:
@@ -72,6 +73,10 @@ def choose(kernel: str, device: torch.device | None = None) -> str:
     on_cpu = device is None or device.type == "cpu"
     if kernel in ("native", "numpy") and not on_cpu:
         raise SettingError(f"kernel: {kernel!r} computes on the CPU, but the device is {device}; use 'torch'")
+    if sees_images and kernel in ("native", "numpy"):
+        raise SettingError(f"kernel: {kernel!r} has no convolutions, which images need; use 'torch' or 'auto'")
+    if sees_images:
+        return "torch"
     if kernel == "native" and native is None:
         raise SettingError(f"kernel: the native kernel wasn't built ({_problem}); {_INSTALL}, or use 'numpy'")
     if kernel != "auto":

@@ -101,7 +101,7 @@ class Loop:
         """Make the transition that callbacks asked for; a seed that is done repeats its last."""
         newest, incoming = [place.newest for lane in self.lanes for place in lane.places], self._incoming
         transition = Transition(
-            obs=incoming["obs"].copy(),
+            obs=incoming["obs"].astype(np.float32),
             action=incoming["action"].copy(),
             reward=np.array([step.reward for step in newest]),
             next_obs=self.envs.obs.copy(),

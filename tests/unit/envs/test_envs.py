@@ -47,8 +47,8 @@ def test_actions_are_rescaled_to_the_bounds() -> None:
 @pytest.mark.parametrize(
     ("observation", "action", "message"),
     [
-        (gym.spaces.Discrete(3), BOX, "flat box of observations"),
-        (gym.spaces.Box(0, 1, (2, 2)), BOX, "FlattenObservation"),
+        (gym.spaces.Text(3), BOX, "expected observations of Box"),
+        (gym.spaces.Box(0, 1, (2, 2)), BOX, "observations have 4 numbers, the agent expects state_dim=2"),
         (gym.spaces.Box(0, 1, (5,)), BOX, "observations have 5 numbers, the agent expects state_dim=2"),
         (BOX, gym.spaces.Discrete(3), "expected continuous actions"),
         (BOX, gym.spaces.Box(-1, 1, (3,)), "actions have 3 numbers, the agent gives action_dim=2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,13 @@ def step(module: torch.nn.Module, loss: Tensor, lr: float) -> None:
     adam.step()
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"critic": "liquid"}, {"sequence_length": 2, "burn_in": 1, "target_entropy": 0.5}, RECURRENT],
-    ids=str,
-)
+WAYS: list[dict[str, Any]] = [
+    {}, {"critic": "liquid"}, {"sequence_length": 2, "burn_in": 1, "target_entropy": 0.5}, RECURRENT
+]  # fmt: skip
+IMAGES: dict[str, Any] = {"image": (1, 3), "image_range": (-4.0, 4.0), "sequence_length": 2, "burn_in": 1}
+
+
+@pytest.mark.parametrize(("settings", "kernel"), [*itertools.product(WAYS, KERNELS), (IMAGES, "torch")], ids=str)
 def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     """Against autograd through the modules in double precision, and torch's own Adam."""
     agent = filled(

@@ -20,8 +20,8 @@ def flat_box(env: gym.Env[Any, Any], wrapper: str) -> gym.spaces.Box:
     seen = env.observation_space
     if not isinstance(seen, gym.spaces.Box) or len(seen.shape) != 1:
         raise SpaceError(
-            f"{wrapper}: expected a flat box of observations, got {seen}; "
-            "wrap the environment with gymnasium.wrappers.FlattenObservation first"
+            f"{wrapper}: expected a flat box of observations, got {' '.join(str(seen).split())}; "
+            "make the environment flat with velora.envs.flattened first"
         )
     return seen
 
