@@ -35,9 +35,11 @@ agent = {agent}.load("zoo/{checkpoint}")
 The score is the mean return of {episodes} episodes that neither training nor the choice of the checkpoint used.
 `python -m benchmarks.learning.zoo` makes this folder from the last runs of the arms; a test plays the episodes again.
 
+<!-- --8<-- [start:table] -->
 | checkpoint | task | agent | cell | neurons | score |
 |---|---|---|---|---|---|
 {rows}
+<!-- --8<-- [end:table] -->
 """
 
 
