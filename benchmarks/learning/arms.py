@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from benchmarks.speed.jobs import Job, run
 from velora.checkpoint.registry import agents
 from velora.core.devices import n_cores
 from velora.core.types import Array
-from velora.envs import Environments
+from velora.envs import Environments, dimensions
 from velora.envs.wrappers import wrap
 from velora.models import Agent
 from velora.training.evaluation import evaluate, evaluation_seeds
@@ -55,9 +54,7 @@ def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
     assert arm.agent is not None
     settings: dict[str, Any] = dict(arm.settings)
     env = environment(study)
-    (state_dim,) = env.observation_space.shape or (0,)
-    space = env.action_space
-    action_dim = int(getattr(space, "n", 0)) or int(np.prod(space.shape or ()))
+    state_dim, action_dim = dimensions(env)
     env.close()
     made = agents.get(arm.agent)(
         state_dim, settings.pop("n_neurons"), action_dim, device="cpu", seeds=seeds, **settings
@@ -78,10 +75,8 @@ def train(study: Study, arm: Arm, keep: Path | None = None) -> Trained:
 
 
 def _train_ours(study: Study, arm: Arm, keep: Path | None) -> tuple[list[Point], list[Tested]]:
-    agent, watch = (
-        build(study, arm, study.seeds),
-        Watch(f"{study.name} | {arm.name}", every=study.evaluate_steps, n_steps=study.n_steps),
-    )
+    agent = build(study, arm, study.seeds)
+    watch = Watch(f"{study.name} | {arm.name}", every=study.evaluate_steps, n_steps=study.n_steps)
     agent.train(
         lambda: environment(study),
         arm.batch_size,

@@ -124,10 +124,10 @@ def main() -> None:
 
 def overview(scores: list[Score]) -> str:
     """Write the zoo's page."""
-    first, rows = (
-        scores[0],
-        [f"| {s.checkpoint} | {s.study} | {s.agent} | {s.cell} | {s.neurons} | {s.mean_return:.1f} |" for s in scores],
-    )
+    first = scores[0]
+    rows = [
+        f"| {s.checkpoint} | {s.study} | {s.agent} | {s.cell} | {s.neurons} | {s.mean_return:.1f} |" for s in scores
+    ]
     return PAGE.format(agent=first.agent, checkpoint=first.checkpoint, episodes=first.episodes, rows="\n".join(rows))
 
 

@@ -18,9 +18,10 @@ SHORTEST, LONGEST = 1e-6, 1e6
 class Clock:
     """Read how long each step of one environment took, in control steps.
 
-    An environment that steps regularly says nothing, and every step takes 1. Any other says it in one of two ways:
+    An environment that steps regularly may say nothing, and every step takes 1. Any other says it in one of two ways:
 
-    - ``info["dt"]`` of a step is the time that it took, in control steps. A step without it took 1.
+    - ``info["dt"]`` of a step is the time that it took, in control steps. A step without it took 1, and
+      is an error where the agent reads the time as a number of its own.
     - ``info["timestamp"]``, of reset and of every step, is the time of the observation in seconds. The control step in
       seconds is then the environment's attribute ``dt``, as Gymnasium's Pendulum and MuJoCo tasks have it.
 
