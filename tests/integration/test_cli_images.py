@@ -69,6 +69,14 @@ def test_the_settings_have_the_last_word(command: Command, tmp_path: Path) -> No
     assert (settings["image"], settings["state_dim"]) == (None, 64)
 
 
+def test_pixels_among_other_numbers_are_spoken_of(command: Command, tmp_path: Path) -> None:
+    for more, is_warned in (((), True), (("agent.image=false",), False)):
+        wrapped = (*more, "env/previous=action_reward", "train.n_steps=25")
+        done = command("train", *SMALL, f"hydra.run.dir={tmp_path / str(is_warned)}", *wrapped)
+        assert done.code == 0, done.err
+        assert ("what PreviousActionReward makes of images as plain numbers" in done.err + done.out) == is_warned
+
+
 def test_what_does_not_fit_is_one_line(command: Command) -> None:
     for words, message in (
         (("agent.image=[8,4,2]",), "observations are images of (8, 8, 1), the agent expects image=(8, 4, 2)"),

@@ -10,7 +10,7 @@ import pytest
 from lightning.pytorch import callbacks as stock
 
 from velora.callbacks import EarlyStopping, SaveCheckpoints
-from velora.models import LiquidDDPG
+from velora.models import LiquidDDPG, LiquidPPO
 from velora.training import TrainResult
 
 
@@ -45,6 +45,26 @@ def test_lambda_callback_fires_and_counts_epochs_from_zero() -> None:
     epochs: list[int] = []
     train(stock.LambdaCallback(on_train_epoch_end=lambda trainer, module: epochs.append(trainer.current_epoch)))
     assert epochs == list(range(6))
+
+
+def test_epochs_are_counted_where_several_environments_end_them_together() -> None:
+    starts: list[int] = []
+    ends: list[int] = []
+    told = stock.LambdaCallback(
+        on_train_epoch_start=lambda trainer, module: starts.append(trainer.current_epoch),
+        on_train_epoch_end=lambda trainer, module: ends.append(trainer.current_epoch),
+    )
+    agent = LiquidPPO(3, 6, 1, n_envs=3, rollout_steps=8, sequence_length=4, device="cpu", seed=0)
+    agent.train(
+        gym.make("Pendulum-v1", max_episode_steps=5),
+        8,
+        n_episodes=6,
+        callbacks=[told],
+        progress_bar=False,
+        summary=False,
+    )
+    assert ends == list(range(6))
+    assert starts == [0, 0, 0, 3, 3, 3]  # episodes that are open together: the next to end has this number
 
 
 def test_model_checkpoint_keeps_the_best_as_checkpoints_of_ours(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError
 from velora.envs import dimensions, image_settings, is_discrete
+from velora.envs.images import covering_wrapper
 from velora.envs.make import Env
 from velora.models import Agent
+
+log = logging.getLogger(__name__)
 
 
 def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seeds: Sequence[int]) -> Agent:
@@ -56,6 +60,12 @@ def _image(cfg: DictConfig, env: Env) -> dict[str, Any]:
     """
     chosen = cfg.get("image")
     if chosen is None:
+        if (covering := covering_wrapper(env)) is not None:
+            log.warning(
+                "env: the agent reads what %s makes of images as plain numbers, pixel by pixel; leave it out for a "
+                "convolutional encoder, or say that it is meant: agent.image=false",
+                covering,
+            )
         return {name: value for name, value in image_settings(env).items() if cfg.get(name) is None}
     if chosen is False:
         return {"image": None}

@@ -65,7 +65,7 @@ class Progress(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether an episode is open, in every environment of the seed."""
+        """Whether an episode has begun since the last one ended."""
         ...
 
     @property

@@ -18,10 +18,9 @@ SHORTEST, LONGEST = 1e-6, 1e6
 class Clock:
     """Read how long each step of one environment took, in control steps.
 
-    An environment that steps regularly may say nothing, and every step takes 1. Any other says it in one of two ways:
+    An environment that steps regularly may say nothing. Any other says it in one of two ways:
 
-    - ``info["dt"]`` of a step is the time that it took, in control steps. A step without it took 1, and
-      is an error where the agent reads the time as a number of its own.
+    - ``info["dt"]`` of a step is the time that it took, in control steps.
     - ``info["timestamp"]``, of reset and of every step, is the time of the observation in seconds. The control step in
       seconds is then the environment's attribute ``dt``, as Gymnasium's Pendulum and MuJoCo tasks have it.
 
@@ -30,11 +29,10 @@ class Clock:
     Args:
         env: the environment.
         index: its position, for errors.
-        is_expected: whether the agent reads the time as a number of its own, so that an environment has to tell it.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], index: int, *, is_expected: bool = False) -> None:
-        self._env, self._index, self._is_expected = env, index, is_expected
+    def __init__(self, env: gym.Env[Any, Any], index: int) -> None:
+        self._env, self._index = env, index
         self._seen_at: float | None = None
         self._control_step_s = 0.0
 
@@ -49,17 +47,16 @@ class Clock:
             self._control_step_s = self._read_control_step()
             self._seen_at = self._number("timestamp", info["timestamp"])
 
-    def elapsed(self, info: Mapping[str, Any]) -> float:
-        """Return how long a step took, in control steps.
+    def elapsed(self, info: Mapping[str, Any]) -> float | None:
+        """Return how long a step took, in control steps; ``None`` if nothing is said.
 
         Raises:
-            SpaceError: if it isn't a number from 1e-6 to 1e6, a timestamp is missing, or nothing is said where the
-                agent expects it.
+            SpaceError: if it isn't a number from 1e-6 to 1e6, or a timestamp is missing.
         """
         given = info.get("dt")
         if given is None:
             if self._seen_at is None and "timestamp" not in info:
-                return self._regular()
+                return None
             dt = self._since(info)
         else:
             dt = self._number("dt", given)
@@ -70,16 +67,6 @@ class Clock:
                 f"got {dt:g} from {said}; time has to go on from one observation to the next"
             )
         return dt
-
-    def _regular(self) -> float:
-        """Take a step that says nothing for a regular one, unless the agent was promised to be told."""
-        if self._is_expected:
-            raise SpaceError(
-                f'environment {self._index}: gave no info["dt"] at a step, and the agent has time="input" or "both"; '
-                'give it at every step, in control steps, or make the agent with time="gate", which takes such steps '
-                "for regular ones"
-            )
-        return NOMINAL_DT
 
     def _since(self, info: Mapping[str, Any]) -> float:
         """Read the timestamp, and return the time since the one before, in control steps."""

@@ -36,6 +36,25 @@ def image_settings(env: gym.Env[Any, Any]) -> dict[str, Any]:
     return {"image": image, "image_range": None if _holds_bytes(seen) else _range(seen)}
 
 
+def covering_wrapper(env: gym.Env[Any, Any]) -> str | None:
+    """Name the wrapper, if any, that makes something else of an environment's images.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from velora.envs.wrappers import PreviousActionReward
+        >>> covering_wrapper(PreviousActionReward(gym.make("CarRacing-v3")))
+        'PreviousActionReward'
+    """
+    from gymnasium import Wrapper
+
+    outer = env
+    while isinstance(outer, Wrapper) and not image_settings(outer):
+        if image_settings(outer.env):
+            return type(outer).__name__
+        outer = outer.env
+    return None
+
+
 def check_image(env: gym.Env[Any, Any], image: tuple[int, ...], image_range: tuple[float, float] | None) -> None:
     """Hold an environment's observations against the images that an agent sees.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import numpy as np
 from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Action, Array
 from velora.envs.clock import NOMINAL_DT, Clock
+
+log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
@@ -34,7 +37,8 @@ class Environments:
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
     next one's start is ever made. Processes would cost more than the simulators that Velora is for.
 
-    How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`.
+    How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`. A step of which
+    it says nothing took 1.
 
     Shapes:
         obs: (E, O) float32, the newest observation of each; (E, O + 1) where it shows the time.
@@ -43,12 +47,21 @@ class Environments:
         envs: the environments.
         obs_dim: numbers in an observation (O).
         shows_time: append the natural logarithm of the time since the observation before, in control steps. That of a
-            regular step is 0, and so it is at an episode's start. The environments have to tell it then.
+            regular step is 0, and so it is at an episode's start.
+        needs_time: refuse a step that doesn't say how long it took, where ``shows_time`` would only warn once.
     """
 
-    def __init__(self, envs: Sequence[gym.Env[Any, Any]], *, obs_dim: int, shows_time: bool = False) -> None:
+    def __init__(
+        self,
+        envs: Sequence[gym.Env[Any, Any]],
+        *,
+        obs_dim: int,
+        shows_time: bool = False,
+        needs_time: bool = False,
+    ) -> None:
         self.envs = list(envs)
-        self._clocks = [Clock(env, index, is_expected=shows_time) for index, env in enumerate(self.envs)]
+        self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
+        self._needs_time, self._misses_time = needs_time, False
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
         self._seen = self.obs[:, :obs_dim]
         self._since = self.obs[:, -1] if shows_time else None
@@ -82,7 +95,8 @@ class Environments:
 
         Raises:
             NonFiniteError: if the action, the observation or the reward isn't finite.
-            SpaceError: if the reward isn't a number, or the time that the step took isn't one above 0.
+            SpaceError: if the reward isn't a number, the time that the step took isn't one above 0, or nothing is said
+                about it and it is needed.
         """
         if not isinstance(action, np.integer) and not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
@@ -96,9 +110,26 @@ class Environments:
         if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
         dt = self._clocks[index].elapsed(info)
+        if dt is None:
+            dt = self._untold(index)
         if self._since is not None:
             self._since[index] = math.log(dt)
         return Step(newest, reward, bool(terminated), bool(truncated), dt)
+
+    def _untold(self, index: int) -> float:
+        """Take a step of which nothing is said for a regular one, if that may be."""
+        if self._since is None or self._misses_time:
+            return NOMINAL_DT
+        silence = f'environment {index}: gave no info["dt"] at a step, and the agent has time="input" or "both"'
+        if self._needs_time:
+            raise SpaceError(
+                f'{silence}; give it at every step, in control steps, make the agent with time="gate", or state that '
+                'every step is regular: env/time=irregular "env.time.hold=[1]", or velora.envs.wrappers.HoldAction('
+                "env, [1])"
+            )
+        self._misses_time = True
+        log.warning("%s; steps of which nothing is said are taken for regular ones, of 1 control step", silence)
+        return NOMINAL_DT
 
     def replay(self, index: int, *, seed: int, actions: Array) -> tuple[Step, float]:
         """Restore an environment in the middle of an episode by living it again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -430,7 +431,10 @@ class Agent(ABC):
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
             CheckpointError: if ``resume`` can't be gone on from.
         """
+        before = random.getstate()
         from velora.training.trainer import Trainer  # predicting needs none of what it imports
+
+        random.setstate(before)  # one of these, rich, draws from Python's generator when it is first imported
 
         trainer = Trainer(
             batch_size=batch_size,

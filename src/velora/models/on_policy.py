@@ -152,7 +152,7 @@ class OnPolicyAgent(Agent):
         if batch_size > s.rollout_steps * s.n_envs:
             raise SettingError(
                 f"batch_size: {batch_size} is more than the {s.rollout_steps * s.n_envs} steps of a rollout; "
-                "lower batch_size or raise rollout_steps"
+                "lower batch_size or raise rollout_steps or n_envs"
             )
         if batch_size < 2:
             raise SettingError(

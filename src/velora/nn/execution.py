@@ -89,7 +89,7 @@ class Network(Protocol):
         Shapes:
             source: (S, B, 1, features). dt: (S, B, 1); ``None`` is ones. hidden: (S, B, H), advanced in place.
             returns: out (S, B, 1, K), which every step writes to, and what makes a step for the seeds at the positions
-                that it is given.
+                that it is given; out of a seed that never stepped is finite, whatever it is.
         """
         ...
 
@@ -166,7 +166,7 @@ class NativeNetwork:
                 keeps=False, wants=("out",), last=hidden,
             )  # fmt: skip
         assert done.out is not None
-        return done.out, program.run
+        return done.out.zero_(), program.run
 
 
 class _NativePullback:

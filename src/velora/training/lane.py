@@ -101,6 +101,7 @@ class Lane:
 
     Attributes:
         places: where each of its environments stands (E).
+        is_running: an episode has begun since the last one ended.
         done: nothing is left to do: the budget is used up, or a callback stopped this seed.
         stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
         evaluation: the newest evaluation of this process.
@@ -110,6 +111,7 @@ class Lane:
 
     def __init__(self, seed_index: int, seed: int, lived: Counters, *, n_envs: int = 1, window_size: int) -> None:
         self.places = [Place(index) for index in range(seed_index * n_envs, (seed_index + 1) * n_envs)]
+        self.is_running = False
         self.seed_index = seed_index
         self.seed = seed
         self.lived = lived
@@ -157,17 +159,13 @@ class Lane:
         """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first."""
         episode = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
         place.begin(episode)
+        self.is_running = True
         return episode
 
     def count(self, place: Place, action: Action, step: Step) -> None:
         """Add one environment step; see :meth:`Place.count`."""
         place.count(action, step)
         self.lived.step += 1
-
-    @property
-    def is_running(self) -> bool:
-        """Tell whether an episode is open in every environment."""
-        return all(place.running is not None for place in self.places)
 
     @property
     def has_ended(self) -> bool:
@@ -177,6 +175,7 @@ class Lane:
     def end(self) -> Episode:
         """Close an episode that is over, the first of them, and count it."""
         episode = next(place for place in self.places if place.has_ended).end()
+        self.is_running = False
         self.lived.episode += 1
         episode.number = self.episode
         self.moving.add(episode.reward)
@@ -208,6 +207,7 @@ class Lane:
         self.stop_reason = state.get("stop_reason")
         for place, own in zip(self.places, place_states(state), strict=True):
             place.load_state_dict(own, self.seed_index)
+        self.is_running = all(place.running is not None for place in self.places)
 
 
 def place_states(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:

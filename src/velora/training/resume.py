@@ -164,8 +164,8 @@ def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
     lived = checkpoint.metadata.settings.get("n_envs", 1)
     if lived != agent.n_envs:
         raise CheckpointError(
-            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={agent.n_envs}; resume with "
-            f"n_envs={lived}, or load the agent and train it anew"
+            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={agent.n_envs}; each has "
+            f"an unfinished episode to go on with, so resume with n_envs={lived}"
         )
 
 

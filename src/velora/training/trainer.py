@@ -229,14 +229,14 @@ class Trainer:
             raise SettingError("fit: a Trainer runs once; make another one")
         with ExitStack() as stack:
             _use_threads(self.threads or 1, stack)
-            self._prepare(agent, env, stack)
+            self._prepare(agent, env, stack, is_resumed=resume is not None)
             saved = None if resume is None else resuming.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
             with stop_on_signals(self._interrupt):
                 try:
                     self._start(agent, saved, stack)
-                    self._close_episodes()
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
+                    self._close_episodes()
                     while not self._is_over():
                         self._loop.step()
                         self._after_step()
@@ -254,7 +254,7 @@ class Trainer:
             [lane.stop_reason for lane in lanes],
         )
 
-    def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack) -> None:
+    def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool) -> None:
         """Check that everything fits together, before anything is written."""
         source = EnvironmentSource(env)
         first, is_ours = source.first()
@@ -273,7 +273,7 @@ class Trainer:
             )
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
         shows = agent.sees_time
-        self._envs = Environments(envs, obs_dim=obs_dim, shows_time=shows)
+        self._envs = Environments(envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed)
         self._evaluation_envs = EvaluationEnvironments(source, first, obs_dim=obs_dim, shows_time=shows)
         stack.callback(self._evaluation_envs.close)
         self._agent = agent
@@ -331,7 +331,7 @@ class Trainer:
         if self.update == 0 and self.step > 0:
             log.warning(
                 "train: nothing was learned in %d steps, which the random warm-up and the first batch of %d, or the "
-                "first rollout, took up; train longer, or lower warmup_steps or rollout_steps",
+                "first rollout, took up; train longer, or lower warmup_steps, rollout_steps or n_envs",
                 self.step,
                 self.batch_size,
             )
@@ -382,7 +382,8 @@ class Trainer:
         """Close every episode that has ended; seeds whose evaluation is due are evaluated together.
 
         Where several environments of a seed end episodes at the same step, these are closed one by one, each with all
-        that belongs to its end, and none beyond ``n_episodes``.
+        that belongs to its end, and none beyond ``n_episodes``. A signal may have ended an evaluation, which a resume
+        makes up for; it closes the others after that.
         """
         while ended := [lane for lane in self._lanes if lane.has_ended and lane.episode < self.n_episodes]:
             for lane in ended:
@@ -391,6 +392,8 @@ class Trainer:
             for lane in ended:
                 self.hooks.fire("on_train_epoch_end")
                 self._finish_if_over(lane)
+            if self.status == "interrupted":
+                break
 
     def _end_episode(self, lane: Lane) -> None:
         episode = lane.end()

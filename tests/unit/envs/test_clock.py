@@ -44,12 +44,24 @@ def test_a_step_of_which_nothing_is_said_took_one() -> None:
     assert Step(np.zeros(1), 0.0, False, False).dt == 1.0
 
 
-def test_time_that_the_agent_reads_has_to_be_told() -> None:
-    envs = Environments([Told(NO_INFO, {"dt": 2.0}, NO_INFO)], obs_dim=1, shows_time=True)
+def test_time_that_an_agent_learns_to_read_has_to_be_told() -> None:
+    told = Told(NO_INFO, {"dt": 2.0}, NO_INFO)
+    envs = Environments([told], obs_dim=1, shows_time=True, needs_time=True)
     envs.reset(0, seed=1)
     assert envs.step(0, np.zeros(1, np.float32)).dt == 2.0
-    with pytest.raises(SpaceError, match=r'^environment 0: gave no info\["dt"\] at a step.*time="gate"[^\n]*$'):
+    message = r'^environment 0: gave no info\["dt"\] at a step.*time="gate".*env\.time\.hold=\[1\].*HoldAction[^\n]*$'
+    with pytest.raises(SpaceError, match=message):
         envs.step(0, np.zeros(1, np.float32))
+
+
+def test_an_agent_that_has_learned_is_warned_once_where_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    envs = Environments([Told(*[NO_INFO] * 3), Told(*[NO_INFO] * 2)], obs_dim=1, shows_time=True)
+    for index, n_steps in ((0, 2), (1, 1)):
+        envs.reset(index, seed=1)
+        for _ in range(n_steps):
+            assert envs.step(index, np.zeros(1, np.float32)).dt == 1.0
+            assert envs.obs[index, -1] == 0.0
+    assert ["taken for regular ones" in line for line in caplog.messages] == [True]
 
 
 def test_dt_is_in_control_steps() -> None:

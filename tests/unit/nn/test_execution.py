@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
@@ -153,6 +155,23 @@ def test_stepping_in_place_is_running_step_by_step(name: str, kernel: str) -> No
         _close(out, expected.out)  # type: ignore[arg-type]
         _close(hidden, expected.last)  # type: ignore[arg-type]
         state = expected.last.clone()  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def _fresh_memory_is_nan() -> Iterator[None]:
+    torch.use_deterministic_algorithms(mode=True)
+    yield
+    torch.use_deterministic_algorithms(mode=False)
+
+
+@pytest.mark.usefixtures("_fresh_memory_is_nan")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_a_seed_that_never_stepped_answers_is_finite(kernel: str) -> None:
+    network, _ = _pair("cfc", kernel)
+    (source,), options = _sources("cfc", network, (2, 3, 1))
+    out, step = network.stepper(source, options["hidden"].clone(), options["dt"])
+    step((1,))
+    assert out.isfinite().all()
 
 
 @pytest.mark.parametrize("kernel", ["numpy", "torch"])

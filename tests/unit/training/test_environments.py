@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -188,9 +189,37 @@ def test_a_run_goes_on_from_between_two_episodes_that_end_together(tmp_path: Pat
     assert rows(whole)[int(name[2:]) :] == rows(rest)
 
 
+class SignalInEvaluation(Callback):
+    def __init__(self, episode: int) -> None:
+        self.episode = episode
+
+    def on_evaluation_start(self, trainer: Any, agent: Any) -> None:
+        if trainer.progress[0].episode == self.episode:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_an_evaluation_between_two_ends_that_a_signal_cut_is_made_up_for(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train((1,), whole)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # a handler that returns: so does the run
+    try:
+        train((1,), cut, SignalInEvaluation(4))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert Checkpoint.open(cut / "interrupted").metadata.progress.episode == 4
+    train((1,), cut, resume=cut)
+    assert digests(whole / "final") == digests(cut / "final")
+    assert rows(whole) == rows(cut)
+    evaluations = [queries.evaluations(tmp_path / f"{name}_run") for name in ("whole", "cut")]
+    assert evaluations[0] == evaluations[1]
+    assert [row.episode for row in evaluations[0]] == [2, 6, 8, 12]  # one at a step is kept
+
+
 def test_a_run_goes_on_with_as_many_environments_only(tmp_path: Path) -> None:
     make(1).train(pendulum(), 8, n_steps=30, callbacks=[SaveCheckpoints(tmp_path)], **QUIET)
-    with pytest.raises(CheckpointError, match=r"final is of a run with n_envs=3, got n_envs=2; resume with n_envs=3"):
+    with pytest.raises(
+        CheckpointError, match=r"final is of a run with n_envs=3, got n_envs=2; .* resume with n_envs=3$"
+    ):
         make(1, n_envs=2).train(pendulum(), 8, n_steps=60, resume=tmp_path, **QUIET)
 
 
