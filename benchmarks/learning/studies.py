@@ -164,7 +164,10 @@ _TIME = (
     *_told_time((("gru", {}),), ("input", "none")),
     *_told_time((("memoryless", {}),), ("input",)),
 )
-_HELD = tuple(Test(f"{hold} steps", (_wrapper("HoldAction", hold=[hold]), *_POSITIONS)) for hold in (1, 2, 3, 4, 5, 6))
+_HELD = tuple(
+    Test("1 step" if hold == 1 else f"{hold} steps", (_wrapper("HoldAction", hold=[hold]), *_POSITIONS))
+    for hold in (1, 2, 3, 4, 5, 6)
+)
 """Five and six are longer than anything in training; a constant step never was there."""
 _DISTURBED = (
     Test("nothing", ()),
@@ -255,7 +258,7 @@ STUDIES = {
             seeds=tuple(range(10)), tests=_HELD, reference="gru, dt as input",
         ),
         Study(
-            "3", "InvertedPendulum, irregular time", "InvertedPendulum-v5", 10_000, 2_000,
+            "3", "InvertedPendulum, irregular time", "InvertedPendulum-v5", 20_000, 2_000,
             tuple(replace(arm, settings={**arm.settings, "actor_lr": 3e-4}) for arm in _TIME), wrappers=_IRREGULAR,
             tests=_HELD, reference="gru, dt as input",
         ),

@@ -154,14 +154,17 @@ def _tests(names: Sequence[str], curves: Mapping[str, Curves]) -> list[str]:
 def _differences(names: Sequence[str], curves: Mapping[str, Curves], reference: str) -> list[str]:
     """Write how much more the arms earn than the reference, seed by seed; bold where the interval excludes zero."""
     other = curves[reference]
-    columns = [f"last {LAST} evaluations", *(name for name in names if name in other.tests)]
+    tests = [name for name in names if name in other.tests]
+    columns = [f"last {LAST} evaluations", "seeds ahead", *tests]
     lines = ["", f"Mean difference to *{reference}*, paired by seed:", "", f"| | {' | '.join(columns)} |"]
     lines.append("|---" * len(columns) + "|---|")
     for arm, curve in curves.items():
         if arm == reference or curve.seeds != other.seeds:
             continue
-        pairs = [(curve.final, other.final), *((curve.tests.get(name), other.tests[name]) for name in columns[1:])]
-        cells = ["" if ours is None else _difference(ours - theirs) for ours, theirs in pairs]
+        gains = curve.final - other.final
+        pairs = [(curve.tests.get(name), other.tests[name]) for name in tests]
+        cells = [_difference(gains), f"{(gains > 0.0).sum()} of {len(gains)}"]
+        cells += ["" if ours is None else _difference(ours - theirs) for ours, theirs in pairs]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return lines
 

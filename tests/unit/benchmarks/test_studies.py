@@ -52,7 +52,7 @@ def test_what_arms_do_after_training_is_compared_seed_by_seed(tmp_path: Path) ->
         study_results.write(Trained(points, tests, 1.0), study_results.path(tmp_path, study, arm))
     text = study_results.publish(tmp_path, [study])
     # Of the evaluations each seed gains 3; in the test one gains and one loses 3.
-    assert "| one | **+3 [+3, +3]** | +0 [-3, +3] |" in text
+    assert "| one | **+3 [+3, +3]** | 2 of 2 | +0 [-3, +3] |" in text
     assert "| two | -20 [-21, -20] |" in text
     assert "| two | **" not in text
 
