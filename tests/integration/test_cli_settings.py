@@ -14,6 +14,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from velora.checkpoint import agents
 from velora.cli import run_directory, schema
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.launch import config_dir
@@ -185,6 +186,48 @@ def test_code_beside_the_user_is_found_and_the_commands_that_are_printed_name_it
     assert "done 2" in out
 
 
+def test_an_agent_of_the_user_s_is_trained_resumed_and_evaluated(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my_agents.py").write_text(
+        "from velora.checkpoint import agents\n"
+        "from velora.models import LiquidDDPG\n\n\n"
+        '@agents.register("my_ddpg")\n'
+        "class MyDDPG(LiquidDDPG):\n"
+        '    key = "my_ddpg"\n'
+    )
+
+    def new_process() -> None:
+        sys.modules.pop("my_agents", None)
+        agents._entries.pop("my_ddpg", None)
+
+    code, out, err = command("train", *TINY, "agent._target_=my_agents.MyDDPG", "hydra.run.dir='my run'")
+    new_process()
+    assert code == 0, err
+    printed = {line.split("  ")[0]: line.partition("velora ")[2] for line in out.splitlines() if "velora " in line}
+    code, evaluated, err = command(*shlex.split(printed["evaluate"]), "episodes=1")
+    new_process()
+    assert code == 0, err
+    assert evaluated.splitlines()[-2].split()[1] == out[out.index("\nreturn") :].split()[1]
+    assert " over 1 episode of Pendulum-v1" in evaluated
+    code, _, err = command(*shlex.split(printed["go on"]))
+    new_process()
+    assert code == 0, err
+    code, _, err = command("evaluate", "checkpoint='my run'")
+    assert code == 2
+    assert "holds an agent 'my_ddpg', expected one of liquid_ddpg, " in err
+    assert "name a class of your own: agent._target_=my_module.MyAgent" in err
+    assert err.count("\n") == 1
+
+
+def test_a_run_that_ends_within_its_first_episode_has_trained(command: Command) -> None:
+    steps = ["train.n_steps=20", "hydra.run.dir=run"]
+    code, out, err = command("train", *(word for word in TINY if "n_episodes" not in word), *steps)
+    assert code == 0, err
+    assert "ended     finished\n" in out
+    assert "trained   0 episodes, 20 steps" in out
+    assert "ended     finished\n" in command("train", "resume=run", "train.n_steps=40").out
+    assert "there was nothing left to train" in command("train", "resume=run").out
+
+
 @pytest.mark.usefixtures("my_code")
 @pytest.mark.parametrize(
     ("words", "error"),
@@ -242,6 +285,11 @@ def test_a_failing_job_of_a_sweep_is_reported_and_the_others_run(command: Comman
     assert "velora train: #0  agent.n_neurons=2" in err
     assert "agent.n_neurons: " in err
     assert err.rstrip().endswith("velora train: 1 of 2 jobs failed, see above")
-    assert "#1  agent.n_neurons=3" in out
+    listed = next(line for line in out.splitlines() if line.startswith("#1"))
+    assert listed.lower().split()[1:-1] == [
+        "agent.n_neurons=3",
+        "checkpoint=none",
+        *tiny,
+    ]  # and nothing that nobody typed
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.glob("multirun/*/*/[01]")] == ["1"]

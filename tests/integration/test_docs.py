@@ -93,7 +93,7 @@ def check_and_finish(agent: Agent, env: Any, batch_size: int, **settings: Any) -
     resume = settings.pop("resume")
     assert resume is None or resume.is_dir()
     Trainer(batch_size=batch_size, **settings)
-    return TrainResult("finished", None, [[0.0]], [Evaluation(0, 0, 1, (0.0,))], settings["run_dir"])
+    return TrainResult("finished", None, [[0.0]], [Evaluation(0, 0, 1, (0.0,))], settings["run_dir"], [None], [1])
 
 
 def run_command(line: str, run: Path) -> None:

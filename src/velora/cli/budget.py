@@ -25,6 +25,11 @@ def count_alone(arguments: Arguments) -> Arguments:
     return replace(arguments, overrides=(*arguments.overrides, other))
 
 
+def is_added(override: str) -> bool:
+    """Tell whether an override, as Hydra writes it, is one that :func:`count_alone` adds."""
+    return override.replace("\\", "") in (f"{STEPS}=null", f"{EPISODES}=${{{STEPS}}}")
+
+
 def doubled(cfg: DictConfig, *, episode: int, step: int) -> str:
     """Write the setting that makes a run twice as long, by the budget of which it has used the greater share."""
     n_episodes, n_steps = cfg.train.n_episodes, cfg.train.n_steps

@@ -31,15 +31,27 @@ def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
 
     Returns:
         Of every wrapper of which they say anything, the description, or ``None`` if it isn't to be there.
+
+    Raises:
+        SettingError: if a wrapper is told how to be, and not to be there.
     """
     found: dict[str, Mapping[str, Any] | None] = {}
     for name, group in _GROUPS.items():
         if env.get(group) is None:
             continue
         own: Any = OmegaConf.to_container(env[group], resolve=True)
-        first = next(iter(own.values()))
-        kwargs = {key: value for key, value in own.items() if value is not None and value is not True}
-        found[name] = None if first is None or first is False else {"name": name, "kwargs": kwargs}
+        switch, first = next(iter(own.items()))
+        if group == "previous":
+            del own[switch]  # only says whether the wrapper is to be there
+        kwargs = {key: value for key, value in own.items() if value is not None}
+        is_on = first is not None and (group != "previous" or first is True)
+        if kwargs and not is_on and env.id is not None:
+            idle = next(iter(kwargs))
+            raise SettingError(
+                f"env.{group}.{idle}: says nothing without env.{group}.{switch}; give that too, or choose one with "
+                f"env/{group}=..."
+            )
+        found[name] = {"name": name, "kwargs": kwargs} if is_on else None
     return found
 
 

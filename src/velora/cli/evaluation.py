@@ -16,6 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from velora.checkpoint import Checkpoint, agents
 from velora.cli.choice import choose_checkpoints
 from velora.cli.environment import Wrappers, chosen_wrappers, make_environment, merged
+from velora.cli.instantiate import locate_class
+from velora.cli.report import counted
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
@@ -86,8 +88,7 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
 
 def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     checkpoint = Checkpoint.open(path)
-    agent_type: type[Agent] = agents.get(checkpoint.metadata.agent, error=CheckpointError)
-    agent = agent_type.load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
+    agent = _find_class(cfg, checkpoint).load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
     env_id, kwargs = _environment(cfg, path, agent.environment)
     wrappers = merged(_saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
@@ -96,6 +97,24 @@ def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     finally:
         env.close()
     return _Played(checkpoint.metadata.seed, path, env_id, returns)
+
+
+def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
+    """Look the agent's class up by its key; one from outside Velora is imported first, if the command line names it.
+
+    Raises:
+        CheckpointError: if no class has the key.
+    """
+    key = checkpoint.metadata.agent
+    if cfg.agent._target_ is not None:
+        locate_class("agent", cfg.agent)
+    if key not in agents:
+        raise CheckpointError(
+            f"{checkpoint.path}: holds an agent {key[:64]!a}, expected one of {', '.join(sorted(agents))}; name a "
+            "class of your own: agent._target_=my_module.MyAgent"
+        )
+    found: type[Agent] = agents.get(key)
+    return found
 
 
 def _choose_device(cfg: DictConfig) -> torch.device:
@@ -177,14 +196,14 @@ def _print_one(given: Path, one: _Played) -> None:
         sys.stdout.write(f"checkpoint    {one.checkpoint}\n")
     for number, value in enumerate(one.returns, start=1):
         sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
-    n = len(one.returns)
-    sys.stdout.write(f"return  {one.mean:.1f} ± {one.std:.1f} over {n} episodes of {one.environment}\n")
+    over = f"over {counted([len(one.returns)], 'episode')}"
+    sys.stdout.write(f"return  {one.mean:.1f} ± {one.std:.1f} {over} of {one.environment}\n")
     sys.stdout.write(json.dumps(one.record()) + "\n")
 
 
 def _print_seed(one: _Played) -> None:
     """Say at once what one of several seeds has earned."""
-    over = f"over {len(one.returns)} episodes"
+    over = f"over {counted([len(one.returns)], 'episode')}"
     sys.stdout.write(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
     sys.stdout.flush()
 

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import velora
-from velora.cli import run_directory, schema
+from velora.cli import budget, run_directory, schema
 from velora.cli.arguments import Arguments
 from velora.cli.check import check
 from velora.cli.diagnose import find_mistake
@@ -144,7 +144,8 @@ def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:
         settings = HydraConfig.get()
         run_dir = Path(settings.runtime.output_dir)
         is_sweep = settings.mode == RunMode.MULTIRUN
-        label = f"#{settings.job.num}  {' '.join(settings.overrides.task)}" if is_sweep else ""
+        words = " ".join(word for word in settings.overrides.task if not budget.is_added(word))
+        label = f"#{settings.job.num}  {words}" if is_sweep else ""
         session.began = True
         if os.getcwd() not in sys.path:  # set here, since a launcher may run this in another process
             sys.path.append(os.getcwd())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,9 +50,15 @@ def shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
+def counted(numbers: Iterable[int], noun: str) -> str:
+    """Write a count, or from how many to how many."""
+    low, high = min(known := list(numbers)), max(known)
+    return (f"{low:,}" if low == high else f"{low:,} to {high:,}") + f" {noun}" + ("" if low == high == 1 else "s")
+
+
 def _ended(result: TrainResult) -> str:
     n_stopped = sum(reason is not None for reason in result.stop_reasons)
-    if not any(result.returns):
+    if not any(result.steps):
         return f"{result.status}: there was nothing left to train"
     if n_stopped:
         return f"{result.status}: {n_stopped} of {len(result.stop_reasons)} seeds were stopped by a callback"
@@ -59,23 +66,17 @@ def _ended(result: TrainResult) -> str:
 
 
 def _trained(evaluations: Sequence[Evaluation]) -> str:
-    episodes = _counted((e.episode for e in evaluations), "episode")
-    steps = _counted((e.step for e in evaluations), "step")
+    episodes = counted((e.episode for e in evaluations), "episode")
+    steps = counted((e.step for e in evaluations), "step")
     return f"{episodes}, {steps}" if len(evaluations) == 1 else f"{len(evaluations)} seeds, each {episodes}, {steps}"
 
 
 def _return(evaluations: Sequence[Evaluation]) -> str:
-    episodes = _counted([len(evaluations[0].returns)], "evaluation episode")
+    episodes = counted([len(evaluations[0].returns)], "evaluation episode")
     if len(evaluations) == 1:
         return f"{evaluations[0].mean:.1f} ± {np.std(evaluations[0].returns):.1f} over {episodes}"
     means = [evaluation.mean for evaluation in evaluations]
     return f"{np.mean(means):.1f} ± {np.std(means):.1f} over {len(means)} seeds, each over {episodes}"
-
-
-def _counted(numbers: Iterable[int], noun: str) -> str:
-    """Write a count, or from how many to how many."""
-    low, high = min(known := list(numbers)), max(known)
-    return (f"{low:,}" if low == high else f"{low:,} to {high:,}") + f" {noun}" + ("" if low == high == 1 else "s")
 
 
 def _table(evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequence[int]) -> list[str]:
@@ -98,11 +99,11 @@ def _next_commands(
         home = run / CHECKPOINTS
         home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
         where = [written("checkpoint", str(home / "final"))]
-        if ":" in cfg.env.id:  # a checkpoint imports no module unless it is named again
-            where.append(written("env.id", cfg.env.id))
+        own = dict(resume.foreign_code(cfg))  # a checkpoint imports nothing that isn't named again
+        where += [written(name, own[name]) for name in ("agent._target_", "env.id") if name in own]
         lines.append(f"evaluate  velora evaluate {' '.join(where)}")
     if len(seeds) > 1:
-        lines.append(f"plot      velora plot {run}")
+        lines.append(f"plot      velora plot {shlex.quote(str(run))}")
     reasons = result.stop_reasons or [None]
     going_on = [e for e in evaluations if len(seeds) == 1 or reasons[e.seed_index] is None]
     if can_go_on(cfg) and going_on:

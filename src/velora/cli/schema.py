@@ -228,9 +228,17 @@ class ElsewhereSchema:
 
 
 @dataclass
+class AgentClassSchema:
+    """The class of the agent, where it isn't one of Velora's; a checkpoint names it, but imports nothing."""
+
+    _target_: str | None = None
+
+
+@dataclass
 class EvaluateConfig:
     """Everything that ``velora evaluate`` can be told."""
 
+    agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = MISSING
     seed: int | None = None

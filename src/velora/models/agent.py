@@ -77,6 +77,11 @@ class Agent(ABC):
         seed: int | None = None,
         seeds: Iterable[int] | None = None,
     ) -> None:
+        if not (hasattr(self, "key") and hasattr(self, "settings_type")):
+            raise SettingError(
+                f"{type(self).__name__}: expected a key and a settings_type, which checkpoints go by; give it both, "
+                'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
+            )
         self.settings = self.settings_type.check(settings)
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
         self.seeds = _check_seeds(seed, seeds)
@@ -329,6 +334,7 @@ class Agent(ABC):
         Raises:
             ShapeError: if a shape doesn't fit the agent.
             SettingError: if the agent holds several seeds (take one with ``agent.seed(k)``), or ``dt`` is missing.
+            NonFiniteError: if a number isn't finite.
         """
         if self.n_seeds > 1:
             raise SettingError(f"predict: this agent holds {self.n_seeds} seeds; choose one with agent.seed(k)")
@@ -463,8 +469,8 @@ class Agent(ABC):
         Raises:
             SettingError: if there is no such position.
         """
-        if not 0 <= index < self.n_seeds:
-            raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index}")
+        if not isinstance(index, int | np.integer) or not 0 <= index < self.n_seeds:
+            raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index!r}")
         own: dict[str, Any] = {"device": self.device, "kernel": self.kernel, "seed": self.seeds[index]}
         alone = type(self)(**self.settings.model_dump(), **own)
         persistence.copy_seed(self, index, alone)

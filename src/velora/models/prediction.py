@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from velora.core.errors import SettingError, ShapeError
+from velora.core.errors import NonFiniteError, SettingError, ShapeError
 
 
 def rows(
@@ -23,6 +23,7 @@ def rows(
     Raises:
         ShapeError: if a shape doesn't fit.
         SettingError: if ``dt`` isn't positive and finite.
+        NonFiniteError: if a number isn't finite.
     """
     obs = _tensor("state", state, device)
     if obs.ndim not in (1, 2) or obs.shape[-1] != state_dim:
@@ -36,6 +37,10 @@ def rows(
         raise SettingError(f"predict: expected dt to be a positive number of control steps, got {dt}")
     if times.ndim > 0 and times.shape != shape[:-1]:
         raise ShapeError(f"predict: expected one dt, or one for each state {shape[:-1]}, got {tuple(times.shape)}")
+    if not bool((obs.sum() + h.sum()).isfinite()):  # sums of finite numbers may overflow, so each is looked at then
+        for name, given, seen in (("state", state, obs), ("hidden state", hidden, h)):
+            if not bool(seen.isfinite().all()):
+                raise NonFiniteError(f"predict: expected a {name} of finite float32 numbers, got {_in_short(given)}")
     return obs.view(1, -1, state_dim), h.reshape(1, -1, state_size), times.expand(shape[:-1]).reshape(1, -1)
 
 
@@ -54,4 +59,9 @@ def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
     try:
         return torch.tensor(np.asarray(value, dtype=np.float32), device=device)
     except (TypeError, ValueError) as error:
-        raise ShapeError(f"predict: expected {name} to be numbers, got {value!r:.80}") from error
+        raise ShapeError(f"predict: expected {name} to be numbers, got {_in_short(value)}") from error
+
+
+def _in_short(value: Any) -> str:
+    """Write a value on one line, its beginning if it is long."""
+    return f"{' '.join(repr(value).split()):.80}"

@@ -19,6 +19,7 @@ class TrainResult:
         evaluations: every evaluation of this call, in order.
         run_dir: where the metrics are, if anywhere.
         stop_reasons: why each seed was stopped before the others, or ``None``.
+        steps: environment steps of this call, by seed.
     """
 
     status: str
@@ -27,3 +28,4 @@ class TrainResult:
     evaluations: list[Evaluation] = field(default_factory=list)
     run_dir: Path | None = None
     stop_reasons: list[str | None] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)

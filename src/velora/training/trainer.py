@@ -232,6 +232,7 @@ class Trainer:
             self._prepare(agent, env, stack, is_resumed=resume is not None)
             saved = None if resume is None else resuming.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
+            before = [lane.step for lane in self._lanes]
             with stop_on_signals(self._interrupt):
                 try:
                     self._start(agent, saved, stack)
@@ -252,6 +253,7 @@ class Trainer:
             self.evaluations,
             self.run_dir,
             [lane.stop_reason for lane in lanes],
+            [lane.step - step for lane, step in zip(lanes, before, strict=True)],
         )
 
     def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool) -> None:
@@ -313,7 +315,7 @@ class Trainer:
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
         store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")
-        self.metrics = stack.enter_context(store)
+        stack.enter_context(store)
         store.start_run(
             run_id=self.run_id,
             agent=agent.key,
@@ -321,6 +323,7 @@ class Trainer:
             seeds=agent.seeds,
             settings=agent.settings_dict(),
         )
+        self.metrics = store
         for lane in self._lanes:
             store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
 

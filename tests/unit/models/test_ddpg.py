@@ -14,7 +14,7 @@ from experience import fill, learn, parameters
 from torch import Tensor
 
 from velora.buffers import Batch
-from velora.core.errors import SettingError, ShapeError, SpaceError
+from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG, learning
 from velora.models.recurrence import next_actions
 from velora.nn import critics, policies
@@ -303,6 +303,18 @@ def test_predict_refuses_other_shapes(arguments: tuple[Any, ...], message: str) 
         make().predict(*arguments)
     with pytest.raises(SettingError, match="positive number of control steps"):
         make().predict([0.0] * 3, dt=0.0)
+
+
+def test_predict_refuses_what_is_not_finite_and_takes_what_only_adds_up_to_it() -> None:
+    agent = make()
+    for state in ([np.nan, 0.0, 0.0], [np.inf, -np.inf, 0.0], torch.tensor([[0.0, 0.0, 0.0], [0.0, np.nan, 0.0]])):
+        with pytest.raises(
+            NonFiniteError, match=r"^predict: expected a state of finite float32 numbers, got .*nan|inf"
+        ):
+            agent.predict(state)
+    with pytest.raises(NonFiniteError, match="expected a hidden state of finite"):
+        agent.predict([0.0] * 3, [np.nan] * 10)
+    assert np.isfinite(agent.predict([3e38, 3e38, 0.0])[0]).all()
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

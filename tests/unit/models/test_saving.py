@@ -14,8 +14,9 @@ import torch
 
 from velora.checkpoint import Checkpoint, agents
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import LiquidDDPG
+from velora.models import LiquidDDPG, OffPolicyAgent
 from velora.models.optimizers import OPTIMIZERS, OptimizerKind
+from velora.models.settings import DDPGSettings
 
 OPTIMIZERS.register("momentum")(  # as a user registers one
     OptimizerKind(lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9), ("momentum_buffer",), counts_steps=False)
@@ -186,7 +187,7 @@ def test_settings_that_lie_are_refused(agent: LiquidDDPG, tmp_path: Path, member
 
 AUDIT = """
 import sys
-from velora.models import LiquidDDPG
+from velora.models import LiquidDDPG, OffPolicyAgent
 
 LiquidDDPG(4, 6, 1, device="cpu", seed=0).predict([0.0] * 4)  # torch's own lazy imports come first
 seen = []
@@ -220,3 +221,21 @@ def test_a_cuda_checkpoint_loads_on_the_cpu_and_the_other_way_round(tmp_path: Pa
     back = LiquidDDPG.load(loaded.save(tmp_path / "cpu"), device="cuda")
     assert back.device.type == "cuda"
     back.train("InvertedPendulum-v5", 4, n_episodes=2, **QUIET)
+
+
+def test_an_agent_without_a_key_is_refused_when_it_is_made() -> None:
+    class Nameless(OffPolicyAgent):
+        settings_type = DDPGSettings
+        configure_networks, learning_rates, training_step = (
+            LiquidDDPG.configure_networks, LiquidDDPG.learning_rates, LiquidDDPG.training_step,
+        )  # fmt: skip
+
+    with pytest.raises(SettingError, match=r"^Nameless: expected a key and a settings_type.*agents\.register[^\n]*$"):
+        Nameless(LiquidDDPG(3, 6, 1, device="cpu").settings.model_dump(), device="cpu", seed=0)
+
+
+def test_what_fails_before_the_first_row_is_not_hidden(tmp_path: Path) -> None:
+    agent = LiquidDDPG(3, 6, 1, device="cpu", seed=0)
+    agent.settings_dict = lambda: {}["settings"]  # type: ignore[method-assign]
+    with pytest.raises(KeyError, match="settings"):
+        agent.train("Pendulum-v1", 4, n_steps=10, run_dir=tmp_path, **QUIET)

@@ -249,8 +249,8 @@ def test_wirings_must_fit_each_other_and_the_generators(kind: str) -> None:
     ("kind", "options", "message"),
     [
         ("rnn", {}, "cell: expected one of cfc, ltc, leaky, gru, lstm, memoryless, got 'rnn'"),
-        ("cfc", {"mode": "fast"}, "mode: a CfC cell is one of default, pure, no_gate, got 'fast'"),
-        ("leaky", {"mode": "pure"}, "mode: a leaky cell is one of default, no_reset, got 'pure'"),
+        ("cfc", {"mode": "fast"}, "cell_mode: a CfC cell is one of default, pure, no_gate, got 'fast'"),
+        ("leaky", {"mode": "pure"}, "cell_mode: a leaky cell is one of default, no_reset, got 'pure'"),
         ("ltc", {"mode": "pure"}, "only cfc and leaky cells have modes, but the cell is 'ltc'"),
         ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc, ltc, leaky cells, but the cell is 'gru'"),
     ],

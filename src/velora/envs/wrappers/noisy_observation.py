@@ -57,7 +57,7 @@ def _checked(std: Any, size: int) -> Array:
         values = np.asarray(std, dtype=np.float64)
     except (TypeError, ValueError):
         values = np.array(np.nan)
-    if values.shape not in ((), (size,)) or not (np.isfinite(values) & (values >= 0.0)).all():
+    if isinstance(std, bool) or values.shape not in ((), (size,)) or not (np.isfinite(values) & (values >= 0.0)).all():
         raise SettingError(
             f"std: expected a deviation of at least 0, or one for each of {size} components, got {std!r}"
         )

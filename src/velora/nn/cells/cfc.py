@@ -62,7 +62,7 @@ class CfCCell(Cell):
     ) -> None:
         super().__init__(input_size, units, units, n_seeds=len(generators), is_bounded=mode == "default")
         if mode not in get_args(CfCMode):
-            raise SettingError(f"mode: a CfC cell is one of {', '.join(get_args(CfCMode))}, got {mode!r}")
+            raise SettingError(f"cell_mode: a CfC cell is one of {', '.join(get_args(CfCMode))}, got {mode!r}")
         if mask is not None and backbone is not None:
             raise SettingError("backbone: it mixes all inputs, so it can't be used with a wiring; drop one of the two")
         self.mode = mode

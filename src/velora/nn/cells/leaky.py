@@ -70,7 +70,7 @@ class LeakyCell(Cell):
     ) -> None:
         super().__init__(input_size, units, units, n_seeds=len(generators), is_bounded=True)
         if mode not in get_args(LeakyMode):
-            raise SettingError(f"mode: a leaky cell is one of {', '.join(get_args(LeakyMode))}, got {mode!r}")
+            raise SettingError(f"cell_mode: a leaky cell is one of {', '.join(get_args(LeakyMode))}, got {mode!r}")
         self.mode = mode
         self._has_reset = mode == "default"
         if self._has_reset:
