@@ -13,6 +13,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from benchmarks.learning import arms
+from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
 from velora.cli import run_directory, schema
@@ -224,6 +226,30 @@ def test_the_recommended_budget_is_long_enough_for_what_the_benchmarks_promise()
     for task in (task for task in TASKS.values() if task.n_neurons == 20):  # the default size
         cfg = settings(f"env={'pendulum' if task.env == 'Pendulum-v1' else 'inverted_pendulum'}")
         assert (cfg.train.n_steps or 200 * cfg.train.n_episodes) >= task.within_steps
+
+
+@pytest.mark.parametrize(
+    ("experiment", "study", "arm"),
+    [
+        ("memory", "Pendulum, positions", "LiquidTD3, cfc"),
+        ("irregular_time", "Pendulum, irregular time", "cfc, mixed memory, dt in the gate"),
+    ],
+)
+def test_experiments_that_the_benchmarks_speak_for_are_set_up_as_these_are(
+    experiment: str, study: str, arm: str
+) -> None:
+    task, cfg = STUDIES[study], settings(f"experiment={experiment}")
+    (ours,) = (one for one in task.arms if one.name == arm)
+    assert (cfg.env.id, cfg.train.batch_size, cfg.train.n_steps) == (task.env, ours.batch_size, task.n_steps)
+    chosen = {one["name"]: one["kwargs"] for one in chosen_wrappers(cfg.env).values() if one is not None}
+    named = {one["name"]: one["kwargs"] for one in task.wrappers}
+    assert {name: {k: v for k, v in kwargs.items() if k in named[name]} for name, kwargs in chosen.items()} == named
+    seen = OmegaConf.to_container(cfg.agent, resolve=True)
+    agent = arms.build(task, ours, (0,))
+    assert isinstance(seen, dict)
+    for name, value in agent.settings_dict().items():
+        if name in seen:
+            assert seen[name] == value, name
 
 
 def test_no_file_recommends_the_package_of_this_name_on_an_index() -> None:
