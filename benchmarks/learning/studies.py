@@ -161,8 +161,10 @@ _TIME = (
     *_told_time((("leaky", {}), ("cfc", {})), ("gate", "input", "both", "none")),
     *_told_time((("ltc", {}), ("cfc", {"mixed_memory": True})), ("gate",)),
     *_told_time((("gru", {}),), ("input", "none")),
-    *_told_time((("memoryless", {}),), ("input",)),
+    *_told_time((("lstm", {}), ("memoryless", {})), ("input",)),
+    _remembering("gru", "gru, 40 neurons, dt as input", time="input", **{**_SMALL, "n_neurons": 40}),
 )
+"""Forty neurons give a GRU more parameters than the CfC with mixed memory has."""
 
 
 def _irregular(*holds: int) -> tuple[Mapping[str, Any], ...]:
