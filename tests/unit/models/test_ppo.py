@@ -493,7 +493,10 @@ def test_environments_that_do_not_fit_are_named(settings: dict[str, Any], env: s
 @pytest.mark.parametrize(
     ("batch_size", "message"),
     [
-        (25, "batch_size: 25 is more than the 24 steps of a rollout; lower batch_size or raise rollout_steps or n_envs"),
+        (
+            25,
+            "batch_size: 25 is more than the 24 steps of a rollout; lower batch_size or raise rollout_steps or n_envs",
+        ),
         (3, "batch_size: 3 steps hold no window of 4; raise batch_size or lower sequence_length"),
     ],
 )
