@@ -45,7 +45,7 @@ def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
             del own[switch]  # only says whether the wrapper is to be there
         kwargs = {key: value for key, value in own.items() if value is not None}
         is_on = first is not None and (group != "previous" or first is True)
-        if kwargs and not is_on and env.id is not None:
+        if kwargs and not is_on:
             idle = next(iter(kwargs))
             raise SettingError(
                 f"env.{group}.{idle}: says nothing without env.{group}.{switch}; give that too, or choose one with "
