@@ -7,11 +7,15 @@ import shlex
 import sys
 from pathlib import Path
 
+import torch
+
 from benchmarks.speed import campaign, plots, report, results
 from benchmarks.speed.jobs import PEERS_PYTHON, ROOT, SCRATCH
 from benchmarks.speed.rows import ROWS, Plan
 
 HERE = Path(__file__).parent
+GPU_ROW = 7
+"""Has no peers, so it doesn't need their environment."""
 
 
 def main() -> None:
@@ -36,16 +40,25 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
-    parser.add_argument("--rows", type=_rows, default=list(ROWS), help="such as 1,3; default: all of 1 to 6")
+    parser.add_argument(
+        "--rows",
+        type=_rows,
+        default=_measurable(),
+        help="such as 1,3; default: all of 1 to 6, and 7 where there is a GPU",
+    )
     parser.add_argument("--kernels", type=lambda text: text.split(","), default=["native", "numpy"],
                         help="of ours; default: native,numpy")  # fmt: skip
     parser.add_argument("--rounds", type=int, help="instead of each row's own number, 3 or 5")
     parser.add_argument("--quick", action="store_true", help="a smoke test in minutes; leaves the results alone")
     parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw results")
     arguments = parser.parse_args()
-    if not arguments.report and not PEERS_PYTHON.exists():
+    if not arguments.report and set(arguments.rows) != {GPU_ROW} and not PEERS_PYTHON.exists():
         parser.error("the peers' environment is missing; make it with: make peers")
     return arguments
+
+
+def _measurable() -> list[int]:
+    return [number for number in ROWS if number != GPU_ROW or torch.cuda.is_available()]
 
 
 def _rows(text: str) -> list[int]:

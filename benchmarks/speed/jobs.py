@@ -63,6 +63,11 @@ class Job:
         return self.module.startswith("benchmarks.peers")
 
     @property
+    def on_gpu(self) -> bool:
+        """Tell whether it may see a GPU."""
+        return self.settings.get("device") == "cuda"
+
+    @property
     def kernel(self) -> str | None:
         """Name the kernel that is measured; ``None`` for a peer."""
         return self.settings.get("kernel")
@@ -113,8 +118,8 @@ def _environment(job: Job) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if job.cores > 1 else 'false'}",
         "JAX_PLATFORMS": "cpu",
-        "CUDA_VISIBLE_DEVICES": "",
         "TERM": "xterm-256color",
+        **({} if job.on_gpu else {"CUDA_VISIBLE_DEVICES": ""}),
     }
 
 

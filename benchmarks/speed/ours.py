@@ -65,7 +65,9 @@ class Limit(Callback):
 def _agent(settings: Settings) -> LiquidDDPG:
     state_dim, action_dim = SIZES[settings["env"]]
     more = settings.get("agent", {})
-    return LiquidDDPG(state_dim, settings["n"], action_dim, kernel=settings["kernel"], device="cpu", **more)
+    return LiquidDDPG(
+        state_dim, settings["n"], action_dim, kernel=settings["kernel"], device=settings.get("device", "cpu"), **more
+    )
 
 
 def _timed(agent: LiquidDDPG, settings: Settings) -> Clock:
@@ -109,7 +111,7 @@ def solve(settings: Settings) -> Answer:
 
 
 def scaling(settings: Settings) -> Answer:
-    """Row 4: a step with all around it, an update alone, its arithmetic, and how fast arithmetic can be.
+    """Rows 4 and 7: a step with all around it, an update alone, its arithmetic, and how fast arithmetic can be.
 
     The arithmetic counts every weight in use: for the actor one pass of its target, one forward and two backward; for
     the critic one of its target, three of its own loss, and two under the actor's.
@@ -128,6 +130,8 @@ def scaling(settings: Settings) -> Answer:
 def _update(agent: LiquidDDPG, batch_size: int) -> None:
     agent.begin_learning(batch_size, tuple(range(agent.n_seeds)))
     agent.finish_learning(batch_size, 0)
+    if agent.device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def _peak_flops() -> float:

@@ -15,6 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.speed.jobs import ROOT
 
 Measurement = dict[str, Any]
@@ -99,7 +101,8 @@ def machine() -> str:
     if cpuinfo.exists():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         name = names[0] if names else name
-    return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join([name, f"{os.cpu_count()} cores", f"{platform.system()} {platform.machine()}", *gpus])
 
 
 def sources() -> str:

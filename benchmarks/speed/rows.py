@@ -1,4 +1,4 @@
-"""What is measured: the six rows of the benchmark, each a list of jobs that one round runs once."""
+"""What is measured: the rows of the benchmark, each a list of jobs that one round runs once."""
 
 from __future__ import annotations
 
@@ -131,6 +131,22 @@ def saving(plan: Plan) -> Iterator[Job]:
         yield Job(kernel, "n = 20", OURS, {**work, "n": 20, "kernel": kernel})
 
 
+def on_a_gpu(plan: Plan) -> Iterator[Job]:
+    """Row 7: when a GPU is worth it, beside the processor of the same machine with one core and with eight."""
+    base = {"task": "scaling", "env": INVERTED, "batch_size": BATCH_SIZE, "skip": 50, "seconds": plan.seconds / 4}
+    points: dict[str, tuple[int, dict[str, Any]]] = {
+        f"S = {s}, n = 20": (20, {"seeds": list(range(s))}) for s in ((1, 16) if plan.quick else (1, 16, 64, 256, 1024))
+    }
+    if not plan.quick:
+        points["S = 64, n = 128"] = 128, {"seeds": list(range(64))}
+        points["S = 64, n = 20, T = 16"] = 20, {"seeds": list(range(64)), "sequence_length": 16}
+    for name, (n, sizes) in points.items():
+        work = {**base, "n": n, "agent": {**sizes, "warmup_steps": 0, "buffer_size": 10_000}}
+        for cores in (1, 8):
+            yield Job(f"native, {cores} core{'s' * (cores > 1)}", name, OURS, {**work, "kernel": "native"}, cores)
+        yield Job("GPU", name, OURS, {**work, "kernel": "torch", "device": "cuda"})
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Name a row, its rounds, what it measures, and the jobs of a round."""
@@ -152,5 +168,6 @@ ROWS = {
         Row(5, "Recurrent training", 5, ("steps_per_s",), lambda plan, _: recurrent_training(plan)),
         Row(6, "Saving and loading", 5, ("save_ms", "load_ms", "buffer_save_ms", "buffer_load_ms"),
             lambda plan, _: saving(plan)),
+        Row(7, "On a GPU", 2, ("step_ms", "update_ms"), lambda plan, _: on_a_gpu(plan)),
     )
 }  # fmt: skip

@@ -12,7 +12,7 @@ from velora.ops.arrays.libraries import namespace
 from velora.ops.arrays.memory import Form
 from velora.ops.arrays.namespace import Values
 from velora.ops.arrays.pool import Pool
-from velora.ops.arrays.program import Program, do, is_recording
+from velora.ops.arrays.program import do, is_recording, program
 from velora.ops.arrays.unroll import Unrolled
 from velora.ops.plan import Plan
 
@@ -98,19 +98,19 @@ class ArrayNetwork:
             source: (S, B, 1, features). dt: (S, B, 1); ``None`` is ones. hidden: (S, B, H), advanced in place.
             returns: out (S, B, 1, K), which every step writes to, and what makes a step.
         """
-        program = Program(self.xp.quietly)
-        with program.record():
+        noted = program(self.xp)
+        with noted.record():
             unrolled = self._unrolled((source,), hidden, dt, None, keeps=False)
             out = self._result(unrolled, unrolled.out)
             unrolled.memory.write_last(self.xp.view(hidden))
 
         def step(rows: tuple[int, ...]) -> None:
             if len(rows) == len(hidden):
-                program.run()
+                noted.run()
                 return
             others = [k for k in range(len(hidden)) if k not in rows]
             before = hidden[others]
-            program.run()
+            noted.run()
             hidden[others] = before
 
         return out, step

@@ -10,7 +10,7 @@ from torch import Tensor
 from velora.core.errors import ShapeError
 from velora.ops.arrays import soft
 from velora.ops.arrays.namespace import Namespace, Values
-from velora.ops.arrays.program import Program, do
+from velora.ops.arrays.program import Program, do, program
 from velora.ops.backend import AdamState, Sample, SoftGradient, SquaredError, TemperatureLoss
 
 
@@ -24,7 +24,7 @@ class ArrayBackend:
 
     def program(self) -> Program:
         """See :class:`Backend`."""
-        return Program(self.xp.quietly)
+        return program(self.xp)
 
     def td_target(
         self, reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor, *, gamma: float, scale: float
