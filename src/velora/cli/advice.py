@@ -62,8 +62,8 @@ def advise(machine: Machine, which: Callable[[str], str | None] = shutil.which) 
         )
     if machine.gpus and kernel.is_built:
         yield Advice(
-            "device=auto takes the GPU. A network of a few dozen neurons leaves it idle most of the time: compare it "
-            "with the native kernel, by the steps per second that the progress bar shows.",
+            "device=auto takes the GPU. It pays with many seeds or large networks; one seed of a few dozen neurons "
+            "learns faster on the processor. Compare them by the steps per second that the progress bar shows.",
             ("velora train device=cuda train.n_steps=5000", "velora train device=cpu train.n_steps=5000"),
         )
     if machine.cores > 1 and kernel.in_use == "native":

@@ -123,6 +123,11 @@ def global_generators() -> dict[str, Any]:
     }
 
 
+def _alone(state: Tensor) -> Tensor:
+    """Give a state memory of its own: PyTorch reads from where a tensor's storage begins, whatever part it shows."""
+    return state.detach().clone()
+
+
 def set_global_generators(state: Mapping[str, Any]) -> None:
     """Put the global generators back; the last thing a resume does."""
     try:
@@ -137,8 +142,8 @@ def set_global_generators(state: Mapping[str, Any]) -> None:
                 "gauss": numpy_state["gauss"],
             }
         )
-        torch.set_rng_state(state["torch"])
+        torch.set_rng_state(_alone(state["torch"]))
         if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["cuda"])
+            torch.cuda.set_rng_state_all([_alone(each) for each in state["cuda"]])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise CheckpointError(f"train_state: the saved global generators are unreadable ({error})") from error
