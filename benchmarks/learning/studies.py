@@ -243,7 +243,7 @@ STUDIES = {
             published="rl-zoo, velocity masked, one run: RecurrentPPO -218 +- 140 after 100,000 steps",
         ),
         Study(
-            "2", "InvertedPendulum, positions", "InvertedPendulum-v5", 12_000, 2_000,
+            "2", "InvertedPendulum, positions", "InvertedPendulum-v5", 24_000, 2_000,
             (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
             solved=950.0,
         ),

@@ -154,7 +154,8 @@ class TorchNamespace(Namespace):
 
     def __init__(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
         self._like: dict[str, Any] = {"dtype": dtype, "device": device}
-        self.is_cuda = torch.device(device).type == "cuda"
+        where = torch.device(device)
+        self.cuda = where if where.type == "cuda" else None
         self._whole = torch.int32 if dtype == torch.float32 else torch.int64
         self._numbers: dict[float, Values] = {}
         self._last_bit = 31 if dtype == torch.float32 else 63

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 Values: TypeAlias = Any
@@ -34,7 +35,7 @@ class Namespace(ABC):
     Attributes:
         sign: what :meth:`logistic` expects its input to have been multiplied by, 1 or -1. The factor is part of the
             weights, so that it costs nothing.
-        is_cuda: whether it computes on a CUDA device.
+        cuda: the CUDA device that it computes on; ``None`` for others.
         zero, half, one, two: numbers as arrays, which are faster operands than Python's.
         add, ..., matmul: ``(a, b, out)``.
         exp, log, sqrt, absolute, direction: ``(a, out)``; ``direction`` is -1, 0 or 1.
@@ -47,7 +48,7 @@ class Namespace(ABC):
 
     name: str
     sign: float
-    is_cuda: bool = False
+    cuda: torch.device | None = None
     zero: Values
     half: Values
     one: Values

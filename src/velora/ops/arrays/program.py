@@ -67,10 +67,15 @@ class CapturedProgram(Program):
     """Capture the operations as a CUDA graph, which starts hundreds of them in the time of one.
 
     The first run makes them one by one, since libraries prepare themselves in it, which can't be captured.
+
+    Args:
+        quietly: makes the context that they run in.
+        device: where they run.
     """
 
-    def __init__(self, quietly: Any) -> None:
+    def __init__(self, quietly: Any, device: torch.device) -> None:
         super().__init__(quietly)
+        self._device = device
         self._graph: torch.cuda.CUDAGraph | None = None
         self._has_run = False
 
@@ -82,7 +87,9 @@ class CapturedProgram(Program):
                 super().run()
                 return
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may save meanwhile
+            # By default it would be on the device that was captured first.
+            stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):  # others may save meanwhile
                 super().run()
             self._graph = graph
         self._graph.replay()
@@ -97,7 +104,7 @@ class CapturedProgram(Program):
 
 def program(xp: Namespace) -> Program:
     """Make a program of a library's operations."""
-    return (CapturedProgram if xp.is_cuda else Program)(xp.quietly)
+    return Program(xp.quietly) if xp.cuda is None else CapturedProgram(xp.quietly, xp.cuda)
 
 
 def do(operation: Operation, *arguments: Any) -> None:
