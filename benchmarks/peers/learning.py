@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 
 from benchmarks.peers.protocol import Answer, Settings, serve
 from velora.envs.wrappers import wrap  # of this checkout, so that peers meet the same tasks: see benchmarks.speed.jobs
@@ -45,6 +45,15 @@ def mean_return(model: BaseAlgorithm, env: gym.Env[Any, Any], reset_seeds: Seque
     return total / len(reset_seeds)
 
 
+def _noise(env: gym.Env[Any, Any], std: float, correlation: float) -> ActionNoise:
+    """Make noise of a deviation and a correlation from step to step, in SB3's own terms."""
+    n = env.action_space.shape[0]  # type: ignore[index]
+    if not correlation:
+        return NormalActionNoise(np.zeros(n), np.full(n, std))
+    sigma = np.full(n, std * (1 - correlation**2) ** 0.5)
+    return OrnsteinUhlenbeckActionNoise(np.zeros(n), sigma, theta=1 - correlation, dt=1.0)
+
+
 def learn(settings: Settings) -> Answer:
     """Train one seed; return its evaluations and what it earns in the tests."""
 
@@ -53,8 +62,7 @@ def learn(settings: Settings) -> Answer:
 
     env, own = environment(settings["wrappers"]), dict(settings["settings"])
     if "action_noise" in own:
-        n = env.action_space.shape[0]  # type: ignore[index]
-        own["action_noise"] = NormalActionNoise(np.zeros(n), np.full(n, own["action_noise"]))
+        own["action_noise"] = _noise(env, own["action_noise"], own.pop("noise_correlation", 0.0))
     policy = own.pop("policy", "MlpPolicy")
     algorithm = getattr(importlib.import_module(settings["library"]), settings["algorithm"])
     model = algorithm(policy, env, seed=settings["seed"], device="cpu", **own)

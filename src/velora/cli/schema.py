@@ -104,6 +104,8 @@ class RecommendedSchema:
     n_steps: int | None = None
     checkpoint_frequency: int = 50
     actor_lr: float = 3e-4
+    noise_std: float = 0.3
+    noise_correlation: float = 0.85
 
 
 @dataclass

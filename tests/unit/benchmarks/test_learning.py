@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.learning import report
 from benchmarks.learning.run import Row, read, run, write
+from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import BATCH_SIZE, TASKS, Task, outcome
 from velora.cli.schema import RecommendedSchema
 
@@ -33,6 +34,10 @@ def test_the_benchmark_uses_the_settings_that_a_user_gets() -> None:
     recommended = {file.id: file.recommended.get("actor_lr", RecommendedSchema.actor_lr) for file in files}
     for task in TASKS.values():
         assert task.actor_lr == recommended[task.env]
+    (swing,) = (file.recommended for file in files if file.id == STUDIES["MountainCarContinuous"].env)
+    for arm in STUDIES["MountainCarContinuous"].arms:
+        if arm.agent in ("liquid_ddpg", "liquid_td3"):
+            assert {**arm.settings, **swing} == {**swing, **arm.settings}
 
 
 def test_rows_are_written_and_read_back_and_drawn(tmp_path: Path) -> None:
