@@ -59,6 +59,8 @@ EXHIBITS = (
     Exhibit("pendulum-positions", "Pendulum, positions", "LiquidTD3, cfc"),
     Exhibit("pendulum-irregular-time", "Pendulum, irregular time", "cfc, dt in the gate"),
     Exhibit("half-cheetah", "HalfCheetah", "LiquidSAC"),
+    Exhibit("mountain-car", "MountainCarContinuous", "LiquidTD3"),
+    Exhibit("cartpole-positions", "CartPole, positions", "LiquidPPO, cfc"),
 )
 
 
