@@ -104,29 +104,22 @@ _PENDULUM = (
 )
 
 
-def _continuous(**ours: Any) -> tuple[Arm, ...]:
-    """Set our three agents of continuous actions beside the peer's of the same names."""
-    return (
-        _ours("LiquidDDPG", "liquid_ddpg", **ours),
-        _ours("LiquidTD3", "liquid_td3", **ours),
-        _ours("LiquidSAC", "liquid_sac", **ours),
-        _sb3("DDPG", "SB3 DDPG, 64x64", **_SB3_NOISE, **_SB3_SMALL),
-        _sb3("TD3", "SB3 TD3, 64x64", **_SB3_NOISE, **_SB3_SMALL),
-        _sb3("SAC", "SB3 SAC, 64x64", **_SB3_SMALL),
-    )
-
-
 _SWING = {"noise_std": 0.9, "noise_correlation": 0.97}
 """Of conf/env/mountain_car_continuous, where only noise that lasts finds the reward; a test compares them."""
-_SB3_SWING = {**_SB3_NOISE, **_SB3_SMALL, "action_noise": 0.9, "noise_correlation": 0.97}
-_SWINGING = (
-    _ours("LiquidDDPG", "liquid_ddpg", **_SWING),
-    _ours("LiquidTD3", "liquid_td3", **_SWING),
-    _ours("LiquidSAC", "liquid_sac"),
-    _sb3("DDPG", "SB3 DDPG, 64x64", **_SB3_SWING),
-    _sb3("TD3", "SB3 TD3, 64x64", **_SB3_SWING),
-    _sb3("SAC", "SB3 SAC, 64x64", **_SB3_SMALL),
-)
+_SB3_SWING = {"action_noise": _SWING["noise_std"], "noise_correlation": _SWING["noise_correlation"]}
+
+
+def _continuous(noise: Mapping[str, Any] = {}, peer_noise: Mapping[str, Any] = {}, **ours: Any) -> tuple[Arm, ...]:
+    """Set our three agents of continuous actions beside the peer's of the same names; the noise is DDPG's and TD3's."""
+    peers = {**_SB3_NOISE, **peer_noise, **_SB3_SMALL}
+    return (
+        _ours("LiquidDDPG", "liquid_ddpg", **noise, **ours),
+        _ours("LiquidTD3", "liquid_td3", **noise, **ours),
+        _ours("LiquidSAC", "liquid_sac", **ours),
+        _sb3("DDPG", "SB3 DDPG, 64x64", **peers),
+        _sb3("TD3", "SB3 TD3, 64x64", **peers),
+        _sb3("SAC", "SB3 SAC, 64x64", **_SB3_SMALL),
+    )
 
 
 def _running(**ours: Any) -> tuple[Arm, ...]:
@@ -215,7 +208,8 @@ STUDIES = {
             solved=9_100.0,
         ),
         Study(
-            "1", "MountainCarContinuous", "MountainCarContinuous-v0", 30_000, 3_000, _SWINGING, solved=90.0,
+            "1", "MountainCarContinuous", "MountainCarContinuous-v0", 30_000, 3_000, _continuous(_SWING, _SB3_SWING),
+            solved=90.0,
             published="rl-zoo, one run each, tuned noise: DDPG and TD3 94 after 300,000 steps, SAC 95 after 50,000",
         ),
         Study(

@@ -14,8 +14,6 @@ from benchmarks.speed.jobs import PEERS_PYTHON, ROOT, SCRATCH
 from benchmarks.speed.rows import ROWS, Plan
 
 HERE = Path(__file__).parent
-GPU_ROW = 7
-"""Has no peers, so it doesn't need their environment."""
 
 
 def main() -> None:
@@ -48,17 +46,20 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--kernels", type=lambda text: text.split(","), default=["native", "numpy"],
                         help="of ours; default: native,numpy")  # fmt: skip
-    parser.add_argument("--rounds", type=int, help="instead of each row's own number, 3 or 5")
+    parser.add_argument("--rounds", type=int, help="instead of each row's own number")
     parser.add_argument("--quick", action="store_true", help="a smoke test in minutes; leaves the results alone")
     parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw results")
     arguments = parser.parse_args()
-    if not arguments.report and set(arguments.rows) != {GPU_ROW} and not PEERS_PYTHON.exists():
+    has_peers = any(job.is_peer for number in arguments.rows for job in ROWS[number].jobs(Plan(), 0))
+    if not arguments.report and has_peers and not PEERS_PYTHON.exists():
         parser.error("the peers' environment is missing; make it with: make peers")
     return arguments
 
 
 def _measurable() -> list[int]:
-    return [number for number in ROWS if number != GPU_ROW or torch.cuda.is_available()]
+    """List the rows that this machine can measure."""
+    needs_gpu = {number for number, row in ROWS.items() if any(job.on_gpu for job in row.jobs(Plan(), 0))}
+    return [number for number in ROWS if number not in needs_gpu or torch.cuda.is_available()]
 
 
 def _rows(text: str) -> list[int]:

@@ -125,7 +125,7 @@ def global_generators() -> dict[str, Any]:
 
 def _alone(state: Tensor) -> Tensor:
     """Give a state memory of its own: PyTorch reads from where a tensor's storage begins, whatever part it shows."""
-    return state.detach().clone()
+    return state.clone()
 
 
 def set_global_generators(state: Mapping[str, Any]) -> None:

@@ -81,11 +81,11 @@ class CapturedProgram(Program):
 
     def run(self, seeds: tuple[int, ...] = ()) -> None:
         """Make all operations, for all seeds at once, whichever are named; nothing waits for the device."""
+        if not self._has_run:
+            self._has_run = True
+            super().run()
+            return
         if self._graph is None:
-            if not self._has_run:
-                self._has_run = True
-                super().run()
-                return
             graph = torch.cuda.CUDAGraph()
             # By default it would be on the device that was captured first.
             stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
