@@ -26,6 +26,7 @@ def main() -> None:
                         help="of the default agent's tasks; default: 1000 to 1009")  # fmt: skip
     parser.add_argument("--arms", nargs="+", help="only these arms of the studies, by name")
     parser.add_argument("--again", action="store_true", help="train arms whose raw evaluations are there already too")
+    parser.add_argument("--device", default="cpu", help="where our arms of the studies train; default: %(default)s")
     parser.add_argument(
         "--steps",
         type=int,
@@ -66,7 +67,7 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
             print(f"{name} | {arm.name}: there already; --again trains it anew")
             continue
         keep = None if arguments.steps else zoo.KEPT / file.relative_to(arguments.results).with_suffix("")
-        trained = arms.train(study, arm, keep)
+        trained = arms.train(study, arm, keep, arguments.device)
         if arguments.steps is None:
             study_results.write(trained, file)
 

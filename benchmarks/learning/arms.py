@@ -37,11 +37,12 @@ Tested = tuple[int, str, float]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came out, and the seconds of all seeds together."""
+    """What came out, the seconds of all seeds together, and the GPU, if it was one."""
 
     points: list[Point]
     tests: list[Tested]
     seconds: float
+    gpu: str = ""
 
 
 def environment(study: Study, wrappers: Iterable[Mapping[str, Any]] | None = None) -> gym.Env[Any, Any]:
@@ -49,7 +50,7 @@ def environment(study: Study, wrappers: Iterable[Mapping[str, Any]] | None = Non
     return wrap(gym.make(study.env), study.wrappers if wrappers is None else wrappers)
 
 
-def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
+def build(study: Study, arm: Arm, seeds: Sequence[int], device: str = "cpu") -> Agent:
     """Make our agent of an arm, for an environment of the study."""
     assert arm.agent is not None
     settings: dict[str, Any] = dict(arm.settings)
@@ -57,25 +58,27 @@ def build(study: Study, arm: Arm, seeds: Sequence[int]) -> Agent:
     state_dim, action_dim = dimensions(env)
     env.close()
     made = agents.get(arm.agent)(
-        state_dim, settings.pop("n_neurons"), action_dim, device="cpu", seeds=seeds, **settings
+        state_dim, settings.pop("n_neurons"), action_dim, device=device, seeds=seeds, **settings
     )
     assert isinstance(made, Agent)
     return made
 
 
-def train(study: Study, arm: Arm, keep: Path | None = None) -> Trained:
+def train(study: Study, arm: Arm, keep: Path | None = None, device: str = "cpu") -> Trained:
     """Train all seeds of an arm, ours side by side in this process, a peer's in processes of their own; test them.
 
     Args:
         keep: a folder for the best of ours, in place of what is there.
+        device: of ours; a peer stays on the CPU.
     """
     begin = time.monotonic()
-    points, tests = _train_ours(study, arm, keep) if arm.agent else _train_peer(study, arm)
-    return Trained(points, tests, time.monotonic() - begin)
+    points, tests = _train_ours(study, arm, keep, device) if arm.agent else _train_peer(study, arm)
+    gpu = torch.cuda.get_device_name(device) if arm.agent and device != "cpu" else ""
+    return Trained(points, tests, time.monotonic() - begin, gpu)
 
 
-def _train_ours(study: Study, arm: Arm, keep: Path | None) -> tuple[list[Point], list[Tested]]:
-    agent = build(study, arm, study.seeds)
+def _train_ours(study: Study, arm: Arm, keep: Path | None, device: str) -> tuple[list[Point], list[Tested]]:
+    agent = build(study, arm, study.seeds, device)
     watch = Watch(f"{study.name} | {arm.name}", every=study.evaluate_steps, n_steps=study.n_steps)
     agent.train(
         lambda: environment(study),

@@ -71,7 +71,8 @@ def write(trained: Trained, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     with part.open("w", newline="") as out:
-        out.write(f"# {date.today()}, {trained.seconds:.0f} s, {platform.machine()}, {os.cpu_count()} cores\n")
+        where = trained.gpu or f"{platform.machine()}, {os.cpu_count()} cores"
+        out.write(f"# {date.today()}, {trained.seconds:.0f} s, {where}\n")
         table = csv.writer(out, lineterminator="\n")
         table.writerow(FIELDS)
         for rows in (sorted(trained.points), trained.tests):
