@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +12,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from benchmarks.peers.protocol import Answer, Settings, serve
 from velora.envs.wrappers import wrap  # of this checkout, so that peers meet the same tasks: see benchmarks.speed.jobs
@@ -45,7 +47,7 @@ def mean_return(model: BaseAlgorithm, env: gym.Env[Any, Any], reset_seeds: Seque
     return total / len(reset_seeds)
 
 
-def _noise(env: gym.Env[Any, Any], std: float, correlation: float) -> ActionNoise:
+def _noise(env: DummyVecEnv, std: float, correlation: float) -> ActionNoise:
     """Make noise of a deviation and a correlation from step to step, in SB3's own terms."""
     n = env.action_space.shape[0]  # type: ignore[index]
     if not correlation:
@@ -54,15 +56,26 @@ def _noise(env: gym.Env[Any, Any], std: float, correlation: float) -> ActionNois
     return OrnsteinUhlenbeckActionNoise(np.zeros(n), sigma, theta=1 - correlation, dt=1.0)
 
 
+def _falling(start: float) -> Callable[[float], float]:
+    """Make a schedule of SB3's: in a straight line from here to zero, by the share of the run that is left."""
+    return lambda left: left * start
+
+
 def learn(settings: Settings) -> Answer:
-    """Train one seed; return its evaluations and what it earns in the tests."""
+    """Train one seed; return its evaluations and what it earns in the tests.
+
+    Of an arm's settings ``n_envs`` is how many environments it acts in, and ``falling`` names values that fall to zero;
+    the others are its constructor's.
+    """
 
     def environment(wrappers: Sequence[Mapping[str, Any]]) -> gym.Env[Any, Any]:
         return wrap(gym.make(settings["env"]), wrappers)
 
-    env, own = environment(settings["wrappers"]), dict(settings["settings"])
+    own = dict(settings["settings"])
+    env = DummyVecEnv([partial(environment, settings["wrappers"])] * own.pop("n_envs", 1))
     if "action_noise" in own:
         own["action_noise"] = _noise(env, own["action_noise"], own.pop("noise_correlation", 0.0))
+    own |= {name: _falling(start) for name, start in own.pop("falling", {}).items()}
     policy = own.pop("policy", "MlpPolicy")
     algorithm = getattr(importlib.import_module(settings["library"]), settings["algorithm"])
     model = algorithm(policy, env, seed=settings["seed"], device="cpu", **own)
