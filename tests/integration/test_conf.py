@@ -232,6 +232,7 @@ def test_the_recommended_budget_is_long_enough_for_what_the_benchmarks_promise()
     ("experiment", "study", "arm"),
     [
         ("memory", "Pendulum, positions", "LiquidTD3, cfc"),
+        ("memory_discrete", "CartPole, positions", "LiquidPPO, cfc"),
         ("irregular_time", "Pendulum, irregular time", "cfc, mixed memory, dt in the gate"),
     ],
 )
