@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import platform
-from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.learning import arms, report, study_results, zoo
 from benchmarks.learning.run import read, run, write
-from benchmarks.learning.studies import STUDIES, Study
+from benchmarks.learning.studies import STUDIES, shortened
 from benchmarks.learning.tasks import TASKS, outcome
 
 HERE = Path(__file__).parent
@@ -58,7 +57,7 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
     """Train the arms of a study that have no raw evaluations yet, and write them."""
     study = STUDIES[name]
     if arguments.steps is not None:
-        study = _short(study, arguments.steps, every_arm=bool(arguments.arms))
+        study = shortened(study, arguments.steps, every_arm=bool(arguments.arms))
     for arm in study.arms:
         file = study_results.path(arguments.results, study, arm)
         if arguments.arms and arm.name not in arguments.arms:
@@ -70,13 +69,6 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         trained = arms.train(study, arm, keep, arguments.device)
         if arguments.steps is None:
             study_results.write(trained, file)
-
-
-def _short(study: Study, n_steps: int, *, every_arm: bool) -> Study:
-    """Shorten a study to what shows that it works: two seeds, one test, one arm of ours and one of a peer's."""
-    shown = study.arms if every_arm else tuple({arm.agent is None: arm for arm in reversed(study.arms)}.values())
-    own = {"seeds": study.seeds[:2], "tests": study.tests[:1], "arms": shown}
-    return replace(study, n_steps=n_steps, evaluate_steps=n_steps // 2, **own)
 
 
 def _report(results: Path, *, is_new: bool) -> None:

@@ -15,6 +15,8 @@ Point = tuple[int, int, float]
 class Watch(Callback):
     """Evaluate on a grid of environment steps, also in the middle of an episode, and say how far we are.
 
+    Where several environments of a seed step at once, the grid is met at the first step on it or beyond.
+
     Args:
         label: of the lines that it prints.
         every: environment steps between two evaluations.
@@ -26,17 +28,18 @@ class Watch(Callback):
 
     def __init__(self, label: str, *, every: int, n_steps: int) -> None:
         self._label, self._every, self._n_steps = label, every, n_steps
-        self._highest = float("-inf")
+        self._met, self._highest = 0, float("-inf")
         self.best: Agent | None = None
         self._begin = time.monotonic()
         self.points: list[Point] = []
 
     def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
         """Evaluate when the grid is met."""
-        if trainer.step % self._every:
+        if trainer.step // self._every == self._met:
             return
+        self._met = trainer.step // self._every
         made = trainer.evaluate()
-        self.points += [(agent.seeds[k], trainer.step, e.mean) for k, e in enumerate(made)]
+        self.points += [(agent.seeds[k], self._met * self._every, e.mean) for k, e in enumerate(made)]
         best = max(range(len(made)), key=lambda k: made[k].mean)
         if made[best].mean > self._highest:
             self._highest, self.best = made[best].mean, agent.seed(best)

@@ -19,7 +19,8 @@ MISTAKES = {
     "train agent.critic_units=5": "agent.critic_units: expected a list, got '5'",
     "train env=pendulm": "env=pendulm: no such choice; did you mean pendulum?",
     "train env=Pendulum-v1": "no such choice; a registered Gymnasium id is given as env.id=Pendulum-v1",
-    "train experiment=zzz": "experiment=zzz: no such choice; choose one of balance, irregular_time, memory, memory_discrete, neurons",
+    "train experiment=zzz": "experiment=zzz: no such choice; choose one of balance, irregular_time, memory, "
+    "memory_discrete, neurons",
     "train callbacks.mine._target_=a.B": "no such setting; write +callbacks.mine._target_=a.B to add it",
     "train agnt=foo": "agnt: no such setting; did you mean agent?",
     "train +agent.unitz=3": "agent.unitz: no such setting; did you mean agent.critic_units?",

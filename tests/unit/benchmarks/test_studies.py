@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 from benchmarks.learning import arms, study_results
 from benchmarks.learning.arms import Trained
-from benchmarks.learning.studies import STUDIES, Arm, Study
+from benchmarks.learning.studies import STUDIES, Arm, Study, shortened
+from benchmarks.learning.watch import Watch
 from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
 from velora.checkpoint.registry import agents
 
@@ -67,6 +69,19 @@ def test_every_arm_of_ours_builds_and_fits_its_environment(name: str) -> None:
         agent = arms.build(study, arm, study.seeds[:1])
         agent.adapt(arms.environment(study))
         assert type(agent) is agents.get(arm.agent)
+
+
+@pytest.mark.parametrize("name", ["CartPole, positions", "CartPole", "InvertedPendulum", "Hopper, positions"])
+def test_a_shortened_study_shows_one_arm_of_each_kind_and_ours_learns(name: str) -> None:
+    study = shortened(STUDIES[name], 600)
+    assert [arm.agent is None for arm in study.arms].count(True) == 1
+    (ours,) = (arm for arm in study.arms if arm.agent is not None)
+    agent = arms.build(study, ours, study.seeds[:1])
+    watch = Watch(name, every=300, n_steps=600)
+    make = partial(arms.environment, study)
+    agent.train(make, ours.batch_size, n_steps=600, callbacks=[watch], progress_bar=False, summary=False)
+    assert agent.progress[0].update > 0
+    assert [step for _, step, _ in watch.points] == [300, 600]  # also where eight environments step at once
 
 
 def test_a_short_arm_is_evaluated_on_its_grid_tested_and_kept(tmp_path: Path) -> None:
