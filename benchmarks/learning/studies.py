@@ -127,6 +127,8 @@ def _running(**ours: Any) -> tuple[Arm, ...]:
     return tuple(arm for arm in _continuous(n_neurons=64, **ours) if "DDPG" not in arm.name)
 
 
+_ROLLOUTS = {"n_envs": 8, "rollout_steps": 256, "sequence_length": 64}
+"""Of our PPO, with 512 in a minibatch: with windows of 8 steps and 64 in a minibatch it learned and didn't hold."""
 _POSITIONS = (_wrapper("DropObservation", drop="velocity"), _wrapper("PreviousActionReward"))
 _WINDOWS = {
     "sequence_length": 12, "burn_in": 4, "critic": "recurrent", "critic_units": (64, 64), "gamma": 0.98, "tau": 0.005,
@@ -146,11 +148,8 @@ _RECURRENT_PPO_TUNED = replace(
     },
 )  # fmt: skip
 """With rl-zoo's settings of CartPoleNoVel-v1; with its library's defaults one seed held 40 after 100,000 steps."""
-_ROLLOUTS = {
-    "n_envs": 8, "rollout_steps": 256, "sequence_length": 64, "gae_lambda": 0.98, "critic": "recurrent",
-    "critic_units": (64, 64), "n_neurons": 40,
-}  # fmt: skip
-"""Of the recurrent PPO in table 2: with windows of 8 steps and 64 in a minibatch it learned and didn't hold."""
+_MEMORY = {**_ROLLOUTS, "gae_lambda": 0.98, "critic": "recurrent", "critic_units": (64, 64), "n_neurons": 40}
+"""Of the recurrent PPO in table 2."""
 
 
 def _remembering(cell: str, name: str = "", **more: Any) -> Arm:
@@ -245,7 +244,7 @@ STUDIES = {
         Study(
             "1", "CartPole", "CartPole-v1", 100_000, 10_000,
             (
-                _ours("LiquidPPO", "liquid_ppo", batch_size=64, discrete=True),
+                _ours("LiquidPPO", "liquid_ppo", batch_size=512, discrete=True, **_ROLLOUTS),
                 _sb3("PPO"),
             ),
             solved=475.0, published="rl-zoo after 100,000 steps, one run: PPO 500",
@@ -253,7 +252,7 @@ STUDIES = {
         Study(
             "1", "InvertedPendulum, on-policy", "InvertedPendulum-v5", 100_000, 10_000,
             (
-                _ours("LiquidPPO", "liquid_ppo", batch_size=64),
+                _ours("LiquidPPO", "liquid_ppo", batch_size=512, **_ROLLOUTS),
                 _sb3("PPO"),
             ),
             solved=950.0,
@@ -272,7 +271,7 @@ STUDIES = {
             "2", "CartPole, positions", "CartPole-v1", 100_000, 10_000,
             (
                 *(
-                    _ours(f"LiquidPPO, {cell}", "liquid_ppo", batch_size=512, discrete=True, cell=cell, **_ROLLOUTS)
+                    _ours(f"LiquidPPO, {cell}", "liquid_ppo", batch_size=512, discrete=True, cell=cell, **_MEMORY)
                     for cell in _CELLS
                 ),
                 _RECURRENT_PPO_TUNED,
