@@ -8,12 +8,13 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.learning import arms, report, study_results, zoo
+from benchmarks.learning import arms, pages, report, study_results, zoo
 from benchmarks.learning.run import read, run, write
 from benchmarks.learning.studies import STUDIES, shortened
 from benchmarks.learning.tasks import TASKS, outcome
 
 HERE = Path(__file__).parent
+PAGES = HERE.parents[1] / "docs" / "benchmarks"
 
 
 def main() -> None:
@@ -31,7 +32,8 @@ def main() -> None:
         type=int,
         help="shorter runs of one arm of ours and one of a peer's, to see that everything works; writes nothing",
     )
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="where to write; default: %(default)s")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="where raw evaluations are; default: %(default)s")
+    parser.add_argument("--pages", type=Path, default=PAGES, help="where tables and pictures go; default: %(default)s")
     parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw rows")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in everything]
@@ -50,7 +52,7 @@ def main() -> None:
         if name in STUDIES:
             _study(name, arguments)
     if arguments.steps is None:
-        print(study_results.publish(arguments.results, list(STUDIES.values())))
+        print(pages.publish(arguments.results, list(STUDIES.values()), arguments.pages))
 
 
 def _study(name: str, arguments: argparse.Namespace) -> None:

@@ -33,6 +33,11 @@ class Arm:
         """Name the file of its raw evaluations."""
         return "".join(c if c.isalnum() else "-" for c in self.name.lower()).strip("-")
 
+    @property
+    def algorithm_name(self) -> str:
+        """Name what it learns by as peers do, without the cell: TD3."""
+        return self.algorithm or str(self.agent).removeprefix("liquid_").upper()
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -76,6 +81,11 @@ class Study:
     tests: tuple[Test, ...] = ()
     reference: str = ""
     measures_memory: bool = False
+
+    @property
+    def slug(self) -> str:
+        """Name the folder of its raw evaluations, and its picture."""
+        return "".join(c if c.isalnum() else "-" for c in self.name.lower())
 
 
 def _sb3(algorithm: str, name: str = "", **settings: Any) -> Arm:
@@ -260,12 +270,13 @@ STUDIES = {
         Study(
             "2", "Pendulum, positions", "Pendulum-v1", 12_000, 2_000,
             (*(_remembering(cell) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS, solved=-250.0,
+            reference="LiquidTD3, gru",
             published="rl-zoo, velocity masked, one run: RecurrentPPO -218 +- 140 after 100,000 steps",
         ),
         Study(
             "2", "InvertedPendulum, positions", "InvertedPendulum-v5", 24_000, 2_000,
             (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
-            solved=950.0,
+            solved=950.0, reference="LiquidTD3, gru",
         ),
         Study(
             "2", "CartPole, positions", "CartPole-v1", 100_000, 10_000,
@@ -276,12 +287,13 @@ STUDIES = {
                 ),
                 _RECURRENT_PPO_TUNED,
             ),
-            wrappers=_POSITIONS, solved=475.0,
+            wrappers=_POSITIONS, solved=475.0, reference="LiquidPPO, gru",
             published="rl-zoo, velocity masked, one run: RecurrentPPO 500 after 100,000 steps",
         ),
         Study(
             "2", "Hopper, positions", "Hopper-v5", 20_000, 2_000,
             (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
+            reference="LiquidTD3, gru",
         ),
         Study(
             "3", "Pendulum, irregular time", "Pendulum-v1", 20_000, 2_000, _TIME, wrappers=_irregular(1, 2, 3, 4),
