@@ -32,7 +32,9 @@ def main() -> None:
         type=int,
         help="shorter runs of one arm of ours and one of a peer's, to see that everything works; writes nothing",
     )
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="where raw evaluations are; default: %(default)s")
+    parser.add_argument(
+        "--results", type=Path, default=HERE / "results", help="where raw evaluations are; default: %(default)s"
+    )
     parser.add_argument("--pages", type=Path, default=PAGES, help="where tables and pictures go; default: %(default)s")
     parser.add_argument("--report", action="store_true", help="only redo tables and pictures from the raw rows")
     arguments = parser.parse_args()

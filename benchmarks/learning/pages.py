@@ -19,6 +19,7 @@ from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LINES = ("-", "--", ":")
 LIQUID = ("cfc", "ltc", "leaky")
+NOTE = "<!-- made by python -m benchmarks.learning --report -->"
 Found = Sequence[tuple[Study, Mapping[str, Curves]]]
 """Studies with the arms of theirs that have been trained."""
 
@@ -41,7 +42,7 @@ def section(study: Study, curves: Mapping[str, Curves]) -> str:
     solved = "" if study.solved is None else f" | seeds that reached {study.solved:g}"
     shown = "".join(f", {wrapper['name']}" for wrapper in study.wrappers)
     lines = [
-        f"### {study.name}",
+        f"## {study.name}",
         "",
         f"{study.env}{shown}; {study.n_steps:,} steps, evaluated every {study.evaluate_steps:,}.",
         "",
@@ -78,7 +79,7 @@ def _differences(names: Sequence[str], curves: Mapping[str, Curves], reference: 
     other = curves[reference]
     tests = [name for name in names if name in other.tests]
     columns = ["", f"last {LAST} evaluations", "seeds ahead", *tests]
-    lines = ["", f"Mean difference to *{reference}*, paired by seed:", "", *_head(columns)]
+    lines = ["", f"Difference to *{reference}*, seed by seed (interquartile mean):", "", *_head(columns)]
     for arm, curve in curves.items():
         if arm == reference or curve.seeds != other.seeds:
             continue
@@ -91,13 +92,9 @@ def _differences(names: Sequence[str], curves: Mapping[str, Curves], reference: 
 
 
 def _difference(gains: Floats) -> str:
-    middle, low, high = _mean_gain(gains)
+    middle, low, high = interval(gains)
     cell = _cell((middle, low, high), sign="+")
     return f"**{cell}**" if low > 0.0 or high < 0.0 else cell
-
-
-def _mean_gain(gains: Floats) -> tuple[float, float, float]:
-    return float(gains.mean()), *_bootstrap(gains, partial(np.mean, axis=1))
 
 
 def _cell(interval: tuple[float, float, float], sign: str = "") -> str:
@@ -128,15 +125,15 @@ def agents_beside_peers(found: Found) -> str:
 def cells_beside_reference(found: Found) -> str:
     """Judge cells by the reference of their study, a GRU, in tables 2 and 3; a cell is told the time by its default."""
     return _verdicts(
-        (study.name, column, curves, arm.name, study.reference)
+        (study.name, cell, curves, arm.name, study.reference)
         for study, curves in found
         if study.table in ("2", "3")
         for arm in study.arms
-        if (column := _column(arm)) and column != "gru"
+        if (cell := column(arm)) and cell != "gru"
     )
 
 
-def _column(arm: Arm) -> str:
+def column(arm: Arm) -> str:
     """Name an arm's cell, or nothing where it isn't told the time as such a cell should be."""
     if arm.agent is None:
         return ""
@@ -147,13 +144,13 @@ def _column(arm: Arm) -> str:
 
 
 def _verdicts(pairs: Iterable[tuple[str, str, Mapping[str, Curves], str, str]]) -> str:
-    """Write win, tie or loss, by whether the interval of the mean difference excludes zero; tasks down."""
+    """Write win, tie or loss, by whether the interval of the seeds' differences excludes zero; tasks down."""
     rows: dict[str, dict[str, str]] = {}
     for task, column, curves, ours, other in pairs:
         if ours in curves and other in curves:
-            middle, low, high = _mean_gain(curves[ours].final - curves[other].final)
+            _, low, high = gain = interval(curves[ours].final - curves[other].final)
             verdict = "**win**" if low > 0.0 else "**loss**" if high < 0.0 else "tie"
-            rows.setdefault(task, {}).setdefault(column, f"{verdict} {_cell((middle, low, high), sign='+')}")
+            rows.setdefault(task, {}).setdefault(column, f"{verdict} {_cell(gain, sign='+')}")
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = _head(["task", *columns])
     lines += [_line([task, *(row.get(column, "") for column in columns)]) for task, row in rows.items()]
@@ -167,7 +164,7 @@ def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
     """
     height = 1.1 + 0.24 * max(len(curves), 6)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, height), layout="constrained", width_ratios=(5, 4))
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, curve in enumerate(curves.values()):
         colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS)]
         low, high = stratified_bootstrap(
             [curve.returns], lambda strata: interquartile_mean(strata[0], axis=0), n_resamples=500
@@ -190,22 +187,22 @@ def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
 
 
 def publish(results: Path, studies: Sequence[Study], pages: Path) -> str:
-    """Write every table, its pictures and the verdicts from the raw evaluations; return the text of the tables."""
+    """Write every table, its pictures and the verdicts from the raw evaluations; return the text of all."""
     found = [(study, curves) for study in studies if (curves := read_all(results, study))]
     (pages / "images").mkdir(parents=True, exist_ok=True)
     for study, curves in found:
         plot(study, curves, pages / "images" / f"{study.slug}.png")
-    texts = texts_of(found)
-    for name, text in texts.items():
-        (pages / f"{name}.md").write_text(text)
-    return "\n".join(texts.values())
+    files = texts(found)
+    for name, text in files.items():
+        (pages / name).write_text(text)
+    return "\n".join(files.values())
 
 
-def texts_of(found: Found) -> dict[str, str]:
-    """Return the text of each file that :func:`publish` writes, by its name."""
-    tables = sorted({study.table for study, _ in found})
-    texts = {
-        f"table{table}": "\n\n".join(section(study, curves) for study, curves in found if study.table == table) + "\n"
-        for table in tables
+def texts(found: Found) -> dict[str, str]:
+    """Return the text of each file that :func:`publish` writes, by the file's name."""
+    tables = {
+        f"table{table}.md": "\n\n".join(section(study, curves) for study, curves in found if study.table == table)
+        for table in sorted({study.table for study, _ in found})
     }
-    return texts | {"agents": agents_beside_peers(found) + "\n", "cells": cells_beside_reference(found) + "\n"}
+    tables |= {"table-agents.md": agents_beside_peers(found), "table-cells.md": cells_beside_reference(found)}
+    return {name: f"{NOTE}\n\n{text}\n" for name, text in tables.items()}

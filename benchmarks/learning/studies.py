@@ -139,7 +139,8 @@ def _running(**ours: Any) -> tuple[Arm, ...]:
 
 _ROLLOUTS = {"n_envs": 8, "rollout_steps": 256, "sequence_length": 64}
 """Of our PPO, with 512 in a minibatch: with windows of 8 steps and 64 in a minibatch it learned and didn't hold."""
-_POSITIONS = (_wrapper("DropObservation", drop="velocity"), _wrapper("PreviousActionReward"))
+_NO_VELOCITY = _wrapper("DropObservation", drop="velocity")
+_POSITIONS = (_NO_VELOCITY, _wrapper("PreviousActionReward"))
 _WINDOWS = {
     "sequence_length": 12, "burn_in": 4, "critic": "recurrent", "critic_units": (64, 64), "gamma": 0.98, "tau": 0.005,
     "actor_lr": 1e-3, "critic_lr": 1e-3, "n_neurons": 40,
@@ -194,19 +195,17 @@ _TIME = (
     _remembering("gru", "gru, 40 neurons, dt as input", time="input", **{**_SMALL, "n_neurons": 40}),
 )
 """Forty neurons give a GRU more parameters than the CfC with mixed memory has."""
+_BALANCING = tuple(replace(arm, settings={**arm.settings, "actor_lr": 3e-4}) for arm in _TIME)
 
 
-def _irregular(*holds: int) -> tuple[Mapping[str, Any], ...]:
+def _irregular(*holds: int, seen: tuple[Mapping[str, Any], ...] = _POSITIONS) -> tuple[Mapping[str, Any], ...]:
     """Hold each action for one of these numbers of simulator steps, at random, and show positions only."""
-    return (_wrapper("HoldAction", hold=list(holds)), *_POSITIONS)
+    return (_wrapper("HoldAction", hold=list(holds)), *seen)
 
 
-def _held(*holds: int) -> tuple[Test, ...]:
+def _held(*holds: int, seen: tuple[Mapping[str, Any], ...] = _POSITIONS) -> tuple[Test, ...]:
     """Hold every action equally long, some longer than any in training; a constant step never was there."""
-    return tuple(
-        Test("1 step" if hold == 1 else f"{hold} steps", (_wrapper("HoldAction", hold=[hold]), *_POSITIONS))
-        for hold in holds
-    )
+    return tuple(Test("1 step" if hold == 1 else f"{hold} steps", _irregular(hold, seen=seen)) for hold in holds)
 
 
 _DISTURBED = (
@@ -301,8 +300,12 @@ STUDIES = {
         ),
         Study(
             "3", "InvertedPendulum, irregular time", "InvertedPendulum-v5", 15_000, 3_000,
-            tuple(replace(arm, settings={**arm.settings, "actor_lr": 3e-4}) for arm in _TIME),
-            wrappers=_irregular(1, 2), tests=_held(1, 2, 3), reference="gru, dt as input",
+            _BALANCING, wrappers=_irregular(1, 2), tests=_held(1, 2, 3), reference="gru, dt as input",
+        ),
+        Study(
+            "3", "InvertedPendulum, irregular time, actions unseen", "InvertedPendulum-v5", 15_000, 3_000, _BALANCING,
+            wrappers=_irregular(1, 2, seen=(_NO_VELOCITY,)), tests=_held(1, 2, 3, seen=(_NO_VELOCITY,)),
+            reference="gru, dt as input",
         ),
         Study(
             "4", "Pendulum, disturbed after training", "Pendulum-v1", 10_000, 2_000,

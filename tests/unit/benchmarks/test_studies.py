@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.learning import arms, study_results
+from benchmarks.learning import arms, pages, study_results
 from benchmarks.learning.arms import Trained
 from benchmarks.learning.studies import STUDIES, Arm, Study, shortened
 from benchmarks.learning.watch import Watch
@@ -22,25 +22,26 @@ TOY = Study("9", "Toy task", "Pendulum-v1", 20, 10, (Arm("one", agent="liquid_dd
 
 
 def test_an_interval_holds_the_interquartile_mean() -> None:
-    middle, low, high = study_results.interval(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
+    middle, low, high = pages.interval(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
     # A quarter of five seeds is 1.25: of the middle three, the outer two count three quarters each.
     assert middle == pytest.approx((0.75 * 1 + 2 + 0.75 * 3) / 2.5)
     assert low < middle < high
     scores = np.random.default_rng(3).normal(size=7)
     expected = stratified_bootstrap([scores], lambda strata: interquartile_mean(strata[0], axis=0))
-    assert study_results.interval(scores)[1:] == tuple(map(float, expected))
-    assert study_results.interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
+    assert pages.interval(scores)[1:] == tuple(map(float, expected))
+    assert pages.interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
 
 
 def test_raw_evaluations_are_written_read_and_told(tmp_path: Path) -> None:
     points = [(seed, step, -4.0 if (seed, step) == (1, 20) else -10.0 - seed) for seed in (1, 0) for step in (10, 20)]
     study_results.write(Trained(points, [], 3.2), study_results.path(tmp_path, TOY, TOY.arms[0]))
-    text = study_results.publish(tmp_path, [TOY])
-    assert "### Toy task" in text
+    pages.publish(tmp_path, [TOY], tmp_path / "pages")
+    text = (tmp_path / "pages" / "table9.md").read_text()
+    assert "## Toy task" in text
     assert "| one | 2 | -9 [-10, -8] | -7 [-10, -4] | 1 of 2 |" in text
     assert "two" not in text
-    assert (tmp_path / "table9.md").read_text() == text + "\n"
-    assert (tmp_path / "table9.png").stat().st_size > 5_000
+    assert "(images/toy-task.png)" in text
+    assert (tmp_path / "pages" / "images" / "toy-task.png").stat().st_size > 5_000
     curves = study_results.read_all(tmp_path, TOY)["one"]
     assert curves.seeds == (0, 1)
     assert curves.returns.tolist() == [[-10.0, -10.0], [-11.0, -4.0]]
@@ -52,7 +53,7 @@ def test_what_arms_do_after_training_is_compared_seed_by_seed(tmp_path: Path) ->
         points = [(seed, 10, -10.0 - seed + gain) for seed in (0, 1)]
         tests = [(seed, "noise", -20.0 - seed + gain * (1 if seed else -1)) for seed in (0, 1)]
         study_results.write(Trained(points, tests, 1.0), study_results.path(tmp_path, study, arm))
-    text = study_results.publish(tmp_path, [study])
+    text = pages.publish(tmp_path, [study], tmp_path / "pages")
     # Of the evaluations each seed gains 3; in the test one gains and one loses 3.
     assert "| one | **+3 [+3, +3]** | 2 of 2 | +0 [-3, +3] |" in text
     assert "| two | -20 [-21, -20] |" in text
@@ -104,10 +105,40 @@ def test_the_first_component_holds_the_variance_of_the_widest_direction() -> Non
     assert arms.recurrent_states(agent, study).shape == (2, 200 * arms.TEST_EPISODES, agent.state_size)
 
 
-def test_the_committed_tables_are_those_of_the_raw_evaluations(tmp_path: Path) -> None:
-    results = ROOT / "benchmarks" / "learning" / "results"
-    for table in sorted({study.table for study in STUDIES.values()}):
-        found = [(s, study_results.read_all(results, s)) for s in STUDIES.values() if s.table == table]
-        sections = [study_results.section(study, curves) for study, curves in found if curves]
-        if sections:
-            assert (results / f"table{table}.md").read_text() == "\n\n".join(sections) + "\n"
+def test_a_verdict_is_a_win_or_a_loss_only_where_the_interval_excludes_zero(tmp_path: Path) -> None:
+    peers = tuple(Arm(f"SB3 {name}", algorithm=name) for name in ("DDPG", "TD3", "SAC", "PPO"))
+    ours = tuple(Arm(f"Liquid{name}", agent=f"liquid_{name.lower()}") for name in ("SAC", "TD3", "DDPG"))
+    study = replace(TOY, table="1", arms=peers + ours, solved=None)
+    gains = {
+        "LiquidSAC": (1.0, 2.0, 2.0, 3.0),
+        "LiquidTD3": (-1.0, -1.0, -1.0, -1.0),
+        "LiquidDDPG": (-9.0, 9.0, 1.0, 1.0),
+    }
+    for arm in study.arms:
+        points = [(seed, 10, float(seed) + gains.get(arm.name, (0.0,) * 4)[seed]) for seed in range(4)]
+        study_results.write(Trained(points, [], 1.0), study_results.path(tmp_path, study, arm))
+    pages.publish(tmp_path, [study], tmp_path)
+    text = (tmp_path / "table-agents.md").read_text()
+    assert "| task | SAC | TD3 | DDPG |" in text
+    assert "| Toy task | **win** +2 [+1, +3] | **loss** -1 [-1, -1] | tie +1 [-9, +9] |" in text
+
+
+def test_cells_are_judged_as_they_are_told_the_time_by_default() -> None:
+    """The page compares every cell with a GRU once on each task, never two arms of one cell."""
+    for study in STUDIES.values():
+        if study.table in ("2", "3"):
+            columns = [column for arm in study.arms if (column := pages.column(arm))]
+            assert {"cfc", "ltc", "leaky", "gru", "lstm", "memoryless"} <= set(columns)
+            (reference,) = (arm for arm in study.arms if arm.name == study.reference)
+            assert pages.column(reference) == "gru"
+            assert {column: columns.count(column) for column in columns if columns.count(column) > 1}.keys() <= {"gru"}
+
+
+def test_the_committed_pages_are_those_of_the_raw_evaluations() -> None:
+    results, docs = ROOT / "benchmarks" / "learning" / "results", ROOT / "docs" / "benchmarks"
+    found = [(study, curves) for study in STUDIES.values() if (curves := study_results.read_all(results, study))]
+    expected = pages.texts(found)
+    assert {file.name for file in docs.glob("table*.md")} == expected.keys()
+    for name, text in expected.items():
+        assert (docs / name).read_text() == text
+    assert {file.stem for file in (docs / "images").iterdir()} == {study.slug for study, _ in found}
