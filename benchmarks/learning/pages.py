@@ -181,6 +181,7 @@ def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
         right.axvline(study.solved, color="grey", linestyle="--", linewidth=1)
     left.set(title=study.name, xlabel="thousand environment steps", ylabel="return")
     right.set(title=f"last {LAST} evaluations", xlabel="return", yticks=range(len(curves)), yticklabels=list(curves))
+    right.locator_params(axis="x", nbins=5)
     right.invert_yaxis()
     figure.savefig(file, dpi=110)
     plt.close(figure)

@@ -110,8 +110,8 @@ def test_several_seeds_have_a_harder_environment_each(tmp_path: Path, command: C
          "env.time.order: says nothing without env.time.hold; give that too, or choose one with env/time=..."),
         (["env.flicker.probability=2"], "env.flicker.probability: expected a number from 0 to 1, got 2.0"),
         (["env/mask=speed"], "env/mask=speed: no such choice; choose one of none, velocity"),
-        (["env.id=Reacher-v5", "env/mask=velocity"],
-         (f"env.mask.drop: the velocities of Reacher aren't known, only those of {', '.join(VELOCITIES)}; give the "
+        (["env.id=BipedalWalker-v3", "env/mask=velocity"],
+         (f"env.mask.drop: the velocities of BipedalWalker aren't known, only those of {', '.join(VELOCITIES)}; give the "
          "positions to drop, such as [2]")),
     ],
 )  # fmt: skip
@@ -127,3 +127,12 @@ def test_a_wrapper_that_is_not_known_is_never_imported(home: Path, command: Comm
     agent.save(home / "forged")
     line = refused(command, "evaluate", "checkpoint=forged")
     assert "forged: environment: this version has no wrapper 'os.system', only HoldAction, DropObservation" in line
+
+
+def test_a_run_that_is_refused_at_its_first_step_leaves_nothing(tmp_path: Path, command: Command) -> None:
+    """That an environment doesn't tell the time shows only when it steps; the run's directory was made by then."""
+    line = refused(command, "train", "env=pendulum", "agent.time=input", *TINY, "train.n_steps=40", "hydra.run.dir=run")
+    assert 'gave no info["dt"] at a step' in line
+    assert not (tmp_path / "run").exists()
+    line = refused(command, "train", "resume=run")
+    assert "run does not exist" in line

@@ -10,7 +10,7 @@ from typing import Any
 
 from velora.callbacks.base import Callback
 from velora.callbacks.checkpoint_home import CheckpointHome
-from velora.core.errors import NonFiniteError, SettingError
+from velora.core.errors import NonFiniteError, SettingError, VeloraError
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation
 
@@ -132,9 +132,11 @@ class SaveCheckpoints(Callback):
         """Write ``interrupted/``; if that fails too it is logged, and the error that ended the run goes on.
 
         After a :class:`NonFiniteError` nothing is written, and after ``KeyboardInterrupt`` neither: that is a second
-        Ctrl+C, which may come in the middle of an update. The newest ``epN`` is the way back then.
+        Ctrl+C, which may come in the middle of an update. The newest ``epN`` is the way back then. A run that was refused
+        at its first step has nothing to save.
         """
         is_worth_it = self._is_training and not isinstance(exception, NonFiniteError | KeyboardInterrupt)
+        is_worth_it &= trainer.step > 0 or not isinstance(exception, VeloraError)
         for seed_index in range(len(agent.seeds)) if is_worth_it else ():
             try:
                 self._write_improved(trainer)

@@ -17,7 +17,7 @@ from velora.cli import seeds as seed_settings
 from velora.cli.environment import chosen_wrappers, make_environment, merged
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.core.devices import set_device
-from velora.core.errors import CheckpointError, RunDirectoryError
+from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.layout import CHECKPOINTS
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
@@ -29,14 +29,21 @@ class KeepSettings(Callback):
 
     def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
         self.cfg, self.run_dir = cfg, run_dir
+        self._are_ours = False
 
     def on_fit_start(self, trainer: Any, agent: AgentView) -> None:
         """Write the settings; ``resume`` belongs to one command, not to the run."""
         settings = self.cfg.copy()
         settings.resume = None
         run_directory.save_settings(self.run_dir, settings)
+        self._are_ours = True
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
+
+    def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
+        """Take them back where the first step was refused: no run has begun."""
+        if self._are_ours and trainer.step == 0 and isinstance(exception, VeloraError):
+            (self.run_dir / run_directory.CONFIG).unlink(missing_ok=True)
 
 
 class TellHowToGoOn(Callback):

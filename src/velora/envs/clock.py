@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import gymnasium as gym
+from typing import TYPE_CHECKING, Any
 
 from velora.core.errors import SpaceError
+
+if TYPE_CHECKING:
+    import gymnasium as gym
 
 NOMINAL_DT = 1.0
 """Time between two observations, in control steps, of an environment that steps regularly."""
@@ -32,7 +33,7 @@ class Clock:
     """
 
     def __init__(self, env: gym.Env[Any, Any], index: int) -> None:
-        self._env, self._index = env, index
+        self._env, self._who = env, f"environment {index}"
         self._seen_at: float | None = None
         self._control_step_s = 0.0
 
@@ -45,7 +46,7 @@ class Clock:
         self._seen_at = None
         if "timestamp" in info:
             self._control_step_s = self._read_control_step()
-            self._seen_at = self._number("timestamp", info["timestamp"])
+            self._seen_at = _number("timestamp", info["timestamp"], self._who)
 
     def elapsed(self, info: Mapping[str, Any]) -> float | None:
         """Return how long a step took, in control steps; ``None`` if nothing is said.
@@ -59,14 +60,9 @@ class Clock:
                 return None
             dt = self._since(info)
         else:
-            dt = self._number("dt", given)
-        if not SHORTEST <= dt <= LONGEST:
-            said = f'info["dt"] {given}' if given is not None else f'info["timestamp"] {info["timestamp"]}'
-            raise SpaceError(
-                f"environment {self._index}: expected a step to take from {SHORTEST:g} to {LONGEST:g} control steps, "
-                f"got {dt:g} from {said}; time has to go on from one observation to the next"
-            )
-        return dt
+            dt = _number("dt", given, self._who)
+        said = f'info["dt"] {given}' if given is not None else f'info["timestamp"] {info["timestamp"]}'
+        return _checked(dt, said, self._who)
 
     def _since(self, info: Mapping[str, Any]) -> float:
         """Read the timestamp, and return the time since the one before, in control steps."""
@@ -74,26 +70,49 @@ class Clock:
         if before is None or "timestamp" not in info:
             where = "at reset but not at a step" if before is not None else "at a step but not at reset"
             raise SpaceError(
-                f'environment {self._index}: gave info["timestamp"] {where}; give it at reset and at every step, in '
+                f'{self._who}: gave info["timestamp"] {where}; give it at reset and at every step, in '
                 'seconds, or give info["dt"]'
             )
-        self._seen_at = self._number("timestamp", info["timestamp"])
+        self._seen_at = _number("timestamp", info["timestamp"], self._who)
         return (self._seen_at - before) / self._control_step_s
 
     def _read_control_step(self) -> float:
         try:
-            control_step_s = self._number("control step", self._env.get_wrapper_attr("dt"))
+            control_step_s = _number("control step", self._env.get_wrapper_attr("dt"), self._who)
         except AttributeError:
             control_step_s = 0.0
         if not control_step_s > 0.0:
             raise SpaceError(
-                f'environment {self._index}: gives info["timestamp"], which needs the length of a control step: '
+                f'{self._who}: gives info["timestamp"], which needs the length of a control step: '
                 "give the environment an attribute dt, in seconds and above 0"
             )
         return control_step_s
 
-    def _number(self, name: str, given: Any) -> float:
-        try:
-            return float(given)
-        except (TypeError, ValueError):
-            raise SpaceError(f"environment {self._index}: expected a number as {name}, got {given!r}") from None
+
+def told(info: Mapping[str, Any], who: str) -> float:
+    """Return what ``info["dt"]`` of one step says, in control steps; a regular step if it says nothing.
+
+    Args:
+        who: for errors.
+
+    Raises:
+        SpaceError: if it isn't a number from 1e-6 to 1e6.
+    """
+    given = info.get("dt")
+    return NOMINAL_DT if given is None else _checked(_number("dt", given, who), f'info["dt"] {given}', who)
+
+
+def _checked(dt: float, said: str, who: str) -> float:
+    if not SHORTEST <= dt <= LONGEST:
+        raise SpaceError(
+            f"{who}: expected a step to take from {SHORTEST:g} to {LONGEST:g} control steps, got {dt:g} from {said}; "
+            "time has to go on from one observation to the next"
+        )
+    return dt
+
+
+def _number(name: str, given: Any, who: str) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise SpaceError(f"{who}: expected a number as {name}, got {given!r}") from None

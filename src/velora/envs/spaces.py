@@ -230,6 +230,11 @@ def _bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
             f"{name}: expected continuous actions (a flat Box), got {acted}; choose another environment, or for "
             "discrete actions LiquidPPO or LiquidSAC with discrete=True"
         )
+    if not np.issubdtype(acted.dtype, np.floating):
+        raise SpaceError(
+            f"{name}: expected actions of floating-point numbers, got {acted}; choose them by gymnasium.spaces.Discrete, "
+            "or round them in gymnasium.wrappers.TransformAction"
+        )
     if acted.shape[0] != action_dim:
         raise SpaceError(f"{name}: actions have {acted.shape[0]} numbers, the agent gives action_dim={action_dim}")
     largest = max(np.abs(acted.low).max(), np.abs(acted.high).max())

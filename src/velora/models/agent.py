@@ -434,7 +434,8 @@ class Agent(ABC):
             threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
 
         Raises:
-            SettingError, SpaceError: if settings or environment don't fit; nothing is written then.
+            SettingError, SpaceError: if settings or environment don't fit; nothing is written then, unless it shows
+                only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
         """
         before = random.getstate()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from velora.core.errors import NonFiniteError, SettingError, ShapeError
+from velora.envs.clock import LONGEST, SHORTEST
 
 
 def rows(
@@ -22,7 +23,7 @@ def rows(
 
     Raises:
         ShapeError: if a shape doesn't fit.
-        SettingError: if ``dt`` isn't positive and finite.
+        SettingError: if ``dt`` isn't from 1e-6 to 1e6.
         NonFiniteError: if a number isn't finite.
     """
     obs = _tensor("state", state, device)
@@ -33,8 +34,8 @@ def rows(
     if h.shape != shape:
         raise ShapeError(f"predict: expected a hidden state of {tuple(shape)}, got {tuple(h.shape)}")
     times = obs.new_ones(shape[:-1]) if dt is None else _tensor("dt", dt, device)
-    if not bool(((times > 0) & times.isfinite()).all()):
-        raise SettingError(f"predict: expected dt to be a positive number of control steps, got {dt}")
+    if not bool(((times >= SHORTEST) & (times <= LONGEST)).all()):
+        raise SettingError(f"predict: expected dt from {SHORTEST:g} to {LONGEST:g} control steps, got {dt}")
     if times.ndim > 0 and times.shape != shape[:-1]:
         raise ShapeError(f"predict: expected one dt, or one for each state {shape[:-1]}, got {tuple(times.shape)}")
     if not bool((obs.sum() + h.sum()).isfinite()):  # sums of finite numbers may overflow, so each is looked at then

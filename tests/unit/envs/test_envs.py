@@ -51,6 +51,7 @@ def test_actions_are_rescaled_to_the_bounds() -> None:
         (gym.spaces.Box(0, 1, (2, 2)), BOX, "observations have 4 numbers, the agent expects state_dim=2"),
         (gym.spaces.Box(0, 1, (5,)), BOX, "observations have 5 numbers, the agent expects state_dim=2"),
         (BOX, gym.spaces.Discrete(3), "expected continuous actions"),
+        (BOX, gym.spaces.Box(0, 5, (1,), np.int32), "expected actions of floating-point numbers"),
         (BOX, gym.spaces.Box(-1, 1, (3,)), "actions have 3 numbers, the agent gives action_dim=2"),
         (BOX, gym.spaces.Box(-np.inf, np.inf, (2,)), "finite bounds"),
         (BOX, gym.spaces.Box(0.0, 0.0, (2,)), "finite bounds"),

@@ -92,13 +92,35 @@ def test_holds_are_uniform_over_the_list() -> None:
 def test_what_an_environment_says_of_time_counts() -> None:
     assert play(HoldAction(Count(dt=0.5), [3]), 0, 1)[0][4] == 1.5
     assert play(HoldAction(Count(timestamp=7.0), [3]), 0, 1)[0][4] is None
+    assert play(HoldAction(Count(dt=None), [3]), 0, 1)[0][4] == 3.0
+    assert play(HoldAction(Count(timestamp=7.0, dt=None), [3]), 0, 1)[0][4] is None
     assert play(HoldAction(HoldAction(Count(), [2]), [3]), 0, 1)[0] == ([6.0, 6.0], 21.0, False, False, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("dt", "said"),
+    [
+        (0.0, "got 0 from info"),
+        (-1.0, "got -1 from info"),
+        (float("nan"), "got nan from"),
+        ("soon", "expected a number as dt, got 'soon'"),
+    ],
+)
+def test_no_held_step_may_take_no_time(dt: Any, said: str) -> None:
+    """Not even where the others make up for it, which a sum would hide."""
+    env = HoldAction(Count(dt=dt), [2])
+    env.reset(seed=0)
+    with pytest.raises(SpaceError, match=f"HoldAction: .*{said}"):
+        env.step(np.zeros(1, np.float32))
 
 
 # -------------------------------------------------------------------------------------------------- DropObservation
 
 
-MUJOCO = ["InvertedPendulum-v5", "InvertedDoublePendulum-v5", "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5"]
+MUJOCO = [
+    "InvertedPendulum-v5", "InvertedDoublePendulum-v5", "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5",
+    "Swimmer-v5", "Reacher-v5", "Pusher-v5", "Humanoid-v5", "HumanoidStandup-v5",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("env_id", MUJOCO)
@@ -111,7 +133,12 @@ def test_the_velocities_of_mujoco_tasks_are_those_of_the_simulator(env_id: str) 
     limit = 10.0 if env_id.startswith(("Hopper", "Walker", "InvertedD")) else np.inf
     size, velocities = VELOCITIES[env_id.partition("-")[0]]
     assert size == len(obs)
-    assert obs[list(velocities)].tolist() == simulator.data.qvel.clip(-limit, limit).tolist()
+    joints = simulator.data.qvel.clip(-limit, limit).tolist()
+    if env_id in ("Reacher-v5", "Pusher-v5"):
+        joints = joints[: len(velocities)]  # the rest are those of the target and the object
+    if env_id.startswith("Humanoid"):
+        joints += simulator.data.cvel[1:].flatten().tolist()  # of the bodies, without the world
+    assert obs[list(velocities)].tolist() == joints
     dropped = DropObservation(env, "velocity")
     assert dropped.observation_space.shape == (size - len(velocities),)
     seen = dropped.observation(obs)
@@ -144,11 +171,15 @@ def test_the_velocities_of_classic_control_say_where_the_positions_go(env_id: st
     assert np.allclose(DropObservation(env, "velocity").observation(after), after[positions])
 
 
-def test_the_velocities_of_pendulum_and_lunar_lander() -> None:
+def test_the_velocities_of_pendulum_acrobot_and_lunar_lander() -> None:
     pendulum = DropObservation(gym.make("Pendulum-v1"), "velocity")
     seen, _ = pendulum.reset(seed=3)
     theta, _ = pendulum.unwrapped.state  # type: ignore[attr-defined]
     assert np.allclose(seen, [np.cos(theta), np.sin(theta)])
+    acrobot = DropObservation(gym.make("Acrobot-v1"), "velocity")
+    seen, _ = acrobot.reset(seed=3)
+    first, second, *_ = acrobot.unwrapped.state  # type: ignore[attr-defined]
+    assert np.allclose(seen, [np.cos(first), np.sin(first), np.cos(second), np.sin(second)])
     lander = DropObservation(gym.make("LunarLanderContinuous-v3"), "velocity")
     lander.reset(seed=3)
     for _ in range(3):
@@ -271,7 +302,7 @@ def dropping(env: Env, drop: Any) -> Env:
         (lambda: HoldAction(Count(), [1.5]), SettingError, "hold: expected"),  # type: ignore[list-item]
         (lambda: HoldAction(Count(), 3), SettingError, "such as .* got 3"),  # type: ignore[arg-type]
         (lambda: HoldAction(Count(), [1], "up"), SettingError, "order: expected random or cycle, got 'up'"),
-        (lambda: dropping(Count(), "velocity"), SettingError, "velocities of Count aren't known, only those of Cart"),
+        (lambda: dropping(Count(), "velocity"), SettingError, "velocities of Count aren't known, only those of Acrobot"),
         (lambda: dropping(Count(), "speed"), SettingError, "drop: expected velocity or a list of positions"),
         (lambda: dropping(Count(), [2]), SettingError, "positions from 0 to 1, but not all of them, got"),
         (lambda: dropping(Count(), [0, 1]), SettingError, "but not all of them"),

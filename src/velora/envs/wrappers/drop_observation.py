@@ -13,6 +13,7 @@ from velora.core.types import Array
 from velora.envs.wrappers.parts import flat_box
 
 VELOCITIES: dict[str, tuple[int, Sequence[int]]] = {
+    "Acrobot": (6, (4, 5)),
     "CartPole": (4, (1, 3)),
     "Pendulum": (3, (2,)),
     "MountainCar": (2, (1,)),
@@ -25,6 +26,11 @@ VELOCITIES: dict[str, tuple[int, Sequence[int]]] = {
     "Hopper": (11, range(5, 11)),
     "Walker2d": (17, range(8, 17)),
     "Ant": (105, range(13, 27)),
+    "Swimmer": (8, range(3, 8)),
+    "Reacher": (10, (6, 7)),
+    "Pusher": (23, range(7, 14)),
+    "Humanoid": (348, (*range(22, 45), *range(175, 253))),
+    "HumanoidStandup": (348, (*range(22, 45), *range(175, 253))),
 }
 """Numbers in an observation, and which of them are velocities, by the name of the environment without its version."""
 
@@ -32,10 +38,9 @@ VELOCITIES: dict[str, tuple[int, Sequence[int]]] = {
 class DropObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Drop components of the observation: they aren't set to zero, they are gone, and ``state_dim`` is smaller.
 
-    ``drop="velocity"`` drops the velocities of an environment whose observations are known: CartPole, Pendulum,
-    MountainCar, MountainCarContinuous, LunarLander, LunarLanderContinuous, and of MuJoCo (v5) InvertedPendulum,
-    InvertedDoublePendulum, HalfCheetah, Hopper, Walker2d and Ant. Of Ant and InvertedDoublePendulum contact and
-    constraint forces stay.
+    ``drop="velocity"`` drops the velocities of an environment whose observations are known: Gymnasium's classic
+    control, LunarLander and LunarLanderContinuous, and the MuJoCo tasks (v5), of Humanoid and HumanoidStandup those of
+    the joints and of the bodies. Contact, constraint and actuator forces stay.
 
     Args:
         env: the environment, with a flat box of observations.

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from velora.core.errors import SettingError
+from velora.envs.clock import told
 from velora.envs.wrappers.parts import chance
 
 MOST_STEPS = 10_000
@@ -59,16 +60,20 @@ class HoldAction(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Hold the action, to the end of the episode at most; return the last observation and the sum of rewards."""
+        """Hold the action, to the end of the episode at most; return the last observation and the sum of rewards.
+
+        Raises:
+            SpaceError: if one of the steps says that it took no time, or none that is a number.
+        """
         reward: Any = 0.0
         dt = 0.0
         for _ in range(self._next()):
             obs, given, terminated, truncated, info = self.env.step(action)
             reward = reward + given  # an array of one number is kept as it is
-            dt += info.get("dt", 1.0)
+            dt += told(info, "HoldAction")
             if terminated or truncated:
                 break
-        if "timestamp" not in info or "dt" in info:
+        if "timestamp" not in info or info.get("dt") is not None:
             info = {**info, "dt": dt}
         return obs, reward, terminated, truncated, info
 
