@@ -10,6 +10,7 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from velora.checkpoint import Checkpoint
 from velora.checkpoint.registry import agents
 from velora.core.errors import SettingError, ShapeError, SpaceError, VeloraError
 from velora.core.types import Metrics
+from velora.envs.make import EnvironmentSource
 from velora.models import Agent
 from velora.training.result import TrainResult
 
@@ -34,12 +36,14 @@ class AgentContract:
         other_env: one that it doesn't fit.
         batch_size: of its updates.
         n_steps: environment steps after which it has learned several times.
+        remembers: whether it has a memory, as agents have whose cell isn't ``memoryless``.
     """
 
     env: str = "Pendulum-v1"
     other_env: str = "InvertedPendulum-v5"
     batch_size: int = 8
     n_steps: int = 60
+    remembers: bool = True
 
     def make(self, **own: Any) -> Agent:
         """Make a small agent; ``own`` are ``seed`` or ``seeds``, ``device`` and settings that a test changes."""
@@ -48,7 +52,7 @@ class AgentContract:
     # ------------------------------------------------------------------------------------------------------- acting
 
     def test_it_answers_in_kind_and_the_same_each_time(self) -> None:
-        """One observation, a batch, NumPy and torch; the state that is passed on matters to nothing but the next."""
+        """One observation, a batch, NumPy and torch."""
         agent = self.make(seed=1)
         obs = np.linspace(-0.5, 0.5, agent.settings.state_dim, dtype=np.float32)
         action, hidden = agent.predict(obs)
@@ -63,6 +67,21 @@ class AgentContract:
         assert isinstance(answer, torch.Tensor)
         assert isinstance(state, torch.Tensor)
         assert np.allclose(answer.cpu().numpy(), action, atol=1e-6)
+
+    def test_it_acts_by_what_it_sees_and_remembers(self) -> None:
+        """Greedy or exploring it gives what the environment takes, and not always the same."""
+        agent = self.make(seed=1)
+        obs = np.random.default_rng(0).normal(scale=2.0, size=(256, agent.settings.state_dim)).astype(np.float32)
+        env, _ = EnvironmentSource(self.env).first()
+        with contextlib.closing(env):
+            agent.adapt(env)
+            actions, hidden = agent.predict(obs)
+            explored, _ = agent.predict(obs, explore=True)
+            assert all(env.action_space.contains(action) for action in (*actions, *explored))
+        assert len(np.unique(actions, axis=0)) > 1
+        assert not np.array_equal(actions, explored)
+        _, after = agent.predict(obs, hidden)
+        assert np.array_equal(after, hidden) is not self.remembers
 
     def test_it_refuses_what_it_cannot_read(self) -> None:
         """Wrong shapes, a time step of zero, several seeds at once."""
@@ -128,6 +147,9 @@ class AgentContract:
         assert np.array_equal(loaded.predict(obs)[0], agent.predict(obs)[0])
         loaded.save(tmp_path / "again")
         assert _digests(tmp_path / "again") == _digests(tmp_path / "ep1")
+        agent.save(tmp_path / "ep2", buffer=True)
+        type(agent).load(tmp_path / "ep2", buffer=True).save(tmp_path / "more", buffer=True)
+        assert _digests(tmp_path / "more") == _digests(tmp_path / "ep2") != _digests(tmp_path / "ep1")
 
     def test_a_seed_of_many_is_an_agent(self, tmp_path: Path) -> None:
         """It answers as it did among the others, and is saved like any other; several at once are not."""

@@ -111,8 +111,8 @@ def test_several_seeds_have_a_harder_environment_each(tmp_path: Path, command: C
         (["env.flicker.probability=2"], "env.flicker.probability: expected a number from 0 to 1, got 2.0"),
         (["env/mask=speed"], "env/mask=speed: no such choice; choose one of none, velocity"),
         (["env.id=BipedalWalker-v3", "env/mask=velocity"],
-         (f"env.mask.drop: the velocities of BipedalWalker aren't known, only those of {', '.join(VELOCITIES)}; give the "
-         "positions to drop, such as [2]")),
+         (f"env.mask.drop: the velocities of BipedalWalker aren't known, only those of {', '.join(VELOCITIES)}; "
+         "give the positions to drop, such as [2]")),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(words: list[str], line: str, command: Command) -> None:

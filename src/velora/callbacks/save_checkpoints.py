@@ -132,8 +132,8 @@ class SaveCheckpoints(Callback):
         """Write ``interrupted/``; if that fails too it is logged, and the error that ended the run goes on.
 
         After a :class:`NonFiniteError` nothing is written, and after ``KeyboardInterrupt`` neither: that is a second
-        Ctrl+C, which may come in the middle of an update. The newest ``epN`` is the way back then. A run that was refused
-        at its first step has nothing to save.
+        Ctrl+C, which may come in the middle of an update. The newest ``epN`` is the way back then. A run that was
+        refused at its first step has nothing to save.
         """
         is_worth_it = self._is_training and not isinstance(exception, NonFiniteError | KeyboardInterrupt)
         is_worth_it &= trainer.step > 0 or not isinstance(exception, VeloraError)

@@ -232,8 +232,8 @@ def _bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
         )
     if not np.issubdtype(acted.dtype, np.floating):
         raise SpaceError(
-            f"{name}: expected actions of floating-point numbers, got {acted}; choose them by gymnasium.spaces.Discrete, "
-            "or round them in gymnasium.wrappers.TransformAction"
+            f"{name}: expected actions of floating-point numbers, got {acted}; offer a choice as a Discrete space, or "
+            "round numbers in gymnasium.wrappers.TransformAction"
         )
     if acted.shape[0] != action_dim:
         raise SpaceError(f"{name}: actions have {acted.shape[0]} numbers, the agent gives action_dim={action_dim}")

@@ -302,7 +302,7 @@ def dropping(env: Env, drop: Any) -> Env:
         (lambda: HoldAction(Count(), [1.5]), SettingError, "hold: expected"),  # type: ignore[list-item]
         (lambda: HoldAction(Count(), 3), SettingError, "such as .* got 3"),  # type: ignore[arg-type]
         (lambda: HoldAction(Count(), [1], "up"), SettingError, "order: expected random or cycle, got 'up'"),
-        (lambda: dropping(Count(), "velocity"), SettingError, "velocities of Count aren't known, only those of Acrobot"),
+        (lambda: dropping(Count(), "velocity"), SettingError, "of Count aren't known, only those of Acrobot"),
         (lambda: dropping(Count(), "speed"), SettingError, "drop: expected velocity or a list of positions"),
         (lambda: dropping(Count(), [2]), SettingError, "positions from 0 to 1, but not all of them, got"),
         (lambda: dropping(Count(), [0, 1]), SettingError, "but not all of them"),

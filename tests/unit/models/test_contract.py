@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import torch
+
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.testing import AgentContract
 
@@ -80,3 +83,44 @@ class TestDiscreteRecurrentLiquidPPO(AgentContract):
     def make(self, **own: Any) -> Agent:
         recurrent = {"discrete": True, "critic": "recurrent", "critic_units": (8, 8)}
         return LiquidPPO(4, 6, 2, **{**SHORT, **recurrent, **own})
+
+
+class Beyond(LiquidTD3):
+    """Acts beyond the bounds, always the same."""
+
+    def greedy(self, out: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(super().greedy(out), 7.0)
+
+
+class Forgetful(LiquidTD3):
+    """Loses its state at every step."""
+
+    def _respond(self, obs: Any, hidden: torch.Tensor, times: Any) -> Any:
+        return super()._respond(obs, torch.zeros_like(hidden), times)
+
+
+class Timid(LiquidTD3):
+    """Tries nothing."""
+
+    def explored(self, out: Any, generator: Any) -> Any:
+        return out.clip(-1.0, 1.0)
+
+
+@pytest.mark.parametrize("broken", [Beyond, Forgetful, Timid])
+def test_the_contract_finds_an_agent_that_cannot_act(broken: type[LiquidTD3]) -> None:
+    class Broken(AgentContract):
+        def make(self, **own: Any) -> Agent:
+            return broken(3, 6, 1, **{**SMALL, **own})
+
+    with pytest.raises(AssertionError):
+        Broken().test_it_acts_by_what_it_sees_and_remembers()
+
+
+def test_the_contract_lets_an_agent_be_without_memory() -> None:
+    class Memoryless(AgentContract):
+        remembers = False
+
+        def make(self, **own: Any) -> Agent:
+            return LiquidTD3(3, 6, 1, **{**SMALL, "cell": "memoryless", **own})
+
+    Memoryless().test_it_acts_by_what_it_sees_and_remembers()
