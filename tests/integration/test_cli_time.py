@@ -129,6 +129,16 @@ def test_a_wrapper_that_is_not_known_is_never_imported(home: Path, command: Comm
     assert "forged: environment: this version has no wrapper 'os.system', only HoldAction, DropObservation" in line
 
 
+def test_a_cell_without_a_gate_for_the_time_is_named(command: Command) -> None:
+    harder = ["env=pendulum", "env/time=irregular", "train.n_steps=25", *TINY]
+    said = "agent.cell: gru has no gate for the time, so the agent isn't told how long its steps take"
+    told = [
+        command("train", *harder, *words) for words in (["agent.cell=gru"], ["agent.cell=gru", "agent.time=input"], [])
+    ]
+    assert [done.code for done in told] == [0, 0, 0]
+    assert [said in done.out + done.err for done in told] == [True, False, False]
+
+
 def test_a_run_that_is_refused_at_its_first_step_leaves_nothing(tmp_path: Path, command: Command) -> None:
     """That an environment doesn't tell the time shows only when it steps; the run's directory was made by then."""
     line = refused(command, "train", "env=pendulum", "agent.time=input", *TINY, "train.n_steps=40", "hydra.run.dir=run")

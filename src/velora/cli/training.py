@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,10 @@ from velora.core.layout import CHECKPOINTS
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.training.result import TrainResult
+
+log = logging.getLogger(__name__)
+TIMELESS_CELLS = ("gru", "lstm", "memoryless")
+"""Cells that hear of time only where it is an input."""
 
 
 class KeepSettings(Callback):
@@ -112,10 +117,16 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
-    wrappers = merged([], chosen_wrappers(cfg.env))
-    env = make_environment(cfg.env.id, kwargs, wrappers=wrappers)  # type: ignore[arg-type]
+    chosen = chosen_wrappers(cfg.env)
+    env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
     try:
         agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
+        if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell in TIMELESS_CELLS:
+            log.warning(
+                "agent.cell: %s has no gate for the time, so the agent isn't told how long its steps take; "
+                "agent.time=input tells it",
+                agent.settings.cell,
+            )
         callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / CHECKPOINTS)
         own = ("seed", "seeds", "batch_size")
         arguments = {name: value for name, value in cfg.train.items() if name not in own}
