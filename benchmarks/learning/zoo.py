@@ -1,13 +1,16 @@
 """The model zoo: the best agents of the studies as checkpoints in the repository, with what each of them earns.
 
 ``python -m benchmarks.learning.zoo`` takes them from the last runs of their arms (``outputs/bench-learning``),
-evaluates them in episodes that training never used, and writes ``zoo``; the agents of arms that weren't run stay.
+evaluates them in episodes that training never used, and writes ``zoo``; the agents of arms that weren't run stay. With
+names of exhibits it takes only those.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -61,6 +64,9 @@ EXHIBITS = (
     Exhibit("half-cheetah", "HalfCheetah", "LiquidSAC"),
     Exhibit("mountain-car", "MountainCarContinuous", "LiquidTD3"),
     Exhibit("cartpole-positions", "CartPole, positions", "LiquidPPO, cfc"),
+    Exhibit(
+        "inverted-pendulum-irregular-time", "InvertedPendulum, irregular time", "cfc, mixed memory, dt in the gate"
+    ),
 )
 
 
@@ -106,15 +112,15 @@ def read() -> list[Score]:
     return [Score(**row) for row in json.loads((ZOO / SCORES).read_text())]
 
 
-def main() -> None:
-    """Write the zoo anew; what was trained elsewhere stays as it is."""
+def main(names: Sequence[str]) -> None:
+    """Write the exhibits of these names anew, or all; what was trained elsewhere stays as it is."""
     before = {(one.study, one.arm): one for one in read()}
     scores = []
     for exhibit in EXHIBITS:
         study, arm = find(exhibit)
         assert arm.agent is not None
         kept = next(study_results.path(KEPT, study, arm).with_suffix("").glob("ep*"), None)
-        if kept is None:
+        if kept is None or (names and exhibit.name not in names):
             scores.append(before[exhibit.study, exhibit.arm])
             continue
         agent = load(kept, arm.agent)
@@ -139,4 +145,4 @@ def overview(scores: list[Score]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

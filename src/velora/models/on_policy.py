@@ -184,8 +184,8 @@ class OnPolicyAgent(Agent):
         """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those.
 
         Observations are learned from as the policy saw them, with the statistics of the rollouts before; those of this
-        one are counted in the end. Only a rollout's first step was seen with statistics one rollout older, as it was acted
-        on before this. Its rewards, which nothing has been done from yet, are counted first.
+        one are counted in the end. Only a rollout's first step was seen with statistics one rollout older, since it
+        was acted on before this. Its rewards, which nothing has been done from yet, are counted first.
         """
         rows, hooks, raw = self._due, self.hooks, self.buffer.read(self.device)
         rollout = raw if self.normaliser is None else self._normalised(raw, rows, self.normaliser)
