@@ -167,6 +167,11 @@ def _remembering(cell: str, name: str = "", **more: Any) -> Arm:
     return _ours(name or f"LiquidTD3, {cell}", "liquid_td3", batch_size=32, **{**_WINDOWS, "cell": cell, **more})
 
 
+def _all_cells(**more: Any) -> tuple[Arm, ...]:
+    mixed = _remembering("cfc", "LiquidTD3, cfc, mixed memory", mixed_memory=True, **more)
+    return (*(_remembering(cell, **more) for cell in _CELLS), mixed)
+
+
 def _windowed(name: str, **more: Any) -> Arm:
     return _ours(name, "liquid_td3", batch_size=64, **{"sequence_length": 8, "burn_in": 4, **more})
 
@@ -273,13 +278,13 @@ STUDIES = {
         ),
         Study(
             "2", "Pendulum, positions", "Pendulum-v1", 12_000, 2_000,
-            (*(_remembering(cell) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS, solved=-250.0,
+            (*_all_cells(), _RECURRENT_PPO), wrappers=_POSITIONS, solved=-250.0,
             reference="LiquidTD3, gru",
             published="rl-zoo, velocity masked, one run: RecurrentPPO -218 +- 140 after 100,000 steps",
         ),
         Study(
             "2", "InvertedPendulum, positions", "InvertedPendulum-v5", 24_000, 2_000,
-            (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
+            (*_all_cells(actor_lr=3e-4), _RECURRENT_PPO), wrappers=_POSITIONS,
             solved=950.0, reference="LiquidTD3, gru",
         ),
         Study(
@@ -289,6 +294,10 @@ STUDIES = {
                     _ours(f"LiquidPPO, {cell}", "liquid_ppo", batch_size=512, discrete=True, cell=cell, **_MEMORY)
                     for cell in _CELLS
                 ),
+                _ours(
+                    "LiquidPPO, cfc, mixed memory", "liquid_ppo", batch_size=512, discrete=True, mixed_memory=True,
+                    cell="cfc", **_MEMORY,
+                ),
                 _RECURRENT_PPO_TUNED,
             ),
             wrappers=_POSITIONS, solved=475.0, reference="LiquidPPO, gru",
@@ -296,7 +305,7 @@ STUDIES = {
         ),
         Study(
             "2", "Hopper, positions", "Hopper-v5", 20_000, 2_000,
-            (*(_remembering(cell, actor_lr=3e-4) for cell in _CELLS), _RECURRENT_PPO), wrappers=_POSITIONS,
+            (*_all_cells(actor_lr=3e-4), _RECURRENT_PPO), wrappers=_POSITIONS,
             reference="LiquidTD3, gru",
         ),
         Study(
