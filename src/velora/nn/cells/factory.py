@@ -63,7 +63,9 @@ def make_cell(
             "leave it at 'default'"
         )
     if mixed_memory and kind not in _LIQUID_KINDS:
-        raise SettingError(f"mixed_memory: only for {', '.join(_LIQUID_KINDS)} cells, but the cell is {kind!r}")
+        raise SettingError(
+            f"mixed_memory: only for {', '.join(_LIQUID_KINDS)} cells, but the cell is {kind!r}; leave it false there"
+        )
     check_wirings(wirings, len(generators))
 
     cell = LTCCell(wirings, generators) if kind == "ltc" else LayeredCell(_layers(kind, wirings, generators, mode))
