@@ -15,10 +15,10 @@ from matplotlib import pyplot as plt
 from benchmarks.learning.studies import Arm, Study
 from benchmarks.learning.study_results import LAST, Curves, Floats, read_all
 from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
+from velora.nn.cells import LIQUID_KINDS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LINES = ("-", "--", ":")
-LIQUID = ("cfc", "ltc", "leaky")
 NOTE = "<!-- made by python -m benchmarks.learning --report -->"
 Found = Sequence[tuple[Study, Mapping[str, Curves]]]
 """Studies with the arms of theirs that have been trained."""
@@ -138,7 +138,7 @@ def column(arm: Arm) -> str:
     if arm.agent is None:
         return ""
     cell = str(arm.settings["cell"])
-    way = "gate" if cell in LIQUID else "input"
+    way = "gate" if cell in LIQUID_KINDS else "input"
     mixed = ", mixed memory" if arm.settings.get("mixed_memory") else ""
     return f"{cell}{mixed}" if arm.settings.get("time", way) == way else ""
 

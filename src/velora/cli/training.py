@@ -22,11 +22,10 @@ from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.layout import CHECKPOINTS
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
+from velora.nn.cells import LIQUID_KINDS
 from velora.training.result import TrainResult
 
 log = logging.getLogger(__name__)
-TIMELESS_CELLS = ("gru", "lstm", "memoryless")
-"""Cells that hear of time only where it is an input."""
 
 
 class KeepSettings(Callback):
@@ -121,7 +120,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
     try:
         agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
-        if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell in TIMELESS_CELLS:
+        if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell not in LIQUID_KINDS:
             log.warning(
                 "agent.cell: %s has no gate for the time, so the agent isn't told how long its steps take; "
                 "agent.time=input tells it",

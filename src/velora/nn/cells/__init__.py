@@ -3,7 +3,7 @@
 from velora.nn.cells.backbone import BackboneSettings
 from velora.nn.cells.base import Cell, Weights
 from velora.nn.cells.cfc import CfCCell, CfCMode
-from velora.nn.cells.factory import CELL_KINDS, make_cell
+from velora.nn.cells.factory import CELL_KINDS, LIQUID_KINDS, make_cell
 from velora.nn.cells.gru import GRUCell
 from velora.nn.cells.layered import LayeredCell
 from velora.nn.cells.leaky import LeakyCell, LeakyMode
@@ -14,6 +14,7 @@ from velora.nn.cells.mixed import MixedMemoryCell
 
 __all__ = [
     "CELL_KINDS",
+    "LIQUID_KINDS",
     "BackboneSettings",
     "Cell",
     "CfCCell",

@@ -22,7 +22,8 @@ from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.wiring import NCPWiring
 
 CELL_KINDS = ("cfc", "ltc", "leaky", "gru", "lstm", "memoryless")
-_LIQUID_KINDS = ("cfc", "ltc", "leaky")
+LIQUID_KINDS = ("cfc", "ltc", "leaky")
+"""Those that take the time in their gates; the others hear of it only where it is an input."""
 _KINDS_WITH_MODES = ("cfc", "leaky")
 
 
@@ -62,9 +63,9 @@ def make_cell(
             f"cell_mode: only {' and '.join(_KINDS_WITH_MODES)} cells have modes, but the cell is {kind!r}; "
             "leave it at 'default'"
         )
-    if mixed_memory and kind not in _LIQUID_KINDS:
+    if mixed_memory and kind not in LIQUID_KINDS:
         raise SettingError(
-            f"mixed_memory: only for {', '.join(_LIQUID_KINDS)} cells, but the cell is {kind!r}; leave it false there"
+            f"mixed_memory: only for {', '.join(LIQUID_KINDS)} cells, but the cell is {kind!r}; leave it false there"
         )
     check_wirings(wirings, len(generators))
 
