@@ -264,6 +264,7 @@ STUDIES = {
             "1", "CartPole", "CartPole-v1", 100_000, 10_000,
             (
                 _ours("LiquidPPO", "liquid_ppo", batch_size=512, discrete=True, **_ROLLOUTS),
+                _ours("LiquidSAC", "liquid_sac", batch_size=64, discrete=True, actor_lr=1e-3),
                 _sb3("PPO"),
             ),
             solved=475.0, published="rl-zoo after 100,000 steps, one run: PPO 500",
