@@ -138,8 +138,8 @@ def test_a_verdict_that_stands_after_the_correction_for_many_is_marked(tmp_path:
         study_results.write(Trained(points, [], 1.0), study_results.path(tmp_path, study, arm))
     found = [(study, study_results.read_all(tmp_path, study))]
     far, near = compare(found)
-    # Of 12,870 ways to deal 16 scores out, 12 set the middle fours as far apart: as observed, with one or both of the two
-    # highest of the low arm exchanged for one or both of the two lowest of the high arm, and all that the other way round.
+    # Of 12,870 ways to deal 16 scores out, 12 set the middle fours as far apart: as observed, with one or both of the
+    # two highest of the low arm exchanged for one or both of the two lowest of the high arm, and all that mirrored.
     assert far.p_value == pytest.approx(2 * (1 + 4 + 1) / 12_870)
     assert far.adjusted == pytest.approx(2 * far.p_value)
     assert (far.verdict, far.stands) == ("win", True)
