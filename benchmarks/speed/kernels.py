@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from velora import kernels
 from velora.models import LiquidDDPG, learning
 from velora.nn import auto_ncp, make_cell, unroll
-from velora.nn.execution import TorchNetwork
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = [*(["native"] if kernels.native else []), "numpy", "torch"]
+KERNELS = [*(["native"] if kernels.extension else []), "numpy", "torch"]
 
 
 def filled_agent(kernel: str, **settings: Any) -> LiquidDDPG:
