@@ -150,10 +150,11 @@ def _others(dealt: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for how many there are: whoever calls those below 0.05 real errs at all in 5 % of such families.
+    """Adjust p-values for how many there are (Holm's correction).
 
-    The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1`` and so on; none is below a smaller one's. The
-    tests may depend on each other.
+    The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1`` and so on; none comes out below a smaller one's.
+    Calling those below 0.05 findings is wrong, even once, in at most 5 % of such families, also where tests depend on
+    each other.
 
     Source:
         Holm 1979, "A simple sequentially rejective multiple test procedure".

@@ -188,9 +188,9 @@ def test_no_verdict_of_five_seeds_can_stand_and_sign_flips_could_not_either() ->
     five = [one for one in comparisons() if len(one.gains) == 5]
     assert min(one.p_value for one in five) == pytest.approx(4 / 252)
     assert len(comparisons()) * 4 / 252 > 0.05
-    assert "Five seeds can't give a p-value below 0.016" in prose("index.md")
+    assert "Five seeds can't give a p-value below 0.0158" in prose("index.md")
     assert len(comparisons()) * 2 / 2**10 > 0.05
-    assert "ten pairs can't give less than 0.002" in prose("index.md")
+    assert "ten pairs can't give less than 0.0019" in prose("index.md")
 
 
 def test_agents_of_one_seed_are_pairs_in_name_only() -> None:
