@@ -128,6 +128,16 @@ class AgentContract:
         for name, value in alone.items():
             assert torch.allclose(taken[name], value, atol=1e-3), name
 
+    def test_a_recorded_update_is_the_update_step_by_step(self) -> None:
+        """To the bit, of all networks; an agent whose updates can't be recorded makes both step by step."""
+        recorded, stepwise = self.make(seeds=(3, 4)), self.make(seeds=(3, 4))
+        stepwise.record = False
+        for agent in (recorded, stepwise):
+            self._train(agent)
+        made = _parameters(stepwise)
+        for name, value in _parameters(recorded).items():
+            assert torch.equal(value, made[name]), f"{name}: recorded and replayed it differs from step by step"
+
     def test_it_refuses_an_environment_that_it_does_not_fit(self) -> None:
         """In one line."""
         _refused(SpaceError, lambda: self.make(seed=1).train(self.other_env, self.batch_size, progress_bar=False))

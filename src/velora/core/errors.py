@@ -27,3 +27,7 @@ class RunDirectoryError(VeloraError, ValueError):
 
 class NonFiniteError(VeloraError, ArithmeticError):
     """Report a NaN or an infinity at the place where it first appeared."""
+
+
+class RecordingError(VeloraError, RuntimeError):
+    """Report arithmetic in a recorded step that the recording can't see, and that would never be made again."""

@@ -61,6 +61,8 @@ class Agent(ABC):
         normaliser: of observations and rewards; ``None`` where both are taken as they are.
         bounds: of the actions of that environment, or how many there are; [-1, 1], or those from 0 on, before.
         progress: episodes, environment steps and updates lived so far, by seed.
+        record: whether a training step may be recorded and replayed. ``False``, set before training, makes every update
+            step by step, for a debugger: the same bits, slower.
     """
 
     key: ClassVar[str]
@@ -100,6 +102,7 @@ class Agent(ABC):
         self.bounds: ActionUnits = envs.default_units(self.settings.action_dim, discrete=self.discrete)
         self.progress = [Counters() for _ in self.seeds]
         self.hooks: HookTable = NO_HOOKS
+        self.record = True
         self._optimizer_state: dict[int, persistence.OptimizerState] = {}
 
     # ------------------------------------------------------------------------------------------- what subclasses say

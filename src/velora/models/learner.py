@@ -16,6 +16,7 @@ from velora.core.types import Metrics
 from velora.kernels import make_backend
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.backend import Program
+from velora.kernels.guard import guarded
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
 from velora.nn.parameters import Scalar
@@ -73,6 +74,7 @@ class Learner:
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._programs: dict[Hashable, Update] = {}
+        self._is_recording = False
 
     @property
     def networks(self) -> dict[str, Network]:
@@ -104,7 +106,8 @@ class Learner:
         assert flat.gradient is not None
         for hook in hooks.on_before_zero_grad:
             hook(optimizer)
-        optimizer.zero_grad()
+        if not self._is_recording:  # replaying overwrites the gradient
+            optimizer.zero_grad()
         if hooks.on_before_backward:
             total = loss.sum()
             for hook in hooks.on_before_backward:
@@ -119,7 +122,8 @@ class Learner:
             self.backend.clip(flat.gradient, max_norm=clip)
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
-        optimizer.prepare()
+        if not self._is_recording:
+            optimizer.prepare()
         optimizer.step(self.rows)
 
     def follow(self, tau: float) -> None:
@@ -129,7 +133,10 @@ class Learner:
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
     def program(self, kind: Hashable, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
-        """Note an update as a program at the first call, and return it from then on.
+        """Record an update as a program at the first call, without computing it, and return it from then on.
+
+        On the CPU, PyTorch raises on anything in the step that computes outside of the recorded backend; see
+        :class:`velora.kernels.guard.RecordingGuard`, which also says what it can't see.
 
         Shapes:
             uniform: (S, B), which windows to sample; the same memory at every call.
@@ -138,20 +145,32 @@ class Learner:
             kind: sets updates apart that do different things.
             source: of the batch.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
+
+        Raises:
+            RecordingError: if the step computes anything else.
         """
         key = kind, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
         update = self._programs.get(key)
         if update is None:
-            program = self.backend.program()
-            with program.record():
-                batch = source.gather(uniform, length, self.device)
-                metrics = training_step(batch)
             if len(self._programs) >= _MOST_PROGRAMS:
                 self._programs.clear()
-            update = self._programs[key] = Update(program, batch, metrics)
+            update = self._programs[key] = self._record(length, source, uniform, training_step)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
         return update
+
+    def _record(self, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
+        _ = self.networks  # which are prepared outside of the recording
+        program = self.backend.program()
+        self._is_recording = True
+        try:
+            with program.record():
+                batch = source.gather(uniform, length, self.device)
+                with guarded(training_step, self.device):
+                    metrics = training_step(batch)
+        finally:
+            self._is_recording = False
+        return Update(program, batch, metrics)
 
 
 def _copied(net: nn.Module) -> nn.Module:
@@ -187,6 +206,6 @@ def load_optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: in
         optimizer.load_state(seed_index, {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)})
 
 
-def can_replay(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
-    """Tell whether all arithmetic of an update is in one kernel, which can note it."""
+def can_record(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
+    """Tell whether all arithmetic of an update is in one kernel, which can record it."""
     return all(n.kernel == kernel for n in networks) and all(isinstance(o, Adam) for o in optimizers)

@@ -22,7 +22,7 @@ from velora.kernels.arrays.program import do
 from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import Exploration, Explorer
-from velora.models.learner import Source, Update, can_replay
+from velora.models.learner import Source, Update, can_record
 from velora.models.normalisation import NormalisedReplay, Normaliser
 
 
@@ -190,7 +190,7 @@ class OffPolicyAgent(Agent):
         self.threads = threads
         self._are_ready = ()
         networks, optimizers = list(self.learner.networks.values()), list(self.optimizers.values())
-        self._runs_as_program = self.replays and can_replay(self.kernel, networks, optimizers)
+        self._runs_as_program = self.record and self.replays and can_record(self.kernel, networks, optimizers)
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
         """Choose, of these seeds, those with enough experience for an update."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -124,3 +125,23 @@ def test_the_contract_lets_an_agent_be_without_memory() -> None:
             return LiquidTD3(3, 6, 1, **{**SMALL, "cell": "memoryless", **own})
 
     Memoryless().test_it_acts_by_what_it_sees_and_remembers()
+
+
+class Counting(LiquidTD3, replays=True):
+    """Counts in Python, and learns less in every third update: a recording keeps what it saw first."""
+
+    made = 0
+
+    def training_step(self, batch: Any) -> dict[str, torch.Tensor]:
+        self.made += 1
+        batch = batch if self.made % 3 else dataclasses.replace(batch, reward=batch.terminated)
+        return super().training_step(batch)
+
+
+def test_the_contract_finds_an_update_that_differs_when_it_is_replayed() -> None:
+    class Broken(AgentContract):
+        def make(self, **own: Any) -> Agent:
+            return Counting(3, 6, 1, **{**SMALL, **own})
+
+    with pytest.raises(AssertionError, match="recorded and replayed it differs from step by step"):
+        Broken().test_a_recorded_update_is_the_update_step_by_step()

@@ -143,7 +143,7 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     agents = [filled(kernel=kernel, **settings) for _ in range(3)]
     stepwise, replayed, threaded = agents
     threaded.threads = 3
-    stepwise.__class__ = type("Stepwise", (LiquidSAC,), {"_replays": False})
+    stepwise.record = False
     stepwise.configure_training()
     assert [agent._runs_as_program for agent in agents] == [False, True, True]
     for update in range(5):

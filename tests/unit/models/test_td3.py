@@ -96,7 +96,7 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     """Also with a seed that has stopped, and one that began to learn later, whose policy is due at other times."""
     agents = [filled(kernel=kernel, **settings) for _ in range(2)]
     stepwise, replayed = agents
-    stepwise.__class__ = type("Stepwise", (LiquidTD3,), {"_replays": False})
+    stepwise.record = False
     stepwise.configure_training()
     assert [agent._runs_as_program for agent in agents] == [False, True]
     for rows in ((0, 1, 2), (0, 1), (0, 1, 2), (0, 1, 2), (0, 2)):
