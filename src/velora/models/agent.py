@@ -175,8 +175,16 @@ class Agent(ABC):
         """Begin an update of these seeds, from what is stored now."""
 
     @abstractmethod
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Wait for the update, with the hooks around it; return detached metrics of shape (S,)."""
+    def finish_learning(
+        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
+    ) -> Metrics:
+        """Wait for the update, with the hooks around it; return detached metrics of shape (S,).
+
+        Args:
+            batch_size: as the update was begun with.
+            update: updates made before this one.
+            count: is called with the metrics once the update is made, before ``on_train_batch_end`` fires.
+        """
 
     @abstractmethod
     def training_state(self, seed_index: int) -> dict[str, Any]:
