@@ -22,10 +22,11 @@ from typing import Any, Literal
 
 from velora.core.errors import SettingError
 from velora.models.settings import plain
+from velora.nn.cells import CELL_KINDS, LIQUID_KINDS
 
 log = logging.getLogger(__name__)
 
-_TIMELESS = ("gru", "lstm", "memoryless")
+_TIMELESS = tuple(kind for kind in CELL_KINDS if kind not in LIQUID_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
