@@ -22,11 +22,11 @@ from typing import Any, Literal
 
 from velora.core.errors import SettingError
 from velora.models.settings import plain
-from velora.nn.cells import CELL_KINDS, LIQUID_KINDS
+from velora.nn.cells.registry import CELLS
 
 log = logging.getLogger(__name__)
 
-_TIMELESS = tuple(kind for kind in CELL_KINDS if kind not in LIQUID_KINDS)
+_TIMELESS = tuple(name for name, row in CELLS.items() if not row.takes_time)
 
 
 @dataclass(frozen=True, slots=True)
