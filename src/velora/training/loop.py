@@ -47,7 +47,7 @@ class Loop:
         """Take one step in every environment that still trains; begin the episodes that this needs.
 
         While the environments take it, the agent learns from what was stored before it. So actions come from the policy
-        before that update, and results don't depend on how many threads there are. Every seed warms up and begins to
+        before that update, whatever the number of threads and the kernel. Every seed warms up and begins to
         learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
         the caller to close. A hook that fires before the update begins, or after its end, finds weights at rest.
         """
