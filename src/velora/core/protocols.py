@@ -14,8 +14,10 @@ from velora.core.types import Evaluation, WindowStats
 class AgentView(Protocol):
     """What a callback may count on in any agent."""
 
-    key: str
-    """Short registry key, such as ``"liquid_ddpg"``."""
+    @property
+    def key(self) -> str:
+        """Short registry key, such as ``"liquid_ddpg"``."""
+        ...
 
     @property
     def seeds(self) -> tuple[int, ...]:

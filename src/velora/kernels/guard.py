@@ -49,7 +49,7 @@ class RecordingGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]
             RecordingError: if it computes.
         """
         name = func.overloadpacket.__name__
-        if not (_kernel.is_at_work or func.is_view or name in _VIEWS or self._is_constant(func, name, args, kwargs)):
+        if not (_own.is_at_work or func.is_view or name in _VIEWS or self._is_constant(func, name, args, kwargs)):
             raise RecordingError(
                 f"{self._step}: expected calls of self.learner while recording, got aten.{name}; use a method of "
                 "self.learner.backend, or declare the class with replays=False"
@@ -72,21 +72,21 @@ def _place(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-class _Kernel(threading.local):
+class _Own(threading.local):
     is_at_work = False
 
 
-_kernel = _Kernel()
+_own = _Own()
 
 
 @contextlib.contextmanager
-def kernel_at_work() -> Iterator[None]:
-    """Let a kernel compute while a step is recorded, such as the constants of its memory."""
-    before, _kernel.is_at_work = _kernel.is_at_work, True
+def unguarded() -> Iterator[None]:
+    """Let code compute that knows of the recording, such as a kernel that makes the constants of its memory."""
+    before, _own.is_at_work = _own.is_at_work, True
     try:
         yield
     finally:
-        _kernel.is_at_work = before
+        _own.is_at_work = before
 
 
 def guarded(step: Callable[..., Any], device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
+from velora.models.agent import Agent
 from velora.models.circuits import make_actor, make_critic
-from velora.models.off_policy import OffPolicyAgent
+from velora.models.experience import Replay
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.settings import DDPGSettings, Settings
 from velora.ops.losses import mean_gradient
 
 
 @agents.register("liquid_ddpg")
-class LiquidDDPG(OffPolicyAgent, replays=True):
+class LiquidDDPG(Agent, replays=True):
     """Learn a deterministic liquid policy from replayed windows, with a dense critic.
 
     Args:
@@ -132,6 +133,10 @@ class LiquidDDPG(OffPolicyAgent, replays=True):
     def learning_rates(self) -> Mapping[str, float]:
         """Name the trained networks with their learning rates."""
         return {"actor": self.settings.actor_lr, "critic": self.settings.critic_lr}
+
+    def configure_experience(self) -> Replay:
+        """Learn from replayed windows."""
+        return Replay(self)
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Make one update of critic, actor and targets.

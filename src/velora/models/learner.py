@@ -73,6 +73,7 @@ class Learner:
         self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
+        self._loaded: dict[int, dict[str, Tensor]] = {}
         self._programs: dict[Hashable, Update] = {}
         self._is_recording = False
 
@@ -94,9 +95,33 @@ class Learner:
             flat.apply_mask()
         self._programs.clear()
 
-    def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
-        """Build one optimizer for each trained network."""
-        self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
+    def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> dict[str, SeedOptimizer]:
+        """Build one optimizer for each trained network at the first call, with the state that was loaded for it."""
+        if not self.optimizers:
+            self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
+            for k, state in self._loaded.items():
+                self.load_optimizer_state(state, k)
+            self._loaded = {}
+        return self.optimizers
+
+    def optimizer_state(self, seed_index: int) -> dict[str, Tensor]:
+        """Name everything the optimizers keep for one seed, ``<network>.<parameter>.<key>``; empty before an update."""
+        if not self.optimizers:
+            return self._loaded.get(seed_index, {})
+        return {
+            f"{net}.{name}": tensor
+            for net, optimizer in self.optimizers.items()
+            for name, tensor in optimizer.state(seed_index).items()
+        }
+
+    def load_optimizer_state(self, state: Mapping[str, Tensor], seed_index: int) -> None:
+        """Take such a state over; the optimizers themselves are built when training needs them."""
+        if not self.optimizers:
+            self._loaded[seed_index] = dict(state)
+        for net, optimizer in self.optimizers.items():
+            prefix = f"{net}."
+            own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+            optimizer.load_state(seed_index, own)
 
     def optimize(
         self, name: str, loss: Tensor, backward: Callable[[], None] | None, hooks: HookTable, clip: float | None
@@ -149,7 +174,7 @@ class Learner:
         Raises:
             RecordingError: if the step computes anything else.
         """
-        key = kind, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
+        key = kind, source, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
         update = self._programs.get(key)
         if update is None:
             if len(self._programs) >= _MOST_PROGRAMS:
@@ -188,22 +213,6 @@ class Update:
     program: Program
     batch: Batch
     metrics: Metrics
-
-
-def optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: int) -> dict[str, Tensor]:
-    """Name everything the optimizers keep for one seed, ``<network>.<parameter>.<key>``."""
-    return {
-        f"{net}.{name}": tensor
-        for net, optimizer in optimizers.items()
-        for name, tensor in optimizer.state(seed_index).items()
-    }
-
-
-def load_optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: int, state: Mapping[str, Tensor]) -> None:
-    """Take such a state over."""
-    for net, optimizer in optimizers.items():
-        prefix = f"{net}."
-        optimizer.load_state(seed_index, {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)})
 
 
 def can_record(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -12,20 +12,24 @@ from torch import Tensor, nn
 from velora.buffers import Rollout
 from velora.checkpoint.registry import agents
 from velora.core.streams import Stream
+from velora.core.types import Array
+from velora.models.agent import Agent
 from velora.models.circuits import make_head, make_value
-from velora.models.on_policy import OnPolicyAgent
+from velora.models.experience import Rollouts
 from velora.models.recurrence import rollout_values
+from velora.models.sampling import RolloutSampling
 from velora.models.settings import PPOSettings, Settings
 from velora.nn.networks.critics import RecurrentCritic
 from velora.nn.networks.images import reader
+from velora.nn.networks.policies import LiquidHead
 from velora.nn.run.network import Pullback
 from velora.ops.losses import clipped_loss, mean_per_seed
-from velora.ops.policies import PolicyGradient
+from velora.ops.policies import Categorical, Distribution, Gaussian, PolicyGradient
 from velora.ops.returns import generalised_advantage
 
 
 @agents.register("liquid_ppo")
-class LiquidPPO(OnPolicyAgent):
+class LiquidPPO(Agent):
     """Improve a stochastic liquid policy on what it has just lived, in steps that stay near it.
 
     Args:
@@ -95,6 +99,8 @@ class LiquidPPO(OnPolicyAgent):
     key: ClassVar[str] = "liquid_ppo"
     settings_type: ClassVar[type[Settings]] = PPOSettings
     settings: PPOSettings
+    exploration: RolloutSampling
+    experience: Rollouts
 
     def __init__(
         self,
@@ -153,25 +159,57 @@ class LiquidPPO(OnPolicyAgent):
         """Name the trained networks with their learning rates."""
         return {"actor": self.settings.actor_lr, "critic": self.settings.critic_lr}
 
+    def target_names(self, networks: Iterable[str]) -> Iterable[str]:
+        """Name none: no network has a slowly following target."""
+        return ()
+
+    @property
+    def discrete(self) -> bool:
+        """Tell whether actions are discrete, or numbers."""
+        return self.settings.discrete
+
+    def configure_exploration(self) -> RolloutSampling:
+        """Draw actions from the policy."""
+        s, log_std = self.settings, None if self.discrete else self._log_std
+        return RolloutSampling(self.seeds, s.action_dim, n_envs=s.n_envs, log_std=log_std)
+
+    def configure_experience(self) -> Rollouts:
+        """Learn from rollouts."""
+        return Rollouts(self, self.exploration)
+
+    @property
+    def head(self) -> LiquidHead:
+        """The network that acts, with the free parameter beside it."""
+        return cast(LiquidHead, self.actor)
+
+    def distribution(self, out: Tensor) -> Distribution:
+        """Make the distribution of actions from what the actor puts out, (S, B, T, K)."""
+        log_std = self.head.log_std
+        return Categorical(out) if log_std is None else Gaussian(out, log_std.detach())
+
+    def _log_std(self) -> Array:
+        assert self.head.log_std is not None
+        return self.head.log_std.detach().cpu().numpy()
+
     # ------------------------------------------------------------------------------------------------- the algorithm
 
-    def learn(self, rollout: Rollout, batch_size: int, rows: tuple[int, ...]) -> dict[str, Tensor]:
-        """Go over the rollouts ``n_epochs`` times, in minibatches of windows; see :class:`OnPolicyAgent`.
+    def training_step(self, rollout: Rollout) -> dict[str, Tensor]:
+        """Go over the rollouts ``n_epochs`` times, in minibatches of windows.
 
-        Returns:
-            The means over the minibatches that each seed learned from, (S,).
+        Shapes:
+            rollout: (S, E, T, ...).
+            returns: the means over the minibatches that each seed learned from, (S,).
         """
-        s, length = self.settings, self.settings.sequence_length
+        s, length, rows = self.settings, self.settings.sequence_length, self.learner.rows
         advantage, returns, states = self.judge(rollout)
         self.critic_hidden[list(rows)] = states[list(rows), :, -1]
         windows, every = rollout.windows(length), [advantage.view(self.n_seeds, -1, length)]
         every += [returns.view(self.n_seeds, -1, length), states[:, :, :-1:length].flatten(1, 2)]
-        self.learner.rows = rows
         made, counted = [], []
-        for index in self._minibatches(max(1, batch_size // length)):
+        for index in self._minibatches(max(1, self.experience.batch_size // length)):
             own = torch.arange(self.n_seeds, device=self.device).unsqueeze(1)
             counted.append([float(k in self.learner.rows) for k in range(self.n_seeds)])
-            made.append(self.training_step(windows.take(index), *(values[own, index] for values in every)))
+            made.append(self.minibatch_step(windows.take(index), *(values[own, index] for values in every)))
             if s.target_kl is not None:
                 kl = made[-1]["actor/kl"].tolist()
                 self.learner.rows = tuple(k for k in self.learner.rows if kl[k] <= 1.5 * s.target_kl)
@@ -198,7 +236,7 @@ class LiquidPPO(OnPolicyAgent):
         advantage = generalised_advantage(target - value, ended, discount, decay=s.gae_lambda).to(self.device)
         return advantage, advantage + value, states
 
-    def training_step(
+    def minibatch_step(
         self, batch: Rollout, advantage: Tensor, returns: Tensor, critic_hidden: Tensor
     ) -> dict[str, Tensor]:
         """Make one gradient step of actor and critic.
@@ -238,11 +276,10 @@ class LiquidPPO(OnPolicyAgent):
 
     def _pull(self, pull_actor: Pullback, gradient: PolicyGradient) -> None:
         pull_actor.parameters(gradient.out)
-        flat = self.learner.flats["actor"]
         if gradient.log_std is not None:
-            assert flat.gradient is not None
-            name = "network.log_std" if self.sees_images else "log_std"
-            flat.view(flat.gradient, name).copy_(gradient.log_std)
+            assert self.head.log_std is not None
+            assert self.head.log_std.grad is not None  # a view of the network's flat gradient
+            self.head.log_std.grad.copy_(gradient.log_std)
 
     def _minibatches(self, size: int) -> Iterator[Tensor]:
         """Yield which windows (S, B) belong together, every window once in each epoch, in an order of its own."""

@@ -7,22 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
-from velora.core.types import Array
+from velora.models.agent import Agent
 from velora.models.circuits import make_critic, make_head, make_value
-from velora.models.exploration import ChoiceSampling, SquashedSampling
-from velora.models.off_policy import OffPolicyAgent
+from velora.models.experience import Replay
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.sac_choices import learn_choices
+from velora.models.sampling import ChoiceSampling, SquashedSampling
 from velora.models.settings import SACSettings, Settings
 from velora.nn.parameters import Scalar
-from velora.ops.policies import draw_categorical, likeliest
-from velora.ops.squashed_gaussian import draw_actions
 
 CRITICS = ("critic_1", "critic_2")
 
@@ -31,7 +28,7 @@ ENTROPY_SHARE = 0.5
 
 
 @agents.register("liquid_sac")
-class LiquidSAC(OffPolicyAgent, replays=True):
+class LiquidSAC(Agent, replays=True):
     """Learn a stochastic liquid policy from replayed windows, for reward and for entropy.
 
     Args:
@@ -157,12 +154,12 @@ class LiquidSAC(OffPolicyAgent, replays=True):
 
     @property
     def discrete(self) -> bool:
-        """Tell whether actions are choices, or numbers."""
+        """Tell whether actions are discrete, or numbers."""
         return self.settings.discrete
 
     @property
     def replays(self) -> bool:
-        """Tell whether updates may be noted once and run as a whole; those of choices are made step by step."""
+        """Tell whether updates may be recorded and replayed; those with discrete actions are made step by step."""
         return super().replays and not self.discrete
 
     @property
@@ -174,18 +171,12 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         return ENTROPY_SHARE * math.log(s.action_dim) if s.discrete else -float(s.action_dim)
 
     def configure_exploration(self) -> SquashedSampling | ChoiceSampling:
-        """Make what draws actions from the policy."""
+        """Draw actions from the policy."""
         return ChoiceSampling(self.seeds) if self.discrete else SquashedSampling(self.seeds, self.settings.action_dim)
 
-    def greedy(self, out: Tensor) -> Tensor:
-        """Take the tanh of the mean as the action, or the likeliest choice."""
-        return likeliest(out) if self.discrete else torch.tanh(out[..., : self.settings.action_dim])
-
-    def explored(self, out: Array, generator: np.random.Generator) -> Array:
-        """Draw an action from the policy."""
-        if self.discrete:
-            return draw_categorical(out, generator.random((len(out), 1)))[0]
-        return draw_actions(out, generator.standard_normal((len(out), self.settings.action_dim), dtype=np.float32))
+    def configure_experience(self) -> Replay:
+        """Learn from replayed windows."""
+        return Replay(self)
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Make one update of critics, actor, temperature and targets.

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
+from velora.models.agent import Agent
 from velora.models.circuits import make_actor, make_critic
-from velora.models.off_policy import OffPolicyAgent
+from velora.models.experience import Replay
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.settings import Settings, TD3Settings
 from velora.ops.losses import mean_gradient
@@ -21,7 +22,7 @@ CRITICS = ("critic_1", "critic_2")
 
 
 @agents.register("liquid_td3")
-class LiquidTD3(OffPolicyAgent, replays=True):
+class LiquidTD3(Agent, replays=True):
     """Learn a deterministic liquid policy from replayed windows, with the smaller of two critics as the target.
 
     Args:
@@ -133,7 +134,7 @@ class LiquidTD3(OffPolicyAgent, replays=True):
 
     @property
     def policy_delay(self) -> int:
-        """Every how manieth update improves the policy and moves the targets."""
+        """Updates of the critics from one of the policy and the targets to the next."""
         return self.settings.policy_delay
 
     def configure_networks(self) -> dict[str, nn.Module]:
@@ -143,6 +144,10 @@ class LiquidTD3(OffPolicyAgent, replays=True):
     def learning_rates(self) -> Mapping[str, float]:
         """Name the trained networks with their learning rates."""
         return {"actor": self.settings.actor_lr, **dict.fromkeys(CRITICS, self.settings.critic_lr)}
+
+    def configure_experience(self) -> Replay:
+        """Learn from replayed windows."""
+        return Replay(self)
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Make one update of the critics, and where it is due of actor and targets.

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from velora.core import seeding
 from velora.core.types import Array
-from velora.envs import ActionUnits, Environments, EnvironmentSource
+from velora.envs import Environments, EnvironmentSource
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.make import Env
+from velora.training.protocol import TrainableAgent
 
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
-
-
-class Actor(Protocol):
-    """What evaluation needs of an agent."""
-
-    device: torch.device
-    bounds: ActionUnits
-
-    @property
-    def n_seeds(self) -> int:
-        """Size of the seed axis."""
-        ...
-
-    def initial_hidden(self, batch: int = 1) -> Tensor:
-        """Return zeros (S, batch, H)."""
-        ...
-
-    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Follow the policy one step."""
-        ...
 
 
 def evaluation_seeds(episodes: int) -> list[int]:
@@ -45,7 +24,7 @@ def evaluation_seeds(episodes: int) -> list[int]:
 
 
 def evaluate(
-    agent: Actor,
+    agent: TrainableAgent,
     envs: Environments,
     reset_seeds: Sequence[int],
     *,

@@ -279,15 +279,16 @@ class Trainer:
         if is_ours:
             stack.callback(first.close)
         agent.adapt(first)
-        agent.check_batch_size(self.batch_size)
+        n_envs = agent.experience.n_envs
+        agent.experience.check_batch_size(self.batch_size)
         envs = [first]
-        for made in source.more(agent.n_seeds * agent.n_envs - 1, n_envs=agent.n_envs):
+        for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
             stack.callback(made.close)
             envs.append(made)
         if len({id(made.unwrapped) for made in envs}) < len(envs):
             raise SettingError(
                 "env: the function gave one environment several times; each seed needs one of its own"
-                + (f", or n_envs={agent.n_envs} of them" if agent.n_envs > 1 else "")
+                + (f", or n_envs={n_envs} of them" if n_envs > 1 else "")
             )
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
         shows = agent.sees_time
@@ -300,7 +301,7 @@ class Trainer:
 
     def _make_lanes(self, agent: TrainableAgent, saved: restore.Saved | None) -> None:
         self._lanes = [
-            Lane(k, seed, agent.progress[k], n_envs=agent.n_envs, window_size=self.window_size)
+            Lane(k, seed, agent.progress[k], n_envs=agent.experience.n_envs, window_size=self.window_size)
             for k, seed in enumerate(agent.seeds)
         ]
         foreign = any(lightning_callbacks.is_stock(c) for c in self.callbacks)
@@ -401,7 +402,7 @@ class Trainer:
     def _after_step(self) -> None:
         if self.loggers:
             for lane in self._training_lanes():
-                if lane.update % self.log_every == 0 and lane.update != lane.logged_at:
+                if lane.update // self.log_every > lane.logged_at // self.log_every:
                     lane.logged_at = lane.update
                     self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
         self._close_episodes()

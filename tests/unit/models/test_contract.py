@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models.exploration import Explorer
 from velora.testing import AgentContract
 
 SMALL: dict[str, Any] = {"warmup_steps": 30, "buffer_size": 100, "device": "cpu"}
@@ -89,22 +90,26 @@ class TestDiscreteRecurrentLiquidPPO(AgentContract):
 class Beyond(LiquidTD3):
     """Acts beyond the bounds, always the same."""
 
-    def greedy(self, out: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(super().greedy(out), 7.0)
+    def configure_exploration(self) -> Explorer:
+        exploration = super().configure_exploration()
+        exploration.greedy = lambda out: torch.full_like(out, 7.0)  # type: ignore[method-assign]
+        return exploration
 
 
 class Forgetful(LiquidTD3):
     """Loses its state at every step."""
 
-    def _respond(self, obs: Any, hidden: torch.Tensor, times: Any) -> Any:
-        return super()._respond(obs, torch.zeros_like(hidden), times)
+    def policy(self, obs: Any, hidden: torch.Tensor, dt: Any) -> Any:
+        return super().policy(obs, torch.zeros_like(hidden), dt)
 
 
 class Timid(LiquidTD3):
     """Tries nothing."""
 
-    def explored(self, out: Any, generator: Any) -> Any:
-        return out.clip(-1.0, 1.0)
+    def configure_exploration(self) -> Explorer:
+        exploration = super().configure_exploration()
+        exploration.draw = lambda out, generator: out.clip(-1.0, 1.0)  # type: ignore[method-assign]
+        return exploration
 
 
 @pytest.mark.parametrize("broken", [Beyond, Forgetful, Timid])

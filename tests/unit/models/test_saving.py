@@ -14,7 +14,7 @@ import torch
 
 from velora.checkpoint import Checkpoint, agents
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import LiquidDDPG, OffPolicyAgent
+from velora.models import Agent, LiquidDDPG
 from velora.models.optimizers import OPTIMIZERS, OptimizerKind
 from velora.models.settings import DDPGSettings
 from velora.nn.cells import CELL_KINDS
@@ -121,7 +121,7 @@ def test_one_seed_of_many_is_saved_as_an_ordinary_agent(tmp_path: Path) -> None:
 def test_training_goes_on_after_loading_without_a_new_warm_up(agent: LiquidDDPG, tmp_path: Path) -> None:
     agent.save(tmp_path / "a")
     loaded = LiquidDDPG.load(tmp_path / "a")
-    assert loaded.warming_up((0,)) == ()
+    assert loaded.experience.warming_up((0,)) == ()
     loaded.train("InvertedPendulum-v5", 4, n_episodes=2, **QUIET)
     assert loaded.progress[0].episode == agent.progress[0].episode + 2
 
@@ -189,7 +189,7 @@ def test_settings_that_lie_are_refused(agent: LiquidDDPG, tmp_path: Path, member
 AUDIT = """
 import sys
 from velora.nn.cells import CELL_KINDS
-from velora.models import LiquidDDPG, OffPolicyAgent
+from velora.models import Agent, LiquidDDPG
 
 LiquidDDPG(4, 6, 1, device="cpu", seed=0).predict([0.0] * 4)  # torch's own lazy imports come first
 seen = []
@@ -226,11 +226,10 @@ def test_a_cuda_checkpoint_loads_on_the_cpu_and_the_other_way_round(tmp_path: Pa
 
 
 def test_an_agent_without_a_key_is_refused_when_it_is_made() -> None:
-    class Nameless(OffPolicyAgent):
+    class Nameless(Agent):
         settings_type = DDPGSettings
-        configure_networks, learning_rates, training_step = (
-            LiquidDDPG.configure_networks, LiquidDDPG.learning_rates, LiquidDDPG.training_step,
-        )  # fmt: skip
+        configure_networks, learning_rates = LiquidDDPG.configure_networks, LiquidDDPG.learning_rates
+        configure_experience, training_step = LiquidDDPG.configure_experience, LiquidDDPG.training_step
 
     with pytest.raises(SettingError, match=r"^Nameless: expected a key and a settings_type.*agents\.register[^\n]*$"):
         Nameless(LiquidDDPG(3, 6, 1, device="cpu").settings.model_dump(), device="cpu", seed=0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from velora.kernels.arrays.blas import Quietly
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
-from velora.kernels.guard import kernel_at_work
+from velora.kernels.guard import unguarded
 
 # ------------------------------------------------------------------------------------------------------------- NumPy
 
@@ -197,7 +197,7 @@ class TorchNamespace(Namespace):
 
     def constant(self, values: np.ndarray[Any, Any]) -> Values:
         """See :class:`Namespace`."""
-        with torch.inference_mode(False), kernel_at_work():
+        with torch.inference_mode(False), unguarded():
             tensor = torch.tensor(values, device=self._like["device"])
             return tensor.long() if values.dtype.kind in "iu" else tensor.to(self._like["dtype"])
 

@@ -162,9 +162,9 @@ def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
 def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
     """Refuse to go on in another number of environments, each of which has an unfinished episode to go on with."""
     lived = checkpoint.metadata.settings.get("n_envs", 1)
-    if lived != agent.n_envs:
+    if lived != (n_envs := agent.experience.n_envs):
         raise CheckpointError(
-            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={agent.n_envs}; each has "
+            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={n_envs}; each has "
             f"an unfinished episode to go on with, so resume with n_envs={lived}"
         )
 
