@@ -73,10 +73,8 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
         CheckpointError: if a tensor is missing or doesn't fit, or a buffer was asked for that isn't there.
     """
     metadata = checkpoint.metadata
-    if buffer and metadata.buffer is None:
-        raise CheckpointError(
-            f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
-        )
+    if buffer:
+        _check_has_buffer(checkpoint)
     k = slice(seed_index, seed_index + 1)
     _check_normalised(agent, checkpoint)
     live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
@@ -85,7 +83,7 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
         raise CheckpointError(f"{checkpoint.path}: model_state: {fault}; load another checkpoint")
     optim_state = checkpoint.read("optim_state", expect=_expected_optimizer_state(agent, checkpoint))
     if buffer:
-        _read_buffer(agent.buffer, checkpoint, seed_index)
+        read_buffer(agent.buffer, checkpoint, seed_index)
     with torch.no_grad():
         for name, tensor in model_state.items():
             live[name].copy_(tensor)
@@ -168,9 +166,21 @@ def _shapes(tensors: Mapping[str, Tensor]) -> Expected:
     return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
 
 
-def _read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int) -> None:
-    info = checkpoint.metadata.buffer
-    assert info is not None
+def _check_has_buffer(checkpoint: Checkpoint) -> dict[str, Any]:
+    if checkpoint.metadata.buffer is None:
+        raise CheckpointError(
+            f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
+        )
+    return dict(checkpoint.metadata.buffer)
+
+
+def read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int = 0) -> None:
+    """Fill one seed of a buffer from a checkpoint.
+
+    Raises:
+        CheckpointError: if there is no buffer, or one that doesn't fit.
+    """
+    info = _check_has_buffer(checkpoint)
     if info.keys() != {"capacity", "size", "position"}:
         raise CheckpointError(f"{checkpoint.path}: buffer: expected capacity, size and position, got {sorted(info)}")
     size, position = int(info["size"]), int(info["position"])

@@ -17,6 +17,12 @@ from velora.models.experience.updates import Updates
 from velora.training.experience import Count, Experience
 
 
+def make_buffer(agent: Agent, capacity: int) -> ReplayBuffer:
+    """Make a buffer of an agent's sizes, where the agent keeps experience."""
+    make = partial(DeviceReplayBuffer, device=agent.device) if agent.keeps_on_device else ReplayBuffer
+    return make(capacity, n_seeds=agent.n_seeds, **agent.row_sizes(agent.state_size))
+
+
 class Replay(Experience):
     """The newest transitions of each seed, of which windows are learned from as often as they are drawn.
 
@@ -54,11 +60,9 @@ class Replay(Experience):
     @cached_property
     def buffer(self) -> ReplayBuffer:
         """The replay buffer, allocated when it is first needed."""
-        agent = self._agent
-        if agent.sees_images:
+        if self._agent.sees_images:
             self.check_memory()
-        make = partial(DeviceReplayBuffer, device=agent.device) if agent.keeps_on_device else ReplayBuffer
-        return make(agent.settings.buffer_size, n_seeds=agent.n_seeds, **agent.row_sizes(agent.state_size))
+        return make_buffer(self._agent, self._agent.settings.buffer_size)
 
     @cached_property
     def updates(self) -> Updates:
