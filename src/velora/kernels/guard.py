@@ -40,6 +40,11 @@ class RecordingGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._step = step
         self._constants: dict[int, Tensor] = {}  # by where their memory lies; kept, so that no address comes twice
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Answer that nothing compiles here; else PyTorch imports its compiler at the first call, for a second."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
@@ -13,6 +12,7 @@ from velora.core import devices
 from velora.core.errors import SettingError
 from velora.core.types import Metrics
 from velora.models.agent import Agent
+from velora.models.experience.part import AgentPart
 from velora.models.experience.updates import Updates
 from velora.training.experience import Count, Experience
 
@@ -23,7 +23,7 @@ def make_buffer(agent: Agent, capacity: int) -> ReplayBuffer:
     return make(capacity, n_seeds=agent.n_seeds, **agent.row_sizes(agent.state_size))
 
 
-class Replay(Experience):
+class Replay(AgentPart, Experience):
     """The newest transitions of each seed, of which windows are learned from as often as they are drawn.
 
     A seed learns once its random warm-up is over and a batch is stored. Where several updates are due in a step, the
@@ -37,7 +37,7 @@ class Replay(Experience):
     """
 
     def __init__(self, agent: Agent, *, updates_per_step: float = 1) -> None:
-        self._agent: Agent = weakref.proxy(agent)  # which holds this; no cycle may keep the buffer of a dropped agent
+        super().__init__(agent)
         self.updates_per_step = updates_per_step
         self._are_ready: tuple[int, ...] = ()
         self._batch_size = 0
@@ -47,7 +47,7 @@ class Replay(Experience):
 
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds; see :class:`Experience`."""
-        agent, s = self._agent, self._agent.settings
+        agent, s = self.agent, self.agent.settings
         on_device = agent.keeps_on_device
         check_memory(
             agent.n_seeds,
@@ -60,19 +60,19 @@ class Replay(Experience):
     @cached_property
     def buffer(self) -> ReplayBuffer:
         """The replay buffer, allocated when it is first needed."""
-        if self._agent.sees_images:
+        if self.agent.sees_images:
             self.check_memory()
-        return make_buffer(self._agent, self._agent.settings.buffer_size)
+        return make_buffer(self.agent, self.agent.settings.buffer_size)
 
     @cached_property
     def updates(self) -> Updates:
         """Those that are made from the buffer."""
-        return Updates(self._agent, self.buffer)
+        return Updates(self.agent, self.buffer)
 
     def store(self, rows: tuple[int, ...]) -> None:
         """Keep the ``incoming`` transition of these seeds, and count it in the statistics that normalise the next."""
         self.buffer.append(rows)
-        normaliser = self._agent.normaliser
+        normaliser = self.agent.normaliser
         if normaliser is not None:
             where = list(rows)
             new = {n: self.buffer.incoming[n][where] for n in ("obs", "reward", "dt", "start")}
@@ -83,7 +83,7 @@ class Replay(Experience):
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch that is larger than the buffer; see :class:`Experience`."""
-        size = self._agent.settings.buffer_size
+        size = self.agent.settings.buffer_size
         if batch_size > size:
             raise SettingError(
                 f"batch_size: {batch_size} is more than the {size} transitions that the buffer holds; lower batch_size "
@@ -99,7 +99,7 @@ class Replay(Experience):
         """Choose the seeds that have lived fewer steps than ``warmup_steps``, in all runs together."""
         if self._are_ready == rows:
             return ()
-        agent = self._agent
+        agent = self.agent
         warmup_steps: int = agent.settings.warmup_steps
         return tuple(k for k in rows if agent.progress[k].step < warmup_steps)
 
@@ -116,7 +116,7 @@ class Replay(Experience):
 
     def _n_due(self, seed_index: int) -> int:
         """Count the updates that fall in the step which a seed takes next."""
-        step = self._agent.progress[seed_index].step
+        step = self.agent.progress[seed_index].step
         return int((step + 1) * self.updates_per_step) - int(step * self.updates_per_step)
 
     def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
@@ -139,8 +139,8 @@ class Replay(Experience):
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the exploration noise."""
-        return {"exploration": self._agent.exploration.state_dict(seed_index)}
+        return {"exploration": self.agent.exploration.state_dict(seed_index)}
 
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take it over."""
-        self._agent.exploration.load_state_dict(state["exploration"], seed_index)
+        self.agent.exploration.load_state_dict(state["exploration"], seed_index)

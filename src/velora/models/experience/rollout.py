@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from functools import cached_property
 
 import torch
@@ -13,12 +12,13 @@ from velora.buffers.budget import check_memory
 from velora.core.errors import SettingError
 from velora.core.types import Metrics
 from velora.models.agent import Agent
+from velora.models.experience.part import AgentPart
 from velora.models.normalisation import Normaliser
 from velora.models.sampling import RolloutSampling
 from velora.training.experience import Count, Experience
 
 
-class Rollouts(Experience):
+class Rollouts(AgentPart, Experience):
     """The rollout of each seed, learned from in the step after it has become full, and then begun anew.
 
     A seed may act in several environments at once, which take their steps together. A step of it is then E environment
@@ -36,7 +36,7 @@ class Rollouts(Experience):
     """
 
     def __init__(self, agent: Agent, sampling: RolloutSampling) -> None:
-        self._agent: Agent = weakref.proxy(agent)  # which holds this; no cycle may keep the buffer of a dropped agent
+        super().__init__(agent)
         self._sampling, self.batch_size = sampling, 0
         self._rows: tuple[int, ...] = ()
         self._metrics: dict[str, Tensor] = {}
@@ -44,13 +44,13 @@ class Rollouts(Experience):
     @property
     def n_envs(self) -> int:
         """Environments that each seed acts in at once (E)."""
-        return int(self._agent.settings.n_envs)
+        return int(self.agent.settings.n_envs)
 
     # ------------------------------------------------------------------------------------------------------- storing
 
     def check_memory(self) -> None:
         """Refuse more seeds than memory holds; see :class:`Experience`."""
-        agent = self._agent
+        agent = self.agent
         width = self.n_envs * RolloutBuffer.width(**agent.row_sizes(agent.state_size_of_one()))
         steps = agent.settings.rollout_steps
         check_memory(agent.n_seeds, capacity=steps, row_width=width, purpose="rollouts", setting="rollout_steps")
@@ -58,7 +58,7 @@ class Rollouts(Experience):
     @cached_property
     def buffer(self) -> RolloutBuffer:
         """The rollouts, allocated when they are first needed."""
-        agent = self._agent
+        agent = self.agent
         if agent.sees_images:
             self.check_memory()
         sizes = agent.row_sizes(agent.state_size)
@@ -73,7 +73,7 @@ class Rollouts(Experience):
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a minibatch that no rollout fills, that holds no whole window, or a single step."""
-        s = self._agent.settings
+        s = self.agent.settings
         if batch_size > s.rollout_steps * s.n_envs:
             raise SettingError(
                 f"batch_size: {batch_size} is more than the {s.rollout_steps * s.n_envs} steps of a rollout; "
@@ -91,7 +91,7 @@ class Rollouts(Experience):
 
     def prepare(self) -> None:
         """Allocate the rollouts and build the optimizers."""
-        _ = self.buffer, self._agent.optimizers
+        _ = self.buffer, self.agent.optimizers
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
         """Choose, of these seeds, those whose rollout is full."""
@@ -111,7 +111,7 @@ class Rollouts(Experience):
         rollout's first step was acted on with statistics one rollout older. This rollout's observations update the
         statistics afterwards; its rewards, on which nothing depends yet, update them first.
         """
-        agent, rows, raw = self._agent, self._rows, self.buffer.read(self._agent.device)
+        agent, rows, raw = self.agent, self._rows, self.buffer.read(self.agent.device)
         rollout = raw if agent.normaliser is None else self._normalised(raw, rows, agent.normaliser)
         for hook in agent.hooks.on_train_batch_start:
             hook(rollout, update)
