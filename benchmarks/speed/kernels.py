@@ -92,7 +92,7 @@ def sequences(
 
 def backward(out: Tensor) -> None:
     """Ask for all gradients."""
-    out.sum().backward()  # type: ignore[no-untyped-call]
+    out.sum().backward()
 
 
 def least(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    work = {
+    work: dict[str, Callable[[], dict[str, Any]]] = {
         "update, liquid critic": partial(updates, critic="liquid"),
         "update, dense 64x64 critic": updates,
         "update, liquid critic, 10 seeds": partial(updates, critic="liquid", seeds=range(10)),

@@ -54,7 +54,7 @@ def results(
             states, last = unroll(cell, x, h, dt, begins)
     weights = [torch.randn(t.shape, generator=g, dtype=dtype) for t in (states, last)]
     loss = (states * weights[0]).sum() + (last * weights[1]).sum() + cell.readout(states).square().sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     grads = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in cell.parameters()]
     inputs = [torch.zeros_like(t) if t.grad is None else t.grad for t in (x, h)]
     return [states.detach(), last.detach(), *inputs, *grads]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -29,12 +31,21 @@ def _generators() -> list[torch.Generator]:
 
 
 def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
-    options = {"cfc": {}, "cfc pure": {"mode": "pure"}, "gru": {}, "memoryless": {}, "ltc": {}, "leaky": {}, "lstm": {}}
-    options |= {f"{kind} mixed": {"mixed_memory": True} for kind in ("cfc", "ltc")}  # type: ignore[misc]
+    options: dict[str, dict[str, Any]] = {}
+    options |= {
+        "cfc": {},
+        "cfc pure": {"mode": "pure"},
+        "gru": {},
+        "memoryless": {},
+        "ltc": {},
+        "leaky": {},
+        "lstm": {},
+    }
+    options |= {f"{kind} mixed": {"mixed_memory": True} for kind in ("cfc", "ltc")}
     made = {}
     for name, chosen in options.items():
         wirings = [auto_ncp(5, 11, 2, seed=k) for k in range(2)]
-        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)  # type: ignore[arg-type]
+        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)
         made[name] = cell_plan(cell, squash=True), flat_mask(cell)
     critic = LiquidQNetwork(make_cell("cfc", [auto_ncp(5, 11, 1)] * 2, _generators()), _generators())
     dense = QNetwork(4, 1, units=(7, 6), generators=_generators())
