@@ -15,7 +15,8 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed docs clean
+.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning \
+	bench-learning-smoke bench-speed docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -34,9 +35,10 @@ test: setup  ## Run the default tests
 test-all: setup  ## Run every test, the slow ones too
 	$(PYTEST) -m "$(NO_GPU)" $(ARGS)
 
-check: setup  ## What a contribution must pass: format, lint, types, layers, tests
+check: formatted lint types layers test  ## What a contribution must pass, and what CI runs
+
+formatted: setup  ## Check the format
 	$(RUN) -m ruff format --check .
-	$(MAKE) lint types layers test
 
 format: setup  ## Format the code and fix what can be fixed
 	$(RUN) -m ruff format .
@@ -45,7 +47,7 @@ format: setup  ## Format the code and fix what can be fixed
 lint: setup  ## Lint
 	$(RUN) -m ruff check .
 
-types: setup  ## Check types
+types: setup  ## Check types, of tests and benchmarks too
 	$(RUN) -m mypy
 
 layers: setup  ## Check that imports point down the layers
