@@ -71,7 +71,7 @@ clean:  ## Remove caches and build results; .venv, .venv-peers and outputs stay
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard src/velora/ops/native/*)
+$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard src/velora/kernels/native/*)
 	@python=; \
 	for candidate in $(if $(PYTHON),'$(PYTHON)',python3 python python3.14 python3.13 python3.12 python3.11); do \
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \

@@ -24,20 +24,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from velora.models import LiquidDDPG, learning
+from velora import kernels
+from velora.models import LiquidDDPG, learner
 from velora.nn import auto_ncp, make_cell, unroll
-from velora.nn.execution import TorchNetwork
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = [*(["native"] if kernels.native else []), "numpy", "torch"]
+KERNELS = [*(["native"] if kernels.extension else []), "numpy", "torch"]
 
 
 def filled_agent(kernel: str, **settings: Any) -> LiquidDDPG:
     """Make an agent with random experience; ``"autograd"`` runs every network through its module, step by step."""
     make = partial(LiquidDDPG, 4, 20, 1, warmup_steps=0, buffer_size=2_000, device="cpu", **settings)
     if kernel == "autograd":
-        with mock.patch.object(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat)):
+        with mock.patch.object(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat)):
             agent = make(kernel="torch")
     else:
         agent = make(kernel=kernel)

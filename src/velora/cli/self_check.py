@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from velora import kernels
 from velora.nn.cells import make_cell
-from velora.nn.critics import QNetwork
-from velora.nn.execution import Unrollable, make_network
 from velora.nn.flat import FlatParameters
-from velora.nn.policies import LiquidActor
+from velora.nn.networks.critics import QNetwork
+from velora.nn.networks.policies import LiquidActor
+from velora.nn.run.make import make_network
+from velora.nn.run.network import Unrollable
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
 
 LIMIT = 1e-5
 """How far float32 results may lie apart, as a share of the largest of them (but at least of 1)."""

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from tests.unit.models.experience import fill, learn, parameters
+from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
-from velora.models import LiquidDDPG, learning
+from velora.models import LiquidDDPG, learner
 from velora.models.recurrence import next_actions
-from velora.nn import critics, policies
-from velora.nn.execution import TorchNetwork
+from velora.nn.networks import critics, policies
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
 CELLS = [
     {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
@@ -30,7 +30,7 @@ CELLS = [
 ]  # fmt: skip
 
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -243,7 +243,7 @@ def test_every_kernel_learns_what_autograd_does(
 ) -> None:
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = _filled(kernel=kernel, **settings)
-    monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
+    monkeypatch.setattr(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
     for where in (policies, critics):
         monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = _filled(kernel="torch", **settings)

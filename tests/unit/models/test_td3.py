@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from tests.unit.models.experience import fill, learn, parameters
+from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import SettingError
 from velora.models import LiquidTD3
 from velora.models.recurrence import next_values, policy_values, stored_values
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 NOISY = {"target_noise": 1.0, "target_noise_clip": 1.5}
 RECURRENT = {"critic": "recurrent", "critic_units": (9, 7), "sequence_length": 3, "burn_in": 2}
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 
+from velora import kernels
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.cells import (
     CELL_KINDS,
@@ -27,7 +28,6 @@ from velora.nn.cells import (
 )
 from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import NCPWiring, auto_ncp
-from velora.ops import kernels
 
 from . import reference as ref
 
@@ -146,7 +146,7 @@ def test_states_reach_their_own_layer_and_the_wired_ones(variant: str) -> None:
     assert ((change[0, 0, :, 0, 0] != 0) == (torch.cat([first, second, third]) > 0)).all()
 
 
-@pytest.mark.parametrize("kernel", ["steps", "numpy", "torch", *(["native"] if kernels.native else [])])
+@pytest.mark.parametrize("kernel", ["steps", "numpy", "torch", *(["native"] if kernels.extension else [])])
 @torch.no_grad()
 def test_an_lstm_is_that_of_pytorch(kernel: str) -> None:
     lstm = nn.LSTM(3, 4, batch_first=True)

@@ -8,20 +8,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora.nn import critics, policies
-from velora.nn.arrays import ArrayNetwork
+from velora import kernels
+from velora.kernels.arrays.backend import ArrayBackend
 from velora.nn.cells import CELL_KINDS, BackboneSettings, CfCCell, make_cell
 from velora.nn.cells.factory import make_layer
-from velora.nn.critics import LiquidQNetwork, QNetwork, RecurrentCritic
-from velora.nn.execution import Network, TorchNetwork, make_network
 from velora.nn.flat import FlatParameters
-from velora.nn.policies import LiquidActor, LiquidHead
+from velora.nn.networks import critics, policies
+from velora.nn.networks.critics import LiquidQNetwork, QNetwork, RecurrentCritic
+from velora.nn.networks.policies import LiquidActor, LiquidHead
+from velora.nn.run.arrays import ArrayNetwork
+from velora.nn.run.autograd import TorchNetwork
+from velora.nn.run.make import make_network
+from velora.nn.run.network import Network
 from velora.nn.sequence import unroll_by_steps
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
-from velora.ops.arrays.backend import ArrayBackend
 
-KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
+KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]
 CRITICS = ["dense critic", "liquid critic", *(f"recurrent critic {kind}" for kind in ("cfc", "leaky", "gru", "lstm"))]
 POLICIES = [f"{kind} gaussian" for kind in CELL_KINDS] + ["cfc mixed gaussian", "ltc mixed gaussian"]
 ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset", *POLICIES]

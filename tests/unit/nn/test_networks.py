@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from velora.core.errors import SettingError, ShapeError
-from velora.nn.critics import QNetwork
 from velora.nn.linear import Linear
-from velora.nn.policies import LiquidActor, LiquidHead
+from velora.nn.networks.critics import QNetwork
+from velora.nn.networks.policies import LiquidActor, LiquidHead
 
 from . import reference as ref
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from velora import kernels
 from velora.nn.cells import make_cell
 from velora.nn.cells.base import Cell
 from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
 
 KINDS: dict[str, dict[str, object]] = {
     "cfc": {},

@@ -12,8 +12,7 @@ from torch.nn.functional import softplus
 
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
-from velora.nn.initial import stack_seeds, uniform
-from velora.nn.parameters import Masked
+from velora.nn.parameters import Masked, stack_seeds, uniform
 from velora.nn.wiring import IntArray, NCPWiring
 
 _EPSILON = 1e-8
