@@ -7,6 +7,8 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
+RELEASE := .venv-release
+SMOKE := .venv-smoke
 ARGS ?=
 JOBS ?= 2
 PYTHON ?=
@@ -67,7 +69,20 @@ bench-speed: setup peers  ## Measure speed beside other libraries: the tables in
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)
 
-clean:  ## Remove caches and build results; .venv, .venv-peers and outputs stay
+wheel: setup $(RELEASE)/.complete  ## Build wheel and source distribution into dist/, and audit them
+	rm -rf dist
+	$(RELEASE)/bin/python -m build
+	$(RELEASE)/bin/abi3audit --strict --summary dist/*-abi3-*.whl
+	$(RELEASE)/bin/twine check --strict dist/*
+
+wheel-smoke: wheel  ## Install them into a fresh environment, with and without a compiler, and try them
+	$(or $(PYTHON),$(RUN)) -m venv --clear $(SMOKE)
+	$(SMOKE)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt dist/*-abi3-*.whl
+	$(SMOKE)/bin/python tests/smoke/wheel.py --kernel native
+	CC=false $(SMOKE)/bin/python -m pip install --disable-pip-version-check --force-reinstall --no-deps dist/*.tar.gz
+	$(SMOKE)/bin/python tests/smoke/wheel.py --kernel numpy
+
+clean:  ## Remove caches and build results; virtual environments and outputs stay
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -93,4 +108,9 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --requirement benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-deps \
 	    --requirement benchmarks/peers/requirements-alone.txt
+	@touch $@
+
+$(RELEASE)/.complete: .ci/release-tools.txt | $(STAMP)
+	$(RUN) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --disable-pip-version-check --requirement $<
 	@touch $@
