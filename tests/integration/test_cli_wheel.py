@@ -62,7 +62,18 @@ def test_a_source_distribution_holds_what_its_tests_and_documentation_need(tmp_p
     (sdist,) = (tmp_path / "dist").glob("velora_rl-*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    needed = ["mkdocs.yml", "CONTRIBUTING.md", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "LICENSE"]
+    needed = [
+        "mkdocs.yml",
+        "CONTRIBUTING.md",
+        "CITATION.cff",
+        ".ci/run",
+        ".github/workflows/test.yml",
+        "README.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "constraints.txt",
+        "LICENSE",
+    ]
     needed += ["docs/index.md", "conf/train.yaml", "scripts/train.py", "benchmarks/learning/tasks.py"]
     needed += ["setup.py", "src/velora/kernels/native/kernels.c", "src/velora/kernels/native/native.h"]
     assert names >= {*needed, "src/velora/py.typed", "tests/integration/test_cli_wheel.py"}

@@ -1,4 +1,4 @@
-"""Try an installed Velora as a user would: ``python tests/smoke/wheel.py --kernel native``. Needs nothing of the checkout.
+"""Try an installed Velora as a user would, without the checkout: ``python tests/smoke/wheel.py --kernel native``.
 
 Run by ``make wheel-smoke`` and by the workflows, in a fresh environment for each wheel and each Python.
 """
@@ -52,7 +52,9 @@ def check_agent(kernel: str, directory: Path) -> None:
     before = {name: value.clone() for name, value in before.items()}
     result = agent.train("Pendulum-v1", 16, n_episodes=2, progress_bar=False, summary=False, run_dir=directory / "run")
     assert result.status == "finished", result
-    assert any(not value.equal(before[name]) for name, value in agent.policy.state_dict().items()), "nothing was learned"
+    assert any(not value.equal(before[name]) for name, value in agent.policy.state_dict().items()), (
+        "nothing was learned"
+    )
     loaded = LiquidDDPG.load(agent.save(directory / "ep2", buffer=True), buffer=True)
     state = [1.0, 0.0, 0.5]
     action, hidden = loaded.predict(state)
