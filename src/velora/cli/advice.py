@@ -41,6 +41,33 @@ def advise(machine: Machine, which: Callable[[str], str | None] = shutil.which) 
         machine: as :func:`velora.cli.machine.examine` found it.
         which: finds a program by its name.
     """
+    yield from _advise_on_the_installation(machine, which)
+    if machine.directory.problem is not None:
+        yield Advice(
+            "Checkpoints can't be written safely where you stand. Let runs write to another directory.",
+            ("velora train hydra.run.dir=<directory>",),
+        )
+    if machine.gpus and machine.kernel.is_built:
+        yield Advice(
+            "device=auto takes the GPU. It pays with many seeds or large networks; one seed of a few dozen neurons "
+            "learns faster on the processor. Compare them by the steps per second that the progress bar shows.",
+            ("velora train device=cuda train.n_steps=5000", "velora train device=cpu train.n_steps=5000"),
+        )
+    if machine.cores > 1 and machine.kernel.in_use == "native":
+        yield Advice(
+            f"One seed keeps at most {machine.threads(1)} of {machine.cores} cores busy, and those not all the time. "
+            "Several seeds side by side fill them, and give a learning curve with a confidence band.",
+            ("velora train train.seeds=10",),
+        )
+    if machine.cores < machine.cores_in_all:
+        yield Advice(
+            f"This process may use {machine.cores} of the machine's {machine.cores_in_all} cores. A container, a "
+            "scheduler or taskset decides that; ask it for more.",
+            (),
+        )
+
+
+def _advise_on_the_installation(machine: Machine, which: Callable[[str], str | None]) -> Iterator[Advice]:
     kernel, check = machine.kernel, machine.self_check
     if check is not None and not check.agrees:
         yield Advice(
@@ -62,29 +89,6 @@ def advise(machine: Machine, which: Callable[[str], str | None] = shutil.which) 
         yield Advice(
             f"Training takes several times longer without the native kernel. {first} install Velora again.",
             (*(compiler(which) if missing else ()), reinstall(which)),
-        )
-    if machine.directory.problem is not None:
-        yield Advice(
-            "Checkpoints can't be written safely where you stand. Let runs write to another directory.",
-            ("velora train hydra.run.dir=<directory>",),
-        )
-    if machine.gpus and kernel.is_built:
-        yield Advice(
-            "device=auto takes the GPU. It pays with many seeds or large networks; one seed of a few dozen neurons "
-            "learns faster on the processor. Compare them by the steps per second that the progress bar shows.",
-            ("velora train device=cuda train.n_steps=5000", "velora train device=cpu train.n_steps=5000"),
-        )
-    if machine.cores > 1 and kernel.in_use == "native":
-        yield Advice(
-            f"One seed keeps at most {machine.threads(1)} of {machine.cores} cores busy, and those not all the time. "
-            "Several seeds side by side fill them, and give a learning curve with a confidence band.",
-            ("velora train train.seeds=10",),
-        )
-    if machine.cores < machine.cores_in_all:
-        yield Advice(
-            f"This process may use {machine.cores} of the machine's {machine.cores_in_all} cores. A container, a "
-            "scheduler or taskset decides that; ask it for more.",
-            (),
         )
 
 
