@@ -18,7 +18,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning \
-	bench-learning-smoke bench-speed docs wheel wheel-smoke clean
+	bench-learning-smoke bench-speed bits docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -65,6 +65,9 @@ peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compa
 
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
+
+bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
+	$(RUN) -m benchmarks.bits $(ARGS)
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)

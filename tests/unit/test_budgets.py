@@ -21,6 +21,7 @@ LONG_FILES = {
     "src/velora/models/off_policy.py": (344, "waits for the agent by composition"),
     "src/velora/kernels/native/module.c": (338, "waits for the table of kernel calls"),
     "src/velora/training/resume/restore.py": (281, "waits for a split by idea"),
+    "src/velora/kernels/native/cells.h": (300, "the cells of one layer, in one table"),
     "src/velora/models/exploration.py": (277, "waits for the agent by composition"),
     "src/velora/models/ppo.py": (268, "waits for the one source of settings"),
     "src/velora/cli/schema.py": (260, "waits for the one source of settings"),
