@@ -71,7 +71,8 @@ def main() -> None:
     check_installation(kernel)
     with tempfile.TemporaryDirectory() as directory:
         check_agent(kernel, Path(directory))
-        command("train", "train.n_episodes=1", f"hydra.run.dir={directory}/command", "agent.warmup_steps=50")
+        run = Path(directory, "command").as_posix()
+        command("train", "train.n_episodes=1", "agent.warmup_steps=50", f"hydra.run.dir={run}")
     print("velora train works without a checkout")
 
 
