@@ -17,8 +17,8 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning \
-	bench-learning-smoke bench-speed bits docs wheel wheel-smoke clean
+.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning
+.PHONY: bench-learning-smoke bench-speed bits docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
