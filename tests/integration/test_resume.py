@@ -155,7 +155,7 @@ def test_a_run_of_schema_version_1_goes_on_to_the_same_bits(tmp_path: Path, at: 
     def train(home: Path, *callbacks: Callback, resume: Path | None = None) -> LiquidPPO:
         set_seed(3)
         agent = LiquidPPO(4, 6, 2, discrete=True, n_envs=3, rollout_steps=8, n_epochs=1, device="cpu", seed=1)
-        quiet = {"progress_bar": False, "summary": False}
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
         saving = [SaveCheckpoints(home, frequency=None), *callbacks]
         made = gym.make("CartPole-v1", max_episode_steps=20)
         agent.train(made, 8, n_steps=270, callbacks=saving, resume=resume, **quiet)
