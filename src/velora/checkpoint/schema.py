@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from velora import __version__
 from velora.checkpoint import json_text
 from velora.checkpoint.migrations import MIGRATIONS, Migration
 from velora.core.errors import CheckpointError
+from velora.core.version import __version__
 
 SCHEMA_VERSION: Final = 2
 MAX_CAPACITY: Final = 10**9

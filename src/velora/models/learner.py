@@ -174,7 +174,7 @@ class Learner:
         Raises:
             RecordingError: if the step computes anything else.
         """
-        key = kind, source, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
+        key = kind, source, uniform.shape[1], length, self.rows if self.backend.records_rows else ()
         update = self._programs.get(key)
         if update is None:
             if len(self._programs) >= _MOST_PROGRAMS:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from velora import __version__
 from velora.checkpoint import Metadata, json_text, schema
+from velora.checkpoint.migrations import MIGRATIONS
 from velora.core.errors import CheckpointError
 
 Fields = dict[str, Any]
@@ -64,7 +66,7 @@ def test_older_versions_are_migrated_one_step_at_a_time() -> None:
         1: lambda document: {**document, "seed": document["random_seed"]},
         2: lambda document: {key: value for key, value in document.items() if key != "random_seed"},
     }
-    old = {"schema_version": 1, "random_seed": 7}
+    old: dict[str, JsonValue] = {"schema_version": 1, "random_seed": 7}
     assert schema.upgrade(old, "m", current=3, migrations=migrations) == {"schema_version": 3, "seed": 7}
     assert schema.upgrade({"schema_version": 3, "seed": 7}, "m", current=3, migrations=migrations)["seed"] == 7
     with pytest.raises(CheckpointError, match="version 1 is too old"):
@@ -72,7 +74,7 @@ def test_older_versions_are_migrated_one_step_at_a_time() -> None:
 
 
 def test_every_old_version_has_its_migration() -> None:
-    assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
+    assert set(MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
 
 
 def test_a_newer_version_names_the_release(fields: Fields) -> None:

@@ -33,7 +33,7 @@ def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
     made = {}
     for name, chosen in VARIANTS.items():
         wirings = [auto_ncp(5, 11, 2, seed=k) for k in range(2)]
-        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)  # type: ignore[arg-type]
+        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)
         made[name] = cell_plan(cell, squash=True), flat_mask(cell)
     critic = LiquidQNetwork(make_cell("cfc", [auto_ncp(5, 11, 1)] * 2, _generators()), _generators())
     dense = QNetwork(4, 1, units=(7, 6), generators=_generators())
@@ -70,8 +70,8 @@ def test_the_rest_of_an_update_does_not_wait_either() -> None:
     error = backend.squared_error(values, y)
     out, noise, log_temperature = xp.zeros(2, 3, 4, 2), xp.zeros(2, 3, 4, 1), xp.zeros(2, 1)
     drawn = backend.squashed(out, noise)
-    soft = backend.soft_minimum(values, values, drawn.log_prob, log_temperature)
-    d = backend.soft_minimum_gradient(values, values, log_temperature, factor=-1.0, skip=1)
+    soft = backend.soft_minimum((values, values), drawn.log_prob, log_temperature)
+    d = backend.soft_minimum_gradient((values, values), log_temperature, factor=-1.0, skip=1)
     d_out = backend.squashed_gradient(out, noise, (noise, noise), d.log_prob)
     temperature = backend.temperature(log_temperature, xp.zeros(2), target=-1.0)
     backend.copy(temperature.gradient, log_temperature)
@@ -81,7 +81,7 @@ def test_the_rest_of_an_update_does_not_wait_either() -> None:
     wide = TorchNamespace(torch.float64, "meta")
     constants = (0.9, 0.999, 1e-8, 0.01)
     backend.adam(AdamState(flat, flat, flat, flat, wide.zeros(2), wide.zeros(5), constants), rows=[0, 1])
-    of_steps = (y, error.gradient, drawn.log_prob, soft, d.first, d.second, d.log_prob)
+    of_steps = (y, error.gradient, drawn.log_prob, soft, *d.values, d.log_prob)
     assert all(made.shape == (2, 3, 4) for made in of_steps)
     assert all(made.shape == (2,) for made in (error.loss, error.mean, temperature.loss, temperature.temperature))
     assert (drawn.action.shape, d_out.shape, temperature.gradient.shape) == (noise.shape, out.shape, (2, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from velora.envs.wrappers import HoldAction
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.idle import IDLE, Idle, taken_over
 
-Made = tuple[type[Agent], dict[str, Any], dict[str, Any]]
+Made = tuple[Callable[..., Agent], dict[str, Any], dict[str, Any]]
 """An agent, what it is made with, and the setting that has no effect then."""
 
 CASES: list[tuple[str, Made]] = [

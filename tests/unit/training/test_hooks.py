@@ -9,15 +9,15 @@ import gymnasium as gym
 import pytest
 import torch
 
+from velora import kernels
 from velora.callbacks.base import HOOKS, Callback
 from velora.core.errors import SettingError
 from velora.metrics.store import RunStore
 from velora.models import LiquidDDPG
-from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
-KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
+KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:

@@ -28,7 +28,7 @@ MAKERS: dict[str, Callable[[], Agent]] = {
     "ppo in three environments": lambda: LiquidPPO(3, 6, 1, n_envs=3, **{**ROLLOUTS, "rollout_steps": 2}, **SMALL),
 }
 WITHIN = HOOKS[HOOKS.index("on_episode_start") : HOOKS.index("on_train_batch_end") + 1]
-AROUND = ("on_fit_start", "on_train_start", "on_episode_end", "on_window_end", "on_evaluation_start")
+AROUND: tuple[str, ...] = ("on_fit_start", "on_train_start", "on_episode_end", "on_window_end", "on_evaluation_start")
 AROUND += ("on_validation_start", "on_validation_end", "on_evaluation_end", "on_train_epoch_end")
 
 
@@ -54,7 +54,8 @@ def saving(hook: str, home: Path, at: int = 0) -> SaveAt:
     def fire(self: SaveAt, *given: Any) -> None:
         self.note(*given)
 
-    return type("Saving", (SaveAt,), {hook: fire})(home, at)
+    made: SaveAt = type("Saving", (SaveAt,), {hook: fire})(home, at)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +238,8 @@ def failing(hook: str, home: Path, at: int) -> FailAt:
     def fire(self: FailAt, *given: Any) -> None:
         self.note(*given)
 
-    return type("Failing", (FailAt,), {hook: fire})(home, at)
+    made: FailAt = type("Failing", (FailAt,), {hook: fire})(home, at)
+    return made
 
 
 @pytest.mark.parametrize("kind", list(MAKERS))
