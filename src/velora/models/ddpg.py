@@ -84,6 +84,7 @@ class LiquidDDPG(Agent, replays=True):
     key: ClassVar[str] = "liquid_ddpg"
     settings_type: ClassVar[type[Settings]] = DDPGSettings
     settings: DDPGSettings
+    experience: Replay
 
     def __init__(
         self,

@@ -92,6 +92,7 @@ class LiquidSAC(Agent, replays=True):
     key: ClassVar[str] = "liquid_sac"
     settings_type: ClassVar[type[Settings]] = SACSettings
     settings: SACSettings
+    experience: Replay
 
     def __init__(
         self,

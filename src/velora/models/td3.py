@@ -87,6 +87,7 @@ class LiquidTD3(Agent, replays=True):
     key: ClassVar[str] = "liquid_td3"
     settings_type: ClassVar[type[Settings]] = TD3Settings
     settings: TD3Settings
+    experience: Replay
 
     def __init__(
         self,

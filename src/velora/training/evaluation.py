@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from velora.core import seeding
 from velora.core.types import Array
@@ -14,6 +16,8 @@ from velora.envs.clock import NOMINAL_DT
 from velora.envs.make import Env
 from velora.training.protocol import TrainableAgent
 
+Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Takes observations (S, B, O), recurrent states (S, B, H) and dt (S, B); returns actions (S, B, A) and states."""
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
 
@@ -29,6 +33,7 @@ def evaluate(
     reset_seeds: Sequence[int],
     *,
     seed_indices: Sequence[int] | None = None,
+    act: Policy | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
@@ -42,8 +47,10 @@ def evaluate(
 
     Args:
         seed_indices: positions on the seed axis to evaluate; ``None`` is all.
+        act: what to follow; ``None`` is ``agent.act``.
         on_step: called before every step; what it raises ends the evaluation.
     """
+    act = agent.act if act is None else act
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
     hidden = agent.initial_hidden(lanes)
@@ -67,7 +74,7 @@ def evaluate(
     while playing:
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
-        action, hidden = agent.act(obs, hidden, torch.from_numpy(dt).to(agent.device))
+        action, hidden = act(obs, hidden, torch.from_numpy(dt).to(agent.device))
         in_units = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1))
         ended = []
         for at, episode in list(playing.items()):

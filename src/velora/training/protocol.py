@@ -31,7 +31,11 @@ class TrainableAgent(AgentView, Protocol):
     environment: dict[str, Any] | None
     progress: list[Counters]
     networks: dict[str, nn.Module]
-    experience: Experience
+
+    @property
+    def experience(self) -> Experience:
+        """What it learns from, and when."""
+        ...
 
     @property
     def n_seeds(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ AGENTS = [LiquidDDPG, LiquidTD3, LiquidSAC]
 LONG: dict[str, Any] = {"sequence_length": 3, "burn_in": 2}
 
 
-def make(kind: type[Agent], **settings: Any) -> Any:
+def make(kind: Callable[..., Any], **settings: Any) -> Any:
     given = {"seed": 3, "device": "cpu", "warmup_steps": 50, "buffer_size": 150, **LONG, **settings}
     return kind(3, 6, 1, **given)
 

@@ -136,7 +136,7 @@ def test_learning_recomputes_the_hidden_states_of_acting() -> None:
     wide = LiquidDDPG(3, 8, 1, device="cpu", seed=5, warmup_steps=10**6, sequence_length=5, burn_in=2, buffer_size=500)
     wide.train(env, 4, n_episodes=6, progress_bar=False, summary=False)
     del agent
-    batch = wide.buffer.sample(wide.draws.uniform("sampling", 32), 7, torch.device("cpu"))
+    batch = wide.experience.buffer.sample(wide.draws.uniform("sampling", 32), 7, torch.device("cpu"))
     states, _ = wide.networks["actor"].states(batch.obs, batch.hidden, batch.dt, batch.start)  # type: ignore[operator]
     # What acting stored at every later step is what unrolling from the first stored state comes to.
     rows = {tuple(o.tolist()): h for o, h in _stored(wide)}

@@ -68,7 +68,7 @@ def parameters(agent: LiquidPPO, net: str) -> dict[str, Tensor]:
 def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
     """Change copies of the networks by the same phase, in autograd, with torch's own Adam and distributions."""
     s, actor, critic = agent.settings, networks["actor"], networks["critic"]
-    r = agent.buffer.read(torch.device("cpu"))
+    r = agent.experience.buffer.read(torch.device("cpu"))
     each = [Rollout(*(getattr(r, name)[0, e].clone() for name in Rollout.__slots__)) for e in range(s.n_envs)]
     everything = Rollout(*(torch.cat([getattr(own, name) for own in each]) for name in Rollout.__slots__))
     n, length = s.rollout_steps, s.sequence_length
@@ -197,7 +197,7 @@ def test_rewarded_actions_become_likelier() -> None:
         agent = make(discrete=discrete, rollout_steps=64, actor_lr=0.01)
         fill(agent)
         rows = agent.buffer.incoming
-        agent.buffer.clear((0,))
+        agent.experience.buffer.clear((0,))
         for i in range(64):
             good = i % 2 == 0
             rows["action"][0] = float(good) if discrete else (0.5 if good else -0.5)
@@ -213,7 +213,7 @@ def test_rewarded_actions_become_likelier() -> None:
 def test_a_time_limit_bootstraps_and_an_end_does_not() -> None:
     agent = make()
     fill(agent)
-    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout = agent.experience.buffer.read(torch.device("cpu"))
     advantage, returns, _ = agent.judge(rollout)
     critic = agent.learner.networks["critic"]
     value, following = critic.run(rollout.obs).out, critic.run(rollout.next_obs).out
@@ -240,7 +240,7 @@ def test_every_environment_has_advantages_of_its_own() -> None:
             terminated=np.reshape(end, (2, 1)), truncated=0, dt=1.0, next_dt=1.0, start=0, log_prob=0.0, hidden=0.0,
         )  # fmt: skip
     assert agent.experience.due((0,), 4) == (0,)
-    advantage, returns, _ = agent.judge(agent.buffer.read(torch.device("cpu")))
+    advantage, returns, _ = agent.judge(agent.experience.buffer.read(torch.device("cpu")))
     # deltas: 0, 4, 2, 3 with an end after the second; and 1, 1, 1, 1
     assert advantage.tolist() == [[[1.0, 4.0, 2.75, 3.0], [1.328125, 1.3125, 1.25, 1.0]]]
     assert torch.equal(returns, advantage + 2.0)
@@ -250,7 +250,7 @@ def test_an_episode_that_was_left_unfinished_earns_nothing_from_the_next() -> No
     """As where a run ends by its number of steps, and another run follows."""
     agent = make()
     fill(agent)
-    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout = agent.experience.buffer.read(torch.device("cpu"))
     rollout.start[0, 0, 5] = 1.0
     advantage, returns, _ = agent.judge(rollout)
     following = agent.learner.networks["critic"].run(rollout.next_obs).out
@@ -292,7 +292,7 @@ def test_a_seed_that_is_not_due_stays_as_it_is() -> None:
     fill(agent)
     first = dict(learn(agent, (0, 1)))
     fill(agent, seed=1)
-    agent.buffer.clear((0,))
+    agent.experience.buffer.clear((0,))
     assert agent.experience.due((0, 1), 8) == (1,)
     before, hidden = parameters(agent, "actor"), agent.critic_hidden.clone()
     second = learn(agent, (1,))

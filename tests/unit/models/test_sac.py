@@ -91,7 +91,7 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     )  # fmt: skip
     own = agent.settings
     nets = {name: copy.deepcopy(net).double() for name, net in agent.networks.items()}
-    stored = agent.buffer.sample(
+    stored = agent.experience.buffer.sample(
         agent.draws.uniform("sampling", 16), own.burn_in + own.sequence_length, torch.device("cpu")
     )
     batch = {name: getattr(stored, name).clone().double() for name in Batch.__slots__}

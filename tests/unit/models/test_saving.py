@@ -71,7 +71,7 @@ def test_a_loaded_agent_predicts_and_learns_the_same(tmp_path: Path, settings: d
         assert np.array_equal(a, b)
     window = original.settings.sequence_length + original.settings.burn_in
     batches = [
-        x.buffer.sample(np.random.default_rng(0).random((1, 16)), window, torch.device("cpu"))
+        x.experience.buffer.sample(np.random.default_rng(0).random((1, 16)), window, torch.device("cpu"))
         for x in (original, loaded)
     ]
     for x, batch in zip((original, loaded), batches, strict=True):

@@ -40,7 +40,7 @@ def filled(**settings: Any) -> LiquidTD3:
 
 
 def a_batch(agent: LiquidTD3) -> Batch:
-    return agent.buffer.sample(
+    return agent.experience.buffer.sample(
         agent.draws.uniform("sampling", 16), agent.experience.updates.window, torch.device("cpu")
     )
 

@@ -69,7 +69,7 @@ class Seen(Callback):
     ("kind", "steps"),
     [(Thrice, [n for n in range(11, 21) for _ in range(3)]), (Rarely, [12, 16, 20])],
 )
-def test_hooks_fire_and_counters_count_at_every_update(kind: type[Agent], steps: list[int]) -> None:
+def test_hooks_fire_and_counters_count_at_every_update(kind: type[LiquidTD3], steps: list[int]) -> None:
     agent, seen = kind(3, 6, 1, seed=1, device="cpu", warmup_steps=10), Seen()
     agent.train("Pendulum-v1", 4, n_steps=20, callbacks=[seen], progress_bar=False, summary=False)
     assert seen.steps == steps
@@ -79,7 +79,7 @@ def test_hooks_fire_and_counters_count_at_every_update(kind: type[Agent], steps:
 
 
 @pytest.mark.parametrize("kind", [Thrice, Rarely])
-def test_they_keep_to_the_contract(kind: type[Agent], tmp_path: Path) -> None:
+def test_they_keep_to_the_contract(kind: type[LiquidTD3], tmp_path: Path) -> None:
     """Recorded as step by step, a seed among others as alone, and resumed as never stopped."""
 
     class Contract(AgentContract):

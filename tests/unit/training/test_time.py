@@ -65,7 +65,7 @@ def make(**settings: Any) -> LiquidDDPG:
 def stored(agent: LiquidDDPG, seed_index: int) -> Batch:
     """Return all that one seed has stored, as one window, in order."""
     rows = agent.buffer.state_dict(seed_index)["rows"]
-    return agent.buffer._batch(rows[:, None])
+    return agent.experience.buffer._batch(rows[:, None])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
