@@ -27,7 +27,8 @@ from velora.models import persistence, prediction
 from velora.models.learner import Learner, load_optimizer_state, optimizer_state
 from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
-from velora.models.settings import Settings
+from velora.models.options import Settings
+from velora.models.signatures import run_arguments, show_settings
 from velora.nn.networks.images import FEATURES, reader
 from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
@@ -67,26 +68,26 @@ class Agent(ABC):
     settings_type: ClassVar[type[Settings]]
     settings: Any
 
-    def __init__(
-        self,
-        settings: dict[str, Any],
-        *,
-        device: str | torch.device | None = None,
-        kernel: str = "auto",
-        seed: int | None = None,
-        seeds: Iterable[int] | None = None,
-    ) -> None:
+    def __init_subclass__(cls, **rest: Any) -> None:
+        """Show the settings in the signature and the docstring of a subclass that has some."""
+        super().__init_subclass__(**rest)
+        if (settings_type := getattr(cls, "settings_type", None)) is not None:
+            show_settings(cls, settings_type)
+
+    def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
         if not (hasattr(self, "key") and hasattr(self, "settings_type")):
             raise SettingError(
                 f"{type(self).__name__}: expected a key and a settings_type, which checkpoints go by; give it both, "
                 'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
             )
-        self.settings = self.settings_type.check(settings)
+        sizes = {"state_dim": state_dim, "n_neurons": n_neurons, "action_dim": action_dim}
+        run = {one.name: settings.pop(one.name, one.default) for one in run_arguments()}
+        self.settings = self.settings_type.check(sizes | settings, beside=run)
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
-        self.seeds = _check_seeds(seed, seeds)
-        self.device = set_device(device)
+        self.seeds = _check_seeds(run["seed"], run["seeds"])
+        self.device = set_device(run["device"])
         self.wirings: dict[str, str] = {}
-        self.kernel = kernels.choose(kernel, self.device, sees_images=self.sees_images)
+        self.kernel = kernels.choose(run["kernel"], self.device, sees_images=self.sees_images)
         self.threads = 1
         if self.n_seeds > 1:
             self.check_memory()

@@ -46,8 +46,8 @@ class OffPolicyAgent(Agent):
         if replays is not None or "training_step" in cls.__dict__:
             cls._replays = bool(replays)
 
-    def __init__(self, settings: dict[str, Any], **own: Any) -> None:
-        super().__init__(settings, **own)
+    def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
+        super().__init__(state_dim, n_neurons, action_dim, **settings)
         self.exploration = self.configure_exploration()
         self.learns_policy = True
         self._streams: dict[tuple[str, tuple[int, ...]], Stream | DeviceStream] = {}

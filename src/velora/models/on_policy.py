@@ -33,8 +33,8 @@ class OnPolicyAgent(Agent):
     the hooks of a training batch fire once around it, with the whole rollout as their batch.
     """
 
-    def __init__(self, settings: dict[str, Any], **own: Any) -> None:
-        super().__init__(settings, **own)
+    def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
+        super().__init__(state_dim, n_neurons, action_dim, **settings)
         self._sampling: RolloutSampling | None = None
         self._buffer: RolloutBuffer | None = None
         self._due: tuple[int, ...] = ()
