@@ -1,5 +1,13 @@
 """Velora: liquid neural networks that learn to control things."""
 
-from importlib.metadata import version
+__version__: str
 
-__version__ = version("velora")
+
+def __getattr__(name: str) -> str:
+    """Look the version up when it is asked for: reading a package's metadata takes as long as a mistyped command."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    globals()["__version__"] = found = version(__name__)
+    return found

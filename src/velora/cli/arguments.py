@@ -19,6 +19,7 @@ WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--confi
 WITH_OPTIONAL_VALUE = ("--info", "-i")
 CONFIG_DIR = ("--config-dir", "-cd")
 MULTIRUN = ("--multirun", "-m")
+HELP = ("--help", "-h")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ class Arguments:
     def is_multirun(self) -> bool:
         """Tell whether several jobs are asked for."""
         return any(option in MULTIRUN for option in self.options)
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Tell whether the settings are to be shown, and nothing is to be run."""
+        return any(option in HELP for option in self.options)
 
     def text(self, name: str) -> str | None:
         """Return the last value given to ``name`` as text, or ``None`` if it wasn't given or is null.

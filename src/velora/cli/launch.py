@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +23,7 @@ from velora.cli import budget, run_directory, schema
 from velora.cli.arguments import Arguments
 from velora.cli.check import check
 from velora.cli.diagnose import find_mistake
+from velora.cli.explained import explain
 from velora.cli.failures import is_expected, one_line
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.core.errors import RunDirectoryError, SettingError
@@ -102,7 +104,7 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
     entry = hydra.main(config_path=str(conf), config_name=name, **VERSION_BASE)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
-            return _outcome(entry, session)
+            return _helped(entry, session) if arguments.asks_for_help else _outcome(entry, session)
         except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
             if isinstance(error, OSError) and error.filename is not None:
                 return session.report(RunDirectoryError(_unwritable(error)))
@@ -130,6 +132,14 @@ def _outcome(entry: Callable[[], object], session: _Session) -> int:
             return session.report(error)
     session.summarise()
     return session.failures[0] if session.failures else OK
+
+
+def _helped(entry: Callable[[], object], session: _Session) -> int:
+    """Print Hydra's help with what each setting means."""
+    with redirect_stdout(io.StringIO()) as printed:
+        code = _outcome(entry, session)
+    sys.stdout.write(explain(printed.getvalue()))
+    return code
 
 
 def _unwritable(error: OSError) -> str:

@@ -1,111 +1,89 @@
-"""What every setting of ``conf/`` is called and which type it has, so that a slip fails before anything is built.
+"""Name, type, default and meaning of every setting of ``conf/``, so that a slip fails before anything is built.
 
-The YAML files hold the values and explain them; these classes hold names and types. Hydra merges each file into its
-class, and `velora.cli.check` goes over the result once more, for what ``+name=value`` lets through.
+Those of agents, of ``agent.train`` and of the callback that saves come from ``velora.models.keywords``, which is made
+from the code. The YAML files hold choices, and values that differ. Hydra merges each file into its class, and
+`velora.cli.check` goes over the result once more, for what ``+name=value`` lets through.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, get_args, get_origin
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from velora.models.keywords import (
+    AGENTS,
+    GROUPS,
+    CheckpointKeywords,
+    DDPGKeywords,
+    RunKeywords,
+    SizeKeywords,
+    TrainKeywords,
+)
 
-@dataclass
-class LiquidAgentSchema:
-    """What all agents have in common; their constructors document it."""
-
-    _target_: str = MISSING
-    n_neurons: int = MISSING
-    cell: str = MISSING
-    cell_mode: str = MISSING
-    mixed_memory: bool = MISSING
-    wiring: str = MISSING
-    sparsity: float = MISSING
-    time: str = "gate"
-    critic: str = "dense"
-    critic_units: list[int] = MISSING
-    optimizer: str = MISSING
-    actor_lr: float = MISSING
-    critic_lr: float = MISSING
-    gamma: float = MISSING
-    grad_clip: float | None = MISSING
-    reward_scale: float = MISSING
-    normalize_obs: bool = MISSING
-    normalize_returns: bool = MISSING
-    sequence_length: int = MISSING
-    image: Any = None
-    image_range: list[float] | None = None
+_FROM_ELSEWHERE: Final = ("discrete", *RunKeywords.__annotations__)
+"""Arguments of an agent's constructor that the environment decides, or another group of settings."""
 
 
-@dataclass
-class ReplayAgentSchema(LiquidAgentSchema):
-    """What agents that learn from a replay buffer have in common."""
-
-    tau: float = MISSING
-    buffer_size: int = MISSING
-    warmup_steps: int = MISSING
-    burn_in: int = MISSING
+def told(default: Any, meaning: str) -> Any:
+    """Declare a setting with what it means."""
+    if isinstance(default, tuple):
+        return field(default_factory=lambda: list(default), metadata={"meaning": meaning})
+    return field(default=MISSING if default is ... else default, metadata={"meaning": meaning})
 
 
-@dataclass
-class LiquidDDPGSchema(ReplayAgentSchema):
-    """Settings of :class:`velora.models.LiquidDDPG`."""
-
-    _target_: str = "velora.models.LiquidDDPG"
-    noise_std: float = MISSING
-    noise_final_std: float | None = MISSING
-    noise_decay_steps: int = MISSING
-    noise_correlation: float = MISSING
+def taken(keywords: Any, name: str) -> Any:
+    """Declare a setting with the default and the meaning of an argument."""
+    _, default, meaning = keywords.__annotations__[name].__metadata__
+    return told(default, meaning)
 
 
-@dataclass
-class LiquidTD3Schema(LiquidDDPGSchema):
-    """Settings of :class:`velora.models.LiquidTD3`."""
-
-    _target_: str = "velora.models.LiquidTD3"
-    policy_delay: int = MISSING
-    target_noise: float = MISSING
-    target_noise_clip: float = MISSING
+def arguments(keywords: Any, *, without: Collection[str] = ()) -> list[tuple[str, Any, Any]]:
+    """Make the fields of a dataclass from arguments, those of a group together."""
+    listed = [(name, hint) for name, hint in keywords.__annotations__.items() if name not in without]
+    listed.sort(key=lambda one: [*GROUPS, one[1].__metadata__[0]].index(one[1].__metadata__[0]))
+    return [(name, _node_type(hint.__origin__), taken(keywords, name)) for name, hint in listed]
 
 
-@dataclass
-class LiquidSACSchema(ReplayAgentSchema):
-    """Settings of :class:`velora.models.LiquidSAC`; the environment says whether actions are ``discrete``."""
+def _node_type(kind: Any) -> Any:
+    """Return the type that OmegaConf knows for what a constructor accepts."""
+    if get_origin(kind) is Literal:
+        return type(get_args(kind)[0])
+    if get_origin(kind) is UnionType:
+        (known,) = (part for part in get_args(kind) if part is not NoneType)
+        return _node_type(known) | None
+    return list[get_args(kind)] if get_origin(kind) is Sequence else kind  # type: ignore[misc]
 
-    _target_: str = "velora.models.LiquidSAC"
-    temperature_lr: float = MISSING
-    initial_temperature: float = MISSING
-    target_entropy: float | None = MISSING
+
+def _agent_schema(target: str, keywords: Any) -> type:
+    """Make the class of an agent's settings; ``image`` is a shape, or ``false`` to see none."""
+    fields: list[Any] = [("_target_", str, target), ("n_neurons", int, taken(SizeKeywords, "n_neurons"))]
+    for name, kind, value in arguments(keywords, without=_FROM_ELSEWHERE):
+        fields.append((name, Any if name == "image" else kind, value))
+    made = make_dataclass(f"{target.rpartition('.')[2]}Schema", fields)
+    made.__module__ = __name__  # where pickle looks for it
+    return made
 
 
-@dataclass
-class LiquidPPOSchema(LiquidAgentSchema):
-    """Settings of :class:`velora.models.LiquidPPO`; the environment says whether actions are ``discrete``."""
-
-    _target_: str = "velora.models.LiquidPPO"
-    gae_lambda: float = MISSING
-    n_envs: int = MISSING
-    rollout_steps: int = MISSING
-    n_epochs: int = MISSING
-    clip_range: float = MISSING
-    entropy_bonus: float = MISSING
-    target_kl: float | None = MISSING
-    initial_std: float = MISSING
+AGENT_SCHEMAS: Final = {key: _agent_schema(target, keywords) for key, (target, keywords) in AGENTS.items()}
+"""Settings of every agent that comes with Velora."""
+globals().update({schema.__name__: schema for schema in AGENT_SCHEMAS.values()})
 
 
 @dataclass
 class RecommendedSchema:
     """What ``train``, ``checkpoint`` and ``agent`` take over from the environment's file unless told otherwise."""
 
-    n_episodes: int = 100
-    n_steps: int | None = None
-    checkpoint_frequency: int = 50
-    actor_lr: float = 3e-4
-    noise_std: float = 0.3
-    noise_correlation: float = 0.85
+    n_episodes: int = told(100, "episodes of a run")
+    n_steps: int | None = told(None, "environment steps of a run; null sets no limit")
+    checkpoint_frequency: int = told(50, "episodes between two checkpoints")
+    actor_lr: float = taken(DDPGKeywords, "actor_lr")
+    noise_std: float = taken(DDPGKeywords, "noise_std")
+    noise_correlation: float = taken(DDPGKeywords, "noise_correlation")
 
 
 @dataclass
@@ -162,36 +140,25 @@ class EnvSchema:
 class DeviceSchema:
     """Where to compute, and on how many threads."""
 
-    name: str = MISSING
-    threads: int | None = MISSING
-    kernel: str = "auto"
+    name: str = told(..., "auto takes the first GPU if there is one, else the CPU; or cpu, cuda, cuda:1")
+    threads: int | None = taken(TrainKeywords, "threads")
+    kernel: str = taken(RunKeywords, "kernel")
 
 
 @dataclass
-class CheckpointSchema:
+class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):  # type: ignore[misc]
     """When to save, and what."""
 
-    frequency: int | None = MISSING
-    buffer: bool = MISSING
-    keep_last: int | None = MISSING
-    final: bool = MISSING
-
 
 @dataclass
-class TrainSchema:
+class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=("threads",)))):  # type: ignore[misc]
     """The arguments of ``agent.train``, and the seeds."""
 
-    n_episodes: int = MISSING
-    n_steps: int | None = MISSING
-    batch_size: int = MISSING
-    window_size: int = MISSING
-    evaluate_every: int | None = MISSING
-    evaluation_episodes: int = MISSING
-    seed: int | None = MISSING
-    seeds: Any = None
-    progress_bar: bool = MISSING
-    summary: bool = MISSING
-    log_every: int = MISSING
+    n_episodes: int = told(..., "episodes to train for, for each seed")
+    seed: int | None = told(None, "decides everything random; null draws one and writes it into config.yaml")
+    seeds: Any = told(  # noqa: RUF009 - makes a field
+        None, "train several side by side: 10 (from train.seed on, or 0 to 9), or a list such as [3,5,8]"
+    )
 
 
 @dataclass
@@ -205,14 +172,14 @@ class TrainConfig:
     train: TrainSchema = field(default_factory=TrainSchema)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    resume: str | None = None
+    resume: str | None = told(None, "a run directory to go on from")
 
 
 @dataclass
 class SavedAgentSchema:
     """The checkpoint to evaluate, or the run whose checkpoint to evaluate."""
 
-    path: str | None = None
+    path: str | None = told(None, "checkpoint=<run>, or a checkpoint in it, is short for checkpoint.path=...")
 
 
 @dataclass
@@ -233,7 +200,7 @@ class ElsewhereSchema:
 class AgentClassSchema:
     """The class of the agent, where it isn't one of Velora's; a checkpoint names it, but imports nothing."""
 
-    _target_: str | None = None
+    _target_: str | None = told(None, "of an agent of a class of your own: my_module.MyAgent")
 
 
 @dataclass
@@ -242,9 +209,9 @@ class EvaluateConfig:
 
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
-    episodes: int = MISSING
-    seed: int | None = None
-    render: str | None = None
+    episodes: int = told(10, "episodes to play")
+    seed: int | None = told(None, "null: the episodes that training evaluates on; a number: other ones")
+    render: str | None = told(None, "human: watch it in a window")
     env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
 
@@ -254,7 +221,5 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
-    store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
-    store.store(name="liquid_ppo_schema", node=LiquidPPOSchema, provider="velora")
-    store.store(name="liquid_sac_schema", node=LiquidSACSchema, provider="velora")
-    store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")
+    for key, schema in AGENT_SCHEMAS.items():
+        store.store(name=f"{key}_schema", node=schema, provider="velora")

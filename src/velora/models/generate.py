@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint.registry import agents
 from velora.models import Agent
-from velora.models.options import REQUIRED, Option, Settings
+from velora.models.options import GROUPS, REQUIRED, Option, Settings
 from velora.models.settings import RunArguments
 from velora.models.signatures import run_arguments
 
@@ -74,7 +74,8 @@ def keywords_file() -> str:
     ]
     rows = [f'    "{key}": ("velora.models.{cls.__name__}", {_name(cls.settings_type)}),' for key, cls in ours.items()]
     table = "\n".join(["AGENTS: dict[str, tuple[str, Any]] = {", *rows, "}"])
-    return "\n\n".join([*blocks, f'{table}\n"""Class and keywords of each agent."""\n'])
+    groups = f'GROUPS = {_value(GROUPS)}\n"""Groups of settings, in the order in which they are listed."""'
+    return "\n\n".join([*blocks, f'{table}\n"""Class and keywords of each agent."""\n{groups}\n'])
 
 
 def _lineage(kind: type[Settings]) -> Iterable[type[Settings]]:

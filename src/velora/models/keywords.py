@@ -26,8 +26,8 @@ class RunKeywords(TypedDict, total=False):
     kernel: Annotated[str, "run", "auto",
         "what computes: ``native`` (C) or ``numpy`` on a CPU, ``torch`` anywhere; ``auto``: the fastest"]
     seed: Annotated[int | None, "run", None,
-        "of everything random; ``None`` takes that of ``set_seed``, else a fresh one"]
-    seeds: Annotated[Sequence[int] | None, "run", None, "several, to train as many agents side by side"]
+        "seed of everything random; ``None`` takes that of ``set_seed``, else a fresh one"]
+    seeds: Annotated[Sequence[int] | None, "run", None, "several seeds, to train as many agents side by side"]
 
 
 class LiquidKeywords(RunKeywords, total=False):
@@ -79,7 +79,7 @@ class ReplayKeywords(LiquidKeywords, total=False):
     warmup_steps: Annotated[int, "experience", 1_000,
         "steps of uniform random actions before learning begins (at least 0)"]
     burn_in: Annotated[int, "experience", 0,
-        "steps before those, to bring the recurrent state up to date, without loss (0 to 10,000)"]
+        "steps before the learned ones, to bring the recurrent state up to date; they have no loss (0 to 10,000)"]
 
 
 class DDPGKeywords(ReplayKeywords, total=False):
@@ -90,7 +90,7 @@ class DDPGKeywords(ReplayKeywords, total=False):
     noise_final_std: Annotated[float | None, "exploration", None,
         "deviation that the noise goes to, in a straight line; ``None`` leaves it (at least 0)"]
     noise_decay_steps: Annotated[int, "exploration", 10_000,
-        "environment steps in which it goes to ``noise_final_std`` (at least 1)"]
+        "environment steps until the noise reaches ``noise_final_std`` (at least 1)"]
     noise_correlation: Annotated[float, "exploration", 0.85,
         "correlation of the noise from one step to the next (at least 0, below 1)"]
 
@@ -112,8 +112,8 @@ class PPOKeywords(LiquidKeywords, total=False):
         "divergence from the policy that acted, in nats; a seed whose minibatch exceeds it one and a half times "
         "learns no more in this phase; ``None`` is no limit (above 0)"]
     sequence_length: Annotated[int, "experience", 8,
-        "steps of a window that is learned from, by backpropagation through time; a minibatch holds as many windows "
-        "as ``batch_size`` steps fill (1 to 10,000)"]
+        "steps of a window that are learned from, back through time; a minibatch holds as many windows as "
+        "``batch_size`` steps fill (1 to 10,000)"]
     n_envs: Annotated[int, "experience", 1,
         "environments that each seed acts in at once (E), with one pass of the policy for all of them (1 to 4,096)"]
     rollout_steps: Annotated[int, "experience", 2_048,
@@ -131,8 +131,7 @@ class SACKeywords(ReplayKeywords, total=False):
     discrete: Annotated[bool, "policy", False, "whether an action is one of ``action_dim`` discrete ones"]
     temperature_lr: Annotated[float, "exploration", 0.001,
         "learning rate of the temperature, the weight of entropy (above 0, at most 10)"]
-    initial_temperature: Annotated[float, "exploration", 0.1,
-        "temperature at first, beside the scaled reward (above 0)"]
+    initial_temperature: Annotated[float, "exploration", 0.1, "temperature at the beginning (above 0)"]
     target_entropy: Annotated[float | None, "exploration", None,
         "entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``, or of discrete "
         "actions half of the largest there is, ``log(action_dim)``"]
@@ -141,7 +140,7 @@ class SACKeywords(ReplayKeywords, total=False):
 class TD3Keywords(DDPGKeywords, total=False):
     """Settings of :class:`~velora.models.LiquidTD3`."""
 
-    policy_delay: Annotated[int, "learning", 2, "updates of the critics to one of policy and targets (1 to 1,000)"]
+    policy_delay: Annotated[int, "learning", 2, "updates of the critics for one of policy and targets (1 to 1,000)"]
     target_noise: Annotated[float, "learning", 0.2,
         "deviation of the noise on target actions, as a share of half the range (at least 0)"]
     target_noise_clip: Annotated[float, "learning", 0.5, "largest size of the noise on target actions (at least 0)"]
@@ -187,3 +186,5 @@ AGENTS: dict[str, tuple[str, Any]] = {
     "liquid_td3": ("velora.models.LiquidTD3", TD3Keywords),
 }
 """Class and keywords of each agent."""
+GROUPS = ('policy', 'observation', 'normalisation', 'critic', 'learning', 'experience', 'exploration', 'run')
+"""Groups of settings, in the order in which they are listed."""

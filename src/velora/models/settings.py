@@ -25,10 +25,10 @@ class RunArguments:
         group="run",
     )
     seed: int | None = option(
-        None, "of everything random; ``None`` takes that of ``set_seed``, else a fresh one", group="run"
+        None, "seed of everything random; ``None`` takes that of ``set_seed``, else a fresh one", group="run"
     )
     seeds: Sequence[int] | None = option(
-        None, "several, to train as many agents side by side", group="run", see="guide/several-seeds.md"
+        None, "several seeds, to train as many agents side by side", group="run", see="guide/several-seeds.md"
     )
 
 
@@ -130,7 +130,7 @@ class ReplaySettings(LiquidSettings):
     )
     burn_in: int = option(
         0,
-        "steps before those, to bring the recurrent state up to date, without loss",
+        "steps before the learned ones, to bring the recurrent state up to date; they have no loss",
         group="experience",
         ge=0,
         le=10_000,
@@ -147,7 +147,7 @@ class DDPGSettings(ReplaySettings):
         None, "deviation that the noise goes to, in a straight line; ``None`` leaves it", group="exploration", ge=0.0
     )
     noise_decay_steps: int = option(
-        10_000, "environment steps in which it goes to ``noise_final_std``", group="exploration", ge=1
+        10_000, "environment steps until the noise reaches ``noise_final_std``", group="exploration", ge=1
     )
     noise_correlation: float = option(
         0.85, "correlation of the noise from one step to the next", group="exploration", ge=0.0, lt=1.0
@@ -158,7 +158,7 @@ class TD3Settings(DDPGSettings):
     """Settings of :class:`~velora.models.LiquidTD3`."""
 
     policy_delay: int = option(
-        2, "updates of the critics to one of policy and targets", group="learning", ge=1, le=1_000
+        2, "updates of the critics for one of policy and targets", group="learning", ge=1, le=1_000
     )
     target_noise: float = option(
         0.2, "deviation of the noise on target actions, as a share of half the range", group="learning", ge=0.0
@@ -175,9 +175,7 @@ class SACSettings(ReplaySettings):
     temperature_lr: float = option(
         1e-3, "learning rate of the temperature, the weight of entropy", group="exploration", gt=0.0, le=10.0
     )
-    initial_temperature: float = option(
-        0.1, "temperature at first, beside the scaled reward", group="exploration", gt=0.0
-    )
+    initial_temperature: float = option(0.1, "temperature at the beginning", group="exploration", gt=0.0)
     target_entropy: float | None = option(
         None,
         "entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``, or of discrete "
@@ -202,7 +200,7 @@ class PPOSettings(LiquidSettings):
     sequence_length: int = LiquidSettings.again(
         "sequence_length",
         8,
-        "steps of a window that is learned from, by backpropagation through time; a minibatch holds as many windows as "
+        "steps of a window that are learned from, back through time; a minibatch holds as many windows as "
         "``batch_size`` steps fill",
     )
     n_envs: int = option(
