@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.learning import arms
@@ -21,11 +23,12 @@ from velora.cli import run_directory, schema
 from velora.cli.check import check
 from velora.cli.environment import chosen_wrappers, make_environment, merged
 from velora.cli.hydra_versions import VERSION_BASE
+from velora.cli.instantiate import instantiate
 from velora.cli.launch import config_dir
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.envs import describe, dimensions
 from velora.envs.wrappers import KNOWN
-from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models import LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 
 CONF = config_dir()
 AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_ppo": LiquidPPO, "liquid_sac": LiquidSAC, "liquid_td3": LiquidTD3}
@@ -166,36 +169,22 @@ def test_every_agent_has_a_file() -> None:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_an_agent_s_file_holds_the_constructor_s_defaults(name: str) -> None:
-    defaults = {
-        setting: parameter.default
-        for setting, parameter in inspect.signature(AGENTS[name]).parameters.items()
-        if parameter.default is not parameter.empty
-        and setting
-        not in (
-            "device",
-            "kernel",
-            "seed",
-            "seeds",
-            "discrete",
-        )
-    }
-    file = OmegaConf.to_container(settings(f"agent={name}").agent, resolve=True)  # the default env recommends none
-    assert isinstance(file, dict)
-    assert file.pop("_target_") == f"velora.models.{AGENTS[name].__name__}"
-    assert file.pop("n_neurons") == 20
-    assert {key: tuple(value) if isinstance(value, list) else value for key, value in file.items()} == defaults
+def test_an_agent_of_the_command_line_is_that_of_the_constructor(name: str) -> None:
+    cfg = settings(f"agent={name}").agent  # the default env recommends no other values
+    expected = AGENTS[name](3, 20, 1, device="cpu", seed=0)
+    agent = instantiate("agent", cfg, state_dim=3, action_dim=1, device="cpu", seed=0)
+    assert type(agent) is AGENTS[name]
+    assert agent.settings == expected.settings
 
 
-def test_the_train_file_holds_what_train_takes() -> None:
-    own = {"env", "self", "callbacks", "logger", "run_dir", "resume", "threads"}
-    expected = set(inspect.signature(Agent.train).parameters) - own
-    assert {field.name for field in dataclasses.fields(schema.TrainSchema)} - {"seed", "seeds"} == expected
+def test_settings_of_another_type_are_refused() -> None:
+    with pytest.raises(ConfigCompositionException, match="burn_in"):
+        settings("agent.burn_in=soon")
 
 
-def test_the_checkpoint_file_holds_what_save_checkpoints_takes() -> None:
-    expected = set(inspect.signature(SaveCheckpoints).parameters) - {"directory"}
-    assert {field.name for field in dataclasses.fields(schema.CheckpointSchema)} == expected
+def test_settings_can_be_sent_to_another_process() -> None:
+    cfg = settings("agent=liquid_sac")
+    assert pickle.loads(pickle.dumps(cfg)) == cfg
 
 
 def test_the_early_stopping_file_holds_what_early_stopping_takes() -> None:

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Iterator, Mapping
 
 from velora.cli.schema import AGENT_SCHEMAS, EvaluateConfig, TrainConfig
+from velora.models.keywords import AGENTS
 
 _COLUMN, _WIDTH = 32, 120
 _SETTING = re.compile(r"(?P<indent> *)(?P<name>\w+):(?: (?P<value>.*))?")
@@ -32,9 +33,9 @@ def meanings(text: str) -> Mapping[str, str]:
     """Name what every setting means, those of the agent by the class that the text names."""
     config = TrainConfig if "\ntrain:\n" in text else EvaluateConfig
     known = dict(_walk(config, ""))
-    for schema in AGENT_SCHEMAS.values():
-        if f"_target_: {schema._target_}\n" in text:
-            known |= _walk(schema, "agent.")
+    for key, (target, _) in AGENTS.items():
+        if f"_target_: {target}\n" in text:
+            known |= _walk(AGENT_SCHEMAS[key], "agent.")
     return known
 
 

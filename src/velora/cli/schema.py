@@ -36,10 +36,10 @@ def told(default: Any, meaning: str) -> Any:
     return field(default=MISSING if default is ... else default, metadata={"meaning": meaning})
 
 
-def taken(keywords: Any, name: str) -> Any:
-    """Declare a setting with the default and the meaning of an argument."""
-    _, default, meaning = keywords.__annotations__[name].__metadata__
-    return told(default, meaning)
+def taken(keywords: Any, name: str, meaning: str | None = None) -> Any:
+    """Declare a setting with the default of an argument, and with its meaning unless that is another one here."""
+    _, default, there = keywords.__annotations__[name].__metadata__
+    return told(default, meaning or there)
 
 
 def arguments(keywords: Any, *, without: Collection[str] = ()) -> list[tuple[str, Any, Any]]:
@@ -79,7 +79,7 @@ class RecommendedSchema:
     """What ``train``, ``checkpoint`` and ``agent`` take over from the environment's file unless told otherwise."""
 
     n_episodes: int = told(100, "episodes of a run")
-    n_steps: int | None = told(None, "environment steps of a run; null sets no limit")
+    n_steps: int | None = told(None, "environment steps of a run; ``None`` sets no limit")
     checkpoint_frequency: int = told(50, "episodes between two checkpoints")
     actor_lr: float = taken(DDPGKeywords, "actor_lr")
     noise_std: float = taken(DDPGKeywords, "noise_std")
@@ -140,7 +140,7 @@ class EnvSchema:
 class DeviceSchema:
     """Where to compute, and on how many threads."""
 
-    name: str = told(..., "auto takes the first GPU if there is one, else the CPU; or cpu, cuda, cuda:1")
+    name: str = told(..., "``auto`` is the first GPU if there is one, else the CPU; or ``cpu``, ``cuda``, ``cuda:1``")
     threads: int | None = taken(TrainKeywords, "threads")
     kernel: str = taken(RunKeywords, "kernel")
 
@@ -155,9 +155,15 @@ class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=("
     """The arguments of ``agent.train``, and the seeds."""
 
     n_episodes: int = told(..., "episodes to train for, for each seed")
-    seed: int | None = told(None, "decides everything random; null draws one and writes it into config.yaml")
+    n_steps: int | None = taken(
+        TrainKeywords, "n_steps", "environment steps to train for, for each seed; ``None`` sets no limit"
+    )
+    evaluate_every: int | None = taken(
+        TrainKeywords, "evaluate_every", "episodes between evaluations; ``None`` evaluates at the end only"
+    )
+    seed: int | None = told(None, "decides everything random; ``None`` draws one and writes it into config.yaml")
     seeds: Any = told(  # noqa: RUF009 - makes a field
-        None, "train several side by side: 10 (from train.seed on, or 0 to 9), or a list such as [3,5,8]"
+        None, "train several side by side: ``10`` (from train.seed on, or 0 to 9), or a list such as ``[3,5,8]``"
     )
 
 
@@ -179,7 +185,7 @@ class TrainConfig:
 class SavedAgentSchema:
     """The checkpoint to evaluate, or the run whose checkpoint to evaluate."""
 
-    path: str | None = told(None, "checkpoint=<run>, or a checkpoint in it, is short for checkpoint.path=...")
+    path: str | None = told(None, "a run, or a checkpoint of it; ``checkpoint=<run>`` is short for it")
 
 
 @dataclass
@@ -210,8 +216,8 @@ class EvaluateConfig:
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = told(10, "episodes to play")
-    seed: int | None = told(None, "null: the episodes that training evaluates on; a number: other ones")
-    render: str | None = told(None, "human: watch it in a window")
+    seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
+    render: str | None = told(None, "``human``: watch it in a window")
     env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
 

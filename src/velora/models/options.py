@@ -83,7 +83,7 @@ class Option:
         named = all(f"``{choice}``" in self.meaning for choice in self.choices)
         *first, last = [f"``{choice}``" for choice in self.choices] or [""]
         choices = "" if named else f": {', '.join(first)} or {last}"
-        return f"{self.meaning}{choices}" + (f" ({self.bounds})" if self.bounds else "")
+        return f"{self.meaning}{choices}{f' ({self.bounds})' if self.bounds else ''}".lstrip()
 
 
 class Settings(BaseModel):
