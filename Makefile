@@ -15,7 +15,7 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed keywords docs clean
+.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed bits generate docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -62,8 +62,12 @@ peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compa
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
 
-keywords: setup  ## Write src/velora/models/keywords.py anew, after a change of settings
+bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
+	$(RUN) -m benchmarks.bits $(ARGS)
+
+generate: setup  ## Write the files that are made from others: keywords.py from the settings, tables.h from the kinds of layers
 	$(RUN) -m velora.models.generate
+	$(RUN) -m velora.kernels.generate
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)

@@ -1,7 +1,7 @@
 """Write ``keywords.py``: what constructors and ``train`` take, for type checkers, editors and the command line.
 
 Type checkers can't follow ``**settings`` to a class of settings, and the command line has no time to import PyTorch and
-pydantic for its help. Both read a copy, which ``make keywords`` writes and a test compares with the settings.
+pydantic for its help. Both read a copy, which ``make generate`` writes and a test compares with the settings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from velora.models.signatures import run_arguments
 TARGET = Path(__file__).with_name("keywords.py")
 _WIDTH = 120
 _HEAD = '''\
-"""What constructors and ``train`` take: type, group, default, meaning. Written by ``make keywords``, not by hand."""
+"""What constructors and ``train`` take: type, group, default, meaning. Written by ``make generate``, not by hand."""
 
 # fmt: off
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What constructors and ``train`` take: type, group, default, meaning. Written by ``make keywords``, not by hand."""
+"""What constructors and ``train`` take: type, group, default, meaning. Written by ``make generate``, not by hand."""
 
 # fmt: off
 from collections.abc import Sequence
@@ -21,10 +21,9 @@ class SizeKeywords(TypedDict, total=False):
 class RunKeywords(TypedDict, total=False):
     """Arguments of every constructor that are no settings: an agent may be loaded from a checkpoint with others."""
 
-    device: Annotated["str | torch.device | None", "run", None,
-        "where to compute; ``None`` takes the GPU if there is one"]
+    device: Annotated["str | torch.device | None", "run", None, "where to compute; ``None`` is the GPU if there is one"]
     kernel: Annotated[str, "run", "auto",
-        "what computes: ``native`` (C) or ``numpy`` on a CPU, ``torch`` anywhere; ``auto``: the fastest"]
+        "what computes: ``native`` (C) or ``numpy`` on a CPU, ``torch``; ``auto``: the fastest"]
     seed: Annotated[int | None, "run", None,
         "seed of everything random; ``None`` takes that of ``set_seed``, else a fresh one"]
     seeds: Annotated[Sequence[int] | None, "run", None, "several seeds, to train as many agents side by side"]
@@ -36,9 +35,9 @@ class LiquidKeywords(RunKeywords, total=False):
     cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"], "policy", "cfc",
         "cell of the policy's neurons: ``cfc``, ``ltc``, ``leaky``, ``gru``, ``lstm`` or ``memoryless``"]
     cell_mode: Annotated[Literal["default", "pure", "no_gate", "no_reset"], "policy", "default",
-        "variant of the cell: ``default``; of a CfC also ``pure`` or ``no_gate``, of a leaky cell ``no_reset``"]
+        "variant of the cell: ``default``; of ``cfc`` also ``pure``, ``no_gate``; of ``leaky`` also ``no_reset``"]
     mixed_memory: Annotated[bool, "policy", False,
-        "put an LSTM before the liquid cell, so that long memory doesn't fade"]
+        "put an LSTM before the policy's liquid cell, so that long memory doesn't fade; a critic gets none"]
     wiring: Annotated[Literal["ncp", "random", "dense"], "policy", "ncp",
         "synapses between the policy's layers: ``ncp``; ``random``, as many of them anywhere; or ``dense``, all"]
     sparsity: Annotated[float, "policy", 0.5,

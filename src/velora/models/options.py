@@ -113,7 +113,7 @@ class Settings(BaseModel):
             SettingError: one line that names the first setting at fault.
         """
         try:
-            return cls.model_validate({name: _plain(value) for name, value in values.items()})
+            return cls.model_validate({name: plain(value) for name, value in values.items()})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             problem = first["msg"].removeprefix("Value error, ")
@@ -149,11 +149,11 @@ class Settings(BaseModel):
         return field
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn NumPy scalars, and lists as JSON and Hydra give them, into what the settings hold."""
     if isinstance(value, np.generic):
         return value.item()
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _accepted(kind: Any) -> Any:

@@ -6,23 +6,30 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from velora.models import rules as fit
 from velora.models.options import REQUIRED, Rules, Settings, option
+from velora.nn.cells.registry import CELL_KINDS, CELL_MODES, CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
 
+    CellName = CellMode = str  # a type checker can't read the table of cells
+else:
+    CellName, CellMode = Literal[CELL_KINDS], Literal[CELL_MODES]
+
+_MODES = "; ".join(
+    f"of ``{cell}`` also ``{'``, ``'.join(list(row.modes)[1:])}``" for cell, row in CELLS.items() if len(row.modes) > 1
+)
+
 
 class RunArguments:
     """Arguments of every constructor that are no settings: an agent may be loaded from a checkpoint with others."""
 
     device: str | torch.device | None = option(
-        None, "where to compute; ``None`` takes the GPU if there is one", group="run"
+        None, "where to compute; ``None`` is the GPU if there is one", group="run"
     )
     kernel: str = option(
-        "auto",
-        "what computes: ``native`` (C) or ``numpy`` on a CPU, ``torch`` anywhere; ``auto``: the fastest",
-        group="run",
+        "auto", "what computes: ``native`` (C) or ``numpy`` on a CPU, ``torch``; ``auto``: the fastest", group="run"
     )
     seed: int | None = option(
         None, "seed of everything random; ``None`` takes that of ``set_seed``, else a fresh one", group="run"
@@ -46,16 +53,14 @@ class LiquidSettings(Settings):
     action_dim: int = option(
         REQUIRED, "numbers in an action (A), or how many discrete actions there are", group="policy", ge=1, le=4_096
     )
-    cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"] = option(
+    cell: CellName = option(
         "cfc", "cell of the policy's neurons", group="policy", see="guide/liquid-cells.md#the-cells"
     )
-    cell_mode: Literal["default", "pure", "no_gate", "no_reset"] = option(
-        "default",
-        "variant of the cell: ``default``; of a CfC also ``pure`` or ``no_gate``, of a leaky cell ``no_reset``",
-        group="policy",
-    )
+    cell_mode: CellMode = option("default", f"variant of the cell: ``default``; {_MODES}", group="policy")
     mixed_memory: bool = option(
-        False, "put an LSTM before the liquid cell, so that long memory doesn't fade", group="policy"
+        False,
+        "put an LSTM before the policy's liquid cell, so that long memory doesn't fade; a critic gets none",
+        group="policy",
     )
     wiring: Literal["ncp", "random", "dense"] = option(
         "ncp",

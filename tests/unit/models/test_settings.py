@@ -49,7 +49,7 @@ def test_the_words_of_a_setting_name_its_choices_and_bounds() -> None:
     assert words["gamma"] == "discount per control step (0 to 1)"
     assert words["actor_lr"] == "learning rate of the policy (above 0, at most 10)"
     assert words["n_epochs"] == "passes of each phase over its rollout (1 to 1,000)"
-    assert words["mixed_memory"] == "put an LSTM before the liquid cell, so that long memory doesn't fade"
+    assert words["discrete"] == "whether an action is one of ``action_dim`` discrete ones"
     words = {one.name: one.text for one in DDPGSettings.options()}
     assert words["noise_correlation"].endswith("(at least 0, below 1)")
 
@@ -198,7 +198,7 @@ def test_a_constructor_of_the_user_s_own_is_shown_as_it_is() -> None:
 
 
 def test_the_keywords_are_those_of_the_settings() -> None:
-    assert generate.TARGET.read_text() == generate.keywords_file(), "settings have changed: run make keywords"
+    assert generate.TARGET.read_text() == generate.keywords_file(), "settings have changed: run make generate"
 
 
 @pytest.mark.parametrize("agent", OURS)
