@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from velora.models import rules as fit
 from velora.models.options import REQUIRED, Rules, Settings, option
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    CellName = CellMode = str  # a type checker can't read the table of cells
+    CellName: TypeAlias = str  # type checkers can't read the table of cells
+    CellMode: TypeAlias = str
 else:
     CellName, CellMode = Literal[CELL_KINDS], Literal[CELL_MODES]
 
