@@ -15,10 +15,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from velora.checkpoint import agents
-from velora.cli import run_directory, schema
-from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.launch import config_dir
-from velora.cli.training import run_training
+from velora.cli.command.hydra_versions import VERSION_BASE
+from velora.cli.command.launch import config_dir
+from velora.cli.run import run_directory
+from velora.cli.run.training import run_training
+from velora.cli.settings import schema
 
 TINY = (
     "train.n_episodes=1",

@@ -17,12 +17,13 @@ from benchmarks.learning import arms
 from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
-from velora.cli import run_directory, schema
-from velora.cli.check import check
-from velora.cli.environment import chosen_wrappers, make_environment, merged
-from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.launch import config_dir
-from velora.cli.objects import make_agent, make_callbacks, make_loggers
+from velora.cli.command.check import check
+from velora.cli.command.hydra_versions import VERSION_BASE
+from velora.cli.command.launch import config_dir
+from velora.cli.run import run_directory
+from velora.cli.settings import schema
+from velora.cli.settings.environment import chosen_wrappers, make_environment, merged
+from velora.cli.settings.objects import make_agent, make_callbacks, make_loggers
 from velora.envs import describe, dimensions
 from velora.envs.wrappers import KNOWN
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from velora.callbacks import HOOKS, Callback
-from velora.cli.launch import config_dir
+from velora.cli.command.launch import config_dir
 from velora.metrics.schema import connect
 
 ROOT = Path(__file__).parents[2]

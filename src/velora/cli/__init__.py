@@ -1,1 +1,1 @@
-""""""
+"""The command line, and the one place that knows Hydra."""

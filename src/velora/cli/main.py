@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import velora
-from velora.cli.commands import COMMANDS
+from velora.cli.command.commands import COMMANDS
 from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
 

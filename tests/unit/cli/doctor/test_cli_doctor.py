@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from velora import kernels
-from velora.cli import advice, doctor_view, machine, self_check
-from velora.cli.advice import Advice, advise
-from velora.cli.machine import Directory, Gpu, Kernel, Machine, SelfCheck
+from velora.cli.doctor import advice, doctor_view, machine, self_check
+from velora.cli.doctor.advice import Advice, advise
+from velora.cli.doctor.machine import Directory, Gpu, Kernel, Machine, SelfCheck
 from velora.cli.main import main
 from velora.kernels.native import binding
 

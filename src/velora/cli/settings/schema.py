@@ -1,7 +1,7 @@
 """What every setting of ``conf/`` is called and which type it has, so that a slip fails before anything is built.
 
 The YAML files hold the values and explain them; these classes hold names and types. Hydra merges each file into its
-class, and `velora.cli.check` goes over the result once more, for what ``+name=value`` lets through.
+class, and `velora.cli.command.check` goes over the result once more, for what ``+name=value`` lets through.
 """
 
 from __future__ import annotations

@@ -18,12 +18,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import velora
-from velora.cli import budget, run_directory, schema
-from velora.cli.arguments import Arguments
-from velora.cli.check import check
-from velora.cli.diagnose import find_mistake
-from velora.cli.failures import is_expected, one_line
-from velora.cli.hydra_versions import VERSION_BASE
+from velora.cli.command.arguments import Arguments
+from velora.cli.command.check import check
+from velora.cli.command.diagnose import find_mistake
+from velora.cli.command.failures import is_expected, one_line
+from velora.cli.command.hydra_versions import VERSION_BASE
+from velora.cli.run import run_directory
+from velora.cli.settings import budget, schema
 from velora.core.errors import RunDirectoryError, SettingError
 
 Job: TypeAlias = Callable[[DictConfig, Path], float]

@@ -11,8 +11,8 @@ import hydra.utils
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from velora.cli.failures import one_line
-from velora.cli.hydra_versions import allow
+from velora.cli.command.failures import one_line
+from velora.cli.command.hydra_versions import allow
 from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from velora.cli.arguments import Arguments, quoted, written
+from velora.cli.command.arguments import Arguments, quoted, written
 from velora.core.errors import SettingError
 
 

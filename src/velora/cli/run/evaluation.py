@@ -14,10 +14,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint, agents
-from velora.cli.choice import choose_checkpoints
-from velora.cli.environment import Wrappers, chosen_wrappers, make_environment, merged
-from velora.cli.instantiate import locate_class
-from velora.cli.report import counted
+from velora.cli.run.report import counted
+from velora.cli.settings.choice import choose_checkpoints
+from velora.cli.settings.environment import Wrappers, chosen_wrappers, make_environment, merged
+from velora.cli.settings.instantiate import locate_class
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError

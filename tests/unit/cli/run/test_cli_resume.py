@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from velora.cli import resume
-from velora.cli.arguments import Arguments
+from velora.cli.command.arguments import Arguments
+from velora.cli.run import resume
 from velora.core.errors import RunDirectoryError, SettingError
 
 SAVED: dict[str, Any] = {

@@ -21,9 +21,9 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from velora.cli.arguments import CONFIG_DIR, Arguments
-from velora.cli.failures import one_line
-from velora.cli.hydra_versions import VERSION_BASE
+from velora.cli.command.arguments import CONFIG_DIR, Arguments
+from velora.cli.command.failures import one_line
+from velora.cli.command.hydra_versions import VERSION_BASE
 from velora.cli.names import did_you_mean, nearest
 
 MOST_VALUES = 20

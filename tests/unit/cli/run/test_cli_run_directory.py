@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from velora.cli import run_directory
+from velora.cli.run import run_directory
 from velora.core.errors import RunDirectoryError
 
 

@@ -7,28 +7,28 @@ from collections.abc import Callable, Sequence
 
 def train(words: Sequence[str]) -> int:
     """Run ``velora train``."""
-    from velora.cli import jobs
+    from velora.cli.command import jobs
 
     return jobs.train(words)
 
 
 def evaluate(words: Sequence[str]) -> int:
     """Run ``velora evaluate``."""
-    from velora.cli import jobs
+    from velora.cli.command import jobs
 
     return jobs.evaluate(words)
 
 
 def plot(words: Sequence[str]) -> int:
     """Run ``velora plot``."""
-    from velora.cli.plot import plot
+    from velora.cli.run.plot import plot
 
     return plot(words)
 
 
 def doctor(words: Sequence[str]) -> int:
     """Run ``velora doctor``."""
-    from velora.cli.doctor import doctor
+    from velora.cli.doctor.doctor import doctor
 
     return doctor(words)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from velora.cli.arguments import Arguments
-from velora.cli.budget import count_alone, doubled
+from velora.cli.command.arguments import Arguments
+from velora.cli.settings.budget import count_alone, doubled
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from velora.cli.arguments import Arguments, written
-from velora.cli.instantiate import targets
-from velora.cli.run_directory import load_settings
+from velora.cli.command.arguments import Arguments, written
+from velora.cli.run.run_directory import load_settings
+from velora.cli.settings.instantiate import targets
 from velora.core.errors import RunDirectoryError, SettingError
 
 CONFIG_NAME = "resumed_run"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from velora.cli.advice import Advice
-from velora.cli.machine import Machine
+from velora.cli.doctor.advice import Advice
+from velora.cli.doctor.machine import Machine
 from velora.core import ram
 
 REPLAY_BYTES = 100_000 * 36 * 4

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from velora.cli import budget, resume
-from velora.cli.arguments import Arguments
-from velora.cli.launch import launch
+from velora.cli.command.arguments import Arguments
+from velora.cli.command.launch import launch
+from velora.cli.run import resume
+from velora.cli.settings import budget
 
 
 def train(words: Sequence[str]) -> int:
@@ -31,12 +32,12 @@ def evaluate(words: Sequence[str]) -> int:
 
 
 def _training(cfg: DictConfig, run_dir: Path) -> float:
-    from velora.cli.training import run_training
+    from velora.cli.run.training import run_training
 
     return run_training(cfg, run_dir)
 
 
 def _evaluation(cfg: DictConfig, run_dir: Path) -> float:
-    from velora.cli.evaluation import run_evaluation
+    from velora.cli.run.evaluation import run_evaluation
 
     return run_evaluation(cfg, run_dir)

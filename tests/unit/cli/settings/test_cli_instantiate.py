@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from velora.callbacks import EarlyStopping
-from velora.cli.instantiate import instantiate, takes, targets
+from velora.cli.settings.instantiate import instantiate, takes, targets
 from velora.core.errors import SettingError
 
 

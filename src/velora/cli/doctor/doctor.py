@@ -49,7 +49,7 @@ def doctor(words: Sequence[str]) -> int:
     if "--help" in words or "-h" in words:
         sys.stdout.write(f"{HELP}\n")
         return 0
-    from velora.cli import advice, machine  # torch, which takes a second
+    from velora.cli.doctor import advice, machine  # torch, which takes a second
 
     found = machine.examine(Path.cwd())
     advices = list(advice.advise(found))
@@ -57,7 +57,7 @@ def doctor(words: Sequence[str]) -> int:
         document = {**found.document(), "advice": [dataclasses.asdict(a) for a in advices]}
         sys.stdout.write(json.dumps(document) + "\n")
     else:
-        from velora.cli.doctor_view import show
+        from velora.cli.doctor.doctor_view import show
 
         show(found, advices)
     return 1 if found.self_check is not None and not found.self_check.agrees else 0

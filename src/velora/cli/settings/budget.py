@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from omegaconf import DictConfig
 
-from velora.cli.arguments import Arguments
+from velora.cli.command.arguments import Arguments
 
 EPISODES, STEPS = "train.n_episodes", "train.n_steps"
 

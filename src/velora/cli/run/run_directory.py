@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directories
-from velora.cli.hydra_versions import register_resolver
+from velora.cli.command.hydra_versions import register_resolver
 from velora.core.errors import RunDirectoryError
 
 CONFIG, METRICS = "config.yaml", "metrics.db"

@@ -11,8 +11,9 @@ import numpy as np
 from omegaconf import DictConfig
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directory
-from velora.cli import budget, resume
-from velora.cli.arguments import written
+from velora.cli.command.arguments import written
+from velora.cli.run import resume
+from velora.cli.settings import budget
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from velora.cli.machine import Machine
+from velora.cli.doctor.machine import Machine
 
 _PACKAGE_MANAGERS = {
     "apt-get": "sudo apt-get install build-essential python3-dev",
@@ -36,7 +36,7 @@ def advise(machine: Machine, which: Callable[[str], str | None] = shutil.which) 
     """Find what can be made better, the most important first.
 
     Args:
-        machine: as :func:`velora.cli.machine.examine` found it.
+        machine: as :func:`velora.cli.doctor.machine.examine` found it.
         which: finds a program by its name.
     """
     kernel, check = machine.kernel, machine.self_check

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from velora import kernels
-from velora.cli import self_check
+from velora.cli.doctor import self_check
 from velora.core import ram
 from velora.core.devices import n_cores, set_device
 

@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig, ListConfig
 
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.cli.instantiate import instantiate, locate_class, takes
+from velora.cli.settings.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError
 from velora.envs import dimensions, image_settings, is_discrete
 from velora.envs.images import covering_wrapper
