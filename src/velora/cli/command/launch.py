@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 import hydra
+import hydra.utils
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 import velora
 from velora.cli.command.arguments import Arguments
-from velora.cli.command.check import check
-from velora.cli.command.diagnose import find_mistake
-from velora.cli.command.failures import is_expected, one_line
-from velora.cli.command.hydra_versions import VERSION_BASE
+from velora.cli.command.mistakes import find_mistake, is_mistake, one_line
 from velora.cli.run import run_directory
 from velora.cli.settings import budget, schema
 from velora.core.errors import RunDirectoryError, SettingError
 
-Job: TypeAlias = Callable[[DictConfig, Path], float]
-"""Takes the settings and the run directory, returns the objective that a sweep would maximise."""
-
 OK, CRASH, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_IS_HYDRA_1_4 = hasattr(hydra.utils, "execution_whitelist")
+_VERSION_BASE: dict[str, Any] = {} if _IS_HYDRA_1_4 else {"version_base": "1.3"}
+"""Keywords that choose today's defaults of Hydra; 1.4 has no others and warns when asked."""
 
 _failure_log = logging.getLogger("velora.cli.failure")
 
 
 class _Failed(BaseException):
-    """Carry the exit code of a job that has reported its failure past Hydra, which would print lines of its own."""
+    """The exit code of a job that has reported its failure, carried past Hydra, which would print lines of its own."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -44,7 +46,7 @@ class _Failed(BaseException):
 
 @dataclass
 class _Session:
-    """Follow one command: how it reports errors, and what became of its jobs."""
+    """One command: how it reports errors, and the results and failures of its jobs."""
 
     command: str
     full_errors: bool
@@ -53,12 +55,12 @@ class _Session:
     began: bool = False
 
     def report(self, error: BaseException, line: str | None = None) -> int:
-        """Print what went wrong to stderr and return the exit code for it."""
-        if is_expected(error) and not self.full_errors:
+        """Print an error to stderr and return the exit code for it."""
+        if is_mistake(error) and not self.full_errors:
             sys.stderr.write(f"velora {self.command}: {line or one_line(error)}\n")
             return BAD_INPUT
         traceback.print_exception(error)
-        return BAD_INPUT if is_expected(error) else CRASH
+        return BAD_INPUT if is_mistake(error) else CRASH
 
     def summarise(self) -> None:
         """Say how many jobs of a sweep failed, and list the objective of the others."""
@@ -76,15 +78,23 @@ def config_dir() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "conf"
 
 
-def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | None = None) -> int:
+def composing() -> AbstractContextManager[Any]:
+    """Let ``hydra.compose`` read the configuration files."""
+    _register()
+    context: AbstractContextManager[Any] = hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE)
+    return context
+
+
+def launch(command: str, job: str, arguments: Arguments, *, config_name: str | None = None) -> int:
     """Compose the settings and run the job once, or for every combination that ``-m`` asks for.
 
     Classes that the settings name are also looked for in the current directory, so that a user's own callback needs no
     installation.
 
     Args:
-        command: what the user called it, such as ``"train"``; errors begin with it.
-        job: what to run.
+        command: the command's name, such as ``"train"``; errors begin with it.
+        job: the function to run, as ``"module:function"``; its module is imported once the settings are composed. It
+            takes the settings and the run directory, and returns the objective that a sweep would maximise.
         arguments: the command line.
         config_name: the file in ``conf/`` to begin with; by default that of the command's name.
 
@@ -92,27 +102,43 @@ def launch(command: str, job: Job, arguments: Arguments, *, config_name: str | N
         The exit code: 0; 1 after an unexpected error, whose traceback was printed; 2 for a mistake of the user's; 130
         when interrupted.
     """
-    schema.register()
-    run_directory.register_resolvers()
-    name, conf = config_name or command, config_dir()
+    _register()
+    name = config_name or command
     if arguments.is_multirun:  # Hydra would make the sweep's directory before it finds this
-        mistake = find_mistake(conf=conf, config_name=name, arguments=arguments)
+        mistake = _find_mistake(name, arguments)
         if mistake is not None:
             raise SettingError(mistake)
     session = _Session(command, full_errors=os.environ.get("HYDRA_FULL_ERROR") == "1")
-    entry = hydra.main(config_path=str(conf), config_name=name, **VERSION_BASE)(_guard(job, session))
+    entry = hydra.main(config_path=str(config_dir()), config_name=name, **_VERSION_BASE)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
             return _outcome(entry, session)
         except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
             if isinstance(error, OSError) and error.filename is not None:
                 return session.report(RunDirectoryError(_unwritable(error)))
-            mistake = find_mistake(conf=conf, config_name=name, arguments=arguments)
+            mistake = _find_mistake(name, arguments)
             return session.report(error if mistake is None or session.full_errors else SettingError(mistake))
 
 
+def _register() -> None:
+    """Make schemas and resolvers known to Hydra."""
+    schema.register()
+    # OmegaConf 2.3 has a register_resolver too: an older one, which is gone when Hydra 1.4 is there.
+    register: Any = OmegaConf.register_resolver if _IS_HYDRA_1_4 else OmegaConf.register_new_resolver
+    register("velora.run_label", run_directory.run_label, use_cache=True, replace=True)  # one name for one run
+
+
+def _find_mistake(config_name: str, arguments: Arguments) -> str | None:
+    """Explain the first word that can't be composed; ``None`` if the files can't be, even without the words."""
+    try:
+        with composing():
+            return find_mistake(config_name, arguments)
+    except (HydraException, OmegaConfBaseException):
+        return None
+
+
 def _outcome(entry: Callable[[], object], session: _Session) -> int:
-    """Run all jobs and return the exit code; what goes wrong before the first of them is raised."""
+    """Run all jobs and return the exit code; an error before the first of them is raised."""
     try:
         entry()
     except _Failed as failed:
@@ -138,7 +164,7 @@ def _unwritable(error: OSError) -> str:
     return f"{where}; go to a directory that you may write to, or choose another hydra.run.dir"
 
 
-def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:
+def _guard(job: str, session: _Session) -> Callable[[DictConfig], float]:
     """Wrap a job so that its failure is reported at once, in its log file too, and leaves no empty directory."""
 
     def run(cfg: DictConfig) -> float:
@@ -151,8 +177,9 @@ def _guard(job: Job, session: _Session) -> Callable[[DictConfig], float]:
         if os.getcwd() not in sys.path:  # set here, since a launcher may run this in another process
             sys.path.append(os.getcwd())
         try:
-            check(cfg)
-            result = job(cfg, run_dir)
+            schema.check(cfg)
+            module, _, function = job.partition(":")
+            result: float = getattr(importlib.import_module(module), function)(cfg, run_dir)
         except Exception as error:
             code = session.report(error, f"{label}: {one_line(error)}" if is_sweep else None)
             if (run_dir / run_directory.CONFIG).exists() and not isinstance(error, RunDirectoryError):

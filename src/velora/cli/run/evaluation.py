@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from velora.checkpoint import Checkpoint, agents
 from velora.cli.run.report import counted
 from velora.cli.settings.choice import choose_checkpoints
-from velora.cli.settings.environment import Wrappers, chosen_wrappers, make_environment, merged
 from velora.cli.settings.instantiate import locate_class
+from velora.cli.settings.objects import Wrappers, chosen_wrappers, make_environment, merged
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError

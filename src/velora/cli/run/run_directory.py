@@ -13,23 +13,17 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directories
-from velora.cli.command.hydra_versions import register_resolver
 from velora.core.errors import RunDirectoryError
 
 CONFIG, METRICS = "config.yaml", "metrics.db"
 
 
 def run_label(name: str) -> str:
-    """Make the end of a run directory's name: what is trained, and four random digits.
+    """Make the end of a run directory's name: the environment, or ``sweep``, and four random digits.
 
     Two processes that start in the same microsecond, on two machines even, still get two directories.
     """
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}_{secrets.token_hex(2)}"
-
-
-def register_resolvers() -> None:
-    """Make ``${velora.run_label:...}`` known."""
-    register_resolver("velora.run_label", run_label)
 
 
 def check_free(run_dir: Path) -> None:

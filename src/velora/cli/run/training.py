@@ -16,8 +16,14 @@ from velora.checkpoint import Checkpoint
 from velora.checkpoint.layout import CHECKPOINTS
 from velora.cli.run import report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
-from velora.cli.settings.environment import chosen_wrappers, make_environment, merged
-from velora.cli.settings.objects import make_agent, make_callbacks, make_loggers
+from velora.cli.settings.objects import (
+    chosen_wrappers,
+    make_agent,
+    make_callbacks,
+    make_environment,
+    make_loggers,
+    merged,
+)
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView

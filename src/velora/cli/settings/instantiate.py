@@ -11,8 +11,7 @@ import hydra.utils
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from velora.cli.command.failures import one_line
-from velora.cli.command.hydra_versions import allow
+from velora.cli.command.mistakes import one_line
 from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
 
@@ -30,9 +29,10 @@ def instantiate(name: str, node: Any, **more: Any) -> Any:
     """
     target = locate_class(name, node)
     check_keywords(name, node, target)
-    permission = allow(path for _, path in targets(name, node))
+    if hasattr(hydra.utils, "execution_whitelist"):  # Hydra 1.4 calls only classes that are allowed by name
+        more["_execution_whitelist_"] = sorted({path for _, path in targets(name, node)})
     try:
-        return hydra.utils.instantiate(node, _convert_="all", **permission, **more)
+        return hydra.utils.instantiate(node, _convert_="all", **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, VeloraError):

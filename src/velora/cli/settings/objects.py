@@ -1,24 +1,107 @@
-"""From settings to the agent, the callbacks and the loggers of a run."""
+"""From settings to the objects of a run: environment, agent, callbacks and loggers."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import gymnasium as gym
 import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.settings.instantiate import instantiate, locate_class, takes
-from velora.core.errors import SettingError
-from velora.envs import dimensions, image_settings, is_discrete
+from velora.core.errors import SettingError, SpaceError
+from velora.envs import EnvironmentSource, dimensions, image_settings, is_discrete
 from velora.envs.images import covering_wrapper
 from velora.envs.make import Env
+from velora.envs.wrappers import KNOWN, wrap
 from velora.models import Agent
 
 log = logging.getLogger(__name__)
+
+Wrappers: TypeAlias = Sequence[Mapping[str, Any]]
+"""Wrappers as :func:`velora.envs.wrappers.wrap` takes them."""
+
+
+def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
+    """Read which wrappers the settings ask for.
+
+    Returns:
+        Of every wrapper of which they say anything, the description, or ``None`` if it isn't to be there.
+
+    Raises:
+        SettingError: if a wrapper is told how to be, and not to be there.
+    """
+    found: dict[str, Mapping[str, Any] | None] = {}
+    for name, row in KNOWN.items():
+        if env.get(row.group) is None:
+            continue
+        own: Any = OmegaConf.to_container(env[row.group], resolve=True)
+        switch, first = next(iter(own.items()))
+        is_on = first is not None
+        if row.switch is not None:
+            is_on = own.pop(row.switch) is True
+        kwargs = {key: value for key, value in own.items() if value is not None}
+        if kwargs and not is_on:
+            group, idle = row.group, next(iter(kwargs))
+            raise SettingError(
+                f"env.{group}.{idle}: says nothing without env.{group}.{switch}; give that too, or choose one with "
+                f"env/{group}=..."
+            )
+        found[name] = {"name": name, "kwargs": kwargs} if is_on else None
+    return found
+
+
+def merged(saved: Wrappers, chosen: Mapping[str, Mapping[str, Any] | None]) -> Wrappers:
+    """Put the wrappers that were chosen in the place of saved ones of their kind, or where their kind belongs."""
+    kept = [chosen.get(one["name"], one) for one in saved]
+    found = [one for one in kept if one is not None]
+    order = list(KNOWN)
+    for name, one in chosen.items():
+        if one is not None and all(other["name"] != name for other in found):
+            inside = [other for other in found if order.index(other["name"]) < order.index(name)]
+            found.insert(len(inside), one)
+    return found
+
+
+def make_environment(
+    env_id: str, kwargs: Mapping[str, Any], *, wrappers: Wrappers = (), render: str | None = None
+) -> Env:
+    """Make a registered environment with flat observations, and Velora's wrappers around it.
+
+    Args:
+        env_id: its Gymnasium id; ``my_module:MyEnv-v0`` imports the module that registers it first.
+        kwargs: keywords for ``gymnasium.make``.
+        wrappers: from the inside out.
+        render: a render mode, such as ``"human"``.
+
+    Raises:
+        SpaceError: if the id is unknown, something the environment needs isn't installed, its observations
+            aren't numbers, or it can't be wrapped.
+        SettingError: if the environment doesn't take a keyword, or a wrapper a setting.
+    """
+    env = _make_bare(env_id, dict(kwargs) if render is None else {**kwargs, "render_mode": render})
+    for one in wrappers:
+        try:
+            env = wrap(env, [one])
+        except (SettingError, SpaceError) as error:
+            env.close()
+            raise type(error)(f"env.{KNOWN[one['name']].group}.{error}") from error
+    return env
+
+
+def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
+    try:
+        return EnvironmentSource(env_id, given).make()
+    except gym.error.Error as error:
+        raise SpaceError(f"env: {env_id} can't be made: {str(error).splitlines()[0]}") from error
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise SettingError(f"env.kwargs: {env_id} takes other keywords: {str(error).splitlines()[0]}") from error
 
 
 def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seeds: Sequence[int]) -> Agent:

@@ -1,16 +1,21 @@
-"""What every setting of ``conf/`` is called and which type it has, so that a slip fails before anything is built.
+"""Names and types of all settings of ``conf/``, so that a slip fails before anything is built.
 
 The YAML files hold the values and explain them; these classes hold names and types. Hydra merges each file into its
-class, and `velora.cli.command.check` goes over the result once more, for what ``+name=value`` lets through.
+class, and :func:`check` goes over the result once more, for settings that ``+name=value`` lets through.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from velora.cli.names import did_you_mean
+from velora.cli.settings import wrappers
+from velora.core.errors import SettingError
 
 
 @dataclass
@@ -109,53 +114,12 @@ class RecommendedSchema:
 
 
 @dataclass
-class TimeSchema:
-    """How long actions are held; see :class:`velora.envs.wrappers.HoldAction`."""
-
-    hold: list[int] | None = None
-    order: str | None = None
-
-
-@dataclass
-class MaskSchema:
-    """What isn't observed; see :class:`velora.envs.wrappers.DropObservation`."""
-
-    drop: Any = None
-
-
-@dataclass
-class NoiseSchema:
-    """Noise on observations; see :class:`velora.envs.wrappers.NoisyObservation`."""
-
-    std: Any = None
-
-
-@dataclass
-class FlickerSchema:
-    """Sensors that fail; see :class:`velora.envs.wrappers.Flicker`."""
-
-    probability: float | None = None
-
-
-@dataclass
-class PreviousSchema:
-    """Whether the past is observed; see :class:`velora.envs.wrappers.PreviousActionReward`."""
-
-    action_reward: bool = False
-
-
-@dataclass
 class EnvSchema:
-    """An environment, what makes it harder to see, and how long to train on it."""
+    """An environment, and how long to train on it; the groups of its wrappers come on top."""
 
     id: str = MISSING
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
-    time: TimeSchema = field(default_factory=TimeSchema)
-    mask: MaskSchema = field(default_factory=MaskSchema)
-    noise: NoiseSchema = field(default_factory=NoiseSchema)
-    flicker: FlickerSchema = field(default_factory=FlickerSchema)
-    previous: PreviousSchema = field(default_factory=PreviousSchema)
 
 
 @dataclass
@@ -199,7 +163,7 @@ class TrainConfig:
     """Everything that ``velora train`` can be told."""
 
     agent: Any = MISSING
-    env: EnvSchema = field(default_factory=EnvSchema)
+    env: Any = field(default_factory=lambda: wrappers.extended(EnvSchema)())
     device: DeviceSchema = field(default_factory=DeviceSchema)
     checkpoint: CheckpointSchema = field(default_factory=CheckpointSchema)
     train: TrainSchema = field(default_factory=TrainSchema)
@@ -217,16 +181,11 @@ class SavedAgentSchema:
 
 @dataclass
 class ElsewhereSchema:
-    """An environment other than the one the agent was trained in; what is missing is as it was there."""
+    """An environment other than the one the agent was trained in; settings that are null are as they were there."""
 
     id: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
-    time: TimeSchema | None = None
-    mask: MaskSchema | None = None
-    noise: NoiseSchema | None = None
-    flicker: FlickerSchema | None = None
-    previous: PreviousSchema | None = None
 
 
 @dataclass
@@ -245,12 +204,12 @@ class EvaluateConfig:
     episodes: int = MISSING
     seed: int | None = None
     render: str | None = None
-    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
+    env: Any = field(default_factory=lambda: wrappers.extended(ElsewhereSchema, is_optional=True)())
     device: DeviceSchema = field(default_factory=DeviceSchema)
 
 
 def register() -> None:
-    """Put the schemas where Hydra looks for them."""
+    """Put the schemas, and the choices that need no file, where Hydra looks for them."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
@@ -258,3 +217,32 @@ def register() -> None:
     store.store(name="liquid_ppo_schema", node=LiquidPPOSchema, provider="velora")
     store.store(name="liquid_sac_schema", node=LiquidSACSchema, provider="velora")
     store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")
+    names = [f"env/{group.name}" for group in wrappers.groups()]
+    for name, group in zip(names, wrappers.groups(), strict=True):
+        store.store(group=name, name="none", node=group.schema, provider="velora")
+    store.store(name="no_wrappers", node={"defaults": [{name: "none"} for name in names]}, provider="velora")
+    store.store(name="wrappers_as_trained", node={"defaults": [{name: None} for name in names]}, provider="velora")
+
+
+def check(cfg: DictConfig, prefix: str = "") -> None:
+    """Hold every part of composed settings that has a schema against it.
+
+    Raises:
+        SettingError: if a setting is unknown, or has no value.
+        OmegaConfBaseException: if a reference can't be resolved.
+    """
+    schema = OmegaConf.get_type(cfg)
+    if schema is not None and dataclasses.is_dataclass(schema):
+        known = [f.name for f in dataclasses.fields(schema)]
+        for key in map(str, cfg):
+            if key not in known:
+                names = [f"{prefix}{name}" for name in known]
+                hint = did_you_mean(f"{prefix}{key}", names, "see --help for all of them")
+                raise SettingError(f"{prefix}{key}: no such setting; {hint}")
+    for key in map(str, cfg):
+        name = f"{prefix}{key}"
+        if OmegaConf.is_missing(cfg, key):
+            raise SettingError(f"{name}: needs a value; give it as {name}=...")
+        child = cfg[key]  # resolves ${...}, which may lead nowhere or to the wrong type
+        if isinstance(child, DictConfig):
+            check(child, f"{name}.")

@@ -1,7 +1,7 @@
-"""Find the word on a command line that keeps the settings from being composed, and say what to write instead.
+"""The user's mistakes: tell them from crashes, and explain each in one line.
 
-Hydra's own message takes several lines and names neither the nearest setting nor the type that was expected. This runs
-only after a failure, so it can afford to try the words one by one.
+Hydra's own message takes several lines and names neither the nearest setting nor the type that was expected. A search
+runs only after a failure, so it can afford to try the words one by one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
@@ -22,9 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.command.arguments import CONFIG_DIR, Arguments
-from velora.cli.command.failures import one_line
-from velora.cli.command.hydra_versions import VERSION_BASE
 from velora.cli.names import did_you_mean, nearest
+from velora.core.errors import VeloraError
 
 MOST_VALUES = 20
 WORDS: dict[Any, str] = {
@@ -38,26 +37,33 @@ WORDS: dict[Any, str] = {
 }
 
 
-def find_mistake(*, conf: Path, config_name: str, arguments: Arguments) -> str | None:
+def is_mistake(error: BaseException) -> bool:
+    """Tell whether an error is the user's to mend, so that a traceback would only hide its message."""
+    return isinstance(error, VeloraError | HydraException | OmegaConfBaseException)
+
+
+def one_line(error: BaseException) -> str:
+    """Put an error's message on one line, or its cause's where it has none of its own."""
+    text = str(error) or str(error.__cause__ or type(error).__name__)
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def find_mistake(config_name: str, arguments: Arguments) -> str | None:
     """Explain in one line the first word that can't be composed.
 
+    Group choices are tried one by one, then the settings one by one on top of all group choices. Hydra has to be
+    initialised (:func:`velora.cli.command.launch.composing`).
+
     Args:
-        conf: the directory of configuration files.
         config_name: the file composed from.
         arguments: the command line.
 
     Returns:
-        The explanation; ``None`` if every word can be composed, or if the files can't even without them.
+        The explanation; ``None`` if every word can be composed.
+
+    Raises:
+        HydraException, OmegaConfBaseException: if the files can't be composed even without the words.
     """
-    try:
-        with initialize_config_dir(str(conf), **VERSION_BASE):
-            return _search(config_name, arguments)
-    except (HydraException, OmegaConfBaseException):
-        return None
-
-
-def _search(config_name: str, arguments: Arguments) -> str | None:
-    """Try group choices one by one, then the settings one by one on top of all group choices."""
     extra = arguments.option(*CONFIG_DIR)
     base = [f"hydra.searchpath=[file://{Path(extra).absolute()}]"] if extra else []
     reference = compose(config_name, base, return_hydra_config=True)

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from velora.cli.command.check import check
+from velora.cli.settings.schema import check
 from velora.core.errors import SettingError
 
 

@@ -1,0 +1,86 @@
+"""The groups of settings below ``env`` that put wrappers around it, as the wrappers' own files declare them.
+
+Names and types are read from the source (``velora/envs/wrappers``): importing it would import gymnasium, for which help
+and misspelt settings would have to wait.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import velora
+
+TYPES: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "Sequence[int]": list[int],
+    "Sequence[float]": list[float],
+}
+"""Annotations of a constructor whose types the settings hold; any other takes whatever it is given."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """The settings of one wrapper.
+
+    Attributes:
+        name: the group's name, as in ``env/time=irregular``.
+        place: the wrapper's place among those that are chosen together; the smallest is innermost.
+        schema: a dataclass of the options, none of them set: then the wrapper isn't there.
+    """
+
+    name: str
+    place: int
+    schema: type[Any]
+
+
+@cache
+def groups() -> tuple[Group, ...]:
+    """List the groups, from the inside out."""
+    directory = Path(velora.__file__).parent / "envs" / "wrappers"
+    found = [group for path in directory.glob("*.py") for group in _declared(path.read_text(encoding="utf-8"))]
+    return tuple(sorted(found, key=lambda group: group.place))
+
+
+@cache
+def extended(settings: type[Any], *, is_optional: bool = False) -> type[Any]:
+    """Make the dataclass of an environment's settings with the groups in it.
+
+    Args:
+        settings: a dataclass of the other settings.
+        is_optional: each group is null by default, which leaves the wrapper as it was in training.
+    """
+    fields: list[tuple[str, Any, Any]] = []
+    for group in groups():
+        of_its_own = (group.name, group.schema, dataclasses.field(default_factory=group.schema))
+        fields.append((group.name, group.schema | None, None) if is_optional else of_its_own)
+    return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,))
+
+
+def _declared(source: str) -> Iterator[Group]:
+    """Find the classes that are marked with ``@register("<group>", place=<place>)``."""
+    for node in ast.parse(source).body:
+        for mark in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "register":
+                assert isinstance(node, ast.ClassDef)
+                name = ast.literal_eval(mark.args[0])
+                given = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in mark.keywords}
+                switch = [(given["switch"], bool, False)] if "switch" in given else []
+                schema = dataclasses.make_dataclass(node.name, [*switch, *_options(node)])
+                yield Group(name, given["place"], schema)
+
+
+def _options(wrapper: ast.ClassDef) -> Iterator[tuple[str, Any, Any]]:
+    """List what a wrapper's constructor takes beside the environment: name, type, and null as the default."""
+    for member in wrapper.body:
+        if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+            for argument in (*member.args.args[2:], *member.args.kwonlyargs):
+                annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+                kind = TYPES.get(annotation.removesuffix(" | None"))
+                yield argument.arg, Any if kind is None else kind | None, None
