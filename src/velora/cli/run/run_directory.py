@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -62,6 +63,25 @@ def save_settings(run_dir: Path, cfg: DictConfig) -> None:
     finally:
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
+
+
+def distinguishing(cfg: DictConfig) -> dict[str, Any]:
+    """List the settings beside the agent's that change the result of learning, by their full names.
+
+    By these ``velora plot`` tells curves from each other: batch size, callbacks, the environment's keywords and
+    wrappers. What an environment's file recommends counts where it ends up; settings that aren't set are left out.
+    """
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    callbacks = {name: entry for name, entry in plain["callbacks"].items() if entry is not None}
+    parts = {f"callbacks.{name}": entry for name, entry in callbacks.items()}
+    for name, part in plain["env"].items():
+        if name not in ("id", "recommended") and part is not None:
+            parts[f"env.{name}"] = {
+                key: value for key, value in part.items() if value is not None and value is not False
+            }
+    settings = {f"{part}.{name}": value for part, entry in parts.items() for name, value in entry.items()}
+    whole = {"train.batch_size": plain["train"]["batch_size"], "callbacks": "+".join(sorted(callbacks)) or "none"}
+    return {**whole, **settings}
 
 
 def load_settings(run_dir: Path) -> DictConfig:

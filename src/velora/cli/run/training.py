@@ -47,6 +47,7 @@ class KeepSettings(Callback):
         settings.resume = None
         run_directory.save_settings(self.run_dir, settings)
         self._are_ours = True
+        trainer.metrics.describe(run_directory.distinguishing(settings))
         for logger in trainer.loggers:
             logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
 

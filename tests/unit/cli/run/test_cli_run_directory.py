@@ -94,3 +94,27 @@ def test_nothing_outside_the_current_directory_is_removed(tmp_path: Path, monkey
     run_directory.remove_if_empty(tmp_path / "here")
     assert (tmp_path / "elsewhere").is_dir()
     assert (tmp_path / "here").is_dir()
+
+
+TRAINED = """
+env:
+  {id: Pendulum-v1, kwargs: {g: 9.0}, recommended: {n_steps: 3}, time: {hold: [1, 4], order: null}, mask: {drop: null},
+   flicker: {probability: 0.0}, previous: {action_reward: false}}
+train: {batch_size: "${size}", n_episodes: 30, seed: 1}
+callbacks: {stop: {_target_: my.Stop, target: 0}, gone: null}
+size: 64
+"""
+
+
+def test_settings_that_tell_curves_apart_are_those_that_change_what_is_learned() -> None:
+    assert run_directory.distinguishing(OmegaConf.create(TRAINED)) == {
+        "train.batch_size": 64,
+        "callbacks": "stop",
+        "callbacks.stop._target_": "my.Stop",
+        "callbacks.stop.target": 0,
+        "env.kwargs.g": 9.0,
+        "env.time.hold": [1, 4],
+        "env.flicker.probability": 0.0,
+    }
+    plain = OmegaConf.create({"env": {"id": "a", "kwargs": {}}, "train": {"batch_size": 8}, "callbacks": {}})
+    assert run_directory.distinguishing(plain) == {"train.batch_size": 8, "callbacks": "none"}
