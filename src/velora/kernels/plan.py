@@ -5,26 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-
-class Kind(IntEnum):
-    """What a layer computes; the numbers are those of ``enum kind`` in ``native/native.h``."""
-
-    CFC = 0
-    CFC_NO_GATE = 1
-    CFC_PURE = 2
-    GRU = 3
-    TANH = 4
-    RELU = 5
-    LSTM = 6
-    LTC = 7
-    LEAKY = 8
-    LEAKY_NO_RESET = 9
-    LSTM_LAYER = 10
-
-    @property
-    def has_state(self) -> bool:
-        """Tell whether such a layer reads its own old state."""
-        return self not in (Kind.TANH, Kind.RELU)
+from velora.kernels.layers import Kind
 
 
 class ReadoutKind(IntEnum):
@@ -42,8 +23,7 @@ class Layer:
     Attributes:
         n_in, n: features that it reads besides its own state, and its neurons.
         state_at: where its neurons begin in the network's state; those of an LSTM layer come after their memories.
-        at: where its tensors begin in the parameters of one seed: weight (rows of concat(input, state)), bias, and
-            for a pure CfC w_tau and A; for an LTC see ``velora.nn.run.describe``.
+        at: where its tensors begin in the parameters of one seed, in the order of ``kind.value.tensors``.
         unfolds: sub-steps of an LTC.
     """
 
@@ -53,6 +33,10 @@ class Layer:
     state_at: int
     at: tuple[int, ...]
     unfolds: int = 1
+
+    def begin(self, tensor: str) -> int:
+        """Return where a tensor begins, by its name."""
+        return self.at[self.kind.value.tensors.index(tensor)]
 
 
 @dataclass(frozen=True, slots=True)

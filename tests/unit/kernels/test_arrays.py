@@ -16,6 +16,7 @@ from velora.kernels.arrays.workspace import Form
 from velora.kernels.backend import AdamState
 from velora.kernels.plan import Plan
 from velora.nn.cells import make_cell
+from velora.nn.cells.registry import VARIANTS
 from velora.nn.networks.critics import LiquidQNetwork, QNetwork
 from velora.nn.parameters import flat_mask
 from velora.nn.run.describe import cell_plan
@@ -29,10 +30,8 @@ def _generators() -> list[torch.Generator]:
 
 
 def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
-    options = {"cfc": {}, "cfc pure": {"mode": "pure"}, "gru": {}, "memoryless": {}, "ltc": {}, "leaky": {}, "lstm": {}}
-    options |= {f"{kind} mixed": {"mixed_memory": True} for kind in ("cfc", "ltc")}  # type: ignore[misc]
     made = {}
-    for name, chosen in options.items():
+    for name, chosen in VARIANTS.items():
         wirings = [auto_ncp(5, 11, 2, seed=k) for k in range(2)]
         cell = make_cell(name.split()[0], wirings, _generators(), **chosen)  # type: ignore[arg-type]
         made[name] = cell_plan(cell, squash=True), flat_mask(cell)

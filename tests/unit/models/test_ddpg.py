@@ -18,16 +18,15 @@ from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG, learner
 from velora.models.recurrence import next_actions
+from velora.nn.cells.registry import VARIANTS
 from velora.nn.networks import critics, policies
 from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
 
 CELLS = [
-    {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
-    {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "leaky"},
-    {"cell": "leaky", "cell_mode": "no_reset"}, {"cell": "gru"}, {"cell": "lstm"},
-    {"cell": "memoryless"},
-]  # fmt: skip
+    {"cell": name.split()[0], **{{"mode": "cell_mode"}.get(key, key): value for key, value in options.items()}}
+    for name, options in VARIANTS.items()
+]
 
 
 KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]

@@ -14,6 +14,7 @@ import torch
 
 from velora import kernels
 from velora.core.errors import SettingError
+from velora.kernels.native import binding
 from velora.nn.cells import BackboneSettings, CfCCell, make_cell
 from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import auto_ncp
@@ -160,7 +161,7 @@ def test_a_wiring_that_is_loaded_later_holds(kernel: str) -> None:
 
 
 def test_a_kernel_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "native", None)
+    monkeypatch.setattr(binding, "extension", None)
     assert kernels.choose("auto") == "numpy"
     assert kernels.choose("auto", torch.device("cuda")) == "torch"
     with pytest.raises(SettingError, match=r"install a C compiler and reinstall velora .*, or use 'numpy'"):

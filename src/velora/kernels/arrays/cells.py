@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from velora.kernels.arrays.layer import Extent, Heads, by_seed
+from velora.kernels.arrays.layer import Extent, Heads, by_seed, computes
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
 from velora.kernels.arrays.packing import Packing
-from velora.kernels.plan import Kind, Layer
+from velora.kernels.layers import Kind
+from velora.kernels.plan import Layer
 
 
+@computes(Kind.CFC, Kind.CFC_NO_GATE)
 class CfC(Heads):
     """``h = (1 - g) * tanh(ff1) + g * tanh(ff2)`` or ``tanh(ff1) + g * tanh(ff2)``; g = logistic(ta * dt + tb).
 
@@ -56,13 +58,14 @@ class CfC(Heads):
         self.times(do, t, dh)
 
 
+@computes(Kind.CFC_PURE)
 class PureCfC(Heads):
     """``h = A - A * e * ff`` with ``e = exp(-dt * (|w_tau| + |ff|))``."""
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
         super().__init__(xp, layer, extent, packing, recurs=recurs, scales=[1.0])
         neurons = np.arange(self.n)[:, None]
-        self._leak, self._top = packing.add(layer.at[2] + neurons), packing.add(layer.at[3] + neurons)
+        self._leak, self._top = (packing.add(layer.begin(name) + neurons) for name in ("w_tau", "A"))
         self._size = xp.empty(extent.n_seeds, self.n, 1)
         self._lost, self._decay = self.rows(extent.n_time, self.n), self.rows(extent.slots, self.n)
 
@@ -117,6 +120,7 @@ class PureCfC(Heads):
         do(xp.multiply, leak, signs, leak)
 
 
+@computes(Kind.GRU, Kind.LEAKY, Kind.LEAKY_NO_RESET)
 class Gated(Heads):
     """``h = (1 - keep) * new + keep * old``: GRU and leaky cell, with ``new = tanh(x + r * s)`` or ``tanh(x)``.
 
@@ -218,6 +222,7 @@ class Gated(Heads):
         do(xp.multiply, out, self.elapsed[t], out)
 
 
+@computes(Kind.TANH, Kind.RELU)
 class Dense(Heads):
     """``h = tanh(z)`` or ``h = max(z, 0)``."""
 

@@ -7,14 +7,15 @@ seeds: what works element by element needs one operation, without gaps. A produc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
 from velora.kernels.arrays.packing import Packing
+from velora.kernels.layers import Kind
 from velora.kernels.plan import Layer
 
 
@@ -50,6 +51,21 @@ class Carried(NamedTuple):
     before: Values
     d_after: Values
     d_before: Values
+
+
+Computing = TypeVar("Computing", bound="type[Part]")
+LAYERS: dict[Kind, type[Any]] = {}
+"""The class that computes each kind of layer."""
+
+
+def computes(*kinds: Kind) -> Callable[[Computing], Computing]:
+    """Enter a class in the table of those that compute layers of these kinds."""
+
+    def enter(part: Computing) -> Computing:
+        LAYERS.update(dict.fromkeys(kinds, part))
+        return part
+
+    return enter
 
 
 class Part(ABC):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from velora.kernels.arrays.layer import Carried, Extent, Heads
+from velora.kernels.arrays.layer import Carried, Extent, Heads, computes
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
 from velora.kernels.arrays.packing import Packing
-from velora.kernels.plan import Kind, Layer
+from velora.kernels.layers import Kind
+from velora.kernels.plan import Layer
 
 
+@computes(Kind.LSTM, Kind.LSTM_LAYER)
 class LSTM(Heads):
     """``c = candidate * accept + old * keep; revealed = tanh(c) * reveal``.
 

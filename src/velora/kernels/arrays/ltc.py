@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from velora.kernels.arrays.layer import Extent, Part, by_seed, sum_of_products
+from velora.kernels.arrays.layer import Extent, Part, by_seed, computes, sum_of_products
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
 from velora.kernels.arrays.packing import Packing
 from velora.kernels.arrays.synapses import Synapses
+from velora.kernels.layers import Kind
 from velora.kernels.plan import Layer
 
 _LEAST_CAPACITY = 1e-8
-_GLEAK, _VLEAK, _CM, _SIGMA, _MU, _W, _EREV = range(7)
-_SENSORY, _INPUT_W, _INPUT_B = 4, 11, 12
+_SYNAPSE = ("sigma", "mu", "w", "erev")
 
 
+@computes(Kind.LTC)
 class LTC(Part):
     """Integrate over dt in ``unfolds`` semi-implicit Euler steps; see ``velora.nn.cells.LTCCell``.
 
@@ -27,17 +28,19 @@ class LTC(Part):
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
         super().__init__(xp, layer, extent, recurs=recurs)
-        n, n_in, at = self.n, self.n_in, layer.at
-        self._inner = Synapses(xp, packing, at[_SIGMA : _EREV + 1], n, n, one_at=0)
-        self._senses = senses = Synapses(
-            xp, packing, at[_SIGMA + _SENSORY : _EREV + _SENSORY + 1], n_in, n, one_at=n_in, extra=1
-        )
+        n, n_in = self.n, self.n_in
+        inner, outer = (tuple(layer.begin(p + name) for name in _SYNAPSE) for p in ("", "sensory_"))
+        input_w, input_b = layer.begin("input_w"), layer.begin("input_b")
+        self._inner = Synapses(xp, packing, inner, n, n, one_at=0)
+        self._senses = senses = Synapses(xp, packing, outer, n_in, n, one_at=n_in, extra=1)
         self._input = packing.add_by_seed(
-            np.stack([at[_INPUT_W] + senses.source, at[_INPUT_B] + senses.source], 1), has_gradient=False
+            np.stack([input_w + senses.source, input_b + senses.source], 1), has_gradient=False
         )
-        inputs = np.array([[at[_INPUT_W]], [at[_INPUT_B]]]) + np.arange(n_in)
+        inputs = np.array([[input_w], [input_b]]) + np.arange(n_in)
         self._d_input = packing.add(inputs, has_values=False)
-        self._neurons = packing.add(np.array(at[: _CM + 1])[:, None] + np.arange(n))
+        self._neurons = packing.add(
+            np.array([layer.begin(name) for name in ("gleak", "vleak", "cm")])[:, None] + np.arange(n)
+        )
         T, K, slots, E = extent.n_time, layer.unfolds, extent.slots, self._inner.size
         self._v, self._opening = self.rows(slots, K, 1 + n), self.rows(slots, K, E)
         self._currents, self._sense = self.rows(slots, K, 2 * n), self.rows(slots, senses.size + 1)

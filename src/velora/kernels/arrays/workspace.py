@@ -8,20 +8,14 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from velora.kernels.arrays.cells import CfC, Dense, Gated, PureCfC
-from velora.kernels.arrays.layer import Extent, Part
+from velora.kernels.arrays import cells, ltc  # noqa: F401 (their layers enter the table)
+from velora.kernels.arrays.layer import LAYERS, Extent, Part
 from velora.kernels.arrays.lstm import LSTM
-from velora.kernels.arrays.ltc import LTC
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
 from velora.kernels.arrays.packing import Packing
 from velora.kernels.arrays.program import do
 from velora.kernels.arrays.readout import Reader
-from velora.kernels.plan import Kind, Plan
-
-_PARTS: dict[Kind, type[Any]] = {
-    Kind.CFC: CfC, Kind.CFC_NO_GATE: CfC, Kind.CFC_PURE: PureCfC, Kind.GRU: Gated, Kind.TANH: Dense, Kind.RELU: Dense,
-    Kind.LSTM: LSTM, Kind.LTC: LTC, Kind.LEAKY: Gated, Kind.LEAKY_NO_RESET: Gated, Kind.LSTM_LAYER: LSTM,
-}  # fmt: skip
+from velora.kernels.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +73,7 @@ class Memory:
         begins = [0]
         for i, layer in enumerate(plan.layers):
             recurs = layer.kind.has_state and (self.remembers or (self.first > 0 and i > 0))
-            self.parts.append(_PARTS[layer.kind](xp, layer, self.extent, self.packing, recurs=recurs))
+            self.parts.append(LAYERS[layer.kind](xp, layer, self.extent, self.packing, recurs=recurs))
             begins.append(begins[i] + self.parts[i].n_read)
         state: list[int] = []  # the row of each number of the state, none of a memory, which nothing reads
         for i, part in list(enumerate(self.parts))[self.first :]:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from velora.kernels.layers import MOST_LAYERS, MOST_TENSORS
 from velora.kernels.plan import Plan
 
 extension: ModuleType | None = None
@@ -121,12 +122,9 @@ def copied(tensor: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------- unrolls of networks
 
 
-_MOST_LAYERS, _MOST_TENSORS = 9, 13
-
-
 def is_known(plan: Plan) -> bool:
     """Tell whether the native kernel can compute a plan, where it is built."""
-    return extension is not None and len(plan.layers) <= _MOST_LAYERS
+    return extension is not None and len(plan.layers) <= MOST_LAYERS
 
 
 class CompiledPlan:
@@ -138,9 +136,9 @@ class CompiledPlan:
         words = [plan.n_parameters, len(plan.layers), plan.n_inputs, plan.state_size, int(plan.mixes_memory)]
         words += [read.kind, read.state_at, read.n_in, read.n_out, read.weight, read.bias, int(read.squash)]
         for layer in plan.layers:
-            words += [layer.kind, layer.n_in, layer.n, layer.state_at, layer.unfolds, *layer.at]
-            words += [0] * (_MOST_TENSORS - len(layer.at))
-        words += [0] * ((_MOST_LAYERS - len(plan.layers)) * (5 + _MOST_TENSORS))
+            words += [layer.kind.number, layer.n_in, layer.n, layer.state_at, layer.unfolds, *layer.at]
+            words += [0] * (MOST_TENSORS - len(layer.at))
+        words += [0] * ((MOST_LAYERS - len(plan.layers)) * (5 + MOST_TENSORS))
         self._owner, self.address = extension.plan(tuple(int(word) for word in words))
         self.state_size, self.out_size = plan.state_size, read.n_out
         self._spare: Tensor | None = None

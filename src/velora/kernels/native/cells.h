@@ -29,8 +29,10 @@ static void cfc_forward(const step *a) {
     }
 }
 
-/* ``d`` holds the gradient of the new state; the kept rows become the gradients of the heads. */
-static void cfc_backward(const step *a, const float *d) {
+/* ``d`` holds the gradient of the new state; the kept rows become the gradients of the heads. ``direct`` receives the
+   gradient that reaches the old state past the heads, in kinds that have such a path. */
+static void cfc_backward(const step *a, const float *d, float *direct) {
+    (void)direct;
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
     vf one = v_set(1.0f);
@@ -67,7 +69,8 @@ static void pure_forward(const step *a) {
     }
 }
 
-static void pure_backward(const step *a, const float *d) {
+static void pure_backward(const step *a, const float *d, float *direct) {
+    (void)direct;
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
     for (int64_t u = 0; u < n; u++) {
@@ -105,7 +108,6 @@ static void gru_forward(const step *a) {
     }
 }
 
-/* ``direct`` receives the gradient that passes to the old state without going through the heads. */
 static void gru_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
@@ -155,7 +157,6 @@ static void leaky_forward(const step *a) {
     }
 }
 
-/* ``direct`` as in a GRU. */
 static void leaky_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes, resets = y->kind == LEAKY, heads = resets ? 4 : 2;
@@ -194,9 +195,10 @@ static void dense_forward(const step *a) {
     }
 }
 
-static void dense_backward(const step *a, const float *d) {
+static void dense_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t stride = a->stride, lanes = a->lanes;
+    zero_rows(direct, y->n, stride, lanes);
     for (int64_t u = 0; u < y->n; u++) {
         LOOP(l) {
             vf h = v_load(a->state + u * stride + l), dh = v_load(d + u * stride + l);

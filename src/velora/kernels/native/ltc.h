@@ -1,6 +1,5 @@
 /* The liquid time-constant cell. */
 
-enum { GLEAK, VLEAK, CM, SIGMA, MU, W, EREV, S_SIGMA, S_MU, S_W, S_EREV, INPUT_W, INPUT_B };
 #define LEAST_CAPACITY 1e-8f
 
 /* Sums that it collects over lanes for one task: per synapse, per input, per neuron; and its constants. */
@@ -18,19 +17,19 @@ static void ltc_prepare(const layer *y, const float *p, const float *mask, float
         int64_t k = j - n; /* the input, if it is one */
         for (int64_t i = 0; i < n; i++, at += 4) {
             int64_t e = j < n ? j * n + i : k * n + i;
-            const int64_t *m = y->at + (j < n ? SIGMA : S_SIGMA);
-            float exists = mask ? mask[m[W - SIGMA] + e] : 1.0f;
+            const int64_t *m = y->at + (j < n ? LTC_SIGMA : LTC_SENSORY_SIGMA);
+            float exists = mask ? mask[m[LTC_W - LTC_SIGMA] + e] : 1.0f;
             float sigma = p[m[0] + e], mu = p[m[1] + e];
-            constants[at] = j < n ? sigma : sigma * p[y->at[INPUT_W] + k];
-            constants[at + 1] = j < n ? -sigma * mu : sigma * (p[y->at[INPUT_B] + k] - mu);
+            constants[at] = j < n ? sigma : sigma * p[y->at[LTC_INPUT_W] + k];
+            constants[at + 1] = j < n ? -sigma * mu : sigma * (p[y->at[LTC_INPUT_B] + k] - mu);
             constants[at + 2] = exists != 0.0f ? softplus(p[m[2] + e]) : 0.0f;
             constants[at + 3] = p[m[3] + e];
         }
     }
     for (int64_t i = 0; i < n; i++, at += 4) {
-        constants[at] = softplus(p[y->at[GLEAK] + i]);
-        constants[at + 1] = constants[at] * p[y->at[VLEAK] + i];
-        constants[at + 2] = softplus(p[y->at[CM] + i]) + LEAST_CAPACITY;
+        constants[at] = softplus(p[y->at[LTC_GLEAK] + i]);
+        constants[at + 1] = constants[at] * p[y->at[LTC_VLEAK] + i];
+        constants[at + 2] = softplus(p[y->at[LTC_CM] + i]) + LEAST_CAPACITY;
     }
 }
 
@@ -161,7 +160,7 @@ static void ltc_backward(const step *a, const float *d, float *d_read) {
 static void ltc_gradient(const layer *y, const float *p, const float *mask, strided_rows sums, int64_t n_tasks,
                          float *gradient) {
     int64_t n = y->n;
-    for (int64_t k = 0; k < y->n_in; k++) gradient[y->at[INPUT_W] + k] = gradient[y->at[INPUT_B] + k] = 0.0f;
+    for (int64_t k = 0; k < y->n_in; k++) gradient[y->at[LTC_INPUT_W] + k] = gradient[y->at[LTC_INPUT_B] + k] = 0.0f;
 #define TOTAL(where, into)                                                                               \
     for (int64_t q = 0; q < 4; q++) {                                                                    \
         into[q] = 0.0f;                                                                                  \
@@ -172,27 +171,27 @@ static void ltc_gradient(const layer *y, const float *p, const float *mask, stri
         int64_t k = j - n;
         for (int64_t i = 0; i < n; i++) {
             int64_t e = j < n ? j * n + i : k * n + i;
-            const int64_t *m = y->at + (j < n ? SIGMA : S_SIGMA);
+            const int64_t *m = y->at + (j < n ? LTC_SIGMA : LTC_SENSORY_SIGMA);
             float s[4] = {0, 0, 0, 0}, sigma = p[m[0] + e], mu = p[m[1] + e], w = p[m[2] + e];
-            if (!mask || mask[m[W - SIGMA] + e] != 0.0f) TOTAL(4 * (j * n + i), s);
-            float input_w = j < n ? 1.0f : p[y->at[INPUT_W] + k], input_b = j < n ? 0.0f : p[y->at[INPUT_B] + k];
+            if (!mask || mask[m[LTC_W - LTC_SIGMA] + e] != 0.0f) TOTAL(4 * (j * n + i), s);
+            float input_w = j < n ? 1.0f : p[y->at[LTC_INPUT_W] + k], input_b = j < n ? 0.0f : p[y->at[LTC_INPUT_B] + k];
             gradient[m[0] + e] = s[1] * input_w + s[0] * (input_b - mu);
             gradient[m[1] + e] = -sigma * s[0];
             gradient[m[2] + e] = s[2] * logistic(w);
             gradient[m[3] + e] = softplus(w) * s[3];
             if (j >= n) {
-                gradient[y->at[INPUT_W] + k] += s[1] * sigma;
-                gradient[y->at[INPUT_B] + k] += s[0] * sigma;
+                gradient[y->at[LTC_INPUT_W] + k] += s[1] * sigma;
+                gradient[y->at[LTC_INPUT_B] + k] += s[0] * sigma;
             }
         }
     }
     int64_t at = 4 * n * n + 4 * n * y->n_in + 2 * y->n_in;
     for (int64_t i = 0; i < n; i++) {
-        float s[4], leak = p[y->at[GLEAK] + i], v = p[y->at[VLEAK] + i];
+        float s[4], leak = p[y->at[LTC_GLEAK] + i], v = p[y->at[LTC_VLEAK] + i];
         TOTAL(at + 4 * i, s);
-        gradient[y->at[GLEAK] + i] = (s[0] + s[1] * v) * logistic(leak);
-        gradient[y->at[VLEAK] + i] = softplus(leak) * s[1];
-        gradient[y->at[CM] + i] = s[2] * logistic(p[y->at[CM] + i]);
+        gradient[y->at[LTC_GLEAK] + i] = (s[0] + s[1] * v) * logistic(leak);
+        gradient[y->at[LTC_VLEAK] + i] = softplus(leak) * s[1];
+        gradient[y->at[LTC_CM] + i] = s[2] * logistic(p[y->at[LTC_CM] + i]);
     }
 #undef TOTAL
 }

@@ -9,22 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAX_LAYERS 9
+#include "tables.h"
+
 #define MAX_INPUTS 2
 #define LANES 64      /* samples that one task advances together */
 #define PAD 16        /* rows are padded to a multiple of this many samples */
 #define GRADIENT_PARTS 4
 #define TILE_ROWS 6   /* rows of a product that are summed at a time */
-#define LTC_PARAMETERS 13
 
-enum kind { CFC, CFC_NO_GATE, CFC_PURE, GRU, TANH, RELU, LSTM, LTC, LEAKY, LEAKY_NO_RESET, LSTM_LAYER };
 enum readout { READ_SLICE, READ_AFFINE, READ_LINEAR };
 
 /* Where in a seed's parameters a layer finds its own, and where in the state its neurons are: those of an LSTM_LAYER right
    after their memories. */
 typedef struct {
     int64_t kind, n_in, n, state_at, unfolds;
-    int64_t at[LTC_PARAMETERS]; /* weight, bias, then what the kind needs; LTC: see kernels.c */
+    int64_t at[MOST_TENSORS]; /* in the order of the kind's tensors in velora/kernels/layers.py */
 } layer;
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* Whole networks along time: the workspace, forward, backward, and the gradients of the parameters. */
 
-static int has_state(const layer *y) { return y->kind != TANH && y->kind != RELU; }
+static int has_state(const layer *y) { return KIND_OF_LAYER[y->kind].has_state; }
 
 /* ------------------------------------------------------------------------------------------------------- workspace */
 
@@ -13,24 +13,9 @@ static int64_t read_rows_of(const plan *p, int64_t i) {
 }
 
 /* Rows of what a layer keeps for its gradient. The first rows become the gradients of its heads. */
-static int64_t kept_rows_of(const layer *y) {
-    switch (y->kind) {
-    case CFC: case CFC_NO_GATE: case GRU: return 4 * y->n;
-    case CFC_PURE: case LEAKY_NO_RESET: return 3 * y->n;
-    case LEAKY: return 5 * y->n; /* reset, slope of keep, new, from the state; keep */
-    case LSTM: case LSTM_LAYER: return 6 * y->n; /* candidate, accept, keep, reveal; memory before; tanh of memory after */
-    case LTC: return 2 * y->unfolds * y->n; /* potential before each sub-step, and its denominator */
-    default: return y->n;
-    }
-}
+static int64_t kept_rows_of(const layer *y) { return KIND_OF_LAYER[y->kind].kept * y->unfolds * y->n; }
 
-static int64_t head_rows_of(const layer *y) {
-    switch (y->kind) {
-    case CFC: case CFC_NO_GATE: case GRU: case LSTM: case LSTM_LAYER: case LEAKY: return 4 * y->n;
-    case LEAKY_NO_RESET: return 2 * y->n;
-    default: return y->n;
-    }
-}
+static int64_t head_rows_of(const layer *y) { return KIND_OF_LAYER[y->kind].heads * y->n; }
 
 /* Rows that a layer reads and that can be other than zero. With a memory only the LSTM reads the old state. */
 static int64_t n_read_of(const forward_args *a, int64_t i) {
@@ -200,10 +185,8 @@ static void layer_forward(const task_of_seed *k, int64_t i, int64_t slot, const 
     /* With a memory the LSTM reads the old state, and has written it anew for the layers after it. */
     if (has_state(x.y) && (i == 0 || !p->has_memory)) read_state(k, read + n_in * stride, before, x.y->state_at, n, t);
     switch (x.y->kind) {
-    case CFC: case CFC_NO_GATE: cfc_forward(&x); break;
-    case CFC_PURE: pure_forward(&x); break;
-    case GRU: gru_forward(&x); break;
-    case LEAKY: case LEAKY_NO_RESET: leaky_forward(&x); break;
+#define FORWARD_CASE(kind, function) case kind: function##_forward(&x); break;
+    PAIRS_OF_FUNCTIONS(FORWARD_CASE)
     case LTC: ltc_forward(&x); break;
     case LSTM_LAYER: {
         float *old = x.kept + 4 * n * stride;
@@ -222,7 +205,6 @@ static void layer_forward(const task_of_seed *k, int64_t i, int64_t slot, const 
         }
         break;
     }
-    default: dense_forward(&x);
     }
 }
 
@@ -308,12 +290,10 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
     const float *d = g->now + y->state_at * stride;
     /* Where the gradient of the old state goes: with a memory it is that of what the LSTM revealed. */
     float *d_old = g->before + y->state_at * stride;
-    int adds = 0;
+    int adds = KIND_OF_LAYER[y->kind].has_direct_path;
     switch (y->kind) {
-    case CFC: case CFC_NO_GATE: cfc_backward(&x, d); break;
-    case CFC_PURE: pure_backward(&x, d); break;
-    case GRU: gru_backward(&x, d, d_old), adds = 1; break;
-    case LEAKY: case LEAKY_NO_RESET: leaky_backward(&x, d, d_old), adds = 1; break;
+#define BACKWARD_CASE(kind, function) case kind: function##_backward(&x, d, d_old); break;
+    PAIRS_OF_FUNCTIONS(BACKWARD_CASE)
     case LTC:
         ltc_backward(&x, d, g->inner);
         copy_rows(d_old, g->inner + n_in * stride, n, stride, lanes);
@@ -323,7 +303,6 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
         /* ``before`` holds the gradient of what is revealed; it and the memory's move on to ``now`` and back. */
         lstm_backward(&x, g->before, g->now + n * stride, g->before + n * stride);
         break;
-    default: dense_backward(&x, d), zero_rows(d_old, n, stride, lanes);
     }
     if (y->kind != LTC) {
         const float *w = x.parameters + y->at[0];

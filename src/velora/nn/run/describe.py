@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import nn
 
-from velora.kernels.plan import Kind, Layer, Plan, Readout, ReadoutKind
-from velora.nn.cells import CfCCell, GRUCell, LayeredCell, LeakyCell, LSTMCell, LTCCell, MemorylessCell, MixedMemoryCell
+from velora.kernels.layers import Kind
+from velora.kernels.plan import Layer, Plan, Readout, ReadoutKind
 from velora.nn.cells.base import Cell
+from velora.nn.cells.layered import LayeredCell
+from velora.nn.cells.mixed import MixedMemoryCell
+from velora.nn.cells.registry import row_of
 from velora.nn.linear import Linear
-
-_CFC = {"default": Kind.CFC, "no_gate": Kind.CFC_NO_GATE, "pure": Kind.CFC_PURE}
-_LEAKY = {"default": Kind.LEAKY, "no_reset": Kind.LEAKY_NO_RESET}
-
-_LTC_TENSORS = (
-    "gleak", "vleak", "cm", "sigma", "mu", "w", "erev", "sensory_sigma", "sensory_mu", "sensory_w", "sensory_erev",
-    "input_w", "input_b",
-)  # fmt: skip
 
 
 def offsets(module: nn.Module) -> tuple[dict[str, int], int]:
@@ -34,8 +31,10 @@ class _Layers:
         self.at, self.n_parameters = offsets(module)
         self.layers: list[Layer] = []
 
-    def add(self, kind: Kind, n_in: int, n: int, state_at: int, tensors: list[str], *, unfolds: int = 1) -> None:
-        self.layers.append(Layer(kind, n_in, n, state_at, tuple(self.at[name] for name in tensors), unfolds))
+    def add(self, kind: Kind, n_in: int, n: int, state_at: int, prefix: str, *, unfolds: int = 1) -> None:
+        """Add a layer whose module's parameters have names that begin with ``prefix``."""
+        at = tuple(self.at[prefix + name] for name in kind.value.tensors)
+        self.layers.append(Layer(kind, n_in, n, state_at, at, unfolds))
 
     def plan(self, *, state_size: int, readout: Readout, has_memory: bool = True) -> Plan:
         return Plan(self.n_parameters, state_size, tuple(self.layers), readout, has_memory)
@@ -85,7 +84,7 @@ def recurrent_value_plan(module: nn.Module, cell: Cell, sizes: list[int], names:
         return None
     n_in, state = cell.output_size, cell.state_size
     for name, n in zip(names[:-1], sizes[:-1], strict=True):
-        layers.add(Kind.RELU, n_in, n, state, [f"{name}.weight", f"{name}.bias"])
+        layers.add(Kind.RELU, n_in, n, state, f"{name}.")
         n_in, state = n, state + n
     at = layers.at[f"{names[-1]}.weight"], layers.at[f"{names[-1]}.bias"]
     return layers.plan(state_size=state, readout=Readout(ReadoutKind.LINEAR, state - n_in, n_in, sizes[-1], *at))
@@ -100,7 +99,7 @@ def dense_plan(module: nn.Module, sizes: list[int], names: list[str]) -> Plan:
     """
     layers, state = _Layers(module), 0
     for name, n_in, n in zip(names[:-1], sizes[:-2], sizes[1:-1], strict=True):
-        layers.add(Kind.RELU, n_in, n, state, [f"{name}.weight", f"{name}.bias"])
+        layers.add(Kind.RELU, n_in, n, state, f"{name}.")
         state += n
     n_read, last = sizes[-2], names[-1]
     at = layers.at[f"{last}.weight"], layers.at[f"{last}.bias"]
@@ -110,31 +109,20 @@ def dense_plan(module: nn.Module, sizes: list[int], names: list[str]) -> Plan:
 
 def _add_cell(layers: _Layers, cell: Cell, prefix: str, *, squash: bool = False) -> Readout | None:
     if type(cell) is MixedMemoryCell:
-        layers.add(Kind.LSTM, cell.input_size, cell.cell.state_size, 0, [f"{prefix}weight", f"{prefix}bias"])
+        layers.add(Kind.LSTM, cell.input_size, cell.cell.state_size, 0, prefix)
         return _add_cell(layers, cell.cell, f"{prefix}cell.", squash=squash)
-    size = cell.output_size
-    if type(cell) is LTCCell:
-        names = [prefix + name for name in _LTC_TENSORS]
-        layers.add(Kind.LTC, cell.input_size, cell.state_size, 0, names, unfolds=cell.ode_unfolds)
-        at = layers.at[f"{prefix}output_w"], layers.at[f"{prefix}output_b"]
-        return Readout(ReadoutKind.AFFINE, 0, size, size, *at, squash=squash)
-    parts, state = list(cell.layers) if type(cell) is LayeredCell else [cell], 0
+    size, state = cell.output_size, 0
+    is_layered = type(cell) is LayeredCell
+    parts = cast(list[Cell], list(cell.layers)) if type(cell) is LayeredCell else [cell]
     for i, part in enumerate(parts):
-        own = f"{prefix}layers.{i}." if type(cell) is LayeredCell else prefix
-        tensors = [f"{own}heads.weight", f"{own}heads.bias"]
-        if type(part) is CfCCell and part.backbone is None:
-            kind = _CFC[part.mode]
-            tensors += [f"{own}w_tau", f"{own}A"] if part.mode == "pure" else []
-        elif type(part) is LeakyCell:
-            kind = _LEAKY[part.mode]
-        elif type(part) is GRUCell:
-            kind = Kind.GRU
-        elif type(part) is LSTMCell:
-            kind = Kind.LSTM_LAYER
-        elif type(part) is MemorylessCell:
-            kind = Kind.TANH
-        else:
+        row = row_of(part)
+        if row is None or not part.is_plain:
             return None
+        own, kind = f"{prefix}layers.{i}." if is_layered else prefix, row.modes[part.mode]
+        if row.is_circuit:
+            layers.add(kind, part.input_size, part.state_size, 0, own, unfolds=part.unfolds)
+            at = layers.at[f"{own}output_w"], layers.at[f"{own}output_b"]
+            return Readout(ReadoutKind.AFFINE, 0, size, size, *at, squash=squash)
         state += part.state_size
-        layers.add(kind, part.input_size, part.output_size, state - part.output_size, tensors)
+        layers.add(kind, part.input_size, part.output_size, state - part.output_size, own)
     return Readout(ReadoutKind.SLICE, state - size, size, size, squash=squash)

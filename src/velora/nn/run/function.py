@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from velora import kernels
+from velora.kernels import choice
 from velora.kernels.arrays.libraries import namespace
 from velora.kernels.arrays.pool import Pool
 from velora.kernels.arrays.unroll import Unrolled
@@ -77,7 +77,7 @@ def unroll_by_kernel(
     parameters = torch.cat([p.flatten(1) for p in cell.parameters()], 1)
     if described.mask is not None:
         parameters = parameters * described.mask
-    kernel = kernels.chosen(parameters)
+    kernel = choice.chosen(parameters)
     compiled = described.compiled() if kernel == "native" else None
     wants_gradient = torch.is_grad_enabled() and (parameters.requires_grad or x.requires_grad or h.requires_grad)
     if compiled is not None:
