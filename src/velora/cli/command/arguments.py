@@ -23,7 +23,7 @@ MULTIRUN = ("--multirun", "-m")
 
 @dataclass(frozen=True)
 class Arguments:
-    """Hold a command line with the options apart from the settings, which may be mixed in any order."""
+    """A command line: Hydra's options, and the settings (Hydra calls them overrides), in whatever order they came."""
 
     options: tuple[str, ...]
     overrides: tuple[str, ...]
@@ -101,7 +101,7 @@ class Arguments:
         return None if value is None else str(value)
 
     def option(self, *names: str) -> str | None:
-        """Return the value of an option that takes one, by any of its names."""
+        """Return the value of an option by any of its names, or ``None`` if it wasn't given."""
         for position, word in enumerate(self.options):
             name, equals, value = word.partition("=")
             if name in names:
@@ -114,7 +114,7 @@ class Arguments:
         return replace(self, overrides=words)
 
     def adding(self, **settings: str) -> Arguments:
-        """Return the same arguments with further settings, whose names have ``__`` for each dot."""
+        """Return the same arguments with further settings; ``__`` in a name stands for a dot."""
         added = tuple(f"{name.replace('__', '.')}={quoted(value)}" for name, value in settings.items())
         return replace(self, overrides=(*self.overrides, *added))
 

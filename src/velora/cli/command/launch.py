@@ -72,7 +72,7 @@ class _Session:
 
 
 def config_dir() -> Path:
-    """Find the configuration files: inside an installed package, or at the top of a checkout."""
+    """Return the directory of the configuration files: in an installed package, or at the top of a checkout."""
     package = Path(velora.__file__).parent
     packaged = package / "conf"
     return packaged if packaged.is_dir() else package.parents[1] / "conf"

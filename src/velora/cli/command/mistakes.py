@@ -107,7 +107,7 @@ def _explain_several(override: Override) -> str:
 
 
 def _single_words(override: Override) -> Iterator[str]:
-    """Yield the overrides that a sweep stands for, or the override as it was written."""
+    """Yield an override for each value of a sweep, or the one override that was written."""
     if override.is_sweep_override() and override.is_discrete_sweep():
         for value in override.sweep_string_iterator():
             yield f"{override.get_key_element()}={value}"
@@ -165,7 +165,7 @@ def dotted_names(cfg: DictConfig, prefix: str = "") -> list[str]:
 
 
 def _takes_anything(reference: DictConfig, name: str) -> bool:
-    """Tell whether ``name`` lies in a part that holds free names, such as ``env.kwargs``."""
+    """Tell whether ``name`` is in a part of the settings that takes any name, such as ``env.kwargs``."""
     parent: Any = None
     while parent is None and "." in name:
         name = name.rpartition(".")[0]
@@ -174,7 +174,7 @@ def _takes_anything(reference: DictConfig, name: str) -> bool:
 
 
 def expected_type(cfg: DictConfig, name: str) -> str | None:
-    """Word the type that a setting's schema asks for, or ``None`` where it has no schema."""
+    """Describe the type of a setting in words, by its schema; return ``None`` where it has none."""
     parent_name, _, leaf = name.rpartition(".")
     parent: Any = OmegaConf.select(cfg, parent_name) if parent_name else cfg
     schema = OmegaConf.get_type(parent)

@@ -1,4 +1,4 @@
-"""What would make a machine faster, or its runs safer, and the commands to type for it."""
+"""Advice on a machine: how to make it faster, or its runs safer, with the commands to type."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _PACKAGE_MANAGERS = {
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Say what to do, in one sentence, with the commands for it."""
+    """One piece of advice: a sentence, and the commands that follow it."""
 
     text: str
     commands: tuple[str, ...]
 
 
 def advise(machine: Machine, which: Callable[[str], str | None] = shutil.which) -> Iterator[Advice]:
-    """Find what can be made better, the most important first.
+    """Yield advice for a machine, the most important first.
 
     Args:
         machine: as :func:`velora.cli.doctor.machine.examine` found it.

@@ -1,4 +1,4 @@
-"""``velora doctor``: what this machine computes with, whether it computes rightly, and what would make it faster."""
+"""The command ``velora doctor``: a report on this machine, a self-check of its kernel, and advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``velora doctor`` prints: rich on a terminal, plain text everywhere else."""
+"""The report that ``velora doctor`` prints: with rich on a terminal, in plain text everywhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPLAY_BYTES = 100_000 * 36 * 4
 
 
 def show(machine: Machine, advices: Sequence[Advice]) -> None:
-    """Print what was found, and what to do about it."""
+    """Print the facts about a machine, then the advice."""
     facts = list(_facts(machine))
     title = f"Velora {machine.versions['velora']}"
     closing = "What would make it better" if advices else "There is nothing to make better."
@@ -48,7 +48,7 @@ def _show_rich(title: str, facts: Sequence[tuple[str, str, bool]], closing: str,
 
 
 def _facts(machine: Machine) -> list[tuple[str, str, bool]]:
-    """List names, what to say, and whether that is as it should be."""
+    """List the facts: name, text, and whether it is good news."""
     kernel, check, directory = machine.kernel, machine.self_check, machine.directory
     if check is None:
         checked = ("self-check", "nothing to check: there is no native kernel", True)

@@ -1,4 +1,4 @@
-"""What this machine has for Velora: kernel, cores, memory, GPU, compiler, a place to write to, and the versions."""
+"""Facts about this machine: kernel, cores, memory, GPU, compiler, the directory to write to, versions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PACKAGES = ("velora", "torch", "numpy", "gymnasium", "mujoco", "lightning", "hyd
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Say what computes by default (``device=auto``, ``kernel=auto``), and what is there.
+    """The kernel that computes by default (``device=auto``, ``kernel=auto``), and the state of the native one.
 
-    ``problem`` is why the native kernel isn't there; ``None`` if it is. A compiler and Python's header files build it.
+    ``problem`` is the reason why the native kernel is missing, ``None`` where it is built. Building it takes a compiler
+    and Python's header files.
     """
 
     in_use: str
@@ -40,7 +41,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """Hold how far the native kernel lies from PyTorch, by kind of network, and how far it may."""
+    """The difference between the native kernel and PyTorch, by kind of network, and the largest that is allowed."""
 
     differences: Mapping[str, float]
     limit: float
@@ -52,13 +53,13 @@ class SelfCheck:
 
     @property
     def agrees(self) -> bool:
-        """Whether all of them are harmless."""
+        """Whether all differences are within the limit."""
         return self.largest <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """Name a GPU that PyTorch can use."""
+    """A GPU that PyTorch can use."""
 
     name: str
     memory_bytes: int
@@ -66,7 +67,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Tell whether what is written in a directory can be forced to the disk, and how long that takes."""
+    """A directory: whether files in it can be forced to the disk, and how long that takes."""
 
     path: str
     fsync_ms: float | None
@@ -75,12 +76,12 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Gather all of it.
+    """All facts about a machine.
 
     Attributes:
-        cores: that this process may use.
-        cores_in_all: of the machine.
-        load: processes that wanted a core in the last minute, on average; ``None`` where the system doesn't tell.
+        cores: cores that this process may use.
+        cores_in_all: cores of the machine.
+        load: mean number of processes that wanted a core in the last minute; ``None`` where the system doesn't tell.
         self_check: ``None`` where there is no native kernel to check.
     """
 
@@ -95,16 +96,16 @@ class Machine:
     versions: Mapping[str, str | None]
 
     def threads(self, n_seeds: int) -> int:
-        """Count the threads that a run of so many seeds takes by default: the environments step beside them."""
+        """Return the default number of threads for ``n_seeds`` seeds: one each, and one for the environments."""
         return min(self.cores, n_seeds + 1)
 
     @property
     def is_busy(self) -> bool:
-        """Whether others keep the cores busy."""
+        """Whether other processes keep the cores busy."""
         return self.load is not None and self.load > self.cores_in_all
 
     def document(self) -> dict[str, Any]:
-        """Return all of it as JSON."""
+        """Return the facts as JSON."""
         found = asdict(self)
         if self.self_check is not None:
             found["self_check"] |= {"largest": self.self_check.largest, "agrees": self.self_check.agrees}
@@ -113,7 +114,7 @@ class Machine:
 
 
 def examine(directory: Path) -> Machine:
-    """Look at this machine, and at a directory on it."""
+    """Gather the facts about this machine, and about a directory on it."""
     report = kernels.report()
     in_use = kernels.choose("auto", set_device("auto"))
     headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
@@ -150,7 +151,7 @@ def _gpus() -> tuple[Gpu, ...]:
 
 
 def _try_to_write(directory: Path) -> Directory:
-    """Write a small file as a checkpoint is written, and take it away again."""
+    """Write a small file the way a checkpoint is written, and remove it."""
     try:
         with tempfile.NamedTemporaryFile(dir=directory, prefix=".velora-doctor-") as file:
             file.write(b"velora" * 1000)

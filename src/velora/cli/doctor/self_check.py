@@ -1,4 +1,4 @@
-"""Compute the same in the native kernel and in PyTorch, and say how far apart the results are."""
+"""The self-check: small networks computed by the native kernel and by PyTorch, and the largest difference."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from velora.nn.run.network import Unrollable
 from velora.nn.wiring import auto_ncp
 
 LIMIT = 1e-5
-"""How far float32 results may lie apart, as a share of the largest of them (but at least of 1)."""
+"""The largest difference of float32 results that rounding explains, relative to the largest result (at least 1)."""
 N_SEEDS, N_BATCH, N_TIME, N_INPUTS = 2, 9, 6, 4
 
 
 def differences() -> dict[str, float]:
-    """Run small networks of every kind forward and backward, over sequences with irregular time steps.
+    """Compare the two on small networks of every kind, forward and backward, with irregular time steps.
 
     Returns:
-        By kind, the largest difference of any output or gradient, as a share of the largest one.
+        By kind, the largest difference of outputs and gradients, relative to the largest of them.
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -42,7 +42,7 @@ def _actor(kind: str) -> LiquidActor:
 
 
 def _difference(network: Unrollable, *widths: int, has_memory: bool) -> float:
-    """Compare one network in both."""
+    """Compare the outputs and the gradient of one network."""
     g = torch.Generator().manual_seed(0)
     shape = N_SEEDS, N_BATCH, N_TIME
     sources = tuple(torch.randn(*shape, width, generator=g) for width in widths)

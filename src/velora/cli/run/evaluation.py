@@ -1,4 +1,4 @@
-"""What ``velora evaluate`` runs: an agent from a checkpoint, without noise and without learning."""
+"""The job of ``velora evaluate``: play an agent from a checkpoint, without exploration noise and without learning."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_EPISODES = 2
 
 @dataclass(frozen=True, slots=True)
 class _Played:
-    """Hold what one agent earned."""
+    """The returns of one agent's episodes."""
 
     seed: int
     checkpoint: Path
@@ -49,15 +49,15 @@ class _Played:
         return float(np.std(self.returns))
 
     def record(self) -> dict[str, Any]:
-        """Return all of it as JSON."""
+        """Return the result as JSON."""
         numbers = {"mean": self.mean, "std": self.std, "returns": list(self.returns)}
         return {"checkpoint": str(self.checkpoint), "environment": self.environment, **numbers}
 
 
 def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
-    """Print the return of every episode, their mean and deviation, and all of it as one line of JSON at the end.
+    """Print the return of every episode, their mean and standard deviation, and the same as a last line of JSON.
 
-    Of a run of several seeds, every seed is evaluated, and what is printed is a line for each and the mean over seeds.
+    Every seed of a run of several is evaluated; a line is printed for each, and the mean over seeds.
 
     Args:
         cfg: settings of the shape of ``conf/evaluate.yaml``.
@@ -118,7 +118,7 @@ def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
 
 
 def _choose_device(cfg: DictConfig) -> torch.device:
-    """Set the number of threads, and find the device."""
+    """Set the number of threads, and return the device."""
     if cfg.threads is not None:
         if cfg.threads < 1:
             raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
@@ -127,9 +127,9 @@ def _choose_device(cfg: DictConfig) -> torch.device:
 
 
 def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
-    """Choose the environment: that of the command line, else the one the agent was trained in, with its keywords.
+    """Return id and keywords of the environment: the command line's, or else those that the agent was trained in.
 
-    A module before the id of the latter says only where it comes from.
+    On the command line, the saved environment's id may have the module in front that registers it.
 
     Raises:
         CheckpointError: if neither names one, or the checkpoint names a module to import.
@@ -148,7 +148,7 @@ def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -
 
 
 def _saved_wrappers(path: Path, saved: Mapping[str, Any] | None) -> Wrappers:
-    """Return the wrappers that an agent was trained with, in whatever environment it is evaluated.
+    """Return the wrappers that an agent was trained with; it is evaluated with them in any environment.
 
     Raises:
         CheckpointError: if one isn't Velora's.
@@ -176,7 +176,7 @@ def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
 
 
 def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
-    """Run the episodes, side by side unless someone watches; return what each earned."""
+    """Run the episodes, side by side or (``alone``) one by one; return the return of each."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
     shows = agent.sees_time
@@ -202,14 +202,14 @@ def _print_one(given: Path, one: _Played) -> None:
 
 
 def _print_seed(one: _Played) -> None:
-    """Say at once what one of several seeds has earned."""
+    """Print the result of one of several seeds as soon as it is known."""
     over = f"over {counted([len(one.returns)], 'episode')}"
     sys.stdout.write(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
     sys.stdout.flush()
 
 
 def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
-    """Print the mean over seeds, and how far they lie apart."""
+    """Print mean and standard deviation over seeds, and return the mean."""
     means = [one.mean for one in played]
     mean, std = float(np.mean(means)), float(np.std(means))
     environment = played[0].environment

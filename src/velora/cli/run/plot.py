@@ -1,4 +1,4 @@
-"""``velora plot``: learning curves of runs, as a picture."""
+"""The command ``velora plot``: a picture of the learning curves of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says at its end: how it ended, what its seeds reached, and what can be done next."""
+"""The report at a run's end: status, length, returns of its seeds, and the commands to go on with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def final_evaluations(result: TrainResult) -> list[Evaluation]:
 
 
 def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[int]) -> None:
-    """Print all of it."""
+    """Print the report."""
     evaluations = final_evaluations(result)
     run = shown(run_dir)
     lines = [
@@ -41,7 +41,7 @@ def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[
 
 
 def can_go_on(cfg: DictConfig) -> bool:
-    """Tell whether the run saves what it takes to resume it."""
+    """Tell whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
     return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
 
 
@@ -52,7 +52,7 @@ def shown(path: Path) -> Path:
 
 
 def counted(numbers: Iterable[int], noun: str) -> str:
-    """Write a count, or from how many to how many."""
+    """Write one count with its noun, or the smallest and the largest of several."""
     low, high = min(known := list(numbers)), max(known)
     return (f"{low:,}" if low == high else f"{low:,} to {high:,}") + f" {noun}" + ("" if low == high == 1 else "s")
 
@@ -81,7 +81,7 @@ def _return(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _table(evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequence[int]) -> list[str]:
-    """Lay out what each seed reached."""
+    """List the result of each seed, as lines of a table."""
     reasons = result.stop_reasons or [None] * len(seeds)
     lines = [f"{'seed':>10}  {'episodes':>8}  {'steps':>10}  {'return':>10}"]
     for e in evaluations:

@@ -1,4 +1,4 @@
-"""Go on with a run: its saved settings take the place of the configuration files, the command line wins over both."""
+"""Resume a run: its saved settings replace the configuration files, and the command line wins over them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRUSTED = ("velora.callbacks.", "velora.models.", "lightning.pytorch.callbacks."
 
 
 def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
-    """Offer a run's saved settings to Hydra as the file ``resumed_run``, and send its output to the same directory.
+    """Store a run's saved settings for Hydra as the file ``resumed_run``, and choose the run's directory for output.
 
     A file in a directory shouldn't decide which code runs, so a class or an environment's module from outside Velora
     and Lightning must be named again on the command line.
@@ -84,19 +84,19 @@ def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
 
 
 def command(run_dir: Path, settings: Mapping[Any, Any], *more: str) -> str:
-    """Write the command that goes on with a run, naming again what must be trusted.
+    """Write the command that resumes a run; code from outside Velora is named in it again.
 
     Args:
         run_dir: the run.
-        settings: what it runs with.
-        more: further words.
+        settings: the run's settings.
+        more: further words of the command.
     """
     again = [written(where, code) for where, code in foreign_code(settings)]
     return " ".join(["velora train", written("resume", str(run_dir)), *again, *more])
 
 
 def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
-    """List what a resumed run does differently from before, as ``name: old -> new``.
+    """List the settings that a resumed run changes, as ``name: old -> new``.
 
     Changes of the agent are left to the trainer, which compares them with the checkpoint itself.
     """

@@ -1,4 +1,4 @@
-"""The directory of one run: its name, its settings, and that no two runs share one."""
+"""The directory of one run: its name, the settings in it, and the rule that no two runs share one."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def save_settings(run_dir: Path, cfg: DictConfig) -> None:
 def distinguishing(cfg: DictConfig) -> dict[str, Any]:
     """List the settings beside the agent's that change the result of learning, by their full names.
 
-    By these ``velora plot`` tells curves from each other: batch size, callbacks, the environment's keywords and
-    wrappers. What an environment's file recommends counts where it ends up; settings that aren't set are left out.
+    ``velora plot`` tells curves apart by them: batch size, callbacks, the environment's keywords and
+    wrappers. Settings that are null or false are left out.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = {name: entry for name, entry in plain["callbacks"].items() if entry is not None}
@@ -104,7 +104,7 @@ def load_settings(run_dir: Path) -> DictConfig:
 
 
 def discard_unstarted(run_dir: Path) -> None:
-    """Remove what was made for a run that was refused before its settings were written.
+    """Remove the files of a run that was refused before its settings were written.
 
     A directory with settings holds a run, and is left alone.
     """
@@ -119,7 +119,7 @@ def discard_unstarted(run_dir: Path) -> None:
 
 
 def remove_if_empty(run_dir: Path) -> None:
-    """Remove the directory that was made for a run that never began, with the parents that it leaves empty.
+    """Remove the directory of a run that never began, with the parents that it leaves empty.
 
     Nothing outside the current directory is touched.
     """

@@ -18,9 +18,9 @@ _EXPECTED = "expected how many seeds to train side by side, at least 1, or a lis
 
 
 def choose(cfg: DictConfig) -> tuple[int, ...]:
-    """Return the seeds that the settings ask for; where they name none, one drawn now.
+    """Return the seeds in the settings; where they name none, draw one.
 
-    A count trains as many seeds from ``train.seed`` on, which is 0 if it isn't set; a list trains those in it.
+    ``train.seeds=n`` stands for n seeds from ``train.seed`` on, which is 0 if it isn't set; a list names them.
 
     Raises:
         SettingError: if they can't be understood, name a seed twice, or contradict each other.

@@ -1,4 +1,4 @@
-"""What ``velora train`` runs: from settings to a trained agent and the mean return it earns."""
+"""The job of ``velora train``: make the objects that the settings describe, train the agent, evaluate it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 
 
 class KeepSettings(Callback):
-    """Hand the settings to ``config.yaml`` and the loggers, once everything fits and before anything is trained."""
+    """A callback that writes the settings to ``config.yaml``, run store and loggers, before the first step."""
 
     def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
         self.cfg, self.run_dir = cfg, run_dir
         self._are_ours = False
 
     def on_fit_start(self, trainer: Any, agent: AgentView) -> None:
-        """Write the settings; ``resume`` belongs to one command, not to the run."""
+        """Write the settings, without ``resume``, which belongs to one command and not to the run."""
         settings = self.cfg.copy()
         settings.resume = None
         run_directory.save_settings(self.run_dir, settings)
@@ -52,13 +52,13 @@ class KeepSettings(Callback):
             logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
-        """Take them back where the first step was refused: no run has begun."""
+        """Remove ``config.yaml`` if the first step was refused: no run has begun."""
         if self._are_ours and trainer.step == 0 and isinstance(exception, VeloraError):
             (self.run_dir / run_directory.CONFIG).unlink(missing_ok=True)
 
 
 class TellHowToGoOn(Callback):
-    """Print how to resume, when a signal ends the run: of SIGTERM and SIGHUP nothing comes after."""
+    """A callback that prints how to resume if a signal ends the run; after SIGTERM or SIGHUP no report is printed."""
 
     def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
         self.cfg, self.run_dir = cfg, run_dir
@@ -71,24 +71,24 @@ class TellHowToGoOn(Callback):
 
 
 class FinalEvaluation(Callback):
-    """Evaluate what a run ends with, except seeds for which that has just been done."""
+    """A callback that evaluates the agent at the end of a run, except seeds that have just been evaluated."""
 
     def on_train_end(self, trainer: Any, agent: AgentView) -> None:
-        """Evaluate; an interrupted run is in a hurry and goes without."""
+        """Evaluate, unless the run was interrupted: it has to end at once."""
         missing = [p.seed_index for p in trainer.progress if p.evaluation is None or p.evaluation.step != p.step]
         if missing and trainer.status != "interrupted":
             trainer.evaluate(missing)
 
 
 def run_training(cfg: DictConfig, run_dir: Path) -> float:
-    """Train as the settings say, evaluate the result, and print what can be done with it next.
+    """Train as the settings say, evaluate the result, and print a report with the next commands.
 
     Args:
         cfg: settings of the shape of ``conf/train.yaml``.
-        run_dir: where everything that is written goes.
+        run_dir: the directory of everything that is written.
 
     Returns:
-        The mean return over the fixed evaluation episodes, and over seeds: what a sweep maximises.
+        The mean return over the fixed evaluation episodes and over seeds; a sweep maximises it.
 
     Raises:
         VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
@@ -111,7 +111,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
 
 
 def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
-    """Read what a run was made with, which its seeds have to go on with."""
+    """Read the settings of the run to resume, and check that it keeps its seeds."""
     if Path(cfg.resume).resolve() != run_dir.resolve():
         raise RunDirectoryError(f"resume: give it on the command line, not in a file; expected {run_dir}")
     saved = run_directory.load_settings(run_dir)
@@ -151,7 +151,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
 
 
 def _saved(run_dir: Path, seeds: Sequence[int]) -> Path:
-    """Return what to go on from: the newest checkpoint, or the directory that holds those of all seeds."""
+    """Return the newest checkpoint, or the directory of all checkpoints if there are several seeds."""
     home = run_dir / CHECKPOINTS
     if len(seeds) > 1:
         return home

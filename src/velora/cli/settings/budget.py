@@ -1,4 +1,4 @@
-"""How long a run lasts: two budgets, of episodes and of environment steps, and whichever is used up first ends it."""
+"""The two budgets of a run, episodes and environment steps: the one that is used up first ends it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EPISODES, STEPS = "train.n_episodes", "train.n_steps"
 
 
 def count_alone(arguments: Arguments) -> Arguments:
-    """Let a budget that the command line sets count alone, and not what was recommended, or saved, for the other one.
+    """If the command line sets one budget, switch off the other one, which was recommended or saved.
 
     Otherwise ``train.n_episodes=300`` could end after fewer episodes, because an environment's file recommends a number
     of steps. Where the command line sets both, both count.
@@ -31,7 +31,7 @@ def is_added(override: str) -> bool:
 
 
 def doubled(cfg: DictConfig, *, episode: int, step: int) -> str:
-    """Write the setting that makes a run twice as long, by the budget of which it has used the greater share."""
+    """Write the setting that doubles the budget of which a run has used the greater share."""
     n_episodes, n_steps = cfg.train.n_episodes, cfg.train.n_steps
     if n_steps is not None and step / n_steps >= episode / n_episodes:
         return f"{STEPS}={2 * n_steps}"

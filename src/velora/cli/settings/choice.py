@@ -1,4 +1,4 @@
-"""Choose the checkpoint to evaluate: the one at a path, or that of the run at a path."""
+"""The choice of a checkpoint to evaluate: the one at a path, or one of the run at that path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 10
 
 
 def choose_checkpoints(path: Path) -> list[Path]:
-    """Choose one for each seed of a run of several, or the one of anything else.
+    """Choose a checkpoint for each seed of a run of several seeds, or one of any other path.
 
     Raises:
         CheckpointError: as :func:`choose_checkpoint`; seeds without a valid checkpoint are left out, with a warning.
@@ -65,7 +65,7 @@ def choose_checkpoint(path: Path) -> Path:
 
 
 def _open_missing(path: Path) -> Path:
-    """Return a path whose checkpoint an interrupted save left to be recovered."""
+    """Return the path if a checkpoint can be recovered there, which an interrupted save has left behind."""
     try:
         Checkpoint.open(path)
     except MissingCheckpointError as error:
@@ -77,12 +77,12 @@ def _open_missing(path: Path) -> Path:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Tell whether a directory is meant as a checkpoint, damaged as it may be."""
+    """Tell whether a directory is a checkpoint, be it valid or damaged."""
     return any((path / name).exists() for name in FILE_NAMES)
 
 
 def _names(directory: Path) -> str:
-    """List what is in a directory, shortly."""
+    """List the names in a directory, the first ten of them."""
     names = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "nothing"

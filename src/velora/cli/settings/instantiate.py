@@ -1,4 +1,4 @@
-"""Make the objects that settings name by ``_target_``, and say in one line what is wrong with such an entry."""
+"""Make an object from an entry with ``_target_``, and explain a mistake in the entry in one line."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def instantiate(name: str, node: Any, **more: Any) -> Any:
     """Make the object that one entry describes.
 
     Args:
-        name: where the entry is in the settings, for errors: ``"callbacks.early_stopping"``.
+        name: the entry's full name in the settings, for errors: ``"callbacks.early_stopping"``.
         node: the entry: ``_target_`` and keywords.
         more: further keywords.
 
     Raises:
-        SettingError: if the class isn't there, or doesn't take one of the keywords.
+        SettingError: if the class can't be found, or doesn't take one of the keywords.
     """
     target = locate_class(name, node)
     check_keywords(name, node, target)
@@ -43,7 +43,7 @@ def instantiate(name: str, node: Any, **more: Any) -> Any:
 
 
 def _placed(name: str, message: str, node: Any) -> str:
-    """Begin a constructor's message with the setting's full name, however much of it the message has already."""
+    """Begin a constructor's message with the setting's full name, of which it may have the last part already."""
     parent, _, own = name.rpartition(".")
     if message.startswith((f"{own}.", f"{own}:")):
         return f"{parent}.{message}"
@@ -79,7 +79,7 @@ def locate_class(name: str, node: Any) -> type[Any]:
 
 
 def check_keywords(name: str, node: Mapping[str, Any], target: type[Any]) -> None:
-    """Hold an entry's keywords against what its class takes.
+    """Check that an entry's class takes its keywords.
 
     Raises:
         SettingError: naming the nearest keyword.
@@ -92,7 +92,7 @@ def check_keywords(name: str, node: Mapping[str, Any], target: type[Any]) -> Non
 
 
 def takes(target: type[Any]) -> set[str] | None:
-    """List the keywords a class takes, or return ``None`` if any may do."""
+    """List the keywords that a class takes, or return ``None`` if it takes any."""
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
@@ -103,7 +103,7 @@ def takes(target: type[Any]) -> set[str] | None:
 
 
 def targets(name: str, node: Any) -> Iterator[tuple[str, str]]:
-    """Find every ``_target_`` in an entry, with where it is."""
+    """Find every ``_target_`` in an entry: its full name, and its value."""
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     if isinstance(plain, dict):
         if isinstance(plain.get("_target_"), str):

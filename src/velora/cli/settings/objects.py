@@ -1,4 +1,4 @@
-"""From settings to the objects of a run: environment, agent, callbacks and loggers."""
+"""Make the objects of a run from its settings: environment, agent, callbacks and loggers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ Wrappers: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
-    """Read which wrappers the settings ask for.
+    """Read from the settings which wrappers are put around the environment.
 
     Returns:
-        Of every wrapper of which they say anything, the description, or ``None`` if it isn't to be there.
+        For every wrapper that the settings mention, its description as :func:`velora.envs.wrappers.wrap` takes it, or
+        ``None`` if it is left out.
 
     Raises:
-        SettingError: if a wrapper is told how to be, and not to be there.
+        SettingError: if an option of a wrapper is set that is left out.
     """
     found: dict[str, Mapping[str, Any] | None] = {}
     for name, row in KNOWN.items():
@@ -56,7 +57,7 @@ def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
 
 
 def merged(saved: Wrappers, chosen: Mapping[str, Mapping[str, Any] | None]) -> Wrappers:
-    """Put the wrappers that were chosen in the place of saved ones of their kind, or where their kind belongs."""
+    """Replace saved wrappers by chosen ones of the same kind; insert the others at the place of their kind."""
     kept = [chosen.get(one["name"], one) for one in saved]
     found = [one for one in kept if one is not None]
     order = list(KNOWN)
@@ -105,7 +106,7 @@ def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
 
 
 def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seeds: Sequence[int]) -> Agent:
-    """Make the agent for an environment; its dimensions follow from that.
+    """Make the agent for an environment, which decides its dimensions.
 
     Raises:
         SettingError, SpaceError: if a setting is out of its domain, the environment doesn't fit, or there are more
@@ -136,7 +137,9 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
 
 
 def _image(cfg: DictConfig, env: Env) -> dict[str, Any]:
-    """Say what images an environment shows, where the settings don't; ``image=false`` reads their numbers as they come.
+    """Return the agent's settings for images: those of the environment where ``agent.image`` isn't set.
+
+    With ``agent.image=false`` the agent reads the pixels of an image as plain numbers.
 
     Raises:
         SettingError: if ``image`` is neither a shape nor ``false``.
@@ -158,7 +161,7 @@ def _image(cfg: DictConfig, env: Env) -> dict[str, Any]:
 
 
 def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir: Path) -> list[Callback]:
-    """Make the callbacks, the one that saves checkpoints last, so that it saves what the others have done.
+    """Make the callbacks; the one that saves checkpoints comes last, so that the others' state is up to date.
 
     An entry set to null is left out.
 
@@ -183,7 +186,7 @@ def _make_saver(cfg: DictConfig, directory: Path) -> SaveCheckpoints:
 
 
 def make_loggers(cfg: DictConfig, run_dir: Path) -> list[Any]:
-    """Make the loggers; those that write files do so in the run directory, unless they are told otherwise.
+    """Make the loggers; they write into the run directory, unless their settings name another one.
 
     Raises:
         SettingError: if an entry isn't a logger, or its package isn't installed.

@@ -103,7 +103,7 @@ class LiquidPPOSchema(LiquidAgentSchema):
 
 @dataclass
 class RecommendedSchema:
-    """What ``train``, ``checkpoint`` and ``agent`` take over from the environment's file unless told otherwise."""
+    """Defaults of ``train``, ``checkpoint`` and ``agent`` that an environment's file may set."""
 
     n_episodes: int = 100
     n_steps: int | None = None
@@ -124,7 +124,7 @@ class EnvSchema:
 
 @dataclass
 class DeviceSchema:
-    """Where to compute, and on how many threads."""
+    """The device, the number of threads, and the kernel."""
 
     name: str = MISSING
     threads: int | None = MISSING
@@ -133,7 +133,7 @@ class DeviceSchema:
 
 @dataclass
 class CheckpointSchema:
-    """When to save, and what."""
+    """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
 
     frequency: int | None = MISSING
     buffer: bool = MISSING
@@ -160,7 +160,7 @@ class TrainSchema:
 
 @dataclass
 class TrainConfig:
-    """Everything that ``velora train`` can be told."""
+    """All settings of ``velora train``."""
 
     agent: Any = MISSING
     env: Any = field(default_factory=lambda: wrappers.extended(EnvSchema)())
@@ -181,7 +181,7 @@ class SavedAgentSchema:
 
 @dataclass
 class ElsewhereSchema:
-    """An environment other than the one the agent was trained in; settings that are null are as they were there."""
+    """The environment to evaluate in; settings that are null are those that the agent was trained with."""
 
     id: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -190,14 +190,14 @@ class ElsewhereSchema:
 
 @dataclass
 class AgentClassSchema:
-    """The class of the agent, where it isn't one of Velora's; a checkpoint names it, but imports nothing."""
+    """The class of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
 
     _target_: str | None = None
 
 
 @dataclass
 class EvaluateConfig:
-    """Everything that ``velora evaluate`` can be told."""
+    """All settings of ``velora evaluate``."""
 
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
@@ -209,7 +209,7 @@ class EvaluateConfig:
 
 
 def register() -> None:
-    """Put the schemas, and the choices that need no file, where Hydra looks for them."""
+    """Store the schemas, and the choices that need no file, where Hydra looks for them."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
@@ -225,7 +225,7 @@ def register() -> None:
 
 
 def check(cfg: DictConfig, prefix: str = "") -> None:
-    """Hold every part of composed settings that has a schema against it.
+    """Check every part of composed settings that has a schema.
 
     Raises:
         SettingError: if a setting is unknown, or has no value.

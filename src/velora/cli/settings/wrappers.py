@@ -1,4 +1,4 @@
-"""The groups of settings below ``env`` that put wrappers around it, as the wrappers' own files declare them.
+"""The groups of settings below ``env``, one for each wrapper, as the wrappers' own files declare them.
 
 Names and types are read from the source (``velora/envs/wrappers``): importing it would import gymnasium, for which help
 and misspelt settings would have to wait.
@@ -22,7 +22,7 @@ TYPES: dict[str, Any] = {
     "Sequence[int]": list[int],
     "Sequence[float]": list[float],
 }
-"""Annotations of a constructor whose types the settings hold; any other takes whatever it is given."""
+"""Types of settings by the annotation of the argument; any other annotation takes every value."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Group:
     Attributes:
         name: the group's name, as in ``env/time=irregular``.
         place: the wrapper's place among those that are chosen together; the smallest is innermost.
-        schema: a dataclass of the options, none of them set: then the wrapper isn't there.
+        schema: a dataclass of the options, all null by default, which leaves the wrapper out.
     """
 
     name: str
@@ -77,7 +77,7 @@ def _declared(source: str) -> Iterator[Group]:
 
 
 def _options(wrapper: ast.ClassDef) -> Iterator[tuple[str, Any, Any]]:
-    """List what a wrapper's constructor takes beside the environment: name, type, and null as the default."""
+    """List the options of a wrapper, the arguments of its constructor after ``env``: name, type, default (null)."""
     for member in wrapper.body:
         if isinstance(member, ast.FunctionDef) and member.name == "__init__":
             for argument in (*member.args.args[2:], *member.args.kwonlyargs):
