@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,20 @@ def test_every_environment_can_be_made_harder(env_name: str) -> None:
         env.close()
 
 
+def test_settings_can_be_sent_to_another_process() -> None:
+    """As launchers do that run the jobs of a sweep elsewhere."""
+    words = ["env/time=irregular", "env/previous=action_reward"]
+    for name in ("train", "evaluate"):
+        cfg = settings(*words, name=name)
+        assert pickle.loads(pickle.dumps(cfg)) == cfg
+
+
 def test_nothing_is_made_harder_by_default() -> None:
     assert merged([], chosen_wrappers(settings().env)) == []
 
 
 def test_the_groups_below_env_are_what_the_wrappers_take() -> None:
-    declared = {group.name: group for group in wrappers.groups()}
+    declared = {group.name: group for group in wrappers.GROUPS}
     assert list(declared) == [row.group for row in KNOWN.values()]
     for row in KNOWN.values():
         fields = dataclasses.fields(declared[row.group].schema)
@@ -139,7 +148,7 @@ def test_the_groups_below_env_are_what_the_wrappers_take() -> None:
 def test_the_settings_of_wrappers_have_the_types_of_their_arguments() -> None:
     kinds = {
         f"{group.name}.{field.name}": field.type
-        for group in wrappers.groups()
+        for group in wrappers.GROUPS
         for field in dataclasses.fields(group.schema)
     }
     assert kinds["time.hold"] == list[int] | None

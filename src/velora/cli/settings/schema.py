@@ -114,12 +114,17 @@ class RecommendedSchema:
 
 
 @dataclass
-class EnvSchema:
-    """An environment, and how long to train on it; the groups of its wrappers come on top."""
+class BareEnvSchema:
+    """An environment without wrappers, and how long to train on it."""
 
     id: str = MISSING
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+
+
+@dataclass
+class EnvSchema(wrappers.extended(BareEnvSchema)):  # type: ignore[misc]
+    """An environment with its wrappers, and how long to train on it."""
 
 
 @dataclass
@@ -163,7 +168,7 @@ class TrainConfig:
     """All settings of ``velora train``."""
 
     agent: Any = MISSING
-    env: Any = field(default_factory=lambda: wrappers.extended(EnvSchema)())
+    env: EnvSchema = field(default_factory=EnvSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
     checkpoint: CheckpointSchema = field(default_factory=CheckpointSchema)
     train: TrainSchema = field(default_factory=TrainSchema)
@@ -180,12 +185,17 @@ class SavedAgentSchema:
 
 
 @dataclass
-class ElsewhereSchema:
-    """The environment to evaluate in; settings that are null are those that the agent was trained with."""
+class BareElsewhereSchema:
+    """The environment to evaluate in, without wrappers; settings that are null are those of training."""
 
     id: str | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+
+
+@dataclass
+class ElsewhereSchema(wrappers.extended(BareElsewhereSchema, is_optional=True)):  # type: ignore[misc]
+    """The environment to evaluate in, with its wrappers; settings that are null are those of training."""
 
 
 @dataclass
@@ -204,7 +214,7 @@ class EvaluateConfig:
     episodes: int = MISSING
     seed: int | None = None
     render: str | None = None
-    env: Any = field(default_factory=lambda: wrappers.extended(ElsewhereSchema, is_optional=True)())
+    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
 
 
@@ -217,8 +227,8 @@ def register() -> None:
     store.store(name="liquid_ppo_schema", node=LiquidPPOSchema, provider="velora")
     store.store(name="liquid_sac_schema", node=LiquidSACSchema, provider="velora")
     store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")
-    names = [f"env/{group.name}" for group in wrappers.groups()]
-    for name, group in zip(names, wrappers.groups(), strict=True):
+    names = [f"env/{group.name}" for group in wrappers.GROUPS]
+    for name, group in zip(names, wrappers.GROUPS, strict=True):
         store.store(group=name, name="none", node=group.schema, provider="velora")
     store.store(name="no_wrappers", node={"defaults": [{name: "none"} for name in names]}, provider="velora")
     store.store(name="wrappers_as_trained", node={"defaults": [{name: None} for name in names]}, provider="velora")

@@ -9,13 +9,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import velora
 
-TYPES: dict[str, Any] = {
+TYPES: Final = {
     "int": int,
     "float": float,
     "str": str,
@@ -40,16 +39,7 @@ class Group:
     schema: type[Any]
 
 
-@cache
-def groups() -> tuple[Group, ...]:
-    """List the groups, from the inside out."""
-    directory = Path(velora.__file__).parent / "envs" / "wrappers"
-    found = [group for path in directory.glob("*.py") for group in _declared(path.read_text(encoding="utf-8"))]
-    return tuple(sorted(found, key=lambda group: group.place))
-
-
-@cache
-def extended(settings: type[Any], *, is_optional: bool = False) -> type[Any]:
+def extended(settings: type[Any], *, is_optional: bool = False) -> Any:
     """Make the dataclass of an environment's settings with the groups in it.
 
     Args:
@@ -57,23 +47,28 @@ def extended(settings: type[Any], *, is_optional: bool = False) -> type[Any]:
         is_optional: each group is null by default, which leaves the wrapper as it was in training.
     """
     fields: list[tuple[str, Any, Any]] = []
-    for group in groups():
+    for group in GROUPS:
         of_its_own = (group.name, group.schema, dataclasses.field(default_factory=group.schema))
         fields.append((group.name, group.schema | None, None) if is_optional else of_its_own)
     return dataclasses.make_dataclass(settings.__name__, fields, bases=(settings,))
 
 
-def _declared(source: str) -> Iterator[Group]:
+def _read() -> Iterator[Group]:
     """Find the classes that are marked with ``@register("<group>", place=<place>)``."""
-    for node in ast.parse(source).body:
-        for mark in node.decorator_list if isinstance(node, ast.ClassDef) else ():
-            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "register":
-                assert isinstance(node, ast.ClassDef)
-                name = ast.literal_eval(mark.args[0])
-                given = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in mark.keywords}
-                switch = [(given["switch"], bool, False)] if "switch" in given else []
-                schema = dataclasses.make_dataclass(node.name, [*switch, *_options(node)])
-                yield Group(name, given["place"], schema)
+    for path in (Path(velora.__file__).parent / "envs" / "wrappers").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for mark in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "register":
+                    assert isinstance(node, ast.ClassDef)
+                    yield _group(node, mark)
+
+
+def _group(wrapper: ast.ClassDef, mark: ast.Call) -> Group:
+    name, given = ast.literal_eval(mark.args[0]), {word.arg: ast.literal_eval(word.value) for word in mark.keywords}
+    switch = [(given["switch"], bool, False)] if "switch" in given else []
+    schema = dataclasses.make_dataclass(f"{wrapper.name}Schema", [*switch, *_options(wrapper)])
+    schema.__module__ = __name__  # where pickle looks for it
+    return Group(name, given["place"], schema)
 
 
 def _options(wrapper: ast.ClassDef) -> Iterator[tuple[str, Any, Any]]:
@@ -84,3 +79,8 @@ def _options(wrapper: ast.ClassDef) -> Iterator[tuple[str, Any, Any]]:
                 annotation = ast.unparse(argument.annotation) if argument.annotation else ""
                 kind = TYPES.get(annotation.removesuffix(" | None"))
                 yield argument.arg, Any if kind is None else kind | None, None
+
+
+GROUPS: Final = tuple(sorted(_read(), key=lambda group: group.place))
+"""The groups of all wrappers, from the inside out."""
+globals().update({group.schema.__name__: group.schema for group in GROUPS})
