@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import pickle
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
@@ -131,6 +133,17 @@ def test_settings_can_be_sent_to_another_process() -> None:
     for name in ("train", "evaluate"):
         cfg = settings(*words, name=name)
         assert pickle.loads(pickle.dumps(cfg)) == cfg
+    store = pickle.loads(pickle.dumps(ConfigStore.instance()))
+    assert copy.deepcopy(store) is store
+    assert store.load("env/time/none.yaml").node == {"hold": None, "order": None}
+
+
+def test_a_configuration_that_was_loaded_is_a_copy() -> None:
+    """The store itself is never copied, which Hydra does again and again."""
+    store = ConfigStore.instance()
+    assert copy.deepcopy(store) is store
+    store.load("env/time/none.yaml").node.hold = [3]
+    assert store.load("env/time/none.yaml").node.hold is None
 
 
 def test_nothing_is_made_harder_by_default() -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,12 @@ def config_dir() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "conf"
 
 
-def composing() -> AbstractContextManager[Any]:
+@contextmanager
+def composing() -> Iterator[None]:
     """Let ``hydra.compose`` read the configuration files."""
     _register()
-    context: AbstractContextManager[Any] = hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE)
-    return context
+    with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
+        yield
 
 
 def launch(command: str, job: str, arguments: Arguments, *, config_name: str | None = None) -> int:
@@ -131,7 +132,7 @@ def _register() -> None:
 def _find_mistake(config_name: str, arguments: Arguments) -> str | None:
     """Explain the first word that can't be composed; ``None`` if the files can't be, even without the words."""
     try:
-        with composing():
+        with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
             return find_mistake(config_name, arguments)
     except (HydraException, OmegaConfBaseException):
         return None

@@ -7,7 +7,9 @@ class, and :func:`check` goes over the result once more, for settings that ``+na
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -221,6 +223,7 @@ class EvaluateConfig:
 def register() -> None:
     """Store the schemas, and the choices that need no file, where Hydra looks for them."""
     store = ConfigStore.instance()
+    store.__deepcopy__ = partial(_itself, store)  # type: ignore[attr-defined]
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
     store.store(name="liquid_ddpg_schema", node=LiquidDDPGSchema, provider="velora")
@@ -229,9 +232,17 @@ def register() -> None:
     store.store(name="liquid_td3_schema", node=LiquidTD3Schema, provider="velora")
     names = [f"env/{group.name}" for group in wrappers.GROUPS]
     for name, group in zip(names, wrappers.GROUPS, strict=True):
-        store.store(group=name, name="none", node=group.schema, provider="velora")
+        store.store(group=name, name="none", node=dataclasses.asdict(group.schema()), provider="velora")
     store.store(name="no_wrappers", node={"defaults": [{name: "none"} for name in names]}, provider="velora")
     store.store(name="wrappers_as_trained", node={"defaults": [{name: None} for name in names]}, provider="velora")
+
+
+def _itself(store: ConfigStore, memo: Mapping[int, Any]) -> ConfigStore:
+    """Stand in for a copy of the store: Hydra makes dozens of them, two thirds of the time that ``--help`` took.
+
+    Nothing changes such a copy, and ``load`` copies the configurations that it hands out.
+    """
+    return store
 
 
 def check(cfg: DictConfig, prefix: str = "") -> None:

@@ -56,9 +56,10 @@ def extended(settings: type[Any], *, is_optional: bool = False) -> Any:
 def _read() -> Iterator[Group]:
     """Find the classes that are marked with ``@register("<group>", place=<place>)``."""
     for path in (Path(velora.__file__).parent / "envs" / "wrappers").glob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        source = path.read_text(encoding="utf-8")
+        for node in ast.parse(source).body if "\n@register(" in source else ():
             for mark in node.decorator_list if isinstance(node, ast.ClassDef) else ():
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "register":
+                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "register":
                     assert isinstance(node, ast.ClassDef)
                     yield _group(node, mark)
 
