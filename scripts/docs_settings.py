@@ -15,13 +15,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
-from velora.cli import schema
-from velora.cli.explained import meanings
-from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.launch import config_dir
+from velora.cli.command.launch import composing
+from velora.cli.settings.explained import meanings
 from velora.models.options import REQUIRED, Option
 from velora.models.signatures import constructor_options
 
@@ -69,8 +67,7 @@ def _of_option(one: Option, folder: str) -> tuple[str, str, str]:
 
 def _of_group(group: str) -> list[tuple[str, str, str]]:
     """List a group's settings as ``velora train`` composes them from its files."""
-    schema.register()
-    with initialize_config_dir(str(config_dir()), **VERSION_BASE):
+    with composing():
         cfg = compose("train")
     text = OmegaConf.to_yaml(cfg)
     values, known = yaml.safe_load(text)[group], meanings(text)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from scripts.docs_settings import rendered
 from velora.callbacks import HOOKS, Callback
-from velora.cli.launch import config_dir
+from velora.cli.command.launch import composing, config_dir
 from velora.metrics.schema import connect
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +57,10 @@ def fields(target: str) -> Expected:
 
 
 def conf_groups(target: str) -> Expected:
-    groups = [path for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
-    return {group.name: {path.stem for path in group.glob("*.yaml")} for group in groups}
+    groups = [path.name for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
+    with composing():
+        options = GlobalHydra.instance().config_loader().get_group_options
+        return {group: set(options(f"{target}/{group}".lstrip("/"), ObjectType.CONFIG)) for group in groups}
 
 
 def columns(target: str) -> Expected:

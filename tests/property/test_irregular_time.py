@@ -6,9 +6,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from velora.cli.command.launch import config_dir
 from velora.envs import Environments
 from velora.envs.wrappers import KNOWN, wrap
 
@@ -21,9 +23,17 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "Flicker": st.fixed_dictionaries({"probability": st.floats(0.0, 1.0)}),
     "PreviousActionReward": st.just({}),
 }
-CHOICES = st.tuples(
-    *[st.none() | options.map(lambda o, n=name: {"name": n, "kwargs": o}) for name, options in OPTIONS.items()]
-)  # type: ignore[misc]
+
+
+def options(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Return options of a wrapper; of one that isn't listed above, those of its files in ``conf/env``."""
+    if name in OPTIONS:
+        return OPTIONS[name]
+    files = sorted((config_dir() / "env" / KNOWN[name].group).glob("*.yaml"))
+    return st.sampled_from([yaml.safe_load(file.read_text()) for file in files])
+
+
+CHOICES = st.tuples(*[st.none() | options(name).map(lambda o, n=name: {"name": n, "kwargs": o}) for name in KNOWN])  # type: ignore[misc]
 
 
 def make(wrappers: list[dict[str, Any]]) -> Environments:
@@ -40,7 +50,6 @@ def make(wrappers: list[dict[str, Any]]) -> Environments:
 def test_an_episode_goes_on_after_it_was_lived_again(
     choices: tuple[dict[str, Any] | None, ...], seed: int, before: int, after: int, other: int
 ) -> None:
-    assert list(OPTIONS) == list(KNOWN)
     wrappers = [one for one in choices if one is not None]
     lived, again = make(wrappers), make(wrappers)
     actions = np.random.default_rng(seed).uniform(-2, 2, (before + after, 1)).astype(np.float32)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint.registry import agents
+from velora.core.docstrings import argument_meanings
 from velora.models import Agent
 from velora.models.options import GROUPS, REQUIRED, Option, Settings
 from velora.models.settings import RunArguments
@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 if TYPE_CHECKING:
     import torch
 '''
-_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n     .*)*)", re.M)
 
 
 class Keyword(NamedTuple):
@@ -99,7 +98,7 @@ def _settings_blocks(kinds: Sequence[type[Settings]]) -> Iterator[str]:
 def _of_callable(name: str, function: Callable[..., Any], *, without: Collection[str]) -> str:
     """Write the arguments of a function from its signature and the ``Args:`` of its docstring."""
     doc = inspect.getdoc(function) or ""
-    meanings = {name: " ".join(said.split()).rstrip(".") for name, said in _ARGUMENT.findall(doc.partition("Args:")[2])}
+    meanings = argument_meanings(doc)
     keywords = [
         Keyword(p.name, p.annotation, name, REQUIRED if p.default is p.empty else p.default, meanings[p.name])
         for p in inspect.signature(function).parameters.values()

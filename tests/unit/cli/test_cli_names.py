@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from velora.cli.diagnose import dotted_names
+from velora.cli.command.mistakes import dotted_names
 from velora.core.names import did_you_mean, nearest
 
 KNOWN = ["agent", "agent.burn_in", "agent.critic_units", "agent.tau", "train", "train.n_episodes", "train.n_steps"]
