@@ -65,9 +65,8 @@ bench-speed: setup peers  ## Measure speed beside other libraries: the tables in
 bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
 	$(RUN) -m benchmarks.bits $(ARGS)
 
-generate: setup  ## Write the files that are made from others: keywords.py from the settings, tables.h from the kinds of layers
+generate: setup  ## Write src/velora/models/keywords.py anew, after a change of settings or cells
 	$(RUN) -m velora.models.generate
-	$(RUN) -m velora.kernels.generate
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)

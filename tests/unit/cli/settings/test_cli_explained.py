@@ -24,6 +24,8 @@ env:
   recommended:
     n_steps: null
     actor_lr: 0.001
+  flicker:
+    probability: null
 device:
   name: auto
 train:
@@ -43,6 +45,7 @@ def test_every_setting_has_its_meaning_beside_it() -> None:
     assert "    actor_lr: 0.001             # learning rate of the policy (above 0, at most 10)" in lines
     assert "  evaluate_every: null          # episodes between evaluations; null evaluates at the end only" in lines
     assert "resume: null                    # a run directory to go on from" in lines
+    assert "    probability: null           # of seeing nothing, in [0, 1]" in lines
     neurons, units, last, after = (line for line in lines if line[:5] in ("  n_n", "  cri", "  - 6", "  seq"))
     assert neurons.startswith("  n_neurons: 20                 # inter and command neurons; one motor neuron per")
     assert units.startswith("  critic_units:                 # sizes of the critic's hidden layers; of a recurrent")
