@@ -1,13 +1,4 @@
 """Velora: liquid neural networks that learn to control things."""
 
-__version__: str
-
-
-def __getattr__(name: str) -> str:
-    """Look the version up when it is asked for: reading a package's metadata takes as long as a mistyped command."""
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import version
-
-    globals()["__version__"] = found = version(__name__)
-    return found
+__version__ = "0.3.0.dev0"
+"""The one source of the version: the wheel, checkpoints, run stores and the command read it from here."""

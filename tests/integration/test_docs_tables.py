@@ -18,7 +18,7 @@ from hydra.core.object_type import ObjectType
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from scripts.docs_settings import rendered
+from docs._settings import rendered
 from velora.callbacks import HOOKS, Callback
 from velora.cli.command.launch import composing, config_dir
 from velora.metrics.schema import connect

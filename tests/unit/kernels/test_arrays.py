@@ -33,7 +33,7 @@ def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
     made = {}
     for name, chosen in VARIANTS.items():
         wirings = [auto_ncp(5, 11, 2, seed=k) for k in range(2)]
-        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)  # type: ignore[arg-type]
+        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)
         made[name] = cell_plan(cell, squash=True), flat_mask(cell)
     critic = LiquidQNetwork(make_cell("cfc", [auto_ncp(5, 11, 1)] * 2, _generators()), _generators())
     dense = QNetwork(4, 1, units=(7, 6), generators=_generators())

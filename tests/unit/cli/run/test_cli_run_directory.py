@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -107,7 +108,8 @@ size: 64
 
 
 def test_settings_that_tell_curves_apart_are_those_that_change_what_is_learned() -> None:
-    assert run_directory.distinguishing(OmegaConf.create(TRAINED)) == {
+    trained: Any = OmegaConf.create(TRAINED)
+    assert run_directory.distinguishing(trained) == {
         "train.batch_size": 64,
         "callbacks": "stop",
         "callbacks.stop._target_": "my.Stop",
