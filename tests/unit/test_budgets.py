@@ -24,17 +24,13 @@ LONG_FILES = {
     "src/velora/training/resume/restore.py": (281, "waits for a split by idea"),
     "src/velora/kernels/native/cells.h": (300, "the cells of one layer, in one table"),
     "src/velora/models/exploration.py": (277, "waits for the agent by composition"),
-    "src/velora/models/ppo.py": (268, "waits for the one source of settings"),
-    "src/velora/cli/schema.py": (260, "waits for the one source of settings"),
     "src/velora/checkpoint/tensors.py": (255, "waits for the safetensors library"),
     "tests/unit/models/test_ppo.py": (515, "an update of PPO by hand, and all that must hold of it"),
     "tests/unit/models/test_normalisation.py": (419, "22 small behaviours of one idea"),
 }
 LONG_FUNCTIONS = {
-    "src/velora/models/ppo.py:__init__": (46, "waits for the one source of settings"),
     "src/velora/training/trainer.py:__init__": (45, "one line a setting"),
     "src/velora/training/evaluation.py:evaluate": (45, "one loop, in order"),
-    "src/velora/models/td3.py:__init__": (43, "waits for the one source of settings"),
     "tests/reliability/checkpoint_forgery.py:header_lies": (110, "a list of lies"),
     "tests/unit/models/test_ppo.py:reference_phase": (78, "an update as in the paper, beside ours"),
 }
