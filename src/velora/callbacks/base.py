@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from velora.core.names import did_you_mean
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation, Metrics, Transition, WindowStats
 
@@ -71,9 +71,9 @@ class Callback:
             if name in HOOKS:
                 _check_arguments(cls, name, method)
             elif name.startswith("on_") and callable(method):
-                near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.0)[0]
+                hint = did_you_mean(name, HOOKS, "velora.callbacks.HOOKS lists them", written=repr)
                 raise TypeError(
-                    f"{cls.__name__}.{name} is not a hook and would never be called; the nearest hook is {near!r} "
+                    f"{cls.__name__}.{name} is not a hook and would never be called; {hint} "
                     f"(start the name of a method of your own with something other than 'on_')"
                 )
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from velora import __version__
 from velora.checkpoint import json_text
 from velora.core.errors import CheckpointError
+from velora.core.version import __version__
 
 SCHEMA_VERSION: Final = 1
 MAX_CAPACITY: Final = 10**9
