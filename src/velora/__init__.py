@@ -1,5 +1,4 @@
 """Velora: liquid neural networks that learn to control things."""
 
-from importlib.metadata import version
-
-__version__ = version("velora")
+__version__ = "0.3.0.dev0"
+"""The one source of the version: the wheel, checkpoints, run stores and the command read it from here."""

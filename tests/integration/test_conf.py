@@ -186,8 +186,9 @@ def named(group: str) -> list[str]:
 
 
 def test_chosen_wrappers_take_the_place_of_saved_ones() -> None:
-    time, mask, flicker = ({"name": name, "kwargs": {}} for name in ("HoldAction", "DropObservation", "Flicker"))
-    noise, other = ({"name": "NoisyObservation", "kwargs": {"std": std}} for std in (1.0, 2.0))
+    names = ("HoldAction", "DropObservation", "Flicker")
+    time, mask, flicker = (dict[str, Any](name=name, kwargs={}) for name in names)
+    noise, other = (dict[str, Any](name="NoisyObservation", kwargs={"std": std}) for std in (1.0, 2.0))
     saved = [time, noise, flicker]
     assert merged(saved, {}) == saved
     assert merged(saved, {"NoisyObservation": other}) == [time, other, flicker]

@@ -26,7 +26,8 @@ from velora.models import Agent
 from velora.training import Trainer, TrainResult
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROJECT = ("README", "CONTRIBUTING", "RELEASING", "SECURITY", "CODE_OF_CONDUCT")
+PAGES = [*(ROOT / f"{name}.md" for name in PROJECT), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
     r"(?P<run><!-- run -->\n)?^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^```$", re.M | re.S
 )

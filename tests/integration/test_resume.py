@@ -92,7 +92,7 @@ def test_a_crash_right_after_a_step_can_be_gone_on_from(tmp_path: Path, step: in
         agent = LiquidDDPG(3, 6, 1, device="cpu", seed=1, warmup_steps=2, buffer_size=50)
         env = gym.make("Pendulum-v1", max_episode_steps=5)
         saving = SaveCheckpoints(tmp_path / "checkpoints", frequency=100)
-        quiet = {"progress_bar": False, "summary": False}
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
         return agent.train(env, 2, n_episodes=4, callbacks=[saving, *callbacks], resume=resume, **quiet)
 
     with pytest.raises(OSError, match="the disk is full"):
@@ -111,10 +111,16 @@ def test_a_rollout_that_was_cut_within_an_episode_goes_on_to_the_same_bits(
 ) -> None:
     def train(home: Path, *callbacks: Callback, resume: Path | None = None) -> TrainResult:
         set_seed(3)
-        small = {"critic": critic, "critic_units": (8, 8), "rollout_steps": 20, "sequence_length": 4, "n_epochs": 2}
+        small: dict[str, Any] = {
+            "critic": critic,
+            "critic_units": (8, 8),
+            "rollout_steps": 20,
+            "sequence_length": 4,
+            "n_epochs": 2,
+        }
         agent = LiquidPPO(dims[0], 6, dims[1], discrete=discrete, device="cpu", seed=1, **small)
         saving = [SaveCheckpoints(home, frequency=1000), *callbacks]
-        quiet = {"progress_bar": False, "summary": False}
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
         made = gym.make(env, max_episode_steps=15)
         return agent.train(made, 8, n_steps=90, callbacks=saving, resume=resume, **quiet)
 
@@ -137,7 +143,7 @@ def small(seed: int | None = None, seeds: tuple[int, ...] | None = None, **setti
 def train(agent: LiquidDDPG, home: Path, n_episodes: int, *callbacks: Callback, **arguments: Any) -> TrainResult:
     set_seed(3)
     saving = [SaveCheckpoints(home, frequency=1)]
-    quiet = {"progress_bar": False, "summary": False}
+    quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
     env = gym.make("Pendulum-v1", max_episode_steps=15)
     return agent.train(env, 4, n_episodes=n_episodes, callbacks=[*saving, *callbacks], **quiet, **arguments)
 
@@ -297,17 +303,17 @@ def test_callbacks_get_what_belongs_to_each_seed_from_its_own_checkpoint(tmp_pat
 def test_a_run_does_not_go_on_in_another_environment(tmp_path: Path) -> None:
     """Its checkpoints would name the wrong one, and its actions be in the wrong units."""
     own = {"warmup_steps": 10, "buffer_size": 50, "device": "cpu", "seed": 1}
-    quiet = {"progress_bar": False, "summary": False}
+    quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
     agent = LiquidDDPG(3, 6, 1, **own)  # type: ignore[arg-type]
     saving = [SaveCheckpoints(tmp_path / "checkpoints")]
-    agent.train("Pendulum-v1", 8, n_episodes=1, callbacks=saving, **quiet)  # type: ignore[arg-type]
+    agent.train("Pendulum-v1", 8, n_episodes=1, callbacks=saving, **quiet)
     for other in (
         HoldAction(gym.make("Pendulum-v1"), [1, 2]),
         gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1)),
     ):
         fresh = LiquidDDPG(3, 6, 1, **own)  # type: ignore[arg-type]
         with pytest.raises(CheckpointError, match=r"resume: the run was trained in .*Pendulum-v1") as error:
-            fresh.train(other, 8, n_episodes=2, resume=tmp_path / "checkpoints", **quiet)  # type: ignore[arg-type]
+            fresh.train(other, 8, n_episodes=2, resume=tmp_path / "checkpoints", **quiet)
         assert "\n" not in str(error.value)
 
 

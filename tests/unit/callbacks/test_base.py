@@ -63,10 +63,10 @@ def test_other_names_defaults_and_catch_alls_are_fine() -> None:
     class Mine(Callback):
         on_gpu = True
 
-        def on_episode_end(self, *args):  # type: ignore[no-untyped-def, override]
+        def on_episode_end(self, *args):  # type: ignore[no-untyped-def]
             seen.append(len(args))
 
-        def on_train_end(self, t, a, extra=None):  # type: ignore[no-untyped-def, override]
+        def on_train_end(self, t, a, extra=None):  # type: ignore[no-untyped-def]
             seen.append(2)
 
         def _on_private(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from velora import __version__
 from velora.checkpoint import Metadata, json_text, schema
@@ -64,7 +65,7 @@ def test_older_versions_are_migrated_one_step_at_a_time() -> None:
         1: lambda document: {**document, "seed": document["random_seed"]},
         2: lambda document: {key: value for key, value in document.items() if key != "random_seed"},
     }
-    old = {"schema_version": 1, "random_seed": 7}
+    old: dict[str, JsonValue] = {"schema_version": 1, "random_seed": 7}
     assert schema.upgrade(old, "m", current=3, migrations=migrations) == {"schema_version": 3, "seed": 7}
     assert schema.upgrade({"schema_version": 3, "seed": 7}, "m", current=3, migrations=migrations)["seed"] == 7
     with pytest.raises(CheckpointError, match="version 1 is too old"):

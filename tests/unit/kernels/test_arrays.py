@@ -33,7 +33,7 @@ def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
     made = {}
     for name, chosen in VARIANTS.items():
         wirings = [auto_ncp(5, 11, 2, seed=k) for k in range(2)]
-        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)  # type: ignore[arg-type]
+        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)
         made[name] = cell_plan(cell, squash=True), flat_mask(cell)
     critic = LiquidQNetwork(make_cell("cfc", [auto_ncp(5, 11, 1)] * 2, _generators()), _generators())
     dense = QNetwork(4, 1, units=(7, 6), generators=_generators())
@@ -69,8 +69,8 @@ def test_the_rest_of_an_update_does_not_wait_either() -> None:
     backend.squared_error(values, y)
     out, noise, log_temperature = xp.zeros(2, 3, 4, 2), xp.zeros(2, 3, 4, 1), xp.zeros(2, 1)
     log_prob = backend.squashed(out, noise).log_prob
-    backend.soft_minimum(values, values, log_prob, log_temperature)
-    d = backend.soft_minimum_gradient(values, values, log_temperature, factor=-1.0, skip=1)
+    backend.soft_minimum((values, values), log_prob, log_temperature)
+    d = backend.soft_minimum_gradient((values, values), log_temperature, factor=-1.0, skip=1)
     backend.squashed_gradient(out, noise, (noise, noise), d.log_prob)
     backend.copy(backend.temperature(log_temperature, xp.zeros(2), target=-1.0).gradient, log_temperature)
     flat = xp.zeros(2, 9)

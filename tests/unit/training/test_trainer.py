@@ -142,7 +142,7 @@ def test_evaluations_are_recorded_and_do_not_disturb_training(tmp_path: Any) -> 
 class Lone(gym.Wrapper[Any, Any, Any, Any]):
     """An environment that can't be made again."""
 
-    spec = None  # type: ignore[assignment]
+    spec = None
 
 
 def test_a_lone_environment_is_trained_on_and_evaluated_between_episodes() -> None:

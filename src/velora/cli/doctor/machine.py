@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from velora import kernels
+from velora import __version__, kernels
 from velora.cli.doctor import self_check
 from velora.core import ram
 from velora.core.devices import n_cores, set_device
 
-PACKAGES = ("velora", "torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,11 @@ def examine(directory: Path) -> Machine:
         memory_bytes=ram.available_bytes(),
         gpus=_gpus(),
         directory=_try_to_write(directory),
-        versions={"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            "velora": __version__,
+            **{package: _version(package) for package in PACKAGES},
+        },
     )
 
 

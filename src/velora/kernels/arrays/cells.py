@@ -39,7 +39,11 @@ class CfC(Heads):
         self.doubled(do, h)
 
     def backward(self, do: Emit, t: int) -> None:
-        """See :class:`Part`."""
+        """See :class:`Part`. By the heads: dh/da = 2 (1 - g) s1', dh/db = 2 g s2', dh/dd = 2 (s2 - s1) g'.
+
+        By c it is that times dt. A prime is the slope of the logistic function, s (1 - s), and the new state
+        h = 2 (s1 + g (s2 - s1)) - 1.
+        """
         xp, n, kept, dh = self.xp, self.n, self._memory[t], self.dh[t]
         s1, s2, gate, last = (kept[k * n : (k + 1) * n] for k in range(4))
         slope = self.spare("slope", 3 * n)
@@ -123,6 +127,10 @@ class PureCfC(Heads):
 @computes(Kind.GRU, Kind.LEAKY, Kind.LEAKY_NO_RESET)
 class Gated(Heads):
     """``h = (1 - keep) * new + keep * old``: GRU and leaky cell, with ``new = tanh(x + r * s)`` or ``tanh(x)``.
+
+    By the heads, per dh: ``dx = (1 - keep) (1 - new**2)``, ``ds = dx r``, ``dr = dx s r (1 - r)`` and
+    ``dgate = (old - new) dkeep/dgate``, where that is ``keep (1 - keep)`` of a gate and ``-dt keep logistic(rate)`` of
+    a rate; ``keep`` alone reaches the old state past the heads.
 
     A GRU's keep is its gate. A leaky cell's is ``exp(-dt * softplus(rate))``, without dt a gate too, logistic(-rate).
     Kept are r, the gate or else softplus(rate), new, and s; without a reset only the middle two; and keep, if it is no

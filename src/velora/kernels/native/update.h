@@ -1,6 +1,7 @@
 /* The rest of an update: losses, optimizer, targets, replay. */
 
-/* Kingma & Ba 2015, algorithm 1, with decoupled weight decay (Loshchilov & Hutter 2019). */
+/* Kingma & Ba 2015, algorithm 1, with decoupled weight decay (Loshchilov & Hutter 2019): with m and v the moving means of
+   g and g^2, x <- x (1 - lr decay) - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon). */
 static void adam(const adam_args *a, int64_t s) {
     double beta1 = a->rates[1], beta2 = a->rates[2], t = a->steps[s] += 1.0;
     double correction1 = 1.0 - pow(beta1, t), correction2 = 1.0 - pow(beta2, t);
@@ -16,6 +17,7 @@ static void adam(const adam_args *a, int64_t s) {
     }
 }
 
+/* g <- g min(1, max_norm / (norm + 1e-6)), with the norm in double precision, in eight sums that vectorise. */
 static void clip(const clip_args *a, int64_t s) {
     float *g = a->gradient + s * a->n;
     double parts[8] = {0}, square = 0.0;
@@ -24,19 +26,21 @@ static void clip(const clip_args *a, int64_t s) {
         for (int64_t k = 0; k < 8; k++) parts[k] += (double)g[i + k] * g[i + k];
     for (; i < a->n; i++) square += (double)g[i] * g[i];
     for (int64_t k = 0; k < 8; k++) square += parts[k];
-    double norm = sqrt(square), scale = a->most / (norm + 1e-6);
+    double norm = sqrt(square), scale = a->max_norm / (norm + 1e-6);
     a->norms[s] = (float)norm;
     if (scale >= 1.0) return; /* a NaN goes on and spreads, so that it is found */
     for (i = 0; i < a->n; i++) g[i] *= (float)scale;
 }
 
+/* target <- target + tau (source - target) */
 static void follow(const follow_args *a, int64_t s) {
     float tau = (float)a->tau, *target = a->target + s * a->n;
     const float *source = a->source + s * a->n;
     for (int64_t i = 0; i < a->n; i++) target[i] += tau * (source[i] - target[i]);
 }
 
-static void target(const target_args *a, int64_t s) {
+/* y = scale r + gamma^dt (1 - terminated) q'; a power only where the step is irregular. */
+static void td_target(const td_target_args *a, int64_t s) {
     float gamma = (float)a->gamma, scale = (float)a->scale;
     for (int64_t b = 0; b < a->n_batch; b++)
         for (int64_t t = 0; t < a->n_time; t++) {
@@ -49,6 +53,7 @@ static void target(const target_args *a, int64_t s) {
         }
 }
 
+/* loss = mean((q - y)^2) over the steps that count, d loss / dq = 2 (q - y) / their number. */
 static void squared_error(const squared_error_args *a, int64_t s) {
     int64_t n = a->n_batch * a->n_time, counted = n - a->n_batch * a->skip;
     const float *q = a->prediction + s * n, *y = a->target + s * n;
@@ -76,14 +81,19 @@ static void mean(const mean_args *a, int64_t s) {
     a->out[s] = (float)(a->factor * sum / (double)(a->n_batch * (a->n_time - a->skip)));
 }
 
+/* The smaller of two numbers; NaN spreads. */
+INLINE float smaller(float x, float y) { return x <= y || x != x ? x : y; }
+
 static void minimum(const minimum_args *a, int64_t s) {
-    const float *x = a->a + s * a->n, *y = a->b + s * a->n;
     float *out = a->out + s * a->n;
-    for (int64_t i = 0; i < a->n; i++) out[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i]; /* NaN spreads */
+    for (int64_t i = 0; i < a->n; i++) {
+        out[i] = a->values[0][s * a->n + i];
+        for (int64_t k = 1; k < a->n_values; k++) out[i] = smaller(out[i], a->values[k][s * a->n + i]);
+    }
 }
 
 /* Add clipped noise to actions in [-1, 1], and keep them there. */
-static void perturb(const perturb_args *a, int64_t s) {
+static void perturbed(const perturbed_args *a, int64_t s) {
     const float *action = a->action + s * a->n, *noise = a->noise + s * a->n;
     float *out = a->out + s * a->n, std = (float)a->std, most = (float)a->most;
     for (int64_t i = 0; i < a->n; i++) {

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from velora.cli.run import run_directory
@@ -107,7 +108,8 @@ size: 64
 
 
 def test_settings_that_tell_curves_apart_are_those_that_change_what_is_learned() -> None:
-    assert run_directory.distinguishing(OmegaConf.create(TRAINED)) == {
+    trained = OmegaConf.create(yaml.safe_load(TRAINED))
+    assert run_directory.distinguishing(trained) == {
         "train.batch_size": 64,
         "callbacks": "stop",
         "callbacks.stop._target_": "my.Stop",

@@ -25,7 +25,7 @@ class Outer:
 
 
 def settings(**changes: Any) -> DictConfig:
-    cfg = OmegaConf.structured(Outer)
+    cfg: DictConfig = OmegaConf.structured(Outer)
     with open_dict(cfg):
         for name, value in changes.items():
             OmegaConf.update(cfg, name.replace("__", "."), value, force_add=True)
