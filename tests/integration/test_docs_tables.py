@@ -57,10 +57,16 @@ def fields(target: str) -> Expected:
 
 
 def conf_groups(target: str) -> Expected:
+    """Name the files of every group below ``target``; nothing for a group whose choices have a table of their own."""
     groups = [path.name for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
+    elsewhere = {m["target"] for page in PAGES for m in TABLE.finditer(page.read_text()) if m["kind"] == "choices"}
+    names = {group: f"{target}/{group}".lstrip("/") for group in groups}
+    return {group: set() if name in elsewhere else set(choices(name)) for group, name in names.items()}
+
+
+def choices(target: str) -> Expected:
     with composing():
-        options = GlobalHydra.instance().config_loader().get_group_options
-        return {group: set(options(f"{target}/{group}".lstrip("/"), ObjectType.CONFIG)) for group in groups}
+        return dict.fromkeys(GlobalHydra.instance().config_loader().get_group_options(target, ObjectType.CONFIG))
 
 
 def columns(target: str) -> Expected:
@@ -81,11 +87,12 @@ EXPECTED: dict[str, Callable[[str], Expected]] = {
     "signature": parameters,
     "fields": fields,
     "groups": conf_groups,
+    "choices": choices,
     "sql": columns,
     "hooks": hooks,
     "members": members,
 }
-NAMES_ONLY = ("sql", "members")
+NAMES_ONLY = ("sql", "members", "choices")
 IN_ORDER = ("hooks", "sql")
 TABLES = [
     pytest.param(m["kind"], m["target"] or "", m["rows"], id=f"{page.stem}-{m['kind']}-{m['target']}")

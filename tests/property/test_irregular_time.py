@@ -33,7 +33,11 @@ def options(name: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.sampled_from([yaml.safe_load(file.read_text()) for file in files])
 
 
-CHOICES = st.tuples(*[st.none() | options(name).map(lambda o, n=name: {"name": n, "kwargs": o}) for name in KNOWN])  # type: ignore[misc]
+def described(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    return options(name).map(lambda kwargs: {"name": name, "kwargs": kwargs})
+
+
+CHOICES = st.tuples(*[st.none() | described(name) for name in KNOWN])
 
 
 def make(wrappers: list[dict[str, Any]]) -> Environments:

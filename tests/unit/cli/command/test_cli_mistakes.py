@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from omegaconf import OmegaConf
+
 from velora.cli.command.mistakes import dotted_names
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from velora.cli.run import run_directory
@@ -108,7 +108,7 @@ size: 64
 
 
 def test_settings_that_tell_curves_apart_are_those_that_change_what_is_learned() -> None:
-    trained: Any = OmegaConf.create(TRAINED)
+    trained = OmegaConf.create(yaml.safe_load(TRAINED))
     assert run_directory.distinguishing(trained) == {
         "train.batch_size": 64,
         "callbacks": "stop",
