@@ -20,7 +20,7 @@ def image_fits(s: LiquidSettings) -> str | None:
     """Ask for an image with the numbers of an observation, a range that is one, and nothing beside the image."""
     image, between = s.image, s.image_range
     if image is None:
-        return None if between is None else "image_range: it is that of an image's pixels, so image has to be given too"
+        return None
     if not 2 <= len(image) <= 4 or min(image) < 1:
         return f"image: expected (height, width), (height, width, channels) or a stack of such frames, got {image}"
     if math.prod(image) != s.state_dim:
