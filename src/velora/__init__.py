@@ -1,4 +1,12 @@
 """Velora: liquid neural networks that learn to control things."""
 
-__version__ = "0.3.0.dev0"
-"""The one source of the version: the wheel, checkpoints, run stores and the command read it from here."""
+from typing import TYPE_CHECKING
+
+from velora.core.lazy import on_demand
+from velora.core.version import __version__
+
+if TYPE_CHECKING:
+    from velora.models.loading import load
+
+__all__ = ["__version__", "load"]
+__getattr__, __dir__ = on_demand(__name__, {"load": "models.loading"})

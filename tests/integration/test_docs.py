@@ -174,6 +174,8 @@ def test_a_decision_has_its_three_parts(page: Path) -> None:
     lines = page.read_text().splitlines()
     assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
     assert len(lines) < 60
+    status = r"Status: (accepted|superseded by \[\d{4}\]\([\w-]+\.md\))[.,] (Date: )?20\d\d-\d\d-\d\d\b"
+    assert re.match(status, lines[2])
 
 
 def test_the_site_builds_with_every_page_in_its_navigation(tmp_path: Path) -> None:

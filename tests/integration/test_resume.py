@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 import torch
 
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.checkpoint import Checkpoint
+from velora.checkpoint import Checkpoint, json_text
 from velora.core.errors import CheckpointError
 from velora.envs.wrappers import HoldAction
 from velora.models import LiquidDDPG, LiquidPPO
@@ -134,6 +136,39 @@ def test_a_rollout_that_was_cut_within_an_episode_goes_on_to_the_same_bits(
     assert saved.train_state["lane"]["running"] is not None  # type: ignore[index,call-overload]
     train(tmp_path / "cut", resume=tmp_path / "cut")
     assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "cut" / "final")
+
+
+def write_as_version_1(checkpoint: Path) -> None:
+    """Take out of a checkpoint what schema version 1 didn't have."""
+    path = checkpoint / "metadata.json"
+    document = json.loads(path.read_bytes())
+    del document["metadata_sha256"], document["progress"]["begun"]
+    document["schema_version"] = 1
+    digest = hashlib.sha256(json_text.canonical(document)).hexdigest()
+    path.write_bytes(json_text.render({**document, "metadata_sha256": digest}, "metadata.json"))
+
+
+@pytest.mark.parametrize("at", [1, 17, 20])
+def test_a_run_of_schema_version_1_goes_on_to_the_same_bits(tmp_path: Path, at: int) -> None:
+    """Its open episodes are counted as begun: three of them, or fewer where some have just ended."""
+
+    def train(home: Path, *callbacks: Callback, resume: Path | None = None) -> LiquidPPO:
+        set_seed(3)
+        agent = LiquidPPO(4, 6, 2, discrete=True, n_envs=3, rollout_steps=8, n_epochs=1, device="cpu", seed=1)
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
+        saving = [SaveCheckpoints(home, frequency=None), *callbacks]
+        made = gym.make("CartPole-v1", max_episode_steps=20)
+        agent.train(made, 8, n_steps=270, callbacks=saving, resume=resume, **quiet)
+        return agent
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(OSError, match="the disk is full"):
+        train(tmp_path / "cut", FailAt(3 * at))
+    write_as_version_1(tmp_path / "cut" / "interrupted")
+    rest = train(tmp_path / "rest", resume=tmp_path / "cut" / "interrupted")
+    assert rest.progress == whole.progress
+    assert whole.progress[0].begun > whole.progress[0].episode > 3
+    assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "rest" / "final")
 
 
 def small(seed: int | None = None, seeds: tuple[int, ...] | None = None, **settings: Any) -> LiquidDDPG:

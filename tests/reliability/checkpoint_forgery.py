@@ -51,6 +51,7 @@ Lie = Callable[[Path], None]
 Change = Callable[[dict[str, Any]], object]
 Rewrite = Callable[[bytes], bytes]
 MODEL = "model_state.safetensors"
+COUNTERS = ("progress/episode", "progress/step", "progress/update", "progress/begun")
 
 
 def header_lies() -> dict[str, Lie]:
@@ -185,14 +186,14 @@ def metadata_lies() -> dict[str, Lie]:
     numbers: tuple[object, ...] = (-1, 1.0, True, "1", None, [], {}, 2**63, 10**39)
     texts: tuple[object, ...] = (1, None, True, [], {}, "", "a b", "../x", "a\0", "x" * 300, "\ud800", "ü")
     mappings: tuple[object, ...] = (1, None, True, "x", [], [1])
-    member("schema_version", *numbers, 0, 2, 99)
+    member("schema_version", *numbers, 0, 1, 3, 99)
     member("velora_version", *texts)
     member("agent", *texts, "1a", "a/b")
     member("seed", *numbers, 2**32)
     member("device", 1, None, True, [], "x" * 65)
     for path in ("settings", "optimizers", "optimizers/actor", "progress", "files"):
         member(path, *mappings)
-    for path in ("progress/episode", "progress/step", "progress/update", "buffer/size", "buffer/extra"):
+    for path in (*COUNTERS, "buffer/size", "buffer/extra"):
         member(path, *(value for value in numbers if not (path == "buffer/extra" and value is True)))
     member("buffer/capacity", *numbers, 0, 7, 10**9 + 1)
     member("buffer/size", 9, 10**9)

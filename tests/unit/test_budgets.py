@@ -26,7 +26,7 @@ LONG_FILES = {
     "src/velora/models/exploration.py": (277, "waits for the agent by composition"),
     "src/velora/models/ppo.py": (268, "waits for the one source of settings"),
     "src/velora/cli/schema.py": (260, "waits for the one source of settings"),
-    "src/velora/checkpoint/tensors.py": (255, "waits for the safetensors library"),
+    "src/velora/checkpoint/tensors.py": (256, "a file written, checked and read, in one protocol; see ADR 0010"),
     "tests/unit/models/test_ppo.py": (515, "an update of PPO by hand, and all that must hold of it"),
     "tests/unit/models/test_normalisation.py": (419, "22 small behaviours of one idea"),
 }

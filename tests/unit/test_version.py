@@ -18,7 +18,7 @@ RELEASE = re.sub(r"\.dev\d+$", "", __version__)
 
 def test_the_wheel_takes_its_version_from_the_package() -> None:
     assert PROJECT["project"]["dynamic"] == ["version"]
-    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "velora.__version__"}
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "velora.core.version.__version__"}
 
 
 def test_it_is_above_those_of_the_other_code_base() -> None:

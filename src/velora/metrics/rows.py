@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from velora import __version__
+from velora.core.version import __version__
 
 _PACKAGES = ("torch", "numpy", "gymnasium", "lightning", "safetensors")
 

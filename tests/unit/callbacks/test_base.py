@@ -37,7 +37,7 @@ def test_every_hook_does_nothing_and_says_when_it_fires(name: str) -> None:
     ],
 )
 def test_a_misspelt_hook_is_an_error_at_once_that_names_the_nearest(misspelt: str, nearest: str) -> None:
-    with pytest.raises(TypeError, match=rf"Mine\.{misspelt} is not a hook .* nearest hook is '{nearest}'"):
+    with pytest.raises(TypeError, match=rf"Mine\.{misspelt} is not a hook .* did you mean '{nearest}'\?"):
         type("Mine", (Callback,), {misspelt: lambda self, trainer, agent: None})
 
 

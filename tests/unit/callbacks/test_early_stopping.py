@@ -122,7 +122,7 @@ def test_waiting_for_evaluations_that_never_come_is_refused() -> None:
         ({"patience": 2.5}, r"early_stopping\.patience"),
         ({"patience": True}, r"early_stopping\.patience"),
         ({"patience": 1, "min_delta": -0.1}, r"early_stopping\.min_delta: expected a finite number >= 0, got -0\.1"),
-        ({"patience": 1, "monitor": "evalution"}, r"got 'evalution'; try 'evaluation'"),
+        ({"patience": 1, "monitor": "evalution"}, r"got 'evalution'; did you mean 'evaluation'\?"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ def test_other_images_are_one_line(env: gym.Env[Any, Any], settings: dict[str, A
         ({"image": (72,)}, r"^image: expected \(height, width\)"),
         ({"image": (8, -9, -1)}, r"^image: expected \(height, width\)"),
         ({"image_range": (1, 0)}, r"^image_range: expected the least value and a larger one"),
-        ({"image": None, "image_range": (0, 1)}, r"^image_range: .* image has to be given too"),
+        ({"image": None, "image_range": (0, 1)}, r"^image_range: \(0\.0, 1\.0\) has no effect with image=None"),
         ({"time": "both"}, r"^time: an image has no place for the time"),
         ({"normalize_obs": True}, r"^normalize_obs: an image is scaled by its range already; expected false, got true"),
         ({"kernel": "native"}, r"^kernel: 'native' has no convolutions"),
@@ -312,6 +313,11 @@ def test_an_agent_fits_what_dimensions_and_image_settings_say() -> None:
     env = gym.wrappers.FrameStackObservation(Dot(), 2)
     state_dim, action_dim = dimensions(env)
     agent = LiquidDDPG(state_dim, 6, action_dim, **{**SMALL, **image_settings(env)}, seed=0)
-    agent.train(env, 8, n_steps=22, evaluate_every=1, evaluation_episodes=2, **QUIET)
+    result = agent.train(env, 8, n_steps=22, evaluate_every=1, evaluation_episodes=2, **QUIET)
+    assert (agent.settings.image, state_dim, action_dim) == ((2, *SHAPE), 2 * math.prod(SHAPE), 2)
+    assert all(len(evaluation.returns) == 2 for evaluation in result.evaluations)
+    assert len(result.evaluations) == len(result.returns[0]) > 0
     assert agent.settings.image is not None
     check_image(flattened(env), agent.settings.image, None)
+    with pytest.raises(SpaceError):
+        check_image(flattened(Dot()), agent.settings.image, None)

@@ -191,14 +191,16 @@ def test_settings_that_lie_are_refused(agent: LiquidDDPG, tmp_path: Path, member
 
 AUDIT = """
 import sys
+import velora
 from velora.nn.cells import CELL_KINDS
 from velora.models import LiquidDDPG, OffPolicyAgent
 
 LiquidDDPG(4, 6, 1, device="cpu", seed=0).predict([0.0] * 4)  # torch's own lazy imports come first
+load = {"velora.load": velora.load, "LiquidDDPG.load": LiquidDDPG.load}[sys.argv[2]]
 seen = []
 WATCHED = ("import", "exec", "compile", "pickle.find_class", "os.system", "subprocess.Popen", "marshal.loads")
 sys.addaudithook(lambda event, args: seen.append((event, args)) if event in WATCHED else None)
-agent = LiquidDDPG.load(sys.argv[1], buffer=True, device="cpu")
+agent = load(sys.argv[1], buffer=True, device="cpu")
 found = list(seen)
 assert len(agent.buffer) == 60
 agent.predict([0.0] * 4)
@@ -209,9 +211,12 @@ print("clean")
 """
 
 
-def test_loading_runs_nothing_and_needs_neither_lightning_nor_hydra(agent: LiquidDDPG, tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", ["velora.load", "LiquidDDPG.load"])
+def test_loading_runs_nothing_and_needs_neither_lightning_nor_hydra(
+    load: str, agent: LiquidDDPG, tmp_path: Path
+) -> None:
     path = agent.save(tmp_path / "ep1", buffer=True)
-    done = subprocess.run([sys.executable, "-c", AUDIT, str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", AUDIT, str(path), load], capture_output=True, text=True, check=False)
     assert done.stdout == "clean\n", done.stderr
 
 

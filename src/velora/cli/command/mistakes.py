@@ -22,8 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.command.arguments import CONFIG_DIR, Arguments
-from velora.cli.names import did_you_mean, nearest
 from velora.core.errors import VeloraError
+from velora.core.names import did_you_mean, nearest
 
 MOST_VALUES = 20
 WORDS: dict[Any, str] = {

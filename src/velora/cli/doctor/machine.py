@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from velora import __version__, kernels
+from velora import kernels
 from velora.cli.doctor import self_check
 from velora.core import ram
 from velora.core.devices import n_cores, set_device
+from velora.core.version import __version__
 
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
 

@@ -12,8 +12,8 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from velora.cli.command.mistakes import one_line
-from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
+from velora.core.names import did_you_mean
 
 
 def instantiate(name: str, node: Any, **more: Any) -> Any:

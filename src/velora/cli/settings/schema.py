@@ -15,9 +15,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from velora.cli.names import did_you_mean
 from velora.cli.settings import wrappers
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 
 @dataclass
