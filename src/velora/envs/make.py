@@ -188,7 +188,8 @@ def _describe_wrappers(env: Env) -> list[dict[str, Any]]:
     """List our wrappers around an environment, from the inside out."""
     found: list[dict[str, Any]] = []
     while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.utils.RecordConstructorArgs) and type(env) is KNOWN.get(env.class_name()):
+        row = KNOWN.get(env.class_name())
+        if isinstance(env, gym.utils.RecordConstructorArgs) and row is not None and type(env) is row.kind:
             found.append({"name": env.class_name(), "kwargs": dict(env._saved_kwargs)})
         env = env.env
     return found[::-1]

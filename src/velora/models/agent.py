@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from velora import envs, kernels
@@ -25,7 +24,9 @@ from velora.models.exploration import CorrelatedNoise, Explorer
 from velora.models.learner import Learner
 from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
+from velora.models.options import Settings
 from velora.models.saving import SavedAgent
+from velora.models.signatures import run_arguments, show_settings
 from velora.training.experience import Experience
 from velora.training.hooks import NO_HOOKS
 from velora.training.result import TrainResult
@@ -48,38 +49,33 @@ class Agent(ActingAgent, SavedAgent):
 
     A subclass with ``replays=True`` promises that all arithmetic of its ``training_step`` is calls of
     ``self.learner``: its networks, backend and optimizers. Such a step is recorded once, without being computed, and
-    replayed from then on (like a CUDA graph). The promise isn't inherited by a subclass with a ``training_step`` of its
-    own.
+    replayed from then on (like a CUDA graph). A subclass with a ``training_step`` of its own doesn't inherit this.
     """
 
     _replays: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, replays: bool | None = None, **rest: Any) -> None:
-        """Keep whether updates may be replayed."""
+        """Keep whether updates may be replayed, and show the settings in the signature and the docstring."""
         super().__init_subclass__(**rest)
         if replays is not None or "training_step" in cls.__dict__:
             cls._replays = bool(replays)
+        if cls.settings_type is not Settings:
+            show_settings(cls, cls.settings_type)
 
-    def __init__(
-        self,
-        settings: dict[str, Any],
-        *,
-        device: str | torch.device | None = None,
-        kernel: str = "auto",
-        seed: int | None = None,
-        seeds: Iterable[int] | None = None,
-    ) -> None:
-        if not (hasattr(self, "key") and hasattr(self, "settings_type")):
+    def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
+        if not self.key or self.settings_type is Settings:
             raise SettingError(
                 f"{type(self).__name__}: expected a key and a settings_type, which checkpoints go by; give it both, "
                 'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
             )
-        self.settings = self.settings_type.check(settings)
+        sizes = {"state_dim": state_dim, "n_neurons": n_neurons, "action_dim": action_dim}
+        run = {one.name: settings.pop(one.name, one.default) for one in run_arguments()}
+        self.settings = self.settings_type.check(sizes | settings, beside=run)
         idle.check(type(self), dict(self.settings))
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
-        self.seeds = seeding.check_seeds(seed, seeds)
-        self.device = set_device(device)
-        self.kernel = kernels.choose(kernel, self.device, sees_images=self.sees_images)
+        self.seeds = seeding.check_seeds(run["seed"], run["seeds"])
+        self.device = set_device(run["device"])
+        self.kernel = kernels.choose(run["kernel"], self.device, sees_images=self.sees_images)
         self.threads, self.record, self.learns_policy = 1, True, True
         self.wirings, self.environment, self.hooks = {}, None, NO_HOOKS
         self.bounds = envs.default_units(self.settings.action_dim, discrete=self.discrete)
@@ -89,10 +85,8 @@ class Agent(ActingAgent, SavedAgent):
         self.experience = self.configure_experience()
         if self.n_seeds > 1:
             self.experience.check_memory()
-        networks = self.configure_networks()
-        tells_time = self.settings.time in ("gate", "both")
-        followed = self.target_names(networks)
-        self.learner = Learner(networks, followed, self.device, self.kernel, tells_time=tells_time)
+        networks, tells_time = self.configure_networks(), self.settings.time in ("gate", "both")
+        self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel, tells_time=tells_time)
         self.networks = self.learner.modules
         self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from velora.core.errors import SettingError
-from velora.models.settings import plain
+from velora.models.options import plain
 from velora.nn.cells.registry import CELLS
 
 log = logging.getLogger(__name__)

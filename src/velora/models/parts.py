@@ -18,7 +18,7 @@ from velora.models.exploration import Explorer
 from velora.models.learner import Learner
 from velora.models.normalisation import Normaliser
 from velora.models.optimizers import OptimizerKind
-from velora.models.settings import Settings
+from velora.models.options import Settings
 from velora.nn.networks.images import FEATURES, reader
 from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
@@ -48,8 +48,8 @@ class AgentParts(ABC):
             step by step, for a debugger: the same bits, slower.
     """
 
-    key: ClassVar[str]
-    settings_type: ClassVar[type[Settings]]
+    key: ClassVar[str] = ""
+    settings_type: ClassVar[type[Settings]] = Settings
     settings: Any
     optimizer_kind: OptimizerKind
     seeds: tuple[int, ...]

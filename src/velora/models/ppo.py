@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from velora.models.circuits import make_head, make_value
 from velora.models.experience import Rollouts
 from velora.models.recurrence import rollout_values
 from velora.models.sampling import RolloutSampling
-from velora.models.settings import PPOSettings, Settings
+from velora.models.settings import PPOSettings
 from velora.nn.networks.critics import RecurrentCritic
 from velora.nn.networks.images import reader
 from velora.nn.networks.policies import LiquidHead
@@ -27,55 +27,13 @@ from velora.ops.losses import clipped_loss, mean_per_seed
 from velora.ops.policies import Categorical, Distribution, Gaussian, PolicyGradient
 from velora.ops.returns import generalised_advantage
 
+if TYPE_CHECKING:
+    from velora.models.keywords import PPOKeywords
+
 
 @agents.register("liquid_ppo")
 class LiquidPPO(Agent):
     """Improve a stochastic liquid policy on what it has just lived, in steps that stay near it.
-
-    Args:
-        state_dim: numbers in an observation (O), once it is flattened.
-        n_neurons: inter and command neurons of the policy, at least 3; as many motor neurons as ``action_dim`` come on
-            top.
-        action_dim: numbers in an action, or how many discrete actions there are (A).
-        discrete: whether an action is one of ``action_dim`` choices.
-        cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
-        cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
-        mixed_memory: put an LSTM before the policy's liquid cell, so that long memory doesn't fade; a critic gets none.
-        wiring: between the policy's layers: ``"ncp"``, ``"random"``, with as many synapses, or ``"dense"``, with all.
-        sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
-        time: how the networks are told how much has passed: ``"gate"``, as the ``dt`` of their cells; ``"input"``, as a
-            number beside the observation; ``"both"`` or ``"none"``.
-        critic: ``"dense"``, or ``"recurrent"``: a layer of the policy's cell (of a CfC for ``"ltc"``) that remembers
-            what came before, for partly observed tasks.
-        critic_units: sizes of the critic's hidden layers; of a recurrent one the first is the cell. Only the policy has
-            to be small.
-        optimizer: ``"adam"``, ``"adamw"``, ``"rmsprop"`` or ``"sgd"``.
-        actor_lr, critic_lr: learning rates.
-        gamma: discount per control step.
-        gae_lambda: how far advantages look beyond the next value, in [0, 1].
-        n_envs: environments that each seed acts in at once (E), with one pass of the policy for all of them.
-        rollout_steps: steps of each environment between two phases of learning, a multiple of ``sequence_length``; a
-            seed learns from ``n_envs`` times as many.
-        n_epochs: how often each phase goes over them.
-        sequence_length: steps of a window that is learned from, by backpropagation through time. A minibatch holds as
-            many windows as ``batch_size`` steps fill.
-        clip_range: how far the ratio of new to old probability may move from 1 and still be rewarded.
-        entropy_bonus: weight of the policy's entropy, which it is rewarded for.
-        target_kl: divergence from the policy that acted, in nats; a seed whose minibatch exceeds it one and a half
-            times learns no more in this phase. ``None`` is no limit.
-        initial_std: deviation of continuous actions to begin with, as a share of half the action range.
-        grad_clip: largest gradient norm of a network and seed; ``None`` doesn't clip.
-        reward_scale: factor on rewards inside the critic's loss.
-        normalize_obs: show the networks observations less the mean of those met in training, over their deviation.
-        normalize_returns: learn from rewards over the deviation of their discounted sums; ``reward_scale`` stays.
-        image: shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small
-            convolutional encoder of its own then stands before each network. ``None`` reads a vector.
-        image_range: least and largest value of a pixel; ``None`` are bytes, 0 to 255, and kept as such.
-        device: where to compute; ``None`` chooses.
-        kernel: what computes: ``"native"`` (C) or ``"numpy"`` on the CPU, ``"torch"`` anywhere and for images, or
-            ``"auto"``, the fastest that is there.
-        seed: of everything random in this agent and its runs; ``None`` takes that of ``set_seed``.
-        seeds: several, to train as many independent agents side by side.
 
     Raises:
         SettingError: if a setting is out of its domain.
@@ -97,52 +55,13 @@ class LiquidPPO(Agent):
     """
 
     key: ClassVar[str] = "liquid_ppo"
-    settings_type: ClassVar[type[Settings]] = PPOSettings
+    settings_type = PPOSettings
     settings: PPOSettings
     exploration: RolloutSampling
     experience: Rollouts
 
-    def __init__(
-        self,
-        state_dim: int,
-        n_neurons: int,
-        action_dim: int,
-        *,
-        discrete: bool = False,
-        cell: str = "cfc",
-        cell_mode: str = "default",
-        mixed_memory: bool = False,
-        wiring: str = "ncp",
-        sparsity: float = 0.5,
-        time: str = "gate",
-        critic: str = "dense",
-        critic_units: Sequence[int] = (64, 64),
-        optimizer: str = "adam",
-        actor_lr: float = 1e-3,
-        critic_lr: float = 1e-3,
-        gamma: float = 0.99,
-        gae_lambda: float = 0.95,
-        n_envs: int = 1,
-        rollout_steps: int = 2_048,
-        n_epochs: int = 10,
-        sequence_length: int = 8,
-        clip_range: float = 0.2,
-        entropy_bonus: float = 0.0,
-        target_kl: float | None = None,
-        initial_std: float = 1.0,
-        grad_clip: float | None = 0.5,
-        reward_scale: float = 0.1,
-        normalize_obs: bool = False,
-        normalize_returns: bool = False,
-        image: Sequence[int] | None = None,
-        image_range: Sequence[float] | None = None,
-        device: str | torch.device | None = None,
-        kernel: str = "auto",
-        seed: int | None = None,
-        seeds: Sequence[int] | None = None,
-    ) -> None:
-        settings = {name: value for name, value in locals().items() if name in PPOSettings.model_fields}
-        super().__init__(settings, device=device, kernel=kernel, seed=seed, seeds=seeds)
+    def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Unpack[PPOKeywords]) -> None:
+        super().__init__(state_dim, n_neurons, action_dim, **settings)
         n_windows = self.n_envs * self.settings.rollout_steps // self.settings.sequence_length
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
         critic_network = reader(self.networks["critic"])

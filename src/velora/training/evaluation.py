@@ -50,7 +50,6 @@ def evaluate(
         act: what to follow; ``None`` is ``agent.act``.
         on_step: called before every step; what it raises ends the evaluation.
     """
-    act = agent.act if act is None else act
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
     hidden = agent.initial_hidden(lanes)
@@ -74,7 +73,7 @@ def evaluate(
     while playing:
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
-        action, hidden = act(obs, hidden, torch.from_numpy(dt).to(agent.device))
+        action, hidden = (act or agent.act)(obs, hidden, torch.from_numpy(dt).to(agent.device))
         in_units = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1))
         ended = []
         for at, episode in list(playing.items()):

@@ -279,9 +279,8 @@ class Trainer:
         if is_ours:
             stack.callback(first.close)
         agent.adapt(first)
-        n_envs = agent.experience.n_envs
         agent.experience.check_batch_size(self.batch_size)
-        envs = [first]
+        envs, n_envs = [first], agent.experience.n_envs
         for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
             stack.callback(made.close)
             envs.append(made)

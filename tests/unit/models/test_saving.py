@@ -240,7 +240,7 @@ def test_an_agent_without_a_key_is_refused_when_it_is_made() -> None:
         configure_experience, training_step = LiquidDDPG.configure_experience, LiquidDDPG.training_step
 
     with pytest.raises(SettingError, match=r"^Nameless: expected a key and a settings_type.*agents\.register[^\n]*$"):
-        Nameless(LiquidDDPG(3, 6, 1, device="cpu").settings.model_dump(), device="cpu", seed=0)
+        Nameless(3, 6, 1, device="cpu", seed=0)
 
 
 def test_what_fails_before_the_first_row_is_not_hidden(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import numpy as np
 from velora.core.errors import SettingError
 from velora.envs.clock import told
 from velora.envs.wrappers.parts import chance
+from velora.envs.wrappers.registry import register
 
 MOST_STEPS = 10_000
 
 
+@register("time", place=10)
 class HoldAction(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Hold each action for several steps of the environment, and tell in ``info["dt"]`` how long that was.
 
