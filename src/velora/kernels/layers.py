@@ -75,6 +75,15 @@ class Kind(Enum):
         "(1 - k) tanh(b) + k h, k = exp(-dt softplus(a))", "leaky", heads=2, kept=3, has_direct_path=True
     )
     LSTM_LAYER = LayerKind("o tanh(m'), memory m' = f m + i g", None, heads=4, kept=6)
+    GRU_D = LayerKind(
+        "a GRU of x and exp(-max(0, dt decay_weight + decay_bias)) h",
+        "gru",
+        heads=4,
+        kept=6,
+        tensors=(*HEADS, "decay_weight", "decay_bias"),
+        has_direct_path=True,
+        before="decay",
+    )
 
     @property
     def number(self) -> int:
