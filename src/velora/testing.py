@@ -1,4 +1,4 @@
-"""What every agent must keep to, as tests to inherit; no test framework is imported.
+"""Contract of every agent, as tests to inherit; no test framework is imported.
 
 Example:
     In a file that pytest collects::

@@ -60,7 +60,7 @@ class EnvironmentSource:
 
     @property
     def is_repeatable(self) -> bool:
-        """Tell whether more than one environment can be made."""
+        """Return whether more than one environment can be made."""
         return self._make is not None
 
     def first(self) -> tuple[Env, bool]:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
-    """What one environment answered to one action, and how long that took, in control steps. ``obs``: (O,)."""
+    """Answer of one environment to one action, and how long that took, in control steps. ``obs``: (O,)."""
 
     obs: Array
     reward: float
@@ -32,7 +32,7 @@ NO_STEP = Step(np.zeros(0, np.float32), 0.0, False, False)
 
 
 class Environments:
-    """Hold E environments and the observation each is at.
+    """E environments and the observation that each is at.
 
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
     next one's start is ever made. Processes would cost more than the simulators that Velora is for.
@@ -156,7 +156,7 @@ class Environments:
 
 
 def _is_finite(numbers: Array) -> bool:
-    """Tell whether all of (n,) are finite; their squares sum to a finite number in all but the oddest cases."""
+    """Return whether all of (n,) are finite; their squares sum to a finite number in all but the oddest cases."""
     return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
 
 

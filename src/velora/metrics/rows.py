@@ -1,4 +1,4 @@
-"""What the run store holds: one record per run, per finished episode and per round of evaluation."""
+"""Records of the run store: one per run, per finished episode and per round of evaluation."""
 
 from __future__ import annotations
 

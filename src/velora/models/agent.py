@@ -1,4 +1,4 @@
-"""What all agents share: settings, networks with a seed axis, an experience, training; acting and saving besides."""
+"""Base of all agents: settings, networks with a seed axis, an experience, training; acting and saving besides."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Agent(ActingAgent, SavedAgent):
 
     @abstractmethod
     def configure_experience(self) -> Experience:
-        """Make what the agent learns from, such as ``Replay(self)``; networks are built after it."""
+        """Build the agent's experience, such as ``Replay(self)``; networks are built after it."""
 
     @abstractmethod
     def training_step(self, batch: Any) -> Metrics:
@@ -118,7 +118,7 @@ class Agent(ActingAgent, SavedAgent):
 
     @property
     def replays(self) -> bool:
-        """Tell whether updates may be recorded once and replayed."""
+        """Return whether updates may be recorded once and replayed."""
         return self._replays
 
     @property

@@ -26,7 +26,7 @@ from velora.models.signatures import run_arguments
 TARGET = Path(__file__).with_name("keywords.py")
 _WIDTH = 120
 _HEAD = '''\
-"""What constructors and ``train`` take: type, group, default, meaning. Written by ``make generate``, not by hand."""
+"""Keyword arguments of constructors and ``train``: type, group, default, meaning. Written by ``make generate``."""
 
 # fmt: off
 from collections.abc import Sequence

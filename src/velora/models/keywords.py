@@ -1,4 +1,4 @@
-"""What constructors and ``train`` take: type, group, default, meaning. Written by ``make generate``, not by hand."""
+"""Keyword arguments of constructors and ``train``: type, group, default, meaning. Written by ``make generate``."""
 
 # fmt: off
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What an agent learns with: networks in flat memory, their optimizers, and the update as a program."""
+"""Learner of an agent: networks in flat memory, their optimizers, and the update as a recorded program."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_PROGRAMS = 8
 
 
 class Source(Protocol):
-    """What a program takes its batch from."""
+    """Source of a program's batch."""
 
     def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """See :class:`velora.buffers.ReplayBuffer`."""
@@ -41,7 +41,7 @@ class Source(Protocol):
 
 
 class Learner:
-    """Hold the trained networks and their targets, and improve them.
+    """Trained networks and their targets, with what improves them.
 
     Args:
         followed: which of them have a target.
@@ -216,5 +216,5 @@ class Update:
 
 
 def can_record(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
-    """Tell whether all arithmetic of an update is in one kernel, which can record it."""
+    """Return whether all arithmetic of an update is in one kernel, which can record it."""
     return all(n.kernel == kernel for n in networks) and all(isinstance(o, Adam) for o in optimizers)

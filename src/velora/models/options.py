@@ -87,7 +87,7 @@ class Option:
 
 
 class Settings(BaseModel):
-    """Hold an agent's settings as a checkpoint stores them: strict, frozen, no unknown keys, no NaN or infinity."""
+    """Settings of an agent as a checkpoint stores them: strict, frozen, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
     rules: ClassVar[Rules] = ()

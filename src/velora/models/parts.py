@@ -87,17 +87,17 @@ class AgentParts(ABC):
 
     @property
     def discrete(self) -> bool:
-        """Tell whether actions are discrete; here they are numbers."""
+        """Return whether actions are discrete; here they are numbers."""
         return False
 
     @property
     def sees_time(self) -> bool:
-        """Tell whether the time since the observation before is one more number of it, as its logarithm."""
+        """Return whether the time since the observation before is one more number of it, as its logarithm."""
         return self.settings.time in ("input", "both")
 
     @property
     def sees_images(self) -> bool:
-        """Tell whether observations are images, which an encoder stands before the networks for."""
+        """Return whether observations are images, which an encoder stands before the networks for."""
         return self.settings.image is not None
 
     # --------------------------------------------------------------------------------------------------------- sizes

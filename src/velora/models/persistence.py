@@ -108,7 +108,7 @@ def copy_seed(agent: AgentParts, index: int, alone: AgentParts) -> None:
 
 
 def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """Say in one line each which settings differ from the saved ones."""
+    """List the settings that differ from the saved ones, a line each."""
     return [
         f"{name} was {saved.get(name)!r}, goes on as {value!r}"
         for name, value in given.items()

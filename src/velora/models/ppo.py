@@ -84,7 +84,7 @@ class LiquidPPO(Agent):
 
     @property
     def discrete(self) -> bool:
-        """Tell whether actions are discrete, or numbers."""
+        """Return whether actions are discrete, or numbers."""
         return self.settings.discrete
 
     def configure_exploration(self) -> RolloutSampling:

@@ -78,12 +78,12 @@ class LiquidSAC(Agent, replays=True):
 
     @property
     def discrete(self) -> bool:
-        """Tell whether actions are discrete, or numbers."""
+        """Return whether actions are discrete, or numbers."""
         return self.settings.discrete
 
     @property
     def replays(self) -> bool:
-        """Tell whether updates may be recorded and replayed; those with discrete actions are made step by step."""
+        """Return whether updates may be recorded and replayed; those with discrete actions are made step by step."""
         return super().replays and not self.discrete
 
     @property

@@ -102,7 +102,7 @@ class EvaluationEnvironments:
 
     @property
     def is_separate(self) -> bool:
-        """Tell whether evaluation leaves the training environment alone."""
+        """Return whether evaluation leaves the training environment alone."""
         return self._source.is_repeatable
 
     def get(self, *, n_seeds: int, episodes: int) -> Environments:

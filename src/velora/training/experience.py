@@ -1,4 +1,4 @@
-"""What the loop asks of an agent's experience: where transitions go, and the updates that are made from them."""
+"""Experience as the loop knows it: where transitions go, and the updates that are made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trainer asks of an agent. Any class of this shape can be trained; ours are in ``velora.models``."""
+"""Agent as the trainer knows it. Any class of this shape can be trained; ours are in ``velora.models``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TrainableAgent(AgentView, Protocol):
 
     @property
     def experience(self) -> Experience:
-        """What it learns from, and when."""
+        """Experience that the agent learns from."""
         ...
 
     @property

@@ -313,7 +313,7 @@ class Trainer:
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
-        """Say why single seeds were stopped."""
+        """Collect the reasons why single seeds were stopped."""
         reasons = [f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes if lane.stop_reason is not None]
         self.stop_reason = "; ".join(reasons) or None
 
@@ -360,7 +360,7 @@ class Trainer:
         self._close(self.status)
 
     def _crash(self, error: BaseException) -> None:
-        """Tell the callbacks; one that fails here is reported and doesn't hide the error that it was told of."""
+        """Fire ``on_exception``; a callback that fails in it is reported and doesn't hide the first error."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         self.waiting.give_up()
         for hook in self.hooks.on_exception:

@@ -84,12 +84,12 @@ class Arguments:
 
     @property
     def is_multirun(self) -> bool:
-        """Tell whether several jobs are asked for."""
+        """Return whether several jobs are asked for."""
         return any(option in MULTIRUN for option in self.options)
 
     @property
     def asks_for_help(self) -> bool:
-        """Tell whether the settings are to be shown, and nothing is to be run."""
+        """Return whether the settings are to be shown, and nothing is to be run."""
         return any(option in HELP for option in self.options)
 
     def text(self, name: str) -> str | None:

@@ -65,7 +65,7 @@ class _Session:
         return BAD_INPUT if is_mistake(error) else CRASH
 
     def summarise(self) -> None:
-        """Say how many jobs of a sweep failed, and list the objective of the others."""
+        """Report how many jobs of a sweep failed, and list the objective of the others."""
         if self.failures:
             done = len(self.results) + len(self.failures)
             sys.stderr.write(f"velora {self.command}: {len(self.failures)} of {done} jobs failed, see above\n")

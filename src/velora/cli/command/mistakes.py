@@ -38,7 +38,7 @@ WORDS: dict[Any, str] = {
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Tell whether an error is the user's to mend, so that a traceback would only hide its message."""
+    """Return whether an error is the user's to mend, so that a traceback would only hide its message."""
     return isinstance(error, VeloraError | HydraException | OmegaConfBaseException)
 
 
@@ -165,7 +165,7 @@ def dotted_names(cfg: DictConfig, prefix: str = "") -> list[str]:
 
 
 def _takes_anything(reference: DictConfig, name: str) -> bool:
-    """Tell whether ``name`` is in a part of the settings that takes any name, such as ``env.kwargs``."""
+    """Return whether ``name`` is in a part of the settings that takes any name, such as ``env.kwargs``."""
     parent: Any = None
     while parent is None and "." in name:
         name = name.rpartition(".")[0]

@@ -104,7 +104,7 @@ def compiler(which: Callable[[str], str | None] = shutil.which) -> tuple[str, ..
 
 
 def shares_its_folder() -> bool:
-    """Tell whether the registry's package velora, another code base, was installed into the folder ``velora`` too."""
+    """Return whether the registry's package velora, another code base, was installed into the folder ``velora`` too."""
     try:
         files = importlib.metadata.distribution("velora").files
     except importlib.metadata.PackageNotFoundError:
@@ -129,7 +129,7 @@ def _python(which: Callable[[str], str | None]) -> str:
 
 
 def _is_this_python(found: str | None) -> bool:
-    """Tell whether typing ``python`` starts this Python; links aren't followed, which would leave an environment."""
+    """Return whether typing ``python`` starts this Python; links aren't followed, which would leave an environment."""
     return found is not None and Path(found).absolute().parent == Path(sys.executable).absolute().parent
 
 

@@ -157,7 +157,7 @@ def _saved_wrappers(path: Path, saved: Mapping[str, Any] | None) -> Wrappers:
 
 
 def _names(given: str, saved: Mapping[str, Any] | None) -> bool:
-    """Tell whether an id is the saved environment's with the module that registers it in front."""
+    """Return whether an id is the saved environment's with the module that registers it in front."""
     return saved is not None and ":" in given and given.rpartition(":")[2] == saved["id"].rpartition(":")[2]
 
 

@@ -41,7 +41,7 @@ def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[
 
 
 def can_go_on(cfg: DictConfig) -> bool:
-    """Tell whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
+    """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
     return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
 
 

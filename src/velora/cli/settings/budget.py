@@ -26,7 +26,7 @@ def count_alone(arguments: Arguments) -> Arguments:
 
 
 def is_added(override: str) -> bool:
-    """Tell whether an override, as Hydra writes it, is one that :func:`count_alone` adds."""
+    """Return whether an override, as Hydra writes it, is one that :func:`count_alone` adds."""
     return override.replace("\\", "") in (f"{STEPS}=null", f"{EPISODES}=${{{STEPS}}}")
 
 
@@ -39,7 +39,7 @@ def doubled(cfg: DictConfig, *, episode: int, step: int) -> str:
 
 
 def _is_set(arguments: Arguments, name: str) -> bool:
-    """Tell whether the command line sets a budget; one that is null or not positive sets none."""
+    """Return whether the command line sets a budget; one that is null or not positive sets none."""
     given = [override for override in arguments.parsed() if override.key_or_group == name]
     if not given or given[-1].is_delete():
         return False

@@ -77,7 +77,7 @@ def _open_missing(path: Path) -> Path:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Tell whether a directory is a checkpoint, be it valid or damaged."""
+    """Return whether a directory is a checkpoint, be it valid or damaged."""
     return any((path / name).exists() for name in FILE_NAMES)
 
 

@@ -1,4 +1,4 @@
-"""Say what each setting means, beside the settings that ``--help`` prints."""
+"""Meanings of the settings, as comments beside those that ``--help`` prints."""
 
 from __future__ import annotations
 

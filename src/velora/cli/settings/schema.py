@@ -151,7 +151,7 @@ def register() -> None:
 
 
 def _itself(store: ConfigStore, memo: Mapping[int, Any]) -> ConfigStore:
-    """Stand in for a copy of the store: Hydra makes dozens of them, two thirds of the time that ``--help`` took.
+    """Return the store itself for a copy: Hydra makes dozens, two thirds of the time that ``--help`` took.
 
     Nothing changes such a copy, and ``load`` copies the configurations that it hands out.
     """

@@ -1,4 +1,4 @@
-"""What every layer in memory offers, and layers that begin with linear heads of concat(input, 1, old state).
+"""Base of all layers in memory, and of layers that begin with linear heads of concat(input, 1, old state).
 
 Arrays are (T, features, S, B). So a step is one piece of memory, and in it the heads of one kind are one piece, for all
 seeds: what works element by element needs one operation, without gaps. A product sees the same memory by seed.
@@ -40,7 +40,7 @@ class Extent:
 
 
 class Carried(NamedTuple):
-    """What a layer carries from step to step besides its new state.
+    """Memory that a layer carries from step to step besides its new state.
 
     Shapes:
         after, before, d_after: (T, n, S, B), after each step and before it, and the gradients of those after it.

@@ -17,7 +17,7 @@ from velora.kernels.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What a backward call is given, and what it shall compute."""
+    """Inputs and wanted results of a backward call."""
 
     d_out: bool = False
     d_states: bool = False

@@ -156,7 +156,7 @@ def run(name: str, given: Mapping[str, Any]) -> list[Any]:
 
 
 def is_recording() -> bool:
-    """Tell whether calls are noted instead of made."""
+    """Return whether calls are noted instead of made."""
     return Program._recording is not None
 
 
@@ -174,12 +174,12 @@ def copied(tensor: Tensor) -> Tensor:
 
 
 def is_known(plan: Plan) -> bool:
-    """Tell whether the native kernel can compute a plan, where it is built."""
+    """Return whether the native kernel can compute a plan, where it is built."""
     return extension is not None and len(plan.layers) <= MOST_LAYERS
 
 
 class CompiledPlan:
-    """Hold a plan in the native kernel's words; see ``plan`` in ``native.h``."""
+    """Plan in the native kernel's words; see ``plan`` in ``native.h``."""
 
     def __init__(self, plan: Plan) -> None:
         assert extension is not None

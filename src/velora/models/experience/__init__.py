@@ -1,4 +1,4 @@
-"""What agents learn from, each a part that an agent has."""
+"""Kinds of experience that agents learn from, each a part that an agent has."""
 
 from velora.models.experience.replay import Replay
 from velora.models.experience.rollout import Rollouts

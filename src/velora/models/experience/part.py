@@ -1,4 +1,4 @@
-"""What a part of an agent knows of the agent that holds it."""
+"""Agent as its parts know it."""
 
 from __future__ import annotations
 

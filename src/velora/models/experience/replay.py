@@ -66,7 +66,7 @@ class Replay(AgentPart, Experience):
 
     @cached_property
     def updates(self) -> Updates:
-        """Those that are made from the buffer."""
+        """Updates that are made from the buffer."""
         return Updates(self.agent, self.buffer)
 
     def store(self, rows: tuple[int, ...]) -> None:

@@ -29,7 +29,7 @@ PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Hold the saved state of one seed as it is taken apart again."""
+    """Saved state of one seed."""
 
     run_id: str
     evaluated_at: int
@@ -45,7 +45,7 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Hold what a run goes on from.
+    """Saved state that a run goes on from.
 
     Attributes:
         seeds: the run seeds, in the order of the seed axis.
