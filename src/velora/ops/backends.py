@@ -27,7 +27,7 @@ class NativeBackend:
         self, reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor, *, gamma: float, scale: float
     ) -> Tensor:
         """See :class:`Backend`."""
-        out = torch.empty(reward.shape)
+        out = kernels.numbers(*reward.shape)
         words = (
             *reward.shape, *(word for t in (reward, terminated, dt) for word in kernels.strided_numbers(t)),
             next_value.data_ptr(), out.data_ptr(), float(gamma), float(scale),
@@ -38,7 +38,7 @@ class NativeBackend:
     def squared_error(self, prediction: Tensor, target: Tensor, *, skip: int = 0) -> SquaredError:
         """See :class:`Backend`."""
         n_seeds = prediction.shape[0]
-        made = SquaredError(torch.empty(n_seeds), torch.empty_like(prediction), torch.empty(n_seeds))
+        made = SquaredError(kernels.numbers(n_seeds), kernels.numbers(*prediction.shape), kernels.numbers(n_seeds))
         words = (
             *prediction.shape, skip, prediction.data_ptr(), target.data_ptr(), made.loss.data_ptr(),
             made.gradient.data_ptr(), made.mean.data_ptr(),
@@ -48,21 +48,21 @@ class NativeBackend:
 
     def mean(self, values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
         """See :class:`Backend`."""
-        out = torch.empty(values.shape[0])
+        out = kernels.numbers(values.shape[0])
         words = (*values.shape, skip, values.data_ptr(), out.data_ptr(), float(factor))
         kernels.call(kernels.MEAN, words, (values, out))
         return out
 
     def minimum(self, a: Tensor, b: Tensor) -> Tensor:
         """See :class:`Backend`."""
-        out = torch.empty(a.shape)
+        out = kernels.numbers(*a.shape)
         words = (a.shape[0], a[0].numel(), a.data_ptr(), b.data_ptr(), out.data_ptr())
         kernels.call(kernels.MINIMUM, words, (a, b, out))
         return out
 
     def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:
         """See :class:`Backend`."""
-        out = torch.empty(action.shape)
+        out = kernels.numbers(*action.shape)
         addresses = (action.data_ptr(), noise.data_ptr(), out.data_ptr())
         words = (action.shape[0], action[0].numel(), *addresses, float(std), float(most))
         kernels.call(kernels.PERTURB, words, (action, noise, out))
@@ -70,13 +70,13 @@ class NativeBackend:
 
     def before(self, states: Tensor) -> Tensor:
         """See :class:`Backend`."""
-        out = torch.empty(states.shape)
+        out = kernels.numbers(*states.shape)
         kernels.call(kernels.BEFORE, (*states.shape, states.data_ptr(), out.data_ptr()), (states, out))
         return out
 
     def squashed(self, out: Tensor, noise: Tensor) -> Sample:
         """See :class:`Backend`."""
-        made = Sample(torch.empty(noise.shape), torch.empty(noise.shape[:3]))
+        made = Sample(kernels.numbers(*noise.shape), kernels.numbers(*noise.shape[:3]))
         addresses = [t.data_ptr() for t in (out, noise, *made)]
         words = (*_samples(noise), *addresses, LOG_STD_MIDDLE, LOG_STD_HALF)
         kernels.call(kernels.SQUASH, words, (out, noise, *made))
@@ -86,14 +86,14 @@ class NativeBackend:
         self, out: Tensor, noise: Tensor, d_actions: tuple[Tensor, Tensor], d_log_prob: Tensor
     ) -> Tensor:
         """See :class:`Backend`."""
-        touched = (out, noise, *d_actions, d_log_prob, torch.empty(out.shape))
+        touched = (out, noise, *d_actions, d_log_prob, kernels.numbers(*out.shape))
         words = (*_samples(noise), *(t.data_ptr() for t in touched), LOG_STD_MIDDLE, LOG_STD_HALF)
         kernels.call(kernels.SQUASH_BACKWARD, words, touched)
         return touched[-1]
 
     def soft_minimum(self, first: Tensor, second: Tensor, log_prob: Tensor, log_temperature: Tensor) -> Tensor:
         """See :class:`Backend`."""
-        touched = (first, second, log_prob, log_temperature, torch.empty(first.shape))
+        touched = (first, second, log_prob, log_temperature, kernels.numbers(*first.shape))
         words = (first.shape[0], first[0].numel(), *(t.data_ptr() for t in touched))
         kernels.call(kernels.SOFT_MINIMUM, words, touched)
         return touched[-1]
@@ -102,7 +102,7 @@ class NativeBackend:
         self, first: Tensor, second: Tensor, log_temperature: Tensor, *, factor: float, skip: int = 0
     ) -> SoftGradient:
         """See :class:`Backend`."""
-        made = SoftGradient(*(torch.empty(first.shape) for _ in range(3)))
+        made = SoftGradient(*(kernels.numbers(*first.shape) for _ in range(3)))
         touched = (first, second, log_temperature, *made)
         words = (*first.shape, skip, *(t.data_ptr() for t in touched), float(factor))
         kernels.call(kernels.SOFT_MINIMUM_BACKWARD, words, touched)
@@ -111,7 +111,7 @@ class NativeBackend:
     def temperature(self, log_temperature: Tensor, entropy: Tensor, *, target: float) -> TemperatureLoss:
         """See :class:`Backend`."""
         n = entropy.shape[0]
-        made = TemperatureLoss(torch.empty(n), torch.empty(n, 1), torch.empty(n))
+        made = TemperatureLoss(kernels.numbers(n), kernels.numbers(n, 1), kernels.numbers(n))
         touched = (log_temperature, entropy, *made)
         kernels.call(kernels.TEMPERATURE, (n, *(t.data_ptr() for t in touched), float(target)), touched)
         return made
@@ -122,7 +122,7 @@ class NativeBackend:
 
     def clip(self, gradient: Tensor, *, max_norm: float) -> Tensor:
         """See :class:`Backend`."""
-        norms = torch.empty(gradient.shape[0])
+        norms = kernels.numbers(gradient.shape[0])
         words = (*gradient.shape, gradient.data_ptr(), norms.data_ptr(), float(max_norm))
         kernels.call(kernels.CLIP, words, (gradient, norms))
         return norms

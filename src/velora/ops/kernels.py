@@ -11,7 +11,9 @@ import importlib
 import logging
 import shutil
 import threading
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -33,9 +35,10 @@ KERNELS = ("auto", "native", "numpy", "torch")
 FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE = range(11)
 SQUASH, SQUASH_BACKWARD, SOFT_MINIMUM, SOFT_MINIMUM_BACKWARD, TEMPERATURE, COPY, GATHER = range(11, 18)
 _INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora)"
-_chosen = "auto"
+_chosen: ContextVar[str] = ContextVar("kernel", default="auto")
 _log = logging.getLogger(__name__)
 _told = False
+_CPU = torch.device("cpu")
 
 Word: TypeAlias = int | float
 
@@ -89,26 +92,30 @@ def choose(kernel: str, device: torch.device | None = None, *, sees_images: bool
 
 @contextlib.contextmanager
 def using(kernel: str) -> Iterator[None]:
-    """Choose the kernel of :func:`velora.nn.unroll` inside a ``with``.
+    """Choose the kernel of :func:`velora.nn.unroll` inside a ``with``, and for this thread alone.
 
     Raises:
         SettingError: as :func:`choose`.
     """
-    global _chosen
     choose(kernel)
-    before, _chosen = _chosen, kernel
+    before = _chosen.set(kernel)
     try:
         yield
     finally:
-        _chosen = before
+        _chosen.reset(before)
 
 
 def chosen(tensor: Tensor) -> str:
     """Name the kernel that unrolls over this tensor now; the native one computes in float32 only."""
     if tensor.device.type != "cpu":
         return "torch"
-    kernel = choose(_chosen)
+    kernel = choose(_chosen.get())
     return "numpy" if kernel == "native" and tensor.dtype != torch.float32 else kernel
+
+
+def numbers(*shape: int) -> Tensor:
+    """Allocate what the native kernel computes with, float32 on the CPU, whatever PyTorch's defaults are."""
+    return torch.empty(*shape, dtype=torch.float32, device=_CPU)
 
 
 def address(tensor: Tensor | None) -> int:
@@ -123,11 +130,9 @@ class Program:
     """Note the calls of one update, and make them any number of times with the same memory, as a CUDA graph does.
 
     Seeds share nothing, so that each runs through the whole program by itself, on any number of threads, with the same
-    results. Everything that the calls read or write is kept alive with the program.
+    results. Everything that the calls read or write is kept alive with the program. A recording notes the calls of its
+    own thread; others go on making theirs.
     """
-
-    _recording: Program | None = None
-    _lock = threading.Lock()
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
@@ -137,16 +142,21 @@ class Program:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Note the calls inside a ``with``, without making them."""
+        """Note the calls inside a ``with``, without making them.
+
+        Raises:
+            RuntimeError: if this thread records a program already.
+        """
         assert native is not None
-        with Program._lock:
-            self._calls = native.record()
-            Program._recording = self
-            try:
-                yield
-            finally:
-                Program._recording = None
-                self.n_calls = native.finish()
+        if _recorder.program is not None:
+            raise RuntimeError("record: this thread records a program already; end that recording first")
+        self._calls = native.record()
+        _recorder.program = self
+        try:
+            yield
+        finally:
+            _recorder.program = None
+            self.n_calls = native.finish(self._calls)
 
     def keep(self, tensors: Sequence[Any]) -> None:
         """Keep these alive."""
@@ -172,23 +182,35 @@ class Program:
         """Lend a hand, and return when all calls have been made."""
         assert native is not None
         if self._waiting is None:
-            native.wait()
+            native.wait(self._calls)
         else:
             waiting, self._waiting = self._waiting, None
             self.run(waiting)
 
 
+class _Recorder(threading.local):
+    """The program that this thread records, if any."""
+
+    program: Program | None = None
+
+
+_recorder = _Recorder()
+
+
 def call(kind: int, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
     """Make or note one call; ``touched`` is everything whose memory it uses."""
     assert native is not None
-    native.call(threads, kind, *words)
-    if Program._recording is not None:
-        Program._recording.keep(touched)
+    program = _recorder.program
+    if program is None:
+        native.call(None, threads, kind, *words)
+    else:
+        native.call(program._calls, threads, kind, *words)
+        program.keep(touched)
 
 
 def is_recording() -> bool:
-    """Tell whether calls are noted instead of made."""
-    return Program._recording is not None
+    """Tell whether calls of this thread are noted instead of made."""
+    return _recorder.program is not None
 
 
 def copied(tensor: Tensor) -> Tensor:
@@ -223,19 +245,22 @@ class CompiledPlan:
         words += [0] * ((_MOST_LAYERS - len(plan.layers)) * (5 + _MOST_TENSORS))
         self._owner, self.address = native.plan(tuple(int(word) for word in words))
         self.state_size, self.out_size = plan.state_size, read.n_out
-        self._spare: Tensor | None = None
+        self._spare: deque[Tensor] = deque(maxlen=1)  # whose operations no other thread can come between
 
     def workspace(self, n_seeds: int, n_batch: int, n_time: int, *, keeps: bool) -> Tensor:
         """Find memory to work in: that of the call before, if it fits, since fresh memory costs as much as the work."""
         assert native is not None
         size = native.workspace(self.address, n_batch, n_time, keeps)
-        spare, self._spare = self._spare, None
-        return spare if spare is not None and spare.shape == (n_seeds, size) else torch.empty(n_seeds, size)
+        try:
+            spare = self._spare.pop()
+        except IndexError:
+            return numbers(n_seeds, size)
+        return spare if spare.shape == (n_seeds, size) else numbers(n_seeds, size)
 
     def give_back(self, work: Tensor) -> None:
         """Let the next call have it."""
-        if Program._recording is None:
-            self._spare = work
+        if not is_recording():
+            self._spare.append(work)
 
 
 def strided(tensor: Tensor) -> tuple[int, int, int, int, int]:
@@ -285,9 +310,9 @@ class Unrolled:
     ) -> None:
         shape = n_seeds, n_batch, n_time = sources[0].shape[:3]
         h = plan.state_size
-        self.out = torch.empty(*shape, plan.out_size) if "out" in wants else None
-        self.states = torch.empty(*shape, h) if "states" in wants else None
-        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else last
+        self.out = numbers(*shape, plan.out_size) if "out" in wants else None
+        self.states = numbers(*shape, h) if "states" in wants else None
+        self.last = numbers(n_seeds, n_batch, h) if "last" in wants else last
         self.work = work = plan.workspace(n_seeds, n_batch, n_time, keeps=keeps)
         first, second = strided(sources[0]), strided(sources[1]) if len(sources) > 1 else _NOTHING
         start = _NOTHING if hidden is None else (hidden.data_ptr(), hidden.stride(0), hidden.stride(1), 0, h)
@@ -327,11 +352,11 @@ class Unrolled:
         if self._is_spent:
             raise RuntimeError("backward: the kernel keeps its steps for one backward pass only; run forward again")
         self._is_spent = True
-        d_sources = [torch.empty(s.shape) if w else None for s, w in zip(self.sources, wants_sources, strict=False)]
+        d_sources = [numbers(*s.shape) if w else None for s, w in zip(self.sources, wants_sources, strict=False)]
         d_hidden = None
         if wants_hidden:
             shape = self.sources[0].shape
-            d_hidden = torch.empty(shape[0], shape[1], self.plan.state_size)
+            d_hidden = numbers(shape[0], shape[1], self.plan.state_size)
         second = d_sources[1] if len(d_sources) > 1 else None
         words = (
             *self.words, address(d_out), address(d_states), address(d_last), address(gradient),
