@@ -191,7 +191,7 @@ class Backend(Protocol):
     ) -> SoftGradient:
         """Return the gradient of ``factor`` times each seed's mean of :meth:`soft_minimum`, but for the first steps.
 
-        Of two equal values the first has all the gradient.
+        Of two equal values the first has all the gradient; NaN in either spreads to both.
         """
         ...
 

@@ -69,10 +69,15 @@ def soft_minimum_gradient(
     """Return what the smaller value, and the density, count."""
     d_first, d_second, d_log_prob = made = [xp.zeros(*first.shape) for _ in range(3)]
     a, b, p = (d[:, :, skip:] for d in made)
+    values = xp.view(first)[:, :, skip:], xp.view(second)[:, :, skip:]
     each = factor / (first.shape[1] * (first.shape[2] - skip))
     is_second, scale = xp.truths(*a.shape), xp.empty(*log_temperature.shape)
-    do(xp.greater, xp.view(first)[:, :, skip:], xp.view(second)[:, :, skip:], is_second)
+    do(xp.greater, *values, is_second)
     do(xp.multiply, is_second, xp.number(each), b)
+    do(xp.subtract, *values, a)
+    do(xp.absolute, a, a)
+    do(xp.multiply, a, xp.zero, a)  # 0, but NaN where a value is: it spreads to both
+    do(xp.subtract, b, a, b)
     do(xp.subtract, xp.number(each), b, a)
     do(xp.exp, xp.view(log_temperature), scale)
     do(xp.multiply, scale, xp.number(-each), scale)

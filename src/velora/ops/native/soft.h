@@ -94,8 +94,9 @@ static void soft_minimum_backward(const soft_minimum_backward_args *a, int64_t s
         for (int64_t t = 0; t < a->n_time; t++) {
             int64_t i = b * a->n_time + t;
             int counts = t >= a->skip, is_second = a->first[i] > a->second[i];
-            a->d_first[i] = counts && !is_second ? each : 0.0f;
-            a->d_second[i] = counts && is_second ? each : 0.0f;
+            float difference = a->first[i] - a->second[i], value = difference != difference ? difference : each;
+            a->d_first[i] = counts && !is_second ? value : 0.0f;
+            a->d_second[i] = counts && (is_second || value != value) ? value : 0.0f; /* NaN spreads to both */
             a->d_log_prob[i] = counts ? d_log_prob : 0.0f;
         }
 }
