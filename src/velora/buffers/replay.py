@@ -80,7 +80,7 @@ class ReplayBuffer(Buffer):
             do(windows.read)
             return windows.batch
         n_seeds, batch_size = uniform.shape
-        out = torch.zeros(n_seeds, batch_size, length, self.row_width)
+        out = kernels.numbers(n_seeds, batch_size, length, self.row_width).zero_()
         arrays = (self._rows, uniform, self._size, self._position)
         words = (
             n_seeds, batch_size, length, self.capacity, self.row_width, *(a.ctypes.data for a in arrays), out.data_ptr()

@@ -80,8 +80,7 @@ class Environments:
         obs, info = self.envs[index].reset(seed=seed)
         self._clocks[index].start(info)
         newest: Array = self._seen[index]
-        newest[...] = obs
-        if not _is_finite(newest):
+        if not _write(obs, newest):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
         if self._since is not None:
             self._since[index] = 0.0
@@ -98,16 +97,16 @@ class Environments:
             SpaceError: if the reward isn't a number, the time that the step took isn't one above 0, or nothing is said
                 about it and it is needed.
         """
-        if not isinstance(action, np.integer) and not _is_finite(action):
+        if not isinstance(action, np.integer) and not math.isfinite(sum(action.tolist())):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         obs, given, terminated, truncated, info = self.envs[index].step(action)
         newest = self._seen[index]
-        newest[...] = obs
+        is_finite = _write(obs, newest)
         try:
             reward = float(given)
         except TypeError:
             reward = _single(given, index)
-        if not (math.isfinite(reward) and _is_finite(newest)):
+        if not (is_finite and math.isfinite(reward)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
         dt = self._clocks[index].elapsed(info)
         if dt is None:
@@ -155,9 +154,12 @@ class Environments:
         return step, total
 
 
-def _is_finite(numbers: Array) -> bool:
-    """Tell whether all of (n,) are finite; their squares sum to a finite number in all but the oddest cases."""
-    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
+@np.errstate(all="ignore")
+def _write(numbers: Any, into: Array) -> bool:
+    """Write numbers (n,) as float32, whatever that rounds away; tell whether all are finite then."""
+    into[...] = numbers
+    # Their squares sum to a finite number in all but the oddest cases.
+    return math.isfinite(into.dot(into)) or bool(np.isfinite(into).all())
 
 
 def _single(reward: Any, index: int) -> float:

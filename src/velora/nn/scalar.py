@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import nn
+
+from velora.nn.initial import full
 
 
 @final
@@ -18,4 +19,4 @@ class Scalar(nn.Module):
 
     def __init__(self, n_seeds: int, value: float) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.full((n_seeds, 1), value))
+        self.value = full(n_seeds, 1, value=value)
