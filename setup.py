@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
-NATIVE = "src/velora/ops/native"
+NATIVE = "src/velora/kernels/native"
 SOURCES = ("isa_plain", "isa_vector", "isa_avx2", "isa_avx512", "pool", "module")
 
 
@@ -21,12 +22,24 @@ class BuildWithConf(build_py):
             shutil.copytree("conf", Path(self.build_lib, "velora", "conf"), dirs_exist_ok=True)
 
 
+class BuildWithTables(build_ext):
+    """Write the tables of the C kernel before it is compiled; the source of them is Python."""
+
+    def run(self) -> None:
+        """Write tables.h, then compile."""
+        sys.path.insert(0, "src")
+        from velora.kernels import generate
+
+        generate.PATH.write_text(generate.tables())
+        super().run()
+
+
 gnu_flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Werror=implicit-function-declaration"]
 setup(
-    cmdclass={"build_py": BuildWithConf},
+    cmdclass={"build_py": BuildWithConf, "build_ext": BuildWithTables},
     ext_modules=[
         Extension(
-            "velora.ops._native",
+            "velora.kernels._native",
             [f"{NATIVE}/{name}.c" for name in SOURCES],
             depends=[*map(str, Path(NATIVE).glob("*.h")), f"{NATIVE}/kernels.c"],
             extra_compile_args=["/O2"] if sys.platform == "win32" else gnu_flags,

@@ -21,8 +21,8 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformObservation
 
 from velora.checkpoint import Checkpoint
+from velora.kernels.native import binding
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
-from velora.ops import kernels
 
 KERNELS = ["native", "numpy", "torch"]
 REPLAY: dict[str, Any] = {"warmup_steps": 10, "buffer_size": 64, "critic_units": (8, 8)}
@@ -179,7 +179,7 @@ def test_the_issue_as_it_was_reported() -> None:
 
 def test_the_native_kernel_allocates_float32_on_the_cpu() -> None:
     with _default_dtype(torch.float16), _default_device("meta"):
-        made = kernels.numbers(2, 3)
+        made = binding.numbers(2, 3)
     assert (made.dtype, made.device.type, made.shape) == (torch.float32, "cpu", (2, 3))
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
+from velora import kernels
 from velora.cli import self_check
-from velora.core import memory
+from velora.core import ram
 from velora.core.devices import n_cores, set_device
-from velora.ops import kernels
+from velora.core.version import __version__
 
-PACKAGES = ("velora", "torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,14 @@ def examine(directory: Path) -> Machine:
         cores=n_cores(),
         cores_in_all=os.cpu_count() or 1,
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        memory_bytes=memory.available_bytes(),
+        memory_bytes=ram.available_bytes(),
         gpus=_gpus(),
         directory=_try_to_write(directory),
-        versions={"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            "velora": __version__,
+            **{package: _version(package) for package in PACKAGES},
+        },
     )
 
 

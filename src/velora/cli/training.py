@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.layout import CHECKPOINTS
 from velora.cli import report, resume, run_directory
 from velora.cli import seeds as seed_settings
 from velora.cli.environment import chosen_wrappers, make_environment, merged
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
-from velora.core.layout import CHECKPOINTS
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
+from velora.models import idle
 from velora.nn.cells import LIQUID_KINDS
 from velora.training.result import TrainResult
 
@@ -119,7 +121,8 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
     try:
-        agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
+        with nullcontext() if cfg.resume is None else idle.taken_over():
+            agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
         if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell not in LIQUID_KINDS:
             log.warning(
                 "agent.cell: %s has no gate for the time, so the agent isn't told how long its steps take; "

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from velora import envs
+from velora import envs, kernels
 from velora.buffers import Buffer
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
@@ -23,15 +23,14 @@ from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionUnits
-from velora.models import learning, persistence, prediction
-from velora.models.learning import Learner
+from velora.models import idle, persistence, prediction
+from velora.models.learner import Learner, load_optimizer_state, optimizer_state
 from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
-from velora.nn.images import FEATURES, reader
+from velora.nn.networks.images import FEATURES, reader
+from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
-from velora.nn.policies import LiquidActor, LiquidHead
-from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
 from velora.training.result import TrainResult
 
@@ -83,6 +82,7 @@ class Agent(ABC):
                 'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
             )
         self.settings = self.settings_type.check(settings)
+        idle.check(type(self), dict(self.settings))
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
         self.seeds = _check_seeds(seed, seeds)
         self.device = set_device(device)
@@ -175,8 +175,16 @@ class Agent(ABC):
         """Begin an update of these seeds, from what is stored now."""
 
     @abstractmethod
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Wait for the update, with the hooks around it; return detached metrics of shape (S,)."""
+    def finish_learning(
+        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
+    ) -> Metrics:
+        """Wait for the update, with the hooks around it; return detached metrics of shape (S,).
+
+        Args:
+            batch_size: as the update was begun with.
+            update: updates made before this one.
+            count: is called with the metrics once the update is made, before ``on_train_batch_end`` fires.
+        """
 
     @abstractmethod
     def training_state(self, seed_index: int) -> dict[str, Any]:
@@ -238,7 +246,7 @@ class Agent(ABC):
         if not self.learner.optimizers:
             self.learner.make_optimizers(self.optimizer_kind, self.learning_rates())
             for k, state in self._optimizer_state.items():
-                learning.load_optimizer_state(self.learner.optimizers, k, state)
+                load_optimizer_state(self.learner.optimizers, k, state)
             self._optimizer_state = {}
         return self.learner.optimizers
 
@@ -473,7 +481,8 @@ class Agent(ABC):
         if not isinstance(index, int | np.integer) or not 0 <= index < self.n_seeds:
             raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index!r}")
         own: dict[str, Any] = {"device": self.device, "kernel": self.kernel, "seed": self.seeds[index]}
-        alone = type(self)(**self.settings.model_dump(), **own)
+        with idle.taken_over(is_known=True):
+            alone = type(self)(**self.settings.model_dump(), **own)
         persistence.copy_seed(self, index, alone)
         return alone
 
@@ -481,12 +490,12 @@ class Agent(ABC):
         """Return what the optimizers keep for one seed; empty before that seed's first update."""
         if not self.learner.optimizers:
             return self._optimizer_state.get(seed_index, {})
-        return learning.optimizer_state(self.learner.optimizers, seed_index)
+        return optimizer_state(self.learner.optimizers, seed_index)
 
     def load_optimizer_tensors(self, state: persistence.OptimizerState, seed_index: int = 0) -> None:
         """Take over saved optimizer state; the optimizers themselves are built when training needs them."""
         if self.learner.optimizers:
-            learning.load_optimizer_state(self.learner.optimizers, seed_index, state)
+            load_optimizer_state(self.learner.optimizers, seed_index, state)
         else:
             self._optimizer_state[seed_index] = state
 
@@ -565,7 +574,8 @@ class Agent(ABC):
         checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
         try:
             settings: dict[str, Any] = dict(checkpoint.metadata.settings)
-            agent = cls(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
+            with idle.taken_over():
+                agent = cls(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
         except (SettingError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         persistence.read(agent, checkpoint, buffer=buffer)

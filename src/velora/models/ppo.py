@@ -16,9 +16,9 @@ from velora.models.circuits import make_head, make_value
 from velora.models.on_policy import OnPolicyAgent
 from velora.models.recurrence import rollout_values
 from velora.models.settings import PPOSettings, Settings
-from velora.nn.critics import RecurrentCritic
-from velora.nn.execution import Pullback
-from velora.nn.images import reader
+from velora.nn.networks.critics import RecurrentCritic
+from velora.nn.networks.images import reader
+from velora.nn.run.network import Pullback
 from velora.ops.losses import clipped_loss, mean_per_seed
 from velora.ops.policies import PolicyGradient
 from velora.ops.returns import generalised_advantage
@@ -36,7 +36,7 @@ class LiquidPPO(OnPolicyAgent):
         discrete: whether an action is one of ``action_dim`` choices.
         cell: ``"cfc"``, ``"ltc"``, ``"leaky"``, ``"gru"``, ``"lstm"`` or ``"memoryless"``.
         cell_mode: ``"default"``; of a CfC also ``"pure"`` or ``"no_gate"``, of a leaky cell ``"no_reset"``.
-        mixed_memory: put an LSTM before the liquid cell, so that long memory doesn't fade.
+        mixed_memory: put an LSTM before the policy's liquid cell, so that long memory doesn't fade; a critic gets none.
         wiring: between the policy's layers: ``"ncp"``, ``"random"``, with as many synapses, or ``"dense"``, with all.
         sparsity: share of missing synapses between the policy's layers, in [0.1, 0.9].
         time: how the networks are told how much has passed: ``"gate"``, as the ``dt`` of their cells; ``"input"``, as a

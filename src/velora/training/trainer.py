@@ -22,15 +22,16 @@ from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
-from velora.training import resume as resuming
-from velora.training import stock
+from velora.training import lightning_callbacks
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
 from velora.training.hooks import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
+from velora.training.resume import restore
 from velora.training.signals import stop_on_signals
+from velora.training.waiting import Waiting
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -99,6 +100,7 @@ class Trainer:
         self.last_evaluation: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
+        self.waiting = Waiting()
         self.metrics: RunStore | None = None
         self._fabric: Fabric | None = None
         self._lanes: list[Lane] = []
@@ -168,13 +170,29 @@ class Trainer:
     def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
 
+        In the middle of a step, from ``on_episode_start`` to ``on_env_step``, the run is not whole. A save that is
+        asked for there is made at the end of the step, and the hooks of a save fire then.
+
         See :meth:`velora.models.Agent.save` for the rest.
+
+        Returns:
+            The checkpoint's directory, in the middle of a step the one that it will have.
+
+        Raises:
+            SettingError: if there is no such seed, or no run at this time.
         """
-        self._store.flush()
+        store, path = self._store, Path(directory).absolute()
+        if not 0 <= seed_index < len(self._lanes):
+            raise SettingError(f"save: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
         lane = self._lanes[seed_index]
+        self.waiting.do(f"save into {path}", lambda: self._save(store, lane, path, buffer=buffer, config=config))
+        return path
+
+    def _save(self, store: RunStore, lane: Lane, path: Path, *, buffer: bool, config: bool) -> None:
+        store.flush()
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
-        state = resuming.pack_run(
+        state = restore.pack_run(
             run_id=self.run_id,
             agent=self._agent,
             lane=lane,
@@ -183,10 +201,9 @@ class Trainer:
             extra=extra,
         )
         path = self._agent.save_training(
-            Path(directory), seed_index=seed_index, buffer=buffer, config=config, train_state=state
+            path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
         )
         self.hooks.fire("on_checkpoint_saved", path)
-        return path
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
         """Evaluate now on the fixed evaluation episodes, and record it: every seed, or these positions of the axis.
@@ -231,7 +248,7 @@ class Trainer:
         with ExitStack() as stack:
             stack.enter_context(computing_on(self.threads or 1))
             self._prepare(agent, env, stack, is_resumed=resume is not None)
-            saved = None if resume is None else resuming.restore_agent(agent, Path(resume))
+            saved = None if resume is None else restore.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
             with stop_on_signals(self._interrupt):
@@ -240,8 +257,7 @@ class Trainer:
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
                     self._close_episodes()
                     while not self._is_over():
-                        self._loop.step()
-                        self._after_step()
+                        self._step()
                     self._end()
                 except BaseException as error:
                     self._crash(error)
@@ -283,18 +299,18 @@ class Trainer:
         assert agent.environment is not None
         self.environment = agent.environment["id"]
 
-    def _make_lanes(self, agent: TrainableAgent, saved: resuming.Saved | None) -> None:
+    def _make_lanes(self, agent: TrainableAgent, saved: restore.Saved | None) -> None:
         self._lanes = [
             Lane(k, seed, agent.progress[k], n_envs=agent.n_envs, window_size=self.window_size)
             for k, seed in enumerate(agent.seeds)
         ]
-        foreign = any(stock.is_stock(c) for c in self.callbacks)
-        stock_views = stock.views(self, agent.networks, self.fabric) if foreign else ()
+        foreign = any(lightning_callbacks.is_stock(c) for c in self.callbacks)
+        stock_views = lightning_callbacks.views(self, agent.networks, self.fabric) if foreign else ()
         self.hooks = HookTable(self.callbacks, self, agent, stock=stock_views)
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if saved is not None:
             self.run_id = saved.run_id
-            self._loop.hidden.copy_(resuming.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
+            self._loop.hidden.copy_(restore.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
@@ -302,17 +318,17 @@ class Trainer:
         reasons = [f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes if lane.stop_reason is not None]
         self.stop_reason = "; ".join(reasons) or None
 
-    def _start(self, agent: TrainableAgent, saved: resuming.Saved | None, stack: ExitStack) -> None:
+    def _start(self, agent: TrainableAgent, saved: restore.Saved | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
-            resuming.restore_callbacks(saved, self.callbacks, self.hooks)
+            restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
         if saved is not None:
-            resuming.restore_generators(saved, agent)
+            restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
         store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")
@@ -347,6 +363,7 @@ class Trainer:
     def _crash(self, error: BaseException) -> None:
         """Tell the callbacks; one that fails here is reported and doesn't hide the error that it was told of."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
+        self.waiting.give_up()
         for hook in self.hooks.on_exception:
             try:
                 hook(error)
@@ -373,6 +390,14 @@ class Trainer:
         self.stop(f"received {signal_name}")
 
     # --------------------------------------------------------------------------------------------------- the loop
+
+    def _step(self) -> None:
+        """Take a step, close the episodes that end with it, and make the saves that hooks asked for within it."""
+        self.waiting.is_mid_step = True
+        self._loop.step()
+        self.waiting.is_mid_step = False
+        self._after_step()
+        self.waiting.catch_up()
 
     def _after_step(self) -> None:
         if self.loggers:

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from velora import kernels
 from velora.cli import advice, doctor_view, machine, self_check
 from velora.cli.advice import Advice, advise
 from velora.cli.machine import Directory, Gpu, Kernel, Machine, SelfCheck
 from velora.cli.main import main
-from velora.ops import kernels
+from velora.kernels.native import binding
 
 NATIVE = Kernel("native", True, "avx2", None, "/usr/bin/cc", True)
 HERE = Directory("/home/ada", 1.25, None)
@@ -29,7 +30,7 @@ GOOD = Machine(
     memory_bytes=2**30,
     gpus=(),
     directory=HERE,
-    versions={"python": "3.11.7", "velora": "0.2.0"},
+    versions={"python": "3.11.7", "velora": "0.3.0"},
 )
 
 
@@ -50,7 +51,7 @@ def said(found: Machine, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.skipif(kernels.native is None, reason="the native kernel isn't built here")
+@pytest.mark.skipif(kernels.extension is None, reason="the native kernel isn't built here")
 def test_this_machine_computes_rightly(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     out, err = capsys.readouterr()
@@ -70,8 +71,8 @@ def test_json_says_the_same(
     found = json.loads(line)
     assert found["directory"]["path"] == str(tmp_path)
     assert found["directory"]["fsync_ms"] >= 0.0
-    assert found["kernel"]["is_built"] == (kernels.native is not None)
-    assert set(found["versions"]) == {"python", *machine.PACKAGES}
+    assert found["kernel"]["is_built"] == (kernels.extension is not None)
+    assert set(found["versions"]) == {"python", "velora", *machine.PACKAGES}
     assert None not in found["versions"].values()
     assert set(found) == {f.name for f in dataclasses.fields(Machine)} | {"threads", "advice"}
     assert list(tmp_path.iterdir()) == []
@@ -80,7 +81,7 @@ def test_json_says_the_same(
 def test_a_kernel_that_computes_something_else_is_exit_code_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "native", kernels.native or sys)
+    monkeypatch.setattr(binding, "extension", kernels.extension or sys)
     monkeypatch.setattr(kernels, "report", lambda: kernels.KernelReport(True, "avx2", None, None))
     monkeypatch.setattr(self_check, "differences", lambda: {"cfc": 1e-7, "ltc": 0.25})
     assert main(["doctor"]) == 1
@@ -95,11 +96,11 @@ def test_a_kernel_that_computes_something_else_is_exit_code_one(
 def test_a_machine_without_a_kernel_is_told_how_to_get_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "native", None)
-    monkeypatch.setattr(kernels, "_problem", "No module named\n'velora.ops._native'")
+    monkeypatch.setattr(binding, "extension", None)
+    monkeypatch.setattr(binding, "problem", "No module named\n'velora.kernels._native'")
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "the native kernel isn't there (No module named 'velora.ops._native')" in out
+    assert "the native kernel isn't there (No module named 'velora.kernels._native')" in out
     assert "nothing to check: there is no native kernel" in out
     assert "Training takes several times longer without the native kernel." in out
 
@@ -188,9 +189,9 @@ def test_on_a_terminal_commands_stay_on_one_line(
 @pytest.mark.parametrize(
     ("origin", "command"),
     [
-        (None, "-m pip install --force-reinstall --no-deps --no-binary velora velora"),
-        ("no json", "--no-binary velora velora"),
-        ('{"url": "https://example.org/velora.whl", "archive_info": {}}', "--no-binary velora velora"),
+        (None, "-m pip install --force-reinstall --no-deps --no-binary velora-rl velora-rl"),
+        ("no json", "--no-binary velora-rl velora-rl"),
+        ('{"url": "https://example.org/velora.whl", "archive_info": {}}', "--no-binary velora-rl velora-rl"),
         ('{"url": "file:///my%20code/velora", "dir_info": {}}', "--no-deps --force-reinstall '/my code/velora'"),
         ('{"url": "file:///velora", "dir_info": {"editable": true}}', "-m pip install --no-deps --editable /velora"),
     ],
@@ -208,6 +209,18 @@ def test_velora_is_installed_again_from_where_it_came_from(
     assert advice.reinstall(none_of).endswith(command)
     assert advice.reinstall(none_of).startswith(sys.executable)
     assert advice.reinstall(lambda name: str(Path(sys.executable).with_name("python"))).startswith("python -m pip")
+
+
+def test_another_package_in_the_same_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``pip install velora`` leaves it: the registry has another code base under the import name."""
+    installed = tmp_path / "velora-0.2.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.3\nName: velora\nVersion: 0.2.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for record, expected in (("velora-0.2.0.dist-info/METADATA,,\n", False), ("velora/__init__.py,,\n", True)):
+        (installed / "RECORD").write_text(record)
+        assert advice.shares_its_folder() is expected
+        assert (f"{sys.executable} -m pip uninstall velora" in commands(GOOD)) is expected
 
 
 def test_help_teaches_and_a_slip_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

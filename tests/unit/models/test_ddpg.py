@@ -10,27 +10,26 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from experience import fill, learn, parameters
 from torch import Tensor
 
+from tests.unit.models.experience import fill, learn, parameters
+from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
-from velora.models import LiquidDDPG, learning
+from velora.models import LiquidDDPG, learner
 from velora.models.recurrence import next_actions
-from velora.nn import critics, policies
-from velora.nn.execution import TorchNetwork
+from velora.nn.cells.registry import VARIANTS
+from velora.nn.networks import critics, policies
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
 CELLS = [
-    {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
-    {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "leaky"},
-    {"cell": "leaky", "cell_mode": "no_reset"}, {"cell": "gru"}, {"cell": "lstm"},
-    {"cell": "memoryless"},
-]  # fmt: skip
+    {"cell": name.split()[0], **{{"mode": "cell_mode"}.get(key, key): value for key, value in options.items()}}
+    for name, options in VARIANTS.items()
+]
 
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -86,7 +85,8 @@ def test_the_columns_that_read_the_old_state_get_gradient(length: int) -> None:
     layers = agent.networks["actor"].cell.layers  # type: ignore[union-attr]
     for layer, inputs in zip(layers, (3, 5, 3), strict=True):  # type: ignore[arg-type]
         weight = next(p for n, p in layer.named_parameters() if n.endswith("weight"))
-        assert weight.grad[:, :, inputs:].abs().sum() > 0.0  # type: ignore[index]
+        assert weight.grad is not None
+        assert weight.grad[:, :, inputs:].abs().sum() > 0.0
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -242,7 +242,7 @@ def test_every_kernel_learns_what_autograd_does(
 ) -> None:
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = _filled(kernel=kernel, **settings)
-    monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
+    monkeypatch.setattr(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
     for where in (policies, critics):
         monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = _filled(kernel="torch", **settings)
@@ -379,6 +379,7 @@ def test_training_refuses_what_does_not_fit(
 
 
 def test_numpy_numbers_are_settings_too() -> None:
-    agent = LiquidDDPG(np.int64(3), int(np.prod((2, 4))), np.int32(2), gamma=np.float64(0.9), device="cpu", seed=0)
+    sizes: tuple[Any, ...] = (np.int64(3), int(np.prod((2, 4))), np.int32(2))
+    agent = LiquidDDPG(*sizes, gamma=np.float64(0.9), device="cpu", seed=0)
     assert type(agent.settings.state_dim) is int
     assert type(agent.settings.gamma) is float

@@ -11,22 +11,22 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from experience import fill, learn, parameters
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
+from tests.unit.models.experience import fill, learn, parameters
+from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
-from velora.models import LiquidSAC, learning
+from velora.models import LiquidSAC, learner
 from velora.models.exploration import SquashedSampling
-from velora.nn import critics, policies
-from velora.nn.execution import TorchNetwork
+from velora.nn.networks import critics, policies
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
@@ -49,9 +49,9 @@ def sample(out: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Draw with given noise from what a policy puts out, by PyTorch's own classes."""
     mean, raw = out.chunk(2, -1)
     std = (-5.0 + 3.5 * (raw.tanh() + 1.0)).exp()
-    tanh = TanhTransform(cache_size=1)  # type: ignore[no-untyped-call]
+    tanh = TanhTransform(cache_size=1)
     action = tanh(mean + std * noise)
-    distribution = TransformedDistribution(Normal(mean, std), [tanh])  # type: ignore[arg-type]
+    distribution = TransformedDistribution(Normal(mean, std), [tanh])
     return action, Independent(distribution, 1).log_prob(action)
 
 
@@ -75,7 +75,7 @@ def states_and_next_outputs(actor: Any, batch: dict[str, Tensor]) -> tuple[Tenso
 
 def step(module: torch.nn.Module, loss: Tensor, lr: float) -> None:
     adam = torch.optim.Adam(module.parameters(), lr=lr)
-    loss.backward(inputs=list(module.parameters()))  # type: ignore[no-untyped-call]
+    loss.backward(inputs=list(module.parameters()))
     adam.step()
 
 
@@ -116,7 +116,7 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     actor_loss = (temperature * log_prob - values)[counted].mean()
     step(nets["actor"], actor_loss, 0.01)
     target = -2.0 if own.target_entropy is None else own.target_entropy
-    log_temperature = nets["temperature"].value
+    log_temperature = nets["temperature"].get_parameter("value")
     loss = -(log_temperature * (log_prob.detach()[counted].mean() + target)).sum()
     step(nets["temperature"], loss, 0.03)
 
@@ -163,7 +163,7 @@ def test_every_kernel_learns_what_autograd_does(
 ) -> None:
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = filled(kernel=kernel, **settings)
-    monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
+    monkeypatch.setattr(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
     for where in (policies, critics):
         monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = filled(kernel="torch", **settings)

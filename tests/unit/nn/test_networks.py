@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from velora.core.errors import SettingError, ShapeError
-from velora.nn.critics import QNetwork
-from velora.nn.policies import LiquidActor, LiquidHead
+from velora.nn.linear import Linear
+from velora.nn.networks.critics import QNetwork
+from velora.nn.networks.policies import LiquidActor, LiquidHead
 
 from . import reference as ref
 
@@ -22,7 +23,7 @@ def test_actions_lie_between_minus_one_and_one(variant: str) -> None:
     assert actions.abs().max() <= 1.0
 
 
-@pytest.mark.parametrize("variant", ["cfc", "cfc-pure", "ltc-mixed"])
+@pytest.mark.parametrize("variant", ["cfc", "cfc pure", "ltc mixed"])
 def test_acting_and_learning_compute_the_same(variant: str) -> None:
     actor = LiquidActor(ref.build(variant))
     obs, dt = ref.noise(1, 2, 4, 3), ref.irregular(1, 2, 4)
@@ -58,7 +59,7 @@ def test_resets_reach_the_cell() -> None:
     assert not reset.equal(actor(obs, hidden, dt)[0])
 
 
-@pytest.mark.parametrize(("variant", "n_read"), [("cfc", 8), ("ltc", 8), ("cfc-mixed", 8)])
+@pytest.mark.parametrize(("variant", "n_read"), [("cfc", 8), ("ltc", 8), ("cfc mixed", 8)])
 def test_a_gaussian_policy_reads_two_numbers_per_action_off_all_neurons(variant: str, n_read: int) -> None:
     """And not off the memory that comes after them."""
     cell = ref.build(variant, seeds=(0, 1))
@@ -85,6 +86,8 @@ def test_the_critic_is_a_plain_network_per_seed() -> None:
     for k in range(2):
         x = torch.cat([obs[k], action[k]], 1)
         for index, layer in enumerate(critic.layers):
+            assert isinstance(layer, Linear)
+            assert layer.bias is not None
             x = torch.nn.functional.linear(x, layer.weight[k], layer.bias[k])
             x = torch.relu(x) if index < 2 else x
         torch.testing.assert_close(values[k], x.squeeze(1))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from velora import kernels
 from velora.core.errors import ShapeError
-from velora.ops import kernels
-from velora.ops.backend import AdamState, Backend
-from velora.ops.backends import make_backend
+from velora.kernels import make_backend
+from velora.kernels.backend import AdamState, Backend
 from velora.ops.losses import mean_per_seed, squared_error
 from velora.ops.noise import correlated_noise
 from velora.ops.returns import td_target
@@ -42,7 +42,7 @@ def test_losses_average_over_rows_and_keep_seeds_apart() -> None:
         squared_error(prediction, target[:, :1])
 
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 each_kernel = pytest.mark.parametrize("backend", [make_backend(k) for k in KERNELS], ids=KERNELS)
 
 
@@ -114,17 +114,7 @@ def test_a_regular_step_is_discounted_by_gamma_to_the_bit(backend: Backend) -> N
     zeros, ones = torch.zeros_like(value), torch.ones_like(value)
     for gamma in (0.99, 0.123456, 1.0, 0.0):
         y = backend.td_target(zeros, zeros, value, ones, gamma=gamma, scale=1.0)
-        assert torch.equal(y, np.float32(gamma) * value)
-
-
-@pytest.mark.parametrize("kernel", ["torch", "numpy"])
-def test_arrays_refuse_a_hidden_broadcast(kernel: str) -> None:
-    backend = make_backend(kernel)
-    three = torch.zeros(1, 2, 3)
-    with pytest.raises(ShapeError, match=r"td_target: .* got \(1, 2, 3\), \(1, 2, 3\), \(1, 2, 1\)"):
-        backend.td_target(three, three, torch.zeros(1, 2, 1), three, gamma=0.9, scale=1.0)
-    with pytest.raises(ShapeError, match="squared_error"):
-        backend.squared_error(torch.zeros(1, 2, 3), torch.zeros(1, 2, 1))
+        assert torch.equal(y, float(np.float32(gamma)) * value)
 
 
 @each_kernel
@@ -142,7 +132,7 @@ def test_the_gradient_of_the_squared_error_is_autograds(backend: Backend) -> Non
     target = torch.randn(2, 5, 3)
     made = backend.squared_error(prediction.detach(), target)
     loss = squared_error(prediction, target)
-    loss.sum().backward()  # type: ignore[no-untyped-call]
+    loss.sum().backward()
     torch.testing.assert_close(made.loss, loss.detach())
     torch.testing.assert_close(made.gradient, prediction.grad)
 
@@ -150,7 +140,7 @@ def test_the_gradient_of_the_squared_error_is_autograds(backend: Backend) -> Non
 def test_noise_has_the_stated_deviation_and_correlation() -> None:
     generator, noise, path = np.random.default_rng(0), np.zeros(1, np.float32), []
     for _ in range(40_000):
-        noise = correlated_noise(noise, generator.standard_normal(1), std=0.3, correlation=0.85)
+        noise = correlated_noise(noise, generator.standard_normal(1).astype(np.float32), std=0.3, correlation=0.85)
         path.append(float(noise[0]))
     series = np.array(path[100:])
     assert series.std() == pytest.approx(0.3, rel=0.05)

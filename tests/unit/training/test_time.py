@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Transition
 from velora.envs import Environments
 from velora.models import LiquidDDPG
-from velora.ops import kernels
 from velora.training.evaluation import evaluate, evaluation_seeds
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
@@ -162,7 +162,7 @@ def test_the_policy_hears_of_time_as_its_setting_says(time: str, kernel: str) ->
         read = torch.cat((obs, torch.full((1, 1, 1), np.log(dt))), 2) if time in (INPUT, BOTH) else obs
         told = torch.full((1, 1), dt if time in (GATE, BOTH) else 1.0)
         with torch.no_grad():
-            expected, after = policy.step(read, hidden, told)
+            expected, after = policy.step(read, hidden, told)  # type: ignore[operator]
         action, got = agent.predict(obs[0, 0].numpy(), hidden[0, 0].numpy(), dt=dt)
         np.testing.assert_allclose(action, expected[0, 0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(got, after[0, 0], rtol=1e-4, atol=1e-5)

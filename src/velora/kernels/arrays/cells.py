@@ -1,0 +1,147 @@
+"""Gated cells and dense layers."""
+
+from __future__ import annotations
+
+from velora.kernels.arrays.layer import Extent, Heads, computes
+from velora.kernels.arrays.namespace import Emit, Namespace, Values
+from velora.kernels.arrays.packing import Packing
+from velora.kernels.layers import Kind
+from velora.kernels.plan import Layer
+
+
+@computes(Kind.GRU, Kind.LEAKY, Kind.LEAKY_NO_RESET)
+class Gated(Heads):
+    """``h = (1 - keep) * new + keep * old``: GRU and leaky cell, with ``new = tanh(x + r * s)`` or ``tanh(x)``.
+
+    By the heads, per dh: ``dx = (1 - keep) (1 - new**2)``, ``ds = dx r``, ``dr = dx s r (1 - r)`` and
+    ``dgate = (old - new) dkeep/dgate``, where that is ``keep (1 - keep)`` of a gate and ``-dt keep logistic(rate)`` of
+    a rate; ``keep`` alone reaches the old state past the heads.
+
+    A GRU's keep is its gate. A leaky cell's is ``exp(-dt * softplus(rate))``, without dt a gate too, logistic(-rate).
+    Kept are r, the gate or else softplus(rate), new, and s; without a reset only the middle two; and keep, if it is no
+    gate.
+    """
+
+    def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
+        one, self._has_reset = xp.sign, layer.kind is not Kind.LEAKY_NO_RESET
+        self._reads_time = layer.kind is not Kind.GRU and extent.has_dt
+        middle = [one if layer.kind is Kind.GRU else 1.0 if self._reads_time else -one, 2 * one]
+        scales = [one, *middle, 2 * one] if self._has_reset else middle
+        super().__init__(xp, layer, extent, packing, recurs=recurs, scales=scales)
+        self.direct = self.rows(self.n) if recurs and extent.keeps else None
+        self._keep = self.rows(extent.slots, self.n) if self._reads_time else None
+        self._gates = slice(0, self.n * (self._has_reset + (not self._reads_time)))
+
+    def _rows_of(self, heads: Values) -> tuple[Values, Values, Values, Values]:
+        """Return what is kept of one step; nothing for r and s without a reset."""
+        n = self.n
+        rows = [heads[k * n : (k + 1) * n] for k in range(len(heads) // n)]
+        return (rows[0], rows[1], rows[2], rows[3]) if self._has_reset else (None, rows[0], rows[1], None)
+
+    def activate(self, do: Emit, t: int, heads: Values) -> None:
+        """See :class:`Heads`."""
+        xp, h = self.xp, self.h[t]
+        reset, gate, new, from_state = self._rows_of(heads)
+        keep = gate if self._keep is None else self._keep[t if self.extent.keeps else 0]
+        if self._reads_time:
+            self._decay(do, t, gate, keep)
+        if self._gates.stop:
+            xp.logistic(do, heads[self._gates])
+        if self._has_reset:
+            let_through = self.spare("let through", self.n)
+            do(xp.multiply, reset, from_state, let_through)
+            do(xp.add, new, let_through, new)
+        xp.logistic(do, new)
+        self.doubled(do, new)
+        if self.recurs:
+            do(xp.subtract, self.old[t], new, h)
+            do(xp.multiply, h, keep, h)
+            do(xp.add, h, new, h)
+        else:  # the old state is zero
+            do(xp.multiply, keep, new, h)
+            do(xp.subtract, new, h, h)
+
+    def _decay(self, do: Emit, t: int, rate: Values, keep: Values) -> None:
+        """Replace the rate by its softplus, which is ``log(1 + exp(-|rate|)) + max(rate, 0)``, and let dt pass."""
+        xp, size = self.xp, self.spare("size", self.n)
+        do(xp.absolute, rate, size)
+        do(xp.add, rate, size, rate)
+        do(xp.multiply, rate, xp.half, rate)
+        do(xp.subtract, xp.zero, size, size)
+        do(xp.exp, size, size)
+        do(xp.add, size, xp.one, size)
+        do(xp.log, size, size)
+        do(xp.add, rate, size, rate)
+        assert self.elapsed is not None
+        do(xp.multiply, rate, self.elapsed[t], size)
+        do(xp.subtract, xp.zero, size, size)
+        do(xp.exp, size, keep)
+
+    def backward(self, do: Emit, t: int) -> None:
+        """See :class:`Part`."""
+        xp, n, kept, dh = self.xp, self.n, self.heads[t], self.dh[t]
+        reset, gate, new, from_state = self._rows_of(kept)
+        keep = gate if self._keep is None else self._keep[t]
+        slope, by_new, by_reset = self.spare("slope", 2 * n), self.spare("by new", n), self.spare("by reset", n)
+        slope = slope if self._has_reset else slope[n:]
+        of_reset, of_keep = slope[:n], slope[-n:]
+        if self.direct is not None:
+            do(xp.multiply, dh, keep, self.direct)
+        if self._gates.stop:
+            self.logistic_slope(do, kept[self._gates], slope[self._gates])
+        if self._reads_time:
+            self._decay_slope(do, t, gate, keep, of_keep)
+        self.tanh_slope(do, new, by_new)
+        do(xp.subtract, xp.one, keep, by_reset)
+        do(xp.multiply, by_new, by_reset, by_new)
+        do(xp.subtract, self.old[t] if self.recurs else xp.zero, new, gate)
+        do(xp.multiply, gate, of_keep, gate)
+        do(xp.copy, by_new, new)
+        if self._has_reset:
+            do(xp.multiply, from_state, of_reset, by_reset)
+            do(xp.multiply, new, reset, from_state)
+            do(xp.multiply, by_reset, new, reset)
+        # The heads are their derivatives by h now.
+        self.times(do, t, dh)
+
+    def _decay_slope(self, do: Emit, t: int, softplus: Values, keep: Values, out: Values) -> None:
+        """Write ``-dt * keep * logistic(rate)``, the derivative of keep, where that is ``1 - exp(-softplus(rate))``."""
+        xp = self.xp
+        do(xp.subtract, xp.zero, softplus, out)
+        do(xp.exp, out, out)
+        do(xp.subtract, out, xp.one, out)
+        do(xp.multiply, out, keep, out)
+        assert self.elapsed is not None
+        do(xp.multiply, out, self.elapsed[t], out)
+
+
+@computes(Kind.TANH, Kind.RELU)
+class Dense(Heads):
+    """``h = tanh(z)`` or ``h = max(z, 0)``."""
+
+    def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
+        self._is_tanh = layer.kind is Kind.TANH
+        super().__init__(xp, layer, extent, packing, recurs=recurs, scales=[2 * xp.sign if self._is_tanh else 1.0])
+        self._is_open = None if self._is_tanh else xp.truths(self.n, extent.n_seeds, extent.n_batch)
+
+    def activate(self, do: Emit, t: int, heads: Values) -> None:
+        """See :class:`Heads`."""
+        if self._is_tanh:
+            self.xp.logistic(do, heads)
+            self.doubled(do, heads, self.h[t])
+        else:
+            self.xp.rectify(do, heads, self.h[t])
+
+    def backward(self, do: Emit, t: int) -> None:
+        """See :class:`Part`."""
+        xp, heads, dh = self.xp, self.heads[t], self.dh[t]
+        if self._is_tanh:
+            self.tanh_slope(do, self.h[t], heads)
+            do(xp.multiply, heads, dh, heads)
+        else:
+            h, slope = self.h[t], self.spare("slope", self.n)
+            do(xp.greater, h, xp.zero, self._is_open)
+            do(xp.copy, self._is_open, slope)
+            do(xp.subtract, h, h, heads)  # 0, but NaN where h is: it spreads
+            do(xp.subtract, slope, heads, slope)
+            do(xp.multiply, dh, slope, heads)
