@@ -14,6 +14,7 @@ from gymnasium.spaces import Box
 
 from velora.core.errors import NonFiniteError
 from velora.core.types import Evaluation
+from velora.envs.vector import _is_finite
 from velora.envs.wrappers import NoisyObservation, PreviousActionReward
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.ops.policies import draw_categorical, draw_gaussian
@@ -94,7 +95,7 @@ def _shown_by(env: gym.Env[Any, Any]) -> Any:
 @pytest.mark.parametrize(
     "compute",
     [
-        lambda: draw_categorical(NOTHING - np.float32([0.0, 100.0]), NOTHING[:, :1])[1],
+        lambda: draw_categorical(NOTHING - np.array([0.0, 100.0], np.float32), NOTHING[:, :1])[1],
         lambda: draw_gaussian(NOTHING, NOTHING - np.float32(100.0), TINY)[0],
         lambda: generalised_advantage(*(torch.from_numpy(x[None]) for x in (TINY, NOTHING, TINY)), decay=0.5).numpy(),
         lambda: Evaluation(0, 0, 0, (np.inf, -np.inf)).mean,
@@ -108,3 +109,15 @@ def test_what_is_computed_raises_nothing(compute: Callable[[], Any]) -> None:
         expected = compute()
     with np.errstate(all="raise"):
         assert np.array_equal(compute(), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("n", [2, 200])
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_few_numbers_and_many_are_seen_to_be_finite(n: int, odd: float) -> None:
+    numbers = np.full(n, 3e38, np.float32)
+    with np.errstate(all="raise"):
+        assert _is_finite(numbers)
+        numbers[-1] = odd
+        assert not _is_finite(numbers)
+        numbers[0] = -odd
+        assert not _is_finite(numbers)

@@ -15,6 +15,8 @@ from velora.core.types import Action, Array
 from velora.envs.clock import NOMINAL_DT, Clock
 
 log = logging.getLogger(__name__)
+_FEW = 32
+"""Numbers that Python sums up faster than NumPy."""
 
 
 class Step(NamedTuple):
@@ -80,7 +82,8 @@ class Environments:
         obs, info = self.envs[index].reset(seed=seed)
         self._clocks[index].start(info)
         newest: Array = self._seen[index]
-        if not _write(obs, newest):
+        _write(obs, newest)
+        if not _is_finite(newest):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
         if self._since is not None:
             self._since[index] = 0.0
@@ -97,16 +100,16 @@ class Environments:
             SpaceError: if the reward isn't a number, the time that the step took isn't one above 0, or nothing is said
                 about it and it is needed.
         """
-        if not isinstance(action, np.integer) and not math.isfinite(sum(action.tolist())):
+        if not isinstance(action, np.integer) and not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         obs, given, terminated, truncated, info = self.envs[index].step(action)
         newest = self._seen[index]
-        is_finite = _write(obs, newest)
+        _write(obs, newest)
         try:
             reward = float(given)
         except TypeError:
             reward = _single(given, index)
-        if not (is_finite and math.isfinite(reward)):
+        if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
         dt = self._clocks[index].elapsed(info)
         if dt is None:
@@ -154,12 +157,31 @@ class Environments:
         return step, total
 
 
+def _write(numbers: Any, into: Array) -> None:
+    """Write numbers as float32."""
+    if getattr(numbers, "dtype", None) is into.dtype:
+        into[...] = numbers
+    else:
+        _convert(numbers, into)
+
+
 @np.errstate(all="ignore")
-def _write(numbers: Any, into: Array) -> bool:
-    """Write numbers (n,) as float32, whatever that rounds away; tell whether all are finite then."""
+def _convert(numbers: Any, into: Array) -> None:
+    """Round numbers to float32, with no word about those that become zero or infinite."""
     into[...] = numbers
-    # Their squares sum to a finite number in all but the oddest cases.
-    return math.isfinite(into.dot(into)) or bool(np.isfinite(into).all())
+
+
+def _is_finite(numbers: Array) -> bool:
+    """Tell whether all of (n,) are finite."""
+    if numbers.size <= _FEW:
+        return math.isfinite(sum(numbers.tolist()))  # float32 numbers can't overflow a sum of doubles
+    return _are_finite(numbers)
+
+
+@np.errstate(all="ignore")
+def _are_finite(numbers: Array) -> bool:
+    """Do the same for many: their squares sum to a finite number in all but the oddest cases."""
+    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
 
 
 def _single(reward: Any, index: int) -> float:

@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora.models import Agent, LiquidDDPG
 from velora import kernels
 from velora.kernels import make_backend
 from velora.kernels.arrays import blas
 from velora.kernels.arrays import program as arrays
 from velora.kernels.backend import Backend, Program
-from velora.binding.extension import binding
+from velora.kernels.native import binding
+from velora.models import Agent, LiquidDDPG
 from velora.nn.run.function import unroll_by_kernel
 
 KERNELS = ["native", "numpy", "torch"]

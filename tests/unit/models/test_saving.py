@@ -127,7 +127,7 @@ def test_a_seed_of_many_keeps_its_optimizers_state(tmp_path: Path, optimizer: st
     def lived(steps: list[int], directory: Path) -> LiquidDDPG:
         for k, n_steps in enumerate(steps):
             agent = LiquidDDPG(4, 6, 1, device="cpu", seeds=(1, 2), warmup_steps=20, optimizer=optimizer)
-            own = {"callbacks": [SaveCheckpoints(directory)], "resume": directory if k else None}
+            own: dict[str, Any] = {"callbacks": [SaveCheckpoints(directory)], "resume": directory if k else None}
             agent.train("InvertedPendulum-v5", 4, n_steps=n_steps, **own, **QUIET)
         return agent
 
