@@ -128,8 +128,8 @@ def scaling(settings: Settings) -> Answer:
 
 
 def _update(agent: LiquidDDPG, batch_size: int) -> None:
-    agent.begin_learning(batch_size, tuple(range(agent.n_seeds)))
-    agent.finish_learning(batch_size, 0)
+    agent.experience.begin(batch_size, tuple(range(agent.n_seeds)))
+    agent.experience.finish(0, lambda rows, metrics: None)
     if agent.device.type == "cuda":
         torch.cuda.synchronize()
 

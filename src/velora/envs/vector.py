@@ -20,7 +20,7 @@ _FEW = 32
 
 
 class Step(NamedTuple):
-    """What one environment answered to one action, and how long that took, in control steps. ``obs``: (O,)."""
+    """Answer of one environment to one action, and how long that took, in control steps. ``obs``: (O,)."""
 
     obs: Array
     reward: float
@@ -34,7 +34,7 @@ NO_STEP = Step(np.zeros(0, np.float32), 0.0, False, False)
 
 
 class Environments:
-    """Hold E environments and the observation each is at.
+    """E environments and the observation that each is at.
 
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
     next one's start is ever made. Processes would cost more than the simulators that Velora is for.
@@ -172,7 +172,7 @@ def _convert(numbers: Any, into: Array) -> None:
 
 
 def _is_finite(numbers: Array) -> bool:
-    """Tell whether all of (n,) are finite."""
+    """Return whether all of (n,) are finite."""
     if numbers.size <= _FEW:
         return math.isfinite(sum(numbers.tolist()))  # float32 numbers can't overflow a sum of doubles
     return _are_finite(numbers)

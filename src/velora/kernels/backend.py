@@ -61,7 +61,7 @@ class TemperatureLoss(NamedTuple):
 
 
 class AdamState(NamedTuple):
-    """What Adam works on.
+    """Memory that Adam works on.
 
     Shapes:
         values, gradient, first, second: (S, P). steps: (S,), float64.

@@ -28,7 +28,7 @@ _told = False
 
 @dataclass(frozen=True, slots=True)
 class KernelReport:
-    """Say what this machine computes with: the native kernel's instruction set, or why there is none."""
+    """Kernel of this machine: the native one's instruction set, or why there is none."""
 
     is_built: bool
     instruction_set: str

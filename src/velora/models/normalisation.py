@@ -61,7 +61,7 @@ class RunningStatistics:
 
     @property
     def factor(self) -> Doubles:
-        """What numbers are to be multiplied with, (S, N): one over the deviation."""
+        """Factors of the numbers, (S, N): one over the standard deviation."""
         factor: Doubles = 1.0 / np.sqrt(self.variance + EPSILON)
         return factor
 
@@ -195,7 +195,7 @@ def _there(values: Tensor, other: Tensor) -> Tensor:
 
 
 def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Normaliser | None:
-    """Make what an agent's settings ask for; ``None`` is nothing."""
+    """Make the normaliser that an agent's settings ask for, or ``None``."""
     obs, returns = settings.normalize_obs, settings.normalize_returns
     if not (obs or returns):
         return None
@@ -204,7 +204,7 @@ def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Norm
 
 
 def find_fault(statistics: Mapping[str, Tensor]) -> str | None:
-    """Say in a line what no training can have led to, in statistics that were saved; ``None`` is nothing."""
+    """Return why saved statistics are impossible, in one line, or ``None`` if they are valid."""
     for name, tensor in statistics.items():
         if name.endswith(("_variance", "_count")) and bool((tensor < 0.0).any()):
             return f"{name}: expected numbers of at least 0, found {float(tensor.min())}"

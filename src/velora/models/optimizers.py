@@ -48,7 +48,7 @@ class SeedOptimizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OptimizerKind:
-    """Say how to build an optimizer and which tensors it keeps for each parameter.
+    """Kind of optimizer: how to build it, and which tensors it keeps for each parameter.
 
     Attributes:
         build: makes a ``torch.optim`` optimizer of parameters (one for each seed) and a learning rate.

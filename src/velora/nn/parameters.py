@@ -45,7 +45,7 @@ def uniform(shape: Sequence[int], low: float, high: float, generator: torch.Gene
 
 @final
 class Scalar(nn.Module):
-    """Hold a number that is trained and that nothing goes into.
+    """Trained number that nothing goes into, such as a temperature.
 
     Shapes:
         value: (S, 1).
@@ -57,7 +57,7 @@ class Scalar(nn.Module):
 
 
 class Masked(ABC):
-    """Be a module that multiplies some of its own parameters by masks."""
+    """Module that masks some of its parameters."""
 
     @abstractmethod
     def masked_parameters(self) -> dict[str, Tensor]:
@@ -65,7 +65,7 @@ class Masked(ABC):
 
 
 class ParameterCount(NamedTuple):
-    """Say how many numbers a network holds and how many of them have an effect."""
+    """Numbers that a network holds, and how many of them have an effect."""
 
     active: int
     total: int

@@ -54,7 +54,7 @@ def mean_gradient(values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
 
 
 class ClippedLoss(NamedTuple):
-    """What a policy loses, and why.
+    """Loss of a policy, and its parts.
 
     Shapes:
         loss, kl, clipped: (S,). gradient: (S, B, T), of the sum of losses, at the log-probabilities.

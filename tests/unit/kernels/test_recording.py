@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from velora import kernels
+from velora.core.errors import RecordingError
 from velora.kernels import make_backend
 from velora.kernels.arrays import blas
 from velora.kernels.arrays import program as arrays
@@ -90,7 +91,7 @@ def test_a_thread_records_one_program_at_a_time(kernel: str) -> None:
     backend = make_backend(kernel)
     is_recording = binding.is_recording if kernel == "native" else arrays.is_recording
     with backend.program().record():
-        with pytest.raises(RuntimeError, match="this thread records a program already"):
+        with pytest.raises(RecordingError, match="this thread records a program already"):
             backend.program().record().__enter__()
         assert is_recording()
     assert not is_recording()
@@ -135,7 +136,7 @@ def test_one_agent_answers_many_threads(kernel: str) -> None:
 
 
 def test_unrolls_under_autograd_keep_apart(kernel: str) -> None:
-    cell = _agent(kernel).policy.cell
+    cell = _agent(kernel).actor.cell
     x, h, dt = torch.randn(8, 1, 5, 6, cell.input_size), torch.zeros(1, 5, cell.state_size), torch.ones(1, 5, 6)
 
     def gradients(own: Tensor) -> list[float]:

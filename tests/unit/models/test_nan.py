@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from velora.buffers import RolloutBuffer
 from velora.callbacks import Callback
 from velora.core.errors import NonFiniteError
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
@@ -80,11 +81,11 @@ def test_a_nan_ends_the_run_and_is_reported(name: str, kernel: str, clip: float 
 def test_a_nan_in_what_ppo_judged_reaches_the_weights(where: str) -> None:
     agent = AGENTS["ppo"](kernel="numpy")
     assert isinstance(agent, LiquidPPO)
-    agent.configure_training()
+    assert isinstance(agent.buffer, RolloutBuffer)
     rollout = agent.buffer.read(agent.device).windows(4)
     given = {name: torch.randn(1, 4, 4) for name in ("advantage", "returns")}
     given[where][0, 2, 1] = torch.nan
-    metrics = agent.training_step(rollout, **given, critic_hidden=torch.zeros(1, 4, 0))
+    metrics = agent.minibatch_step(rollout, **given, critic_hidden=torch.zeros(1, 4, 0))
     net = "actor" if where == "advantage" else "critic"
     assert metrics[f"{net}/loss"].isnan().all()
     assert all(p.isnan().any() for p in agent.networks[net].parameters())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.unit.models.experience import fill, learn, parameters
+from tests.unit.nn.acting import step
 from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import SettingError
@@ -39,7 +40,9 @@ def filled(**settings: Any) -> LiquidTD3:
 
 
 def a_batch(agent: LiquidTD3) -> Batch:
-    return agent.buffer.sample(agent.sampling(16), agent._window, torch.device("cpu"))
+    return agent.experience.buffer.sample(
+        agent.draws.uniform("sampling", 16), agent.experience.updates.window, torch.device("cpu")
+    )
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -53,8 +56,8 @@ def test_an_update_by_hand(kernel: str) -> None:
     obs, action, next_obs = batch.obs[:, :, 0], batch.action[:, :, 0], batch.next_obs[:, :, 0]
     dt = torch.ones(3, 16)
     hidden = batch.hidden.masked_fill(batch.start, 0.0)
-    _, after = twin["target_actor"].step(obs, hidden, dt)  # type: ignore[operator]
-    best, _ = twin["target_actor"].step(next_obs, after, dt)  # type: ignore[operator]
+    _, after = step(twin["target_actor"], obs, hidden, dt)
+    best, _ = step(twin["target_actor"], next_obs, after, dt)
     best = (best + noise.clamp(-1.5, 1.5)).clamp(-1, 1)
     assert (best.abs() == 1).any()
     assert (noise.abs() > 1.5).any()
@@ -65,7 +68,7 @@ def test_an_update_by_hand(kernel: str) -> None:
         (twin[name](obs, action) - y.detach()).pow(2).mean(1).sum().backward()
         adam.step()
     adam = torch.optim.Adam(twin["actor"].parameters(), lr=agent.settings.actor_lr)
-    pi, _ = twin["actor"].step(obs, hidden, dt)  # type: ignore[operator]
+    pi, _ = step(twin["actor"], obs, hidden, dt)
     (-twin["critic_1"](obs, pi).mean(1)).sum().backward(inputs=list(twin["actor"].parameters()))
     adam.step()
     for net in ("critic_1", "critic_2", "actor"):
@@ -96,9 +99,9 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     """Also with a seed that has stopped, and one that began to learn later, whose policy is due at other times."""
     agents = [filled(kernel=kernel, **settings) for _ in range(2)]
     stepwise, replayed = agents
-    stepwise.__class__ = type("Stepwise", (LiquidTD3,), {"_replays": False})
+    stepwise.record = False
     stepwise.configure_training()
-    assert [agent._runs_as_program for agent in agents] == [False, True]
+    assert [agent.experience.updates.is_recorded for agent in agents] == [False, True]
     for rows in ((0, 1, 2), (0, 1), (0, 1, 2), (0, 1, 2), (0, 2)):
         results = [learn(agent, rows) for agent in agents]
         for name, value in results[0].items():

@@ -11,8 +11,10 @@ import numpy as np
 from velora.core.errors import SettingError
 from velora.core.types import Array
 from velora.envs.wrappers.parts import chance, flat_box
+from velora.envs.wrappers.registry import register
 
 
+@register("noise", place=30)
 class NoisyObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Add Gaussian noise to every observation, independent from step to step and from component to component.
 

@@ -10,8 +10,10 @@ import numpy as np
 from velora.core.errors import SpaceError
 from velora.core.types import Array
 from velora.envs.wrappers.parts import flat_box
+from velora.envs.wrappers.registry import register
 
 
+@register("previous", place=50, switch="action_reward")
 class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Append the last action, scaled to [-1, 1], and the last reward to every observation.
 

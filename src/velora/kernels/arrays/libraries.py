@@ -11,6 +11,7 @@ from torch import Tensor
 
 from velora.kernels.arrays.blas import Quietly
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
+from velora.kernels.guard import unguarded
 
 # ------------------------------------------------------------------------------------------------------------- NumPy
 
@@ -195,7 +196,7 @@ class TorchNamespace(Namespace):
 
     def constant(self, values: np.ndarray[Any, Any]) -> Values:
         """See :class:`Namespace`."""
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), unguarded():
             dtype = torch.int64 if values.dtype.kind in "iu" else self._dtype
             return torch.tensor(values, dtype=dtype, device=self._device)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from velora.core.errors import RecordingError
 from velora.kernels.arrays.namespace import Namespace, Operation
 
 
@@ -44,10 +45,10 @@ class Program:
         """Note the operations inside a ``with``, without making them.
 
         Raises:
-            RuntimeError: if this thread records a program already.
+            RecordingError: if this thread records a program already.
         """
         if _recorder.calls is not None:
-            raise RuntimeError("record: this thread records a program already; end that recording first")
+            raise RecordingError("record: this thread records a program already; end that recording first")
         _recorder.calls = self.calls
         try:
             yield
@@ -139,5 +140,5 @@ def do_all(calls: Calls) -> None:
 
 
 def is_recording() -> bool:
-    """Tell whether operations of this thread are noted instead of made."""
+    """Return whether operations of this thread are noted instead of made."""
     return _recorder.calls is not None

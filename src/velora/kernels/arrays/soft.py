@@ -1,4 +1,4 @@
-"""What a soft actor-critic computes between its networks, in arrays; see :class:`velora.kernels.backend.Backend`."""
+"""Calls of a soft actor-critic between its networks, in arrays; see :class:`velora.kernels.backend.Backend`."""
 
 from __future__ import annotations
 

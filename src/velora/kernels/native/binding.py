@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from velora.core.errors import ShapeError
+from velora.core.errors import RecordingError, ShapeError
 from velora.kernels.backend import CALLS
 from velora.kernels.calls import MOST_TOGETHER, sizes_of
 from velora.kernels.generate import NETWORK_CALLS
@@ -73,11 +73,11 @@ class Program:
         """Note the calls inside a ``with``, without making them.
 
         Raises:
-            RuntimeError: if this thread records a program already.
+            RecordingError: if this thread records a program already.
         """
         assert extension is not None
         if _recorder.program is not None:
-            raise RuntimeError("record: this thread records a program already; end that recording first")
+            raise RecordingError("record: this thread records a program already; end that recording first")
         self._calls = extension.record()
         _recorder.program = self
         try:
@@ -171,7 +171,7 @@ def run(name: str, given: Mapping[str, Any]) -> list[Any]:
 
 
 def is_recording() -> bool:
-    """Tell whether calls of this thread are noted instead of made."""
+    """Return whether calls of this thread are noted instead of made."""
     return _recorder.program is not None
 
 
@@ -189,12 +189,12 @@ def copied(tensor: Tensor) -> Tensor:
 
 
 def is_known(plan: Plan) -> bool:
-    """Tell whether the native kernel can compute a plan, where it is built."""
+    """Return whether the native kernel can compute a plan, where it is built."""
     return extension is not None and len(plan.layers) <= MOST_LAYERS
 
 
 class CompiledPlan:
-    """Hold a plan in the native kernel's words; see ``plan`` in ``native.h``."""
+    """Plan in the native kernel's words; see ``plan`` in ``native.h``."""
 
     def __init__(self, plan: Plan) -> None:
         assert extension is not None

@@ -25,7 +25,7 @@ SMALL_SIDE = 8
 
 @final
 class Convolution(nn.Module):
-    """Hold S convolutions of 3 x 3 with a step of 2 side by side, followed by ReLU.
+    """S convolutions of 3 x 3 with a step of 2 side by side, followed by ReLU.
 
     Shapes:
         weight: (S, out, in, 3, 3). bias: (S, out).

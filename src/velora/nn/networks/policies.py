@@ -37,24 +37,14 @@ class LiquidActor(nn.Module):
         super().__init__()
         self.cell = cell
 
-    def forward(self, obs: Tensor, hidden: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Act along sequences.
-
-        Shapes:
-            obs: (S, B, T, O). hidden: (S, B, H). dt and resets: (S, B, T), see :func:`velora.nn.sequence.unroll`.
-            Returns actions (S, B, T, A) and the hidden state after the last step (S, B, H).
-
-        Raises:
-            ShapeError: if a tensor isn't shaped as above.
-        """
-        states, hidden = self.states(obs, hidden, dt, resets)
-        return self.actions(states), hidden
-
     def states(self, obs: Tensor, hidden: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the hidden state after every step (S, B, T, H), and after the last one (S, B, H).
 
+        Shapes:
+            obs: (S, B, T, O). hidden: (S, B, H). dt and resets: (S, B, T), see :func:`velora.nn.sequence.unroll`.
+
         Raises:
-            ShapeError: if a tensor isn't shaped as :meth:`forward` says.
+            ShapeError: if a tensor isn't shaped as above.
         """
         return unroll(self.cell, obs, hidden, dt, resets)
 
@@ -75,19 +65,6 @@ class LiquidActor(nn.Module):
     def plan(self) -> Plan | None:
         """Describe the actor to what computes it."""
         return cell_plan(self.cell, squash=not self.cell.is_bounded, module=self, prefix="cell.")
-
-    def step(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Act once.
-
-        Shapes:
-            obs: (S, B, O). hidden: (S, B, H). dt: (S, B).
-            Returns the action (S, B, A) and the next hidden state (S, B, H).
-
-        Raises:
-            ShapeError: if a tensor isn't shaped as above.
-        """
-        states, hidden = unroll(self.cell, obs.unsqueeze(2), hidden, dt.unsqueeze(2))
-        return self.actions(states).squeeze(2), hidden
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""

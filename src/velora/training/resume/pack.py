@@ -102,7 +102,7 @@ def set_generator_state(generator: np.random.Generator, text: str) -> None:
 
 
 def _cuda_is_used() -> bool:
-    """Tell whether this process has touched a GPU; asking for generator states would start one."""
+    """Return whether this process has touched a GPU; asking for generator states would start one."""
     return bool(torch.cuda.is_available() and torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
