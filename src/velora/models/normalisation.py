@@ -107,6 +107,7 @@ class Normaliser:
 
     # --------------------------------------------------------------------------------------------------- statistics
 
+    @np.errstate(all="ignore")
     def count_observations(self, rows: Sequence[int], obs: Array) -> None:
         """Count what some seeds have acted from.
 
@@ -117,6 +118,7 @@ class Normaliser:
             self._obs.add(rows, obs[:, :, : self.state_dim])
             self._refresh_observations(self._obs)
 
+    @np.errstate(all="ignore")
     def count_rewards(self, rows: Sequence[int], reward: Array, dt: Array, start: Array) -> None:
         """Count what some seeds have earned.
 
@@ -134,6 +136,7 @@ class Normaliser:
         self._returns.add(rows, sums.reshape(len(sums), -1, 1))
         self._reward_factor[:, 0] = self._returns.factor
 
+    @np.errstate(all="ignore")
     def refresh(self) -> None:
         """Normalise with the statistics as they are now."""
         if self._obs is not None:

@@ -66,7 +66,7 @@ class LiquidPPO(Agent):
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
         critic_network = reader(self.networks["critic"])
         size = critic_network.state_size if isinstance(critic_network, RecurrentCritic) else 0
-        self.critic_hidden = torch.zeros(self.n_seeds, self.n_envs, size, device=self.device)
+        self.critic_hidden = torch.zeros(self.n_seeds, self.n_envs, size, dtype=torch.float32, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and the critic."""
@@ -126,7 +126,7 @@ class LiquidPPO(Agent):
         every += [returns.view(self.n_seeds, -1, length), states[:, :, :-1:length].flatten(1, 2)]
         made, counted = [], []
         for index in self._minibatches(max(1, self.experience.batch_size // length)):
-            own = torch.arange(self.n_seeds, device=self.device).unsqueeze(1)
+            own = torch.arange(self.n_seeds, dtype=torch.int64, device=self.device).unsqueeze(1)
             counted.append([float(k in self.learner.rows) for k in range(self.n_seeds)])
             made.append(self.minibatch_step(windows.take(index), *(values[own, index] for values in every)))
             if s.target_kl is not None:
@@ -134,7 +134,7 @@ class LiquidPPO(Agent):
                 self.learner.rows = tuple(k for k in self.learner.rows if kl[k] <= 1.5 * s.target_kl)
                 if not self.learner.rows:
                     break
-        weight = torch.tensor(counted, device=self.device)
+        weight = torch.tensor(counted, dtype=torch.float32, device=self.device)
         weight = weight / weight.sum(0).clamp(min=1.0)
         return {name: (torch.stack([metrics[name] for metrics in made]) * weight).sum(0) for name in made[0]}
 

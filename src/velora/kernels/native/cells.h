@@ -136,7 +136,8 @@ static void dense_backward(const step *a, const float *d, float *direct) {
     for (int64_t u = 0; u < y->n; u++) {
         LOOP(l) {
             vf h = v_load(a->state + u * stride + l), dh = v_load(d + u * stride + l);
-            vf dx = y->kind == TANH ? v_mul(dh, v_sub(v_set(1.0f), v_mul(h, h))) : v_where_positive(h, dh, v_zero());
+            /* d max(x, 0) / dx is 1 where h > 0, else 0, which h is then: or NaN, which spreads */
+            vf dx = y->kind == TANH ? v_mul(dh, v_sub(v_set(1.0f), v_mul(h, h))) : v_where_positive(h, dh, h);
             v_store(a->kept + u * stride + l, dx);
         }
     }
