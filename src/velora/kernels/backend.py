@@ -81,7 +81,7 @@ class AdamState(NamedTuple):
 
 
 class Program(Protocol):
-    """The operations of one update, noted once and made any number of times with the same memory."""
+    """The operations of one update, recorded once and replayed any number of times with the same memory."""
 
     def record(self) -> AbstractContextManager[None]:
         """Note the operations inside a ``with``, without making them."""

@@ -124,5 +124,5 @@ def do_all(calls: Calls) -> None:
 
 
 def is_recording() -> bool:
-    """Tell whether operations are noted instead of made."""
+    """Tell whether operations are recorded instead of made."""
     return Program._recording is not None

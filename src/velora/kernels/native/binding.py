@@ -156,7 +156,7 @@ def run(name: str, given: Mapping[str, Any]) -> list[Any]:
 
 
 def is_recording() -> bool:
-    """Tell whether calls are noted instead of made."""
+    """Tell whether calls are recorded instead of made."""
     return Program._recording is not None
 
 
