@@ -32,8 +32,8 @@ class RunKeywords(TypedDict, total=False):
 class LiquidKeywords(RunKeywords, total=False):
     """Settings of every agent with a liquid policy and a critic."""
 
-    cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"], "policy", "cfc",
-        "cell of the policy's neurons: ``cfc``, ``ltc``, ``leaky``, ``gru``, ``lstm`` or ``memoryless``"]
+    cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "gru_d", "lstm", "memoryless"], "policy", "cfc",
+        "cell of the policy's neurons: ``cfc``, ``ltc``, ``leaky``, ``gru``, ``gru_d``, ``lstm`` or ``memoryless``"]
     cell_mode: Annotated[Literal["default", "pure", "no_gate", "no_reset"], "policy", "default",
         "variant of the cell: ``default``; of ``cfc`` also ``pure``, ``no_gate``; of ``leaky`` also ``no_reset``"]
     mixed_memory: Annotated[bool, "policy", False,

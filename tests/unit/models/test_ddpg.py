@@ -19,7 +19,7 @@ from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG, learner
 from velora.models.recurrence import next_actions
-from velora.nn.cells.registry import VARIANTS
+from velora.nn.cells.registry import CELL_KINDS, VARIANTS
 from velora.nn.networks import critics, policies
 from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
@@ -332,7 +332,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"buffer_size": 3, "sequence_length": 4}, "can't hold one window of 4 steps"),
     ({"critic_units": (64, 0)}, "critic_units"),
     ({"critic_units": ()}, "critic_units"),
-    ({"cell": "rnn"}, "cell: input should be 'cfc', 'ltc', 'leaky', 'gru', 'lstm' or 'memoryless', got 'rnn'"),
+    (
+        {"cell": "rnn"},
+        f"cell: input should be {', '.join(map(repr, CELL_KINDS[:-1]))} or {CELL_KINDS[-1]!r}, got 'rnn'",
+    ),
     ({"cell": "gru", "cell_mode": "pure"}, "cell_mode"),
     ({"cell": "gru", "mixed_memory": True}, "mixed_memory"),
     ({"optimizer": "adamm"}, "did you mean 'adam'"),

@@ -15,6 +15,7 @@ from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3, ge
 from velora.models.keywords import AGENTS
 from velora.models.options import GROUPS, REQUIRED, option
 from velora.models.settings import DDPGSettings, LiquidSettings, PPOSettings, ReplaySettings
+from velora.nn.cells import CELL_KINDS
 
 OURS = [LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3]
 DOCS = Path(__file__).parents[3] / "docs"
@@ -42,10 +43,8 @@ def test_every_setting_means_something_and_has_a_group(agent: type[Agent]) -> No
 
 def test_the_words_of_a_setting_name_its_choices_and_bounds() -> None:
     words = {one.name: one.text for one in PPOSettings.options()}
-    assert (
-        words["cell"]
-        == "cell of the policy's neurons: ``cfc``, ``ltc``, ``leaky``, ``gru``, ``lstm`` or ``memoryless``"
-    )
+    *cells, last = [f"``{cell}``" for cell in CELL_KINDS]
+    assert words["cell"] == f"cell of the policy's neurons: {', '.join(cells)} or {last}"
     assert words["gamma"] == "discount per control step (0 to 1)"
     assert words["actor_lr"] == "learning rate of the policy (above 0, at most 10)"
     assert words["n_epochs"] == "passes of each phase over its rollout (1 to 1,000)"

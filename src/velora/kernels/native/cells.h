@@ -157,6 +157,47 @@ static void gru_backward(const step *a, const float *d, float *direct) {
     }
 }
 
+/* Decay of the old state before a GRU reads it (Che et al. 2018, eqs. 10 and 12), with a weight w and a bias c for each neuron:
+
+       h = g h_old,   g = exp(-max(0, w dt + c))
+
+   Kept are h_old and g, in the rows after the heads. */
+static void decay_forward(const step *a, float *old) {
+    const layer *y = a->y;
+    int64_t n = y->n, stride = a->stride, lanes = a->lanes;
+    for (int64_t u = 0; u < n; u++) {
+        float *before = a->kept + (KIND_OF_LAYER[y->kind].heads * n + u) * stride, *kept = before + n * stride;
+        vf weight = v_set(a->parameters[y->at[2] + u]), bias = v_set(a->parameters[y->at[3] + u]);
+        LOOP(l) {
+            vf rate = v_fma(weight, v_load(a->elapsed + l), bias), h = v_load(old + u * stride + l);
+            vf keep = v_exp(v_neg(v_where_positive(v_neg(rate), v_zero(), rate))); /* NaN stays NaN */
+            v_store(before + l, h), v_store(kept + l, keep);
+            v_store(old + u * stride + l, v_mul(keep, h));
+        }
+    }
+}
+
+/* ``d`` holds dh, all of it, and becomes dh_old = dh g. Since g' = -g where w dt + c > 0, and 0 elsewhere,
+
+       dc = -dh h_old g,   dw = dc dt
+
+   which gradient_of_layer sums over samples and steps, as it does for all rows after the heads'. */
+static void decay_backward(const step *a, float *d) {
+    const layer *y = a->y;
+    int64_t n = y->n, stride = a->stride, lanes = a->lanes;
+    for (int64_t u = 0; u < n; u++) {
+        float *before = a->kept + (KIND_OF_LAYER[y->kind].heads * n + u) * stride, *kept = before + n * stride;
+        vf weight = v_set(a->parameters[y->at[2] + u]), bias = v_set(a->parameters[y->at[3] + u]);
+        LOOP(l) {
+            vf elapsed = v_load(a->elapsed + l), rate = v_fma(weight, elapsed, bias);
+            vf d_old = v_mul(v_load(d + u * stride + l), v_load(kept + l));
+            vf d_rate = v_where_positive(rate, v_neg(v_mul(d_old, v_load(before + l))), v_zero());
+            v_store(d + u * stride + l, d_old);
+            v_store(before + l, v_mul(d_rate, elapsed)), v_store(kept + l, d_rate);
+        }
+    }
+}
+
 /* Leaky cell: dh/dt = -rate (h - n) over one step, with rate and n held, is solved by
 
        k = exp(-dt softplus(b)),  n = tanh(c + r s) or tanh(c),  r = sigmoid(a),  h = (1 - k) n + k h_old
