@@ -28,7 +28,7 @@ class Calls(list[partial[object]]):
 
 
 class Program:
-    """Note the operations of one update, and make them any number of times with the same memory, as a CUDA graph does.
+    """Operations of one update, recorded once and replayed with the same memory, as a CUDA graph is.
 
     A recording notes the operations of its own thread; others go on making theirs.
 
@@ -42,7 +42,7 @@ class Program:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Note the operations inside a ``with``, without making them.
+        """Record the operations inside a ``with``, without making them.
 
         Raises:
             RecordingError: if this thread records a program already.
@@ -140,5 +140,5 @@ def do_all(calls: Calls) -> None:
 
 
 def is_recording() -> bool:
-    """Return whether operations of this thread are noted instead of made."""
+    """Return whether operations of this thread are recorded instead of made."""
     return _recorder.calls is not None

@@ -55,7 +55,7 @@ def numbers(*shape: int) -> Tensor:
 
 
 class Program:
-    """Note the calls of one update, and make them any number of times with the same memory, as a CUDA graph does.
+    """Calls of one update, recorded once and replayed with the same memory, as a CUDA graph is.
 
     Seeds share nothing, so that each runs through the whole program by itself, on any number of threads, with the same
     results. Everything that the calls read or write is kept alive with the program. A recording notes the calls of its
@@ -70,7 +70,7 @@ class Program:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Note the calls inside a ``with``, without making them.
+        """Record the calls inside a ``with``, without making them.
 
         Raises:
             RecordingError: if this thread records a program already.
@@ -171,7 +171,7 @@ def run(name: str, given: Mapping[str, Any]) -> list[Any]:
 
 
 def is_recording() -> bool:
-    """Return whether calls of this thread are noted instead of made."""
+    """Return whether calls of this thread are recorded instead of made."""
     return _recorder.program is not None
 
 

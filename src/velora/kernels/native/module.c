@@ -1,4 +1,4 @@
-/* The Python module velora.kernels._native: calls of kernels, one by one or noted down and run as a program.
+/* The Python module velora.kernels._native: calls of kernels, one by one, or recorded and replayed as a program.
 
    Every argument of a call is a whole number (a size, a stride or an address) or a float, and fills one 8-byte word of
    the call's struct in native.h. velora/kernels/native/binding.py is the only user and checks everything before. */
@@ -282,8 +282,8 @@ static PyObject *py_use(PyObject *self, PyObject *name) {
 
 static PyMethodDef METHODS[] = {
     {"call", (PyCFunction)(void (*)(void))py_call, METH_FASTCALL, "call(program or None, n_threads, kind, *words)"},
-    {"record", py_record, METH_NOARGS, "record() -> program that calls can be noted in"},
-    {"finish", py_finish, METH_O, "finish(program) -> number of calls noted"},
+    {"record", py_record, METH_NOARGS, "record() -> program that calls can be recorded in"},
+    {"finish", py_finish, METH_O, "finish(program) -> number of calls recorded"},
     {"start", (PyCFunction)(void (*)(void))py_start, METH_FASTCALL, "start(program, seeds, n_threads)"},
     {"wait", py_wait, METH_O, "wait(program) until its run is done"},
     {"plan", py_plan, METH_O, "plan(words) -> (owner, address)"},
