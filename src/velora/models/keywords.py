@@ -72,6 +72,9 @@ class ReplayKeywords(LiquidKeywords, total=False):
     grad_clip: Annotated[float | None, "learning", 1.0,
         "largest gradient norm of a network and seed; ``None`` doesn't clip (above 0)"]
     tau: Annotated[float, "learning", 0.02, "share by which the targets follow at each update (above 0, at most 1)"]
+    updates_per_step: Annotated[int, "learning", 1,
+        "updates in each environment step; more of them learn more from the same experience, and take longer (1 to "
+        "1,000)"]
     sequence_length: Annotated[int, "experience", 1,
         "steps of a window that are learned from, back through time (1 to 10,000)"]
     buffer_size: Annotated[int, "experience", 100_000, "transitions kept for each seed (1 to 1,000,000,000)"]

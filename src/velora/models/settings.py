@@ -130,6 +130,13 @@ class ReplaySettings(LiquidSettings):
     rules: ClassVar[Rules] = (fit.windows_fit_the_buffer,)
 
     tau: float = option(0.02, "share by which the targets follow at each update", group="learning", gt=0.0, le=1.0)
+    updates_per_step: int = option(
+        1,
+        "updates in each environment step; more of them learn more from the same experience, and take longer",
+        group="learning",
+        ge=1,
+        le=1_000,
+    )
     buffer_size: int = option(100_000, "transitions kept for each seed", group="experience", ge=1, le=1_000_000_000)
     warmup_steps: int = option(
         1_000, "steps of uniform random actions before learning begins", group="experience", ge=0
