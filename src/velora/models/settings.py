@@ -197,6 +197,24 @@ class SACSettings(ReplaySettings):
     )
 
 
+class REDQSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidREDQ`."""
+
+    rules: ClassVar[Rules] = (fit.subset_fits_the_ensemble,)
+
+    updates_per_step: int = ReplaySettings.again("updates_per_step", 20)
+    n_critics: int = option(10, "critics in the ensemble (N)", group="critic", ge=1, le=16)
+    n_target_critics: int = option(
+        2, "critics drawn for each update, whose smallest value is the target (M)", group="critic", ge=1, le=16
+    )
+    temperature_lr: float = SACSettings.again("temperature_lr")
+    initial_temperature: float = SACSettings.again("initial_temperature")
+    target_entropy: float | None = SACSettings.again(
+        "target_entropy",
+        meaning="entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``",
+    )
+
+
 class PPOSettings(LiquidSettings):
     """Settings of :class:`~velora.models.LiquidPPO`."""
 
