@@ -20,7 +20,6 @@ LONG_FILES = {
     "src/velora/kernels/native/binding.py": (321, "what is recorded, and how it is handed to C"),
     "src/velora/kernels/native/module.c": (338, "waits for the table of kernel calls"),
     "src/velora/training/resume/restore.py": (281, "waits for a split by idea"),
-    "src/velora/kernels/native/cells.h": (300, "the cells of one layer, in one table"),
     "src/velora/checkpoint/tensors.py": (256, "a file written, checked and read, in one protocol; see ADR 0010"),
     "tests/unit/models/test_ppo.py": (515, "an update of PPO by hand, and all that must hold of it"),
     "tests/unit/models/test_normalisation.py": (419, "22 small behaviours of one idea"),

@@ -45,7 +45,7 @@ class Rollout:
         Shapes:
             index: (S, B), whole numbers.
         """
-        own = torch.arange(len(index), device=index.device).unsqueeze(1)
+        own = torch.arange(len(index), dtype=torch.int64, device=index.device).unsqueeze(1)
         return Rollout(*(getattr(self, name)[own, index] for name in self.__slots__))
 
 

@@ -5,7 +5,7 @@
 - ``command/``: ``arguments.py`` reads the words; ``launch.py`` lets Hydra compose the settings and runs the job;
   ``mistakes.py`` explains a word that can't be composed.
 - ``settings/``: ``schema.py`` holds names and types; ``fields.py`` makes those of the agents, ``wrappers.py`` those of
-  groups below ``env``; ``explained.py`` writes their meanings into ``--help``. ``budget.py`` is the length of a run,
+  groups below ``env``, and ``explained.py`` writes their meanings into ``--help``. ``budget.py`` is a run's length,
   ``choice.py`` chooses the checkpoint to evaluate. ``objects.py`` makes environment, agent, callbacks and loggers;
   ``instantiate.py`` calls the class that an entry names.
 - ``run/``: the jobs ``training.py`` and ``evaluation.py``, and ``plot.py``. ``seeds.py``, ``run_directory.py``,

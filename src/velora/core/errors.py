@@ -30,4 +30,4 @@ class NonFiniteError(VeloraError, ArithmeticError):
 
 
 class RecordingError(VeloraError, RuntimeError):
-    """Report arithmetic in a recorded step that the recording can't see, and that would never be made again."""
+    """Report arithmetic in a recorded step that the recording can't see, or a recording inside another one."""

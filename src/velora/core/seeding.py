@@ -35,7 +35,7 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
 
 def torch_generator(seed: int, purpose: str) -> torch.Generator:
     """Make the CPU torch generator of one purpose."""
-    return torch.Generator().manual_seed(derive(seed, purpose))
+    return torch.Generator("cpu").manual_seed(derive(seed, purpose))
 
 
 def episode_seed(seed: int, environment: int, episode: int) -> int:

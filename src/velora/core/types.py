@@ -80,7 +80,8 @@ class Evaluation:
     @property
     def mean(self) -> float:
         """Average the returns."""
-        return float(np.mean(self.returns))
+        with np.errstate(all="ignore"):  # an infinite return is data, not a warning
+            return float(np.mean(self.returns))
 
 
 class Transition(NamedTuple):

@@ -81,10 +81,10 @@ class AdamState(NamedTuple):
 
 
 class Program(Protocol):
-    """The operations of one update, noted once and made any number of times with the same memory."""
+    """The operations of one update, recorded once and replayed any number of times with the same memory."""
 
     def record(self) -> AbstractContextManager[None]:
-        """Note the operations inside a ``with``, without making them."""
+        """Record the operations inside a ``with``, without making them."""
         ...
 
     def start(self, seeds: tuple[int, ...], threads: int) -> None:

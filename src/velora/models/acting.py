@@ -109,7 +109,7 @@ class ActingAgent(AgentParts):
         if np.ndim(state) == 1:
             scaled, h = scaled[0], h[:, 0]
         if isinstance(state, Tensor):
-            return torch.as_tensor(scaled).to(self.device), h[0].clone()
+            return torch.from_numpy(np.asarray(scaled)).to(self.device), h[0].clone()
         return int(scaled) if self.discrete and np.ndim(state) == 1 else scaled, h[0].cpu().numpy()
 
 

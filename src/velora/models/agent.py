@@ -175,11 +175,7 @@ class Agent(ActingAgent, SavedAgent):
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
 
     def configure_training(self, *, threads: int = 1) -> None:
-        """Build what only training needs.
-
-        Args:
-            threads: of the native kernel; more than there are seeds don't help.
-        """
+        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed."""
         self.threads = threads
         self.experience.prepare()
 

@@ -107,6 +107,7 @@ class Normaliser:
 
     # --------------------------------------------------------------------------------------------------- statistics
 
+    @np.errstate(all="ignore")
     def count_observations(self, rows: Sequence[int], obs: Array) -> None:
         """Count what some seeds have acted from.
 
@@ -117,6 +118,7 @@ class Normaliser:
             self._obs.add(rows, obs[:, :, : self.state_dim])
             self._refresh_observations(self._obs)
 
+    @np.errstate(all="ignore")
     def count_rewards(self, rows: Sequence[int], reward: Array, dt: Array, start: Array) -> None:
         """Count what some seeds have earned.
 
@@ -134,6 +136,7 @@ class Normaliser:
         self._returns.add(rows, sums.reshape(len(sums), -1, 1))
         self._reward_factor[:, 0] = self._returns.factor
 
+    @np.errstate(all="ignore")
     def refresh(self) -> None:
         """Normalise with the statistics as they are now."""
         if self._obs is not None:
@@ -209,7 +212,7 @@ def find_fault(statistics: Mapping[str, Tensor]) -> str | None:
 
 
 class NormalisedReplay:
-    """Read windows of a replay buffer, normalised, for updates that were noted as programs.
+    """Normalised windows of a replay buffer, for recorded updates.
 
     A program reads its batch from memory that stays where it is. So the windows are read and normalised there before it
     is started, outside of it, by the thread that starts it: no kernel knows of it, and no statistics change meanwhile.
@@ -224,7 +227,7 @@ class NormalisedReplay:
         self._memory: dict[tuple[int, int], Windows] = {}
 
     def read(self, uniform: Values, length: int, device: torch.device) -> None:
-        """Read the windows that ``uniform`` (S, B) chooses, for the programs that were noted with :meth:`gather`."""
+        """Read the windows that ``uniform`` (S, B) chooses, for the programs that were recorded with :meth:`gather`."""
         key = uniform.shape[1], length
         if key not in self._memory:
             self._memory[key] = self._buffer.windows(uniform, length, device)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from velora.buffers import Rollout
 from velora.checkpoint.registry import agents
 from velora.core.streams import Stream
-from velora.core.types import Array
 from velora.models.agent import Agent
 from velora.models.circuits import make_head, make_value
 from velora.models.experience import Rollouts
@@ -64,9 +63,12 @@ class LiquidPPO(Agent):
         super().__init__(state_dim, n_neurons, action_dim, **settings)
         n_windows = self.n_envs * self.settings.rollout_steps // self.settings.sequence_length
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
-        critic_network = reader(self.networks["critic"])
-        size = critic_network.state_size if isinstance(critic_network, RecurrentCritic) else 0
-        self.critic_hidden = torch.zeros(self.n_seeds, self.n_envs, size, device=self.device)
+        self.exploration.log_std = cast(LiquidHead, self.actor).log_std
+        critic = reader(self.networks["critic"])
+        size = critic.state_size if isinstance(critic, RecurrentCritic) else 0
+        carried = self.experience.carried
+        shape = self.n_seeds, self.n_envs, size
+        self.critic_hidden = carried["critic_hidden"] = torch.zeros(shape, dtype=torch.float32, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and the critic."""
@@ -89,28 +91,17 @@ class LiquidPPO(Agent):
 
     def configure_exploration(self) -> RolloutSampling:
         """Draw actions from the policy."""
-        s, log_std = self.settings, None if self.discrete else self._log_std
-        return RolloutSampling(self.seeds, s.action_dim, n_envs=s.n_envs, log_std=log_std)
+        s = self.settings
+        return RolloutSampling(self.seeds, s.action_dim, n_envs=s.n_envs, discrete=s.discrete)
 
     def configure_experience(self) -> Rollouts:
         """Learn from rollouts."""
         return Rollouts(self, self.exploration)
 
-    @property
-    def head(self) -> LiquidHead:
-        """The network that acts, with the free parameter beside it."""
-        return cast(LiquidHead, self.actor)
-
     def distribution(self, out: Tensor) -> Distribution:
         """Make the distribution of actions from what the actor puts out, (S, B, T, K)."""
-        log_std = self.head.log_std
+        log_std = self.exploration.log_std
         return Categorical(out) if log_std is None else Gaussian(out, log_std.detach())
-
-    def _log_std(self) -> Array:
-        assert self.head.log_std is not None
-        return self.head.log_std.detach().cpu().numpy()
-
-    # ------------------------------------------------------------------------------------------------- the algorithm
 
     def training_step(self, rollout: Rollout) -> dict[str, Tensor]:
         """Go over the rollouts ``n_epochs`` times, in minibatches of windows.
@@ -126,7 +117,7 @@ class LiquidPPO(Agent):
         every += [returns.view(self.n_seeds, -1, length), states[:, :, :-1:length].flatten(1, 2)]
         made, counted = [], []
         for index in self._minibatches(max(1, self.experience.batch_size // length)):
-            own = torch.arange(self.n_seeds, device=self.device).unsqueeze(1)
+            own = torch.arange(self.n_seeds, dtype=torch.int64, device=self.device).unsqueeze(1)
             counted.append([float(k in self.learner.rows) for k in range(self.n_seeds)])
             made.append(self.minibatch_step(windows.take(index), *(values[own, index] for values in every)))
             if s.target_kl is not None:
@@ -134,7 +125,7 @@ class LiquidPPO(Agent):
                 self.learner.rows = tuple(k for k in self.learner.rows if kl[k] <= 1.5 * s.target_kl)
                 if not self.learner.rows:
                     break
-        weight = torch.tensor(counted, device=self.device)
+        weight = torch.tensor(counted, dtype=torch.float32, device=self.device)
         weight = weight / weight.sum(0).clamp(min=1.0)
         return {name: (torch.stack([metrics[name] for metrics in made]) * weight).sum(0) for name in made[0]}
 
@@ -179,26 +170,21 @@ class LiquidPPO(Agent):
         actor_loss = surrogate.loss - s.entropy_bonus * entropy
         self.optimize("actor", actor_loss, lambda: self._pull(pull_actor, gradient))
 
-        memory: dict[str, Any] = {}
-        if run["critic"].has_memory:
-            memory = {"hidden": critic_hidden, "dt": batch.dt, "resets": batch.start}
-        value, pull_critic = run["critic"].vjp(batch.obs, **memory)
+        memory: dict[str, Any] = {"hidden": critic_hidden, "dt": batch.dt, "resets": batch.start}
+        value, pull_critic = run["critic"].vjp(batch.obs, **(memory if run["critic"].has_memory else {}))
         critic_loss = math.squared_error(value.squeeze(3), returns)
         self.optimize("critic", critic_loss.loss, lambda: pull_critic.parameters(critic_loss.gradient.unsqueeze(3)))
         return {
-            "actor/loss": actor_loss,
-            "critic/loss": critic_loss.loss,
-            "actor/entropy": entropy,
-            "actor/kl": surrogate.kl,
-            "actor/clipped": surrogate.clipped,
-        }
+            "actor/loss": actor_loss, "critic/loss": critic_loss.loss, "actor/entropy": entropy,
+            "actor/kl": surrogate.kl, "actor/clipped": surrogate.clipped,
+        }  # fmt: skip
 
     def _pull(self, pull_actor: Pullback, gradient: PolicyGradient) -> None:
         pull_actor.parameters(gradient.out)
-        if gradient.log_std is not None:
-            assert self.head.log_std is not None
-            assert self.head.log_std.grad is not None  # a view of the network's flat gradient
-            self.head.log_std.grad.copy_(gradient.log_std)
+        log_std = self.exploration.log_std
+        if log_std is not None and gradient.log_std is not None:
+            assert log_std.grad is not None  # a view of the network's flat gradient
+            log_std.grad.copy_(gradient.log_std)
 
     def _minibatches(self, size: int) -> Iterator[Tensor]:
         """Yield which windows (S, B) belong together, every window once in each epoch, in an order of its own."""
@@ -207,16 +193,6 @@ class LiquidPPO(Agent):
             order = torch.from_numpy(self._order.at(positions).argsort(1)).to(self.device)
             for begin in range(0, order.shape[1], size):
                 yield order[:, begin : begin + size]
-
-    # ------------------------------------------------------------------------------------------------------ resuming
-
-    def training_state(self, seed_index: int) -> dict[str, Any]:
-        """Return the state that a recurrent critic has reached."""
-        return {"critic_hidden": self.critic_hidden[seed_index].clone()}
-
-    def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
-        """Take it over."""
-        self.critic_hidden[seed_index] = state["critic_hidden"].view(self.critic_hidden[seed_index].shape)
 
     def reseed(self) -> None:
         """Draw for the seeds that ``seeds`` names from now on."""

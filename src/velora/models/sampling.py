@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from velora.core.streams import Stream
 from velora.core.types import Array
@@ -114,25 +114,27 @@ class RolloutSampling:
         seeds: the run seeds (S).
         action_dim: means of as many normal distributions, or logits of as many actions.
         n_envs: environments that each seed acts in at once (E).
-        log_std: returns the log of the deviations, (S, A); ``None`` where an action is one of ``action_dim``.
+        discrete: whether an action is one of ``action_dim``.
+
+    Attributes:
+        log_std: of normal distributions the logarithm of the deviations, (S, A), given once the networks are there.
     """
 
-    def __init__(
-        self, seeds: Sequence[int], action_dim: int, *, n_envs: int, log_std: Callable[[], Array] | None
-    ) -> None:
-        self._n_envs, self._log_std = n_envs, log_std
-        self._numbers = _uniform(seeds, n_envs) if log_std is None else normal_stream(seeds, n_envs * action_dim)
+    def __init__(self, seeds: Sequence[int], action_dim: int, *, n_envs: int, discrete: bool) -> None:
+        self._n_envs, self.log_std = n_envs, cast(nn.Parameter | None, None)
+        self._numbers = _uniform(seeds, n_envs) if discrete else normal_stream(seeds, n_envs * action_dim)
         self.log_prob: NDArray[np.float32] = np.zeros((len(seeds) * n_envs, 1), np.float32)
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the mean, or the likeliest action."""
-        return likeliest(out) if self._log_std is None else out
+        return likeliest(out) if self.log_std is None else out
 
     def draw(self, out: Array, generator: np.random.Generator) -> Array:
         """Draw from the policy of the first seed."""
-        if self._log_std is None:
+        if self.log_std is None:
             return draw_categorical(out, generator.random((len(out), 1)))[0]
-        return draw_gaussian(out, self._log_std()[:1], generator.standard_normal(out.shape))[0]
+        deviations = self.log_std.detach().cpu().numpy()
+        return draw_gaussian(out, deviations[:1], generator.standard_normal(out.shape))[0]
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
@@ -163,10 +165,10 @@ class RolloutSampling:
             warming_up: not used: a stochastic policy needs no warm-up.
         """
         numbers = self._numbers.at([step // self._n_envs for step in steps]).reshape(len(out), -1)
-        if self._log_std is None:
+        if self.log_std is None:
             drawn, self.log_prob[...] = draw_categorical(out, numbers)
         else:
-            log_std = self._log_std()
+            log_std = self.log_std.detach().cpu().numpy()
             log_std = log_std if self._n_envs == 1 else log_std.repeat(self._n_envs, 0)
             drawn, self.log_prob[...] = draw_gaussian(out, log_std, numbers)
         return drawn.astype(np.float32, copy=False)

@@ -28,9 +28,19 @@ def stack_seeds(generators: Sequence[torch.Generator], draw: Callable[[torch.Gen
     return nn.Parameter(torch.stack([draw(generator) for generator in generators]))
 
 
+def blank(*shape: int) -> Tensor:
+    """Allocate what first values are drawn into: float32 on the CPU, whatever PyTorch's defaults are."""
+    return torch.empty(*shape, dtype=torch.float32, device="cpu")
+
+
+def full(n_seeds: int, *shape: int, value: float) -> nn.Parameter:
+    """Make one parameter (n_seeds, *shape) that begins with one number."""
+    return nn.Parameter(blank(n_seeds, *shape).fill_(value))
+
+
 def uniform(shape: Sequence[int], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Draw uniformly from [low, high)."""
-    return torch.empty(*shape).uniform_(low, high, generator=generator)
+    return blank(*shape).uniform_(low, high, generator=generator)
 
 
 @final
@@ -43,7 +53,7 @@ class Scalar(nn.Module):
 
     def __init__(self, n_seeds: int, value: float) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.full((n_seeds, 1), value))
+        self.value = full(n_seeds, 1, value=value)
 
 
 class Masked(ABC):

@@ -113,7 +113,7 @@ class StockTrainer:
             numbers |= {"return": first.last_return, "return_mean": first.window.mean}
         if evaluation is not None:
             numbers["evaluation"] = evaluation.mean
-        return {name: torch.tensor(value) for name, value in numbers.items()}
+        return {name: torch.tensor(value, dtype=torch.float32, device="cpu") for name, value in numbers.items()}
 
     @property
     def progress_bar_metrics(self) -> dict[str, float]:

@@ -17,6 +17,7 @@ from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.core.devices import n_cores
 from velora.core.errors import SettingError
+from velora.core.threads import computing_on
 from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import EnvLike
@@ -245,7 +246,7 @@ class Trainer:
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
         with ExitStack() as stack:
-            _use_threads(self.threads or 1, stack)
+            stack.enter_context(computing_on(self.threads or 1))
             self._prepare(agent, env, stack, is_resumed=resume is not None)
             saved = None if resume is None else restore.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
@@ -475,13 +476,6 @@ def _at_least_one(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
-
-
-def _use_threads(threads: int, stack: ExitStack) -> None:
-    """Compute with so many threads until the run is over; small networks lose by sharing work."""
-    if threads != torch.get_num_threads():
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(threads)
 
 
 def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:

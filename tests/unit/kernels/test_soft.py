@@ -148,6 +148,8 @@ def test_nan_is_not_hidden(backend: Backend) -> None:
     nan, ok = torch.full((1, 1, 1), float("nan")), torch.ones(1, 1, 1)
     for pair in ((nan, ok), (ok, nan)):
         assert backend.soft_minimum(pair, ok, torch.zeros(1, 1)).isnan().all()
+        gradient = backend.soft_minimum_gradient(pair, torch.zeros(1, 1), factor=-1.0)
+        assert all(d.isnan().all() for d in gradient.values)
     out = torch.full((1, 1, 1, 2), float("nan"))
     made = backend.squashed(out, torch.zeros(1, 1, 1, 1))
     assert made.action.isnan().all()

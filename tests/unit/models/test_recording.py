@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -109,3 +111,15 @@ def test_one_agent_may_compute_while_another_records() -> None:
     """The guard belongs to its thread and ends with the recording."""
     learn(_filled(LiquidTD3))  # type: ignore[arg-type]
     assert float(torch.ones(2) @ torch.ones(2)) == 2.0
+
+
+def test_recording_does_not_import_the_compiler_of_torch() -> None:
+    """It would take a second or more, in the middle of a run."""
+    code = (
+        "import sys; from velora.models import LiquidDDPG; agent = LiquidDDPG(3, 6, 1, device='cpu', warmup_steps=5); "
+        "agent.train('Pendulum-v1', 4, n_steps=10, progress_bar=False, summary=False); "
+        "assert agent.experience.updates.is_recorded; assert agent.progress[0].update == 5; "
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint, agents
 from velora.checkpoint.schema import PARTS
 from velora.core.errors import CheckpointError, SettingError
@@ -117,6 +118,20 @@ def test_one_seed_of_many_is_saved_as_an_ordinary_agent(tmp_path: Path) -> None:
     assert_same(many.seed(1), loaded)
     with pytest.raises(SettingError, match="position from 0 to 2, got 3"):
         many.seed(3)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "momentum"])
+def test_a_seed_of_many_keeps_its_optimizers_state(tmp_path: Path, optimizer: str) -> None:
+    """Saved by the run, and gone on with, to the same bits as in a run that was never stopped."""
+
+    def lived(steps: list[int], directory: Path) -> LiquidDDPG:
+        for k, n_steps in enumerate(steps):
+            agent = LiquidDDPG(4, 6, 1, device="cpu", seeds=(1, 2), warmup_steps=20, optimizer=optimizer)
+            own: dict[str, Any] = {"callbacks": [SaveCheckpoints(directory)], "resume": directory if k else None}
+            agent.train("InvertedPendulum-v5", 4, n_steps=n_steps, **own, **QUIET)
+        return agent
+
+    assert_same(lived([40, 60], tmp_path / "stopped"), lived([60], tmp_path / "whole"))
 
 
 def test_training_goes_on_after_loading_without_a_new_warm_up(agent: LiquidDDPG, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from velora.nn.cells import CELL_KINDS, make_cell
 from velora.nn.flat import FlatParameters
 from velora.nn.networks.critics import QNetwork
 from velora.nn.networks.policies import LiquidActor
+from velora.nn.parameters import blank, uniform
 from velora.nn.run.make import make_network
 from velora.nn.run.network import Unrollable
 from velora.nn.wiring import auto_ncp
@@ -29,7 +30,7 @@ def differences() -> dict[str, float]:
     torch.set_num_threads(1)
     try:
         found = {cell: _difference(_actor(cell), N_INPUTS, has_memory=True) for cell in CELL_KINDS}
-        generators = [torch.Generator().manual_seed(k) for k in range(N_SEEDS)]
+        generators = [torch.Generator("cpu").manual_seed(k) for k in range(N_SEEDS)]
         critic = QNetwork(N_INPUTS, 1, units=(16, 16), generators=generators)
         return {**found, "dense": _difference(critic, N_INPUTS, 1, has_memory=False)}
     finally:
@@ -38,20 +39,20 @@ def differences() -> dict[str, float]:
 
 def _actor(kind: str) -> LiquidActor:
     wirings = [auto_ncp(N_INPUTS, 11, 1, seed=k) for k in range(N_SEEDS)]
-    return LiquidActor(make_cell(kind, wirings, [torch.Generator().manual_seed(k) for k in range(N_SEEDS)]))
+    return LiquidActor(make_cell(kind, wirings, [torch.Generator("cpu").manual_seed(k) for k in range(N_SEEDS)]))
 
 
 def _difference(network: Unrollable, *widths: int, has_memory: bool) -> float:
     """Compare the outputs and the gradient of one network."""
-    g = torch.Generator().manual_seed(0)
+    g = torch.Generator("cpu").manual_seed(0)
     shape = N_SEEDS, N_BATCH, N_TIME
-    sources = tuple(torch.randn(*shape, width, generator=g) for width in widths)
-    dt, resets = 2.0 * torch.rand(*shape, generator=g), torch.rand(*shape, generator=g) < 0.2
+    sources = tuple(blank(*shape, width).normal_(generator=g) for width in widths)
+    dt, resets = uniform(shape, 0.0, 2.0, g), uniform(shape, 0.0, 1.0, g) < 0.2
     times = (dt, resets) if has_memory else (None, None)
     flat = FlatParameters(network, is_trained=True)  # type: ignore[arg-type]
     native = make_network(network, flat, "native")
     out, pullback = native.vjp(*sources, dt=times[0], resets=times[1])
-    d_out = torch.randn(out.shape, generator=g)
+    d_out = blank(*out.shape).normal_(generator=g)
     pullback.parameters(d_out)
     assert flat.gradient is not None
     with torch.enable_grad(), kernels.using("torch"):

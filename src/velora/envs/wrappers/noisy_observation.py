@@ -47,6 +47,7 @@ class NoisyObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         obs, reward, terminated, truncated, info = self.env.step(action)
         return self._blurred(obs), reward, terminated, truncated, info
 
+    @np.errstate(all="ignore")
     def _blurred(self, obs: Any) -> Array:
         assert self._generator is not None
         noise = self._std * self._generator.standard_normal(self.observation_space.shape)

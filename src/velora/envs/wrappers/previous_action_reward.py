@@ -74,6 +74,7 @@ class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             info,
         )
 
+    @np.errstate(all="ignore")
     def _in_numbers(self, action: Any) -> Array:
         acted = self._acted
         if isinstance(acted, gym.spaces.Discrete):
@@ -83,5 +84,6 @@ class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         shares: Array = ((np.asarray(action, np.float64) - low) / half - 1.0).clip(-1.0, 1.0)
         return shares
 
+    @np.errstate(all="ignore")
     def _joined(self, obs: Any, more: Array) -> Array:
         return np.concatenate((obs, more), dtype=self._dtype)

@@ -205,5 +205,9 @@ class Dense(Heads):
             self.tanh_slope(do, self.h[t], heads)
             do(xp.multiply, heads, dh, heads)
         else:
-            do(xp.greater, self.h[t], xp.zero, self._is_open)
-            do(xp.multiply, dh, self._is_open, heads)
+            h, slope = self.h[t], self.spare("slope", self.n)
+            do(xp.greater, h, xp.zero, self._is_open)
+            do(xp.copy, self._is_open, slope)
+            do(xp.subtract, h, h, heads)  # 0, but NaN where h is: it spreads
+            do(xp.subtract, slope, heads, slope)
+            do(xp.multiply, dh, slope, heads)

@@ -1,4 +1,4 @@
-"""A network over sequences: the operations of a forward and of a backward call, taken down once and run many times."""
+"""A network over sequences: the operations of forward and backward, recorded once and replayed many times."""
 
 from __future__ import annotations
 

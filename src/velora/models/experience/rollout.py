@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,11 +35,14 @@ class Rollouts(AgentPart, Experience):
 
     Attributes:
         batch_size: steps in one minibatch.
+        carried: tensors (S, ...) that go on from one rollout to the next, such as the state of a recurrent critic; they
+            are saved with a run.
     """
 
     def __init__(self, agent: Agent, sampling: RolloutSampling) -> None:
         super().__init__(agent)
         self._sampling, self.batch_size = sampling, 0
+        self.carried: dict[str, Tensor] = {}
         self._rows: tuple[int, ...] = ()
         self._metrics: dict[str, Tensor] = {}
 
@@ -137,3 +142,14 @@ class Rollouts(AgentPart, Experience):
             lived = (getattr(raw, name)[k : k + 1].cpu().numpy() for name in ("reward", "dt", "start"))
             normaliser.count_rewards((k,), *lived)
         return normaliser.fitted(raw)
+
+    # ------------------------------------------------------------------------------------------------------ resuming
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """Return what is carried on."""
+        return {name: values[seed_index].clone() for name, values in self.carried.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
+        """Take it over."""
+        for name, values in self.carried.items():
+            values[seed_index] = state[name].view(values[seed_index].shape)

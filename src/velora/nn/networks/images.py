@@ -76,7 +76,7 @@ class ImageEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.image, self.pixel_range = image, pixel_range
-        planes, height, width = _planes(torch.empty(1, *image, device="meta")).shape[1:]
+        planes, height, width = _planes(torch.empty(1, *image, dtype=torch.uint8, device="meta")).shape[1:]
         layers: list[nn.Module] = []
         for filters in FILTERS:
             if len(layers) >= 2 and max(height, width) <= SMALL_SIDE:

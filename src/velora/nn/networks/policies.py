@@ -14,6 +14,7 @@ from velora.nn.cells.layered import LayeredCell
 from velora.nn.cells.lstm import LSTMCell
 from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.linear import Linear
+from velora.nn.parameters import full
 from velora.nn.run.describe import cell_plan, liquid_head_plan
 from velora.nn.run.network import joined
 from velora.nn.sequence import unroll
@@ -58,7 +59,7 @@ class LiquidActor(nn.Module):
         """Act along sequences, as :class:`velora.nn.run.network.Network` asks it to."""
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
-        states, last = self.states(obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        states, last = self.states(obs, hidden, obs.new_ones(obs.shape[:3]) if dt is None else dt, resets)
         return self.actions(states), states, last
 
     def plan(self) -> Plan | None:
@@ -106,8 +107,7 @@ class LiquidHead(nn.Module):
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter.mul_(gain)
-        shape = len(generators), n_outputs
-        self.log_std = None if log_std is None else nn.Parameter(torch.full(shape, log_std))
+        self.log_std = None if log_std is None else full(len(generators), n_outputs, value=log_std)
 
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
@@ -115,7 +115,7 @@ class LiquidHead(nn.Module):
         """Respond along sequences, as :class:`velora.nn.run.network.Network` asks it to."""
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
-        states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        states, last = unroll(self.cell, obs, hidden, obs.new_ones(obs.shape[:3]) if dt is None else dt, resets)
         out: Tensor = self.head(states[..., self.reads].flatten(1, 2))
         return out.view(*obs.shape[:3], -1), states, last
 
