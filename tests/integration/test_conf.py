@@ -22,6 +22,7 @@ from benchmarks.learning import arms
 from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
+from velora.checkpoint.registry import agents
 from velora.cli.command.launch import composing, config_dir
 from velora.cli.settings import wrappers
 from velora.cli.settings.instantiate import instantiate, locate_class
@@ -36,10 +37,9 @@ from velora.cli.settings.objects import (
 from velora.cli.settings.schema import check
 from velora.envs import describe, dimensions
 from velora.envs.wrappers import KNOWN
-from velora.models import LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models.keywords import AGENTS
 
 CONF = config_dir()
-AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_ppo": LiquidPPO, "liquid_sac": LiquidSAC, "liquid_td3": LiquidTD3}
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
 HARDER = [f"env/{row.group}" for row in KNOWN.values()]
 """Groups that put wrappers around the environment, from the inside out."""
@@ -94,7 +94,7 @@ def test_every_environment_takes_the_agent_that_it_is_for(env_name: str, name: s
     env = make_environment(cfg.env.id, {})
     try:
         agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seeds=(0,))
-        assert isinstance(agent, AGENTS[name])
+        assert isinstance(agent, agents.get(name))
         assert agent.discrete == (env_name in DISCRETE)
         assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
     finally:
@@ -231,9 +231,9 @@ def test_every_agent_has_a_file() -> None:
 @pytest.mark.parametrize("name", AGENTS)
 def test_an_agent_of_the_command_line_is_that_of_the_constructor(name: str) -> None:
     cfg = settings(f"agent={name}").agent  # the default env recommends no other values
-    expected = AGENTS[name](3, 20, 1, device="cpu", seed=0)
+    expected = agents.get(name)(3, 20, 1, device="cpu", seed=0)
     agent = instantiate("agent", cfg, state_dim=3, action_dim=1, device="cpu", seed=0)
-    assert type(agent) is AGENTS[name]
+    assert type(agent) is agents.get(name)
     assert agent.settings == expected.settings
 
 

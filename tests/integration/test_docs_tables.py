@@ -23,6 +23,7 @@ from velora.callbacks import HOOKS, Callback
 from velora.cli.command.launch import composing, config_dir
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics.schema import connect
+from velora.models.keywords import AGENTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,11 +59,18 @@ def fields(target: str) -> Expected:
 
 
 def conf_groups(target: str) -> Expected:
-    """Name the files of every group below ``target``; nothing for a group whose choices have a table of their own."""
+    """Name the files of every group below ``target``; nothing where they have a table of their own, or pages."""
     groups = [path.name for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
     elsewhere = {m["target"] for page in PAGES for m in TABLE.finditer(page.read_text()) if m["kind"] == "choices"}
+    if {path for path, _ in AGENTS.values()} <= shown():
+        elsewhere.add("agent")
     names = {group: f"{target}/{group}".lstrip("/") for group in groups}
     return {group: set() if name in elsewhere else set(choices(name)) for group, name in names.items()}
+
+
+def shown() -> set[str]:
+    """Name the classes whose settings a page shows."""
+    return {name for page in PAGES for name in re.findall(r"<!-- settings: (\S+) -->", page.read_text())}
 
 
 def choices(target: str) -> Expected:

@@ -183,6 +183,25 @@ class Backend(ABC):
         """Take the smallest of several numbers, all (S, ...) and contiguous; NaN spreads."""
         return self._one("minimum", values=values)
 
+    @call(values=reads("S B T", together=True), chosen=reads("S W", "int64"), out=writes("S B T"))
+    def minimum_of(self, values: Sequence[Tensor], chosen: Tensor) -> Tensor:
+        """Take the smallest of some of several values, which each seed chooses for itself; NaN spreads.
+
+        Shapes:
+            values: of (S, B, T) each, contiguous.
+            chosen: (S, M), int64, positions among the values from 0 on, which a program reads anew at every replay.
+            returns: (S, B, T).
+
+        Source:
+            Chen et al. 2021 (arXiv 2101.05982), algorithm 1, line 8.
+        """
+        return self._one("minimum_of", values=values, chosen=chosen)
+
+    @call(values=reads("S ...", together=True), out=writes("S ..."))
+    def average(self, values: Sequence[Tensor]) -> Tensor:
+        """Average several numbers, all (S, ...) and contiguous."""
+        return self._one("average", values=values)
+
     @call(action=reads("S ..."), noise=reads("S ..."), out=writes("S ..."), std=Number, most=Number)
     def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:
         """Add noise to normalised actions, and keep them in [-1, 1].

@@ -121,10 +121,9 @@ class Agent(ActingAgent, SavedAgent):
         """Return whether updates may be recorded once and replayed."""
         return self._replays
 
-    @property
-    def policy_delay(self) -> int:
-        """Updates from one of the policy to the next; here every update improves it."""
-        return 1
+    def improves_policy(self, update: int) -> bool:
+        """Tell whether an update of a seed, counted from 0, is one of its policy too; here every one is."""
+        return True
 
     def training_state(self, seed_index: int) -> dict[str, Any]:
         """Return what an exact resume needs besides weights, optimizers and buffer, as JSON and tensors."""

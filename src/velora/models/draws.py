@@ -42,7 +42,19 @@ class Draws:
 
     def normal(self, purpose: str, *shape: int) -> Tensor:
         """Draw standard normal numbers, (S, *shape) on the device; a program draws them anew at every replay."""
-        drawn = self.draw(purpose, shape, lambda g, out: g.standard_normal(dtype=np.float32, out=out), np.float32)
+        return self._there(
+            self.draw(purpose, shape, lambda g, out: g.standard_normal(dtype=np.float32, out=out), np.float32)
+        )
+
+    def subset(self, purpose: str, size: int, n: int) -> Tensor:
+        """Draw ``size`` of the numbers 0 to n - 1, each subset alike: (S, size), int64 on the device, as above."""
+
+        def choose(g: np.random.Generator, out: Array) -> None:
+            out[...] = g.random((len(out), n)).argsort(1)[:, :size]
+
+        return self._there(self.draw(purpose, (size,), choose, np.int64))
+
+    def _there(self, drawn: Values) -> Tensor:
         if isinstance(drawn, Tensor):
             return drawn
         here = torch.from_numpy(drawn)
@@ -52,7 +64,7 @@ class Draws:
         do(there.copy_, here)
         return there
 
-    def draw(self, purpose: str, shape: tuple[int, ...], draw: Draw, dtype: type[np.floating]) -> Values:
+    def draw(self, purpose: str, shape: tuple[int, ...], draw: Draw, dtype: type[np.generic]) -> Values:
         """Draw numbers of any kind, such as the indices of a random subset.
 
         Shapes:

@@ -84,6 +84,9 @@ class ReplayKeywords(LiquidKeywords, total=False):
 class DDPGKeywords(ReplayKeywords, total=False):
     """Settings of :class:`~velora.models.LiquidDDPG`."""
 
+    updates_per_step: Annotated[int, "learning", 1,
+        "updates in each environment step; more of them learn more from the same experience, and take longer (1 to "
+        "1,000)"]
     noise_std: Annotated[float, "exploration", 0.3,
         "deviation of the exploration noise, as a share of half the action range (at least 0)"]
     noise_final_std: Annotated[float | None, "exploration", None,
@@ -124,10 +127,29 @@ class PPOKeywords(LiquidKeywords, total=False):
         "deviation of continuous actions at first, as a share of half their range (above 0, at most 1,000,000)"]
 
 
+class REDQKeywords(ReplayKeywords, total=False):
+    """Settings of :class:`~velora.models.LiquidREDQ`."""
+
+    n_critics: Annotated[int, "critic", 10, "critics in the ensemble (N) (1 to 16)"]
+    n_target_critics: Annotated[int, "critic", 2,
+        "critics drawn for each update, whose smallest value is the target (M) (1 to 16)"]
+    updates_per_step: Annotated[int, "learning", 20,
+        "updates in each environment step; more of them learn more from the same experience, and take longer (1 to "
+        "1,000)"]
+    temperature_lr: Annotated[float, "exploration", 0.001,
+        "learning rate of the temperature, the weight of entropy (above 0, at most 10)"]
+    initial_temperature: Annotated[float, "exploration", 0.1, "temperature at the beginning (above 0)"]
+    target_entropy: Annotated[float | None, "exploration", None,
+        "entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``"]
+
+
 class SACKeywords(ReplayKeywords, total=False):
     """Settings of :class:`~velora.models.LiquidSAC`."""
 
     discrete: Annotated[bool, "policy", False, "whether an action is one of ``action_dim`` discrete ones"]
+    updates_per_step: Annotated[int, "learning", 1,
+        "updates in each environment step; more of them learn more from the same experience, and take longer (1 to "
+        "1,000)"]
     temperature_lr: Annotated[float, "exploration", 0.001,
         "learning rate of the temperature, the weight of entropy (above 0, at most 10)"]
     initial_temperature: Annotated[float, "exploration", 0.1, "temperature at the beginning (above 0)"]
@@ -181,6 +203,7 @@ class CheckpointKeywords(TypedDict, total=False):
 AGENTS: dict[str, tuple[str, Any]] = {
     "liquid_ddpg": ("velora.models.LiquidDDPG", DDPGKeywords),
     "liquid_ppo": ("velora.models.LiquidPPO", PPOKeywords),
+    "liquid_redq": ("velora.models.LiquidREDQ", REDQKeywords),
     "liquid_sac": ("velora.models.LiquidSAC", SACKeywords),
     "liquid_td3": ("velora.models.LiquidTD3", TD3Keywords),
 }

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from velora.models.settings import LiquidSettings, PPOSettings, ReplaySettings, SACSettings
+    from velora.models.settings import LiquidSettings, PPOSettings, REDQSettings, ReplaySettings, SACSettings
 
 
 def layers_have_units(s: LiquidSettings) -> str | None:
@@ -51,6 +51,13 @@ def entropy_can_be_reached(s: SACSettings) -> str | None:
         return (
             f"target_entropy: that of {s.action_dim} choices lies between 0 and {most:.4g} nats, got {s.target_entropy}"
         )
+    return None
+
+
+def subset_fits_the_ensemble(s: REDQSettings) -> str | None:
+    """Ask for no more critics in a target than there are."""
+    if s.n_target_critics > s.n_critics:
+        return f"n_target_critics: expected at most n_critics={s.n_critics}, got {s.n_target_critics}"
     return None
 
 

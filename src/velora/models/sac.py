@@ -13,12 +13,12 @@ from velora.buffers import Batch
 from velora.checkpoint.registry import agents
 from velora.models.agent import Agent
 from velora.models.circuits import make_critic, make_head, make_value
+from velora.models.entropy import learn_temperature, make_temperature
 from velora.models.experience import Replay
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.sac_choices import learn_choices
 from velora.models.sampling import ChoiceSampling, SquashedSampling
 from velora.models.settings import SACSettings
-from velora.nn.parameters import Scalar
 
 if TYPE_CHECKING:
     from velora.models.keywords import SACKeywords
@@ -63,9 +63,8 @@ class LiquidSAC(Agent, replays=True):
         s = self.settings
         make = partial(make_value, n_values=s.action_dim) if s.discrete else make_critic
         critics = {name: make(self, name) for name in CRITICS}
-        temperature = Scalar(self.n_seeds, math.log(s.initial_temperature))
         actor = make_head(self, s.action_dim if s.discrete else 2 * s.action_dim)
-        return {"actor": actor, **critics, "temperature": temperature}
+        return {"actor": actor, **critics, "temperature": make_temperature(self)}
 
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name the critics: they alone have targets."""
@@ -110,15 +109,9 @@ class LiquidSAC(Agent, replays=True):
             returns: metrics of shape (S,).
         """
         metrics, entropy = learn_choices(self, batch, CRITICS) if self.discrete else self._learn_actions(batch)
-        ops, temperature = self.learner.backend, self.learner.flats["temperature"]
-        made = ops.temperature(temperature.values, entropy, target=self.target_entropy)
-        assert temperature.gradient is not None
-        into = temperature.gradient
-        self.optimize("temperature", made.loss, lambda: ops.copy(made.gradient, into))
+        metrics |= learn_temperature(self, entropy, target=self.target_entropy)
         self.learner.follow(self.settings.tau)
-        return metrics | {
-            "actor/entropy": entropy, "temperature/loss": made.loss, "temperature/value": made.temperature
-        }  # fmt: skip
+        return metrics
 
     def _learn_actions(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Make one update of critics and actor by drawn actions; return metrics and the entropy of the policy, (S,)."""

@@ -130,6 +130,13 @@ class ReplaySettings(LiquidSettings):
     rules: ClassVar[Rules] = (fit.windows_fit_the_buffer,)
 
     tau: float = option(0.02, "share by which the targets follow at each update", group="learning", gt=0.0, le=1.0)
+    updates_per_step: int = option(
+        1,
+        "updates in each environment step; more of them learn more from the same experience, and take longer",
+        group="learning",
+        ge=1,
+        le=1_000,
+    )
     buffer_size: int = option(100_000, "transitions kept for each seed", group="experience", ge=1, le=1_000_000_000)
     warmup_steps: int = option(
         1_000, "steps of uniform random actions before learning begins", group="experience", ge=0
@@ -187,6 +194,24 @@ class SACSettings(ReplaySettings):
         "entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``, or of discrete "
         "actions half of the largest there is, ``log(action_dim)``",
         group="exploration",
+    )
+
+
+class REDQSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidREDQ`."""
+
+    rules: ClassVar[Rules] = (fit.subset_fits_the_ensemble,)
+
+    updates_per_step: int = ReplaySettings.again("updates_per_step", 20)
+    n_critics: int = option(10, "critics in the ensemble (N)", group="critic", ge=1, le=16)
+    n_target_critics: int = option(
+        2, "critics drawn for each update, whose smallest value is the target (M)", group="critic", ge=1, le=16
+    )
+    temperature_lr: float = SACSettings.again("temperature_lr")
+    initial_temperature: float = SACSettings.again("initial_temperature")
+    target_entropy: float | None = SACSettings.again(
+        "target_entropy",
+        meaning="entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``",
     )
 
 

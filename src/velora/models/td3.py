@@ -51,10 +51,9 @@ class LiquidTD3(Agent, replays=True):
     def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Unpack[TD3Keywords]) -> None:
         super().__init__(state_dim, n_neurons, action_dim, **settings)
 
-    @property
-    def policy_delay(self) -> int:
-        """Updates of the critics from one of the policy and the targets to the next."""
-        return self.settings.policy_delay
+    def improves_policy(self, update: int) -> bool:
+        """Improve the policy and the targets at every ``policy_delay``-th update, beginning with the first."""
+        return update % self.settings.policy_delay == 0
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and two critics that start differently."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
+from velora.checkpoint.registry import agents
 from velora.core.errors import SettingError
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3, generate
 from velora.models.keywords import AGENTS
@@ -17,7 +18,7 @@ from velora.models.options import GROUPS, REQUIRED, option
 from velora.models.settings import DDPGSettings, LiquidSettings, PPOSettings, ReplaySettings
 from velora.nn.cells import CELL_KINDS
 
-OURS = [LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3]
+OURS = [agents.get(key) for key in AGENTS]
 DOCS = Path(__file__).parents[3] / "docs"
 SIZES: dict[str, Any] = {"state_dim": 3, "n_neurons": 4, "action_dim": 1}
 

@@ -11,7 +11,8 @@ import torch
 
 from tests.unit.models.experience import fill, learn, parameters
 from velora.callbacks import Callback
-from velora.models import Agent, LiquidTD3
+from velora.core.errors import SettingError
+from velora.models import Agent, LiquidDDPG, LiquidSAC, LiquidTD3
 from velora.models.experience import Replay
 from velora.testing import AgentContract
 
@@ -76,6 +77,20 @@ def test_hooks_fire_and_counters_count_at_every_update(kind: type[LiquidTD3], st
     assert seen.updates == [n + 1 for n in range(len(steps))]
     assert seen.told == list(range(len(steps)))
     assert agent.progress[0].update == len(steps)
+
+
+@pytest.mark.parametrize("kind", [LiquidDDPG, LiquidTD3, LiquidSAC])
+def test_a_setting_says_how_many_updates_are_in_a_step(kind: type[Agent]) -> None:
+    sizes: dict[str, Any] = {"seed": 1, "device": "cpu", "warmup_steps": 10, "buffer_size": 90}
+    agents = [kind(3, 6, 1, **sizes, **more) for more in ({}, {"updates_per_step": 4})]
+    for agent in agents:
+        agent.train("Pendulum-v1", 4, n_steps=15, progress_bar=False, summary=False)
+    assert [agent.progress[0].update for agent in agents] == [5, 20]
+
+
+def test_a_step_has_at_least_one_update() -> None:
+    with pytest.raises(SettingError, match="updates_per_step: input should be greater than or equal to 1, got 0"):
+        LiquidSAC(3, 6, 1, updates_per_step=0)
 
 
 @pytest.mark.parametrize("kind", [Thrice, Rarely])

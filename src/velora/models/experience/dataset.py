@@ -112,6 +112,5 @@ class DataSet:
 def _check_replays(agent: Agent) -> None:
     if not isinstance(agent.experience, Replay):
         raise SettingError(
-            f"dataset: expected an agent that replays, got a {type(agent).__name__}; take LiquidDDPG, LiquidTD3 or "
-            "LiquidSAC"
+            f"dataset: expected an agent that replays, got a {type(agent).__name__}; take one such as LiquidTD3"
         )

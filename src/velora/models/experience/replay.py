@@ -33,12 +33,13 @@ class Replay(AgentPart, Experience):
         agent: has the settings ``buffer_size``, ``warmup_steps``, ``sequence_length`` and ``burn_in``; its
             ``training_step`` is given a :class:`velora.buffers.Batch`.
         updates_per_step: 1, several, or a fraction, such as 0.25 for an update in every fourth step. Which steps of a
-            seed's life they fall in depends on that life alone.
+            seed's life they fall in depends on that life alone. ``None`` takes the setting of that name.
     """
 
-    def __init__(self, agent: Agent, *, updates_per_step: float = 1) -> None:
+    def __init__(self, agent: Agent, *, updates_per_step: float | None = None) -> None:
         super().__init__(agent)
-        self.updates_per_step = updates_per_step
+        setting: int = agent.settings.updates_per_step
+        self.updates_per_step: float = setting if updates_per_step is None else updates_per_step
         self._are_ready: tuple[int, ...] = ()
         self._batch_size = 0
         self._rounds: list[tuple[int, ...]] = []

@@ -55,10 +55,7 @@ class Updates(AgentPart):
     @staticmethod
     def _parted(agent: Agent, rows: tuple[int, ...]) -> list[_Part]:
         """Split seeds into those whose policy is due and the rest; they may have made different numbers of updates."""
-        delay = agent.policy_delay
-        if delay == 1:
-            return [_Part(rows, learns_policy=True)]
-        due = tuple(k for k in rows if agent.progress[k].update % delay == 0)
+        due = tuple(k for k in rows if agent.improves_policy(agent.progress[k].update))
         rest = tuple(k for k in rows if k not in due)
         return [_Part(part, learns_policy=part is due) for part in (due, rest) if part]
 
