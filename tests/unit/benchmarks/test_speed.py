@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from benchmarks.speed import campaign, plots, report, results, scale
 from benchmarks.speed.jobs import Job, JobFailedError, run
+from benchmarks.speed.plan import INVERTED, Plan, case
 from benchmarks.speed.results import Result
-from benchmarks.speed.rows import INVERTED, RECOMMENDED, ROWS, SB3, Plan, case
+from benchmarks.speed.rows import RECOMMENDED, ROWS, SB3
 from benchmarks.speed.targets import TARGETS, Target, judge, ratio, spread
 
 ROOT = Path(__file__).parents[3]
