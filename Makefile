@@ -15,7 +15,7 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed docs clean
+.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed bits docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compa
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
 
+bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
+	$(RUN) -m benchmarks.bits $(ARGS)
+
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)
 
@@ -69,7 +72,7 @@ clean:  ## Remove caches and build results; .venv, .venv-peers and outputs stay
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard src/velora/ops/native/*)
+$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard src/velora/kernels/native/*)
 	@python=; \
 	for candidate in $(if $(PYTHON),'$(PYTHON)',python3 python python3.14 python3.13 python3.12 python3.11); do \
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \

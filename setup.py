@@ -7,7 +7,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-NATIVE = "src/velora/ops/native"
+NATIVE = "src/velora/kernels/native"
 SOURCES = ("isa_plain", "isa_vector", "isa_avx2", "isa_avx512", "pool", "module")
 
 
@@ -26,7 +26,7 @@ setup(
     cmdclass={"build_py": BuildWithConf},
     ext_modules=[
         Extension(
-            "velora.ops._native",
+            "velora.kernels._native",
             [f"{NATIVE}/{name}.c" for name in SOURCES],
             depends=[*map(str, Path(NATIVE).glob("*.h")), f"{NATIVE}/kernels.c"],
             extra_compile_args=["/O2"] if sys.platform == "win32" else gnu_flags,

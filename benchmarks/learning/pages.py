@@ -1,9 +1,8 @@
-"""What the documentation shows of the studies: their tables and pictures, and the verdicts over all of them."""
+"""The tables and pictures of the studies in the documentation, and the verdicts over all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,32 +11,20 @@ import numpy as np
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from benchmarks.learning.comparisons import Comparison, Found, Interval, compare, interval
 from benchmarks.learning.studies import Arm, Study
 from benchmarks.learning.study_results import LAST, Curves, Floats, read_all
-from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
+from velora.analysis.statistics import interquartile_mean
 from velora.nn.cells import LIQUID_KINDS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LINES = ("-", "--", ":")
 NOTE = "<!-- made by python -m benchmarks.learning --report -->"
-Found = Sequence[tuple[Study, Mapping[str, Curves]]]
-"""Studies with the arms of theirs that have been trained."""
+STANDS = "†"
+"""Mark of a verdict that stands after Holm's correction."""
 
 
-def interval(scores: Floats) -> tuple[float, float, float]:
-    """Return the interquartile mean over seeds and its 95 % stratified bootstrap interval (rliable's method)."""
-    low, high = _bootstrap(scores, partial(interquartile_mean, axis=1))
-    return float(interquartile_mean(scores)), low, high
-
-
-def _bootstrap(scores: Floats, statistic: Callable[[Floats], Floats]) -> tuple[float, float]:
-    """Do what :func:`velora.analysis.statistics.stratified_bootstrap` does, to the bit, with all resamples at once."""
-    seeds = np.random.default_rng(0).integers(len(scores), size=(2000, len(scores)))
-    low, high = np.quantile(statistic(scores[seeds]), (0.025, 0.975))
-    return float(low), float(high)
-
-
-def section(study: Study, curves: Mapping[str, Curves]) -> str:
+def section(study: Study, curves: Mapping[str, Curves], comparisons: Sequence[Comparison]) -> str:
     """Write one study as Markdown."""
     solved = "" if study.solved is None else f" | seeds that reached {study.solved:g}"
     shown = "".join(f", {wrapper['name']}" for wrapper in study.wrappers)
@@ -59,7 +46,7 @@ def section(study: Study, curves: Mapping[str, Curves]) -> str:
     if names:
         lines += _tests(names, curves)
     if study.reference in curves:
-        lines += _differences(names, curves, study.reference)
+        lines += _differences(names, curves, [one for one in comparisons if one.study == study.name])
     if study.published:
         lines += ["", f"Published: {study.published}."]
     return "\n".join(lines)
@@ -74,20 +61,19 @@ def _tests(names: Sequence[str], curves: Mapping[str, Curves]) -> list[str]:
     return lines
 
 
-def _differences(names: Sequence[str], curves: Mapping[str, Curves], reference: str) -> list[str]:
+def _differences(names: Sequence[str], curves: Mapping[str, Curves], comparisons: Sequence[Comparison]) -> list[str]:
     """Write how much more the arms earn than the reference, seed by seed; bold where the interval excludes zero."""
+    reference = comparisons[0].other
     other = curves[reference]
     tests = [name for name in names if name in other.tests]
-    columns = ["", f"last {LAST} evaluations", "seeds ahead", *tests]
+    columns = ["", f"last {LAST} evaluations", "p", "seeds ahead", *tests]
     lines = ["", f"Difference to *{reference}*, seed by seed (interquartile mean):", "", *_head(columns)]
-    for arm, curve in curves.items():
-        if arm == reference or curve.seeds != other.seeds:
-            continue
-        gains = curve.final - other.final
-        pairs = [(curve.tests.get(name), other.tests[name]) for name in tests]
-        cells = [_difference(gains), f"{(gains > 0.0).sum()} of {len(gains)}"]
+    for one in comparisons:
+        pairs = [(curves[one.arm].tests.get(name), other.tests[name]) for name in tests]
+        ahead = f"{(one.gains > 0.0).sum()} of {len(one.gains)}"
+        cells = [_difference(one.gains), f"{one.p_value:.4f}{_mark(one)}", ahead]
         cells += ["" if ours is None else _difference(ours - theirs) for ours, theirs in pairs]
-        lines.append(_line([arm, *cells]))
+        lines.append(_line([one.arm, *cells]))
     return lines
 
 
@@ -97,8 +83,12 @@ def _difference(gains: Floats) -> str:
     return f"**{cell}**" if low > 0.0 or high < 0.0 else cell
 
 
-def _cell(interval: tuple[float, float, float], sign: str = "") -> str:
-    middle, low, high = interval
+def _mark(comparison: Comparison) -> str:
+    return f" {STANDS}" if comparison.stands else ""
+
+
+def _cell(found: Interval, sign: str = "") -> str:
+    middle, low, high = found
     return f"{middle:{sign}.0f} [{low:{sign}.0f}, {high:{sign}.0f}]"
 
 
@@ -110,27 +100,25 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def agents_beside_peers(found: Found) -> str:
+def agents_beside_peers(found: Found, comparisons: Sequence[Comparison]) -> str:
     """Judge every agent of ours by the peer's agent of the same name, on the tasks of table 1."""
-    return _verdicts(
-        (study.name, ours.algorithm_name, curves, ours.name, peer.name)
-        for study, curves in found
-        if study.table == "1"
-        for ours in study.arms
-        for peer in study.arms
-        if ours.agent is not None and peer.agent is None and ours.algorithm_name == peer.algorithm
-    )
+    names = {(study.name, arm.name): arm.algorithm_name for study, _ in found for arm in study.arms}
+    tasks = {study.name for study, _ in found if study.table == "1"}
+    shown = [(names[one.study, one.arm], one) for one in comparisons if one.study in tasks]
+    return _verdicts(shown, len(comparisons))
 
 
-def cells_beside_reference(found: Found) -> str:
+def cells_beside_reference(found: Found, comparisons: Sequence[Comparison]) -> str:
     """Judge cells by the reference of their study, a GRU, in tables 2 and 3; a cell is told the time by its default."""
-    return _verdicts(
-        (study.name, cell, curves, arm.name, study.reference)
-        for study, curves in found
+    names = {
+        (study.name, arm.name): cell
+        for study, _ in found
         if study.table in ("2", "3")
         for arm in study.arms
         if (cell := column(arm)) and cell != "gru"
-    )
+    }
+    shown = [(names[key], one) for one in comparisons if (key := (one.study, one.arm)) in names]
+    return _verdicts(shown, len(comparisons))
 
 
 def column(arm: Arm) -> str:
@@ -143,18 +131,30 @@ def column(arm: Arm) -> str:
     return f"{cell}{mixed}" if arm.settings.get("time", way) == way else ""
 
 
-def _verdicts(pairs: Iterable[tuple[str, str, Mapping[str, Curves], str, str]]) -> str:
-    """Write win, tie or loss, by whether the interval of the seeds' differences excludes zero; tasks down."""
-    rows: dict[str, dict[str, str]] = {}
-    for task, column, curves, ours, other in pairs:
-        if ours in curves and other in curves:
-            _, low, high = gain = interval(curves[ours].final - curves[other].final)
-            verdict = "**win**" if low > 0.0 else "**loss**" if high < 0.0 else "tie"
-            rows.setdefault(task, {}).setdefault(column, f"{verdict} {_cell(gain, sign='+')}")
+def _verdicts(shown: Iterable[tuple[str, Comparison]], n_comparisons: int) -> str:
+    """Write win, tie or loss, tasks down, and how many stand after Holm's correction over all comparisons."""
+    rows: dict[str, dict[str, Comparison]] = {}
+    for column, one in shown:
+        rows.setdefault(one.study, {}).setdefault(column, one)
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = _head(["task", *columns])
-    lines += [_line([task, *(row.get(column, "") for column in columns)]) for task, row in rows.items()]
+    for task, row in rows.items():
+        lines.append(_line([task, *(_verdict(row[column]) if column in row else "" for column in columns)]))
+    judged = [one for row in rows.values() for one in row.values()]
+    standing = sum(one.stands for one in judged)
+    mark = f" ({STANDS})" if standing else ""
+    after = f"After Holm's correction over all {n_comparisons} comparisons of these pages"
+    lines += ["", f"{after}, {standing or 'none'} of these {len(judged)} verdicts {_stand(standing)}{mark}."]
     return "\n".join(lines)
+
+
+def _verdict(one: Comparison) -> str:
+    verdict = "tie" if one.verdict == "tie" else f"**{one.verdict}**"
+    return f"{verdict}{_mark(one)} {_cell(interval(one.gains), sign='+')}"
+
+
+def _stand(standing: int) -> str:
+    return "stands" if standing < 2 else "stand"
 
 
 def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
@@ -166,9 +166,7 @@ def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, height), layout="constrained", width_ratios=(5, 4))
     for number, curve in enumerate(curves.values()):
         colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS)]
-        low, high = stratified_bootstrap(
-            [curve.returns], lambda strata: interquartile_mean(strata[0], axis=0), n_resamples=500
-        )
+        low, high = np.array([interval(scores)[1:] for scores in curve.returns.T]).T
         thousands = curve.steps / 1000
         left.plot(thousands, interquartile_mean(curve.returns, axis=0), line, color=colour)
         left.fill_between(thousands, low, high, color=colour, alpha=0.12, linewidth=0)
@@ -201,9 +199,13 @@ def publish(results: Path, studies: Sequence[Study], pages: Path) -> str:
 
 def texts(found: Found) -> dict[str, str]:
     """Return the text of each file that :func:`publish` writes, by the file's name."""
+    comparisons = compare(found)
     tables = {
-        f"table{table}.md": "\n\n".join(section(study, curves) for study, curves in found if study.table == table)
+        f"table{table}.md": "\n\n".join(
+            section(study, curves, comparisons) for study, curves in found if study.table == table
+        )
         for table in sorted({study.table for study, _ in found})
     }
-    tables |= {"table-agents.md": agents_beside_peers(found), "table-cells.md": cells_beside_reference(found)}
+    verdicts = {"table-agents.md": agents_beside_peers, "table-cells.md": cells_beside_reference}
+    tables |= {name: write(found, comparisons) for name, write in verdicts.items()}
     return {name: f"{NOTE}\n\n{text}\n" for name, text in tables.items()}

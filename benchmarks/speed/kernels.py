@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from velora import kernels
 from velora.models import LiquidDDPG, learning
 from velora.nn import auto_ncp, make_cell, unroll
-from velora.nn.execution import TorchNetwork
+from velora.nn.cells import CELLS
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = [*(["native"] if kernels.native else []), "numpy", "torch"]
+KERNELS = [*(["native"] if kernels.extension else []), "numpy", "torch"]
 
 
 def filled_agent(kernel: str, **settings: Any) -> LiquidDDPG:
@@ -121,7 +122,7 @@ def main() -> None:
         "update, dense 64x64 critic": updates,
         "update, liquid critic, 10 seeds": partial(updates, critic="liquid", seeds=range(10)),
     }
-    for kind in ("cfc", "leaky", "lstm"):
+    for kind in CELLS:
         work[f"{kind} sequence (128, 64, 17), 64 neurons"] = partial(sequences, 128, 64, 17, 64, 8, kind)
         work[f"{kind} sequence (32, 16, 4), 20 neurons"] = partial(sequences, 32, 16, 4, 20, 1, kind)
     for title, make in work.items():

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.protocol import Answer, Settings, median_ms, serve
+from velora import kernels
 from velora.nn.cells import make_cell
 from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
 
 
 def sequence(settings: Settings) -> Answer:

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from velora.analysis.runs import load_curves
 from velora.checkpoint import Checkpoint
-from velora.core import memory
+from velora.core import ram
 from velora.metrics import queries
 
 TINY = (
@@ -216,7 +216,7 @@ def test_seeds_that_make_no_sense_are_one_line(command: Command, tmp_path: Path,
 def test_more_seeds_than_memory_holds_are_refused_before_anything_is_made(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 40 * 2**20)
+    monkeypatch.setattr(ram, "available_bytes", lambda: 40 * 2**20)
     code, out, err = command("train", *TINY, "train.seeds=10")
     assert (code, out) == (2, "")
     # 2 * 3 observations, 1 action, 4 numbers of state and 6 more are 17 numbers, of 4 bytes

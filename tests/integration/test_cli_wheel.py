@@ -64,5 +64,5 @@ def test_a_source_distribution_holds_what_its_tests_and_documentation_need(tmp_p
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = ["mkdocs.yml", "CONTRIBUTING.md", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "LICENSE"]
     needed += ["docs/index.md", "conf/train.yaml", "scripts/train.py", "benchmarks/learning/tasks.py"]
-    needed += ["setup.py", "src/velora/ops/native/kernels.c", "src/velora/ops/native/native.h"]
+    needed += ["setup.py", "src/velora/kernels/native/kernels.c", "src/velora/kernels/native/native.h"]
     assert names >= {*needed, "src/velora/py.typed", "tests/integration/test_cli_wheel.py"}

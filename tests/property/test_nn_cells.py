@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call
 
-from velora.nn.cells import BackboneSettings, Cell, CfCCell, make_cell
+from velora.nn.cells import BackboneSettings, Cell, CfCCell, make_cell, registry
 from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
 
-VARIANTS = (
-    "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "gru", "lstm",
-    "memoryless", "backbone",
-)  # fmt: skip
+VARIANTS = (*registry.VARIANTS, "backbone")
 SMALL = settings(max_examples=15, deadline=None)
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
 numbers = st.integers(0, 2**32 - 1)
@@ -28,10 +25,8 @@ def build(variant: str, seeds: Sequence[int], *, inputs: int = 2, units: int = 6
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     if variant == "backbone":
         return CfCCell(inputs, units, generators, backbone=BackboneSettings(units=5, layers=2))
-    kind, _, option = variant.partition("-")
     wirings = [auto_ncp(inputs, units, outputs, seed=seed) for seed in seeds]
-    mode = option if option not in ("", "mixed") else "default"
-    return make_cell(kind, wirings, generators, mode=mode, mixed_memory=option == "mixed")
+    return make_cell(variant.split()[0], wirings, generators, **registry.VARIANTS[variant])
 
 
 def draw(cell: Cell, batch: int, steps: int, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

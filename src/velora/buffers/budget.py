@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from velora.core import memory
+from velora.core import ram
 from velora.core.errors import SettingError
 
 _BYTES = 4
@@ -31,7 +31,7 @@ def check_memory(
     Raises:
         SettingError: if there is less; the message says how much, and what to lower.
     """
-    available = memory.available_bytes() if available is None else available
+    available = ram.available_bytes() if available is None else available
     each = capacity * row_width * _BYTES
     if available is None or n_seeds * each <= available:
         return
@@ -41,12 +41,12 @@ def check_memory(
     rows = f"{capacity:,} transitions of {row_width} numbers each"
     if n_seeds == 1:
         raise SettingError(
-            f"{setting}: {rows} need {memory.readable(each)} of memory for {purpose}, {memory.readable(available)} are "
+            f"{setting}: {rows} need {ram.readable(each)} of memory for {purpose}, {ram.readable(available)} are "
             f"available; lower {setting}{f' to {smaller:,}' if smaller >= _SMALLEST else ''}"
         )
     raise SettingError(
-        f"seeds: {n_seeds:,} seeds need {memory.readable(n_seeds * each)} of memory for {purpose} ({rows}), "
-        f"{memory.readable(available)} are available; "
+        f"seeds: {n_seeds:,} seeds need {ram.readable(n_seeds * each)} of memory for {purpose} ({rows}), "
+        f"{ram.readable(available)} are available; "
         f"{' or '.join(ways) or f'train fewer seeds with a smaller {setting}'}"
     )
 

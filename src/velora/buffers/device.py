@@ -14,7 +14,7 @@ from torch import Tensor
 from velora.buffers.replay import Batch, ReplayBuffer, Windows
 from velora.core.errors import SettingError
 from velora.core.types import Array
-from velora.ops.arrays.namespace import Values
+from velora.kernels.arrays.namespace import Values
 
 
 class DeviceReplayBuffer(ReplayBuffer):

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from velora.buffers.base import Buffer
 from velora.core.errors import SettingError
-from velora.ops import kernels
-from velora.ops.arrays.namespace import Values
-from velora.ops.arrays.program import do
+from velora.kernels.arrays.namespace import Values
+from velora.kernels.arrays.program import do
+from velora.kernels.native import binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class ReplayBuffer(Buffer):
 
     def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """Sample as a program can do again when ``uniform`` (S, B), float64, has changed."""
-        if not kernels.is_recording():
+        if not binding.is_recording():
             windows = self.windows(uniform, length, device)
             do(windows.read)
             return windows.batch
@@ -85,7 +85,7 @@ class ReplayBuffer(Buffer):
         words = (
             n_seeds, batch_size, length, self.capacity, self.row_width, *(a.ctypes.data for a in arrays), out.data_ptr()
         )  # fmt: skip
-        kernels.call(kernels.GATHER, words, (*arrays, out))
+        binding.call(binding.GATHER, words, (*arrays, out))
         return self._batch(out)
 
     def windows(self, uniform: Values, length: int, device: torch.device) -> Windows:

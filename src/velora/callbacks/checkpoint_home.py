@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from velora.checkpoint import Checkpoint, saving
+from velora.checkpoint.layout import seed_directory
 from velora.checkpoint.schema import CONFIG_FILE
 from velora.core.errors import CheckpointError, RunDirectoryError
-from velora.core.layout import seed_directory
 
 logger = logging.getLogger(__name__)
 

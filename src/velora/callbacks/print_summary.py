@@ -14,7 +14,7 @@ from rich.text import Text
 from velora.callbacks.base import Callback
 from velora.callbacks.console import EdgeConsole
 from velora.callbacks.progress_view import is_steps_alone
-from velora.core.layout import listed
+from velora.checkpoint.layout import listed
 from velora.core.protocols import AgentView, TrainerView
 
 

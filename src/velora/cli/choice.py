@@ -7,9 +7,9 @@ from pathlib import Path
 
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.files import MissingCheckpointError
+from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.schema import FILE_NAMES
 from velora.core.errors import CheckpointError
-from velora.core.layout import find_home, seed_directories
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from velora.cli.advice import Advice
 from velora.cli.machine import Machine
-from velora.core import memory
+from velora.core import ram
 
 REPLAY_BYTES = 100_000 * 36 * 4
 """Replay memory of one seed at the default settings: 100,000 transitions of 36 numbers (InvertedPendulum-v5)."""
@@ -63,7 +63,7 @@ def _facts(machine: Machine) -> list[tuple[str, str, bool]]:
     else:
         can_write += f"can't be forced to the disk: {directory.problem}"
     versions = ", ".join(f"{name} {version or 'not installed'}" for name, version in machine.versions.items())
-    gpus = ", ".join(f"{gpu.name} ({memory.readable(gpu.memory_bytes)})" for gpu in machine.gpus)
+    gpus = ", ".join(f"{gpu.name} ({ram.readable(gpu.memory_bytes)})" for gpu in machine.gpus)
     return [
         ("kernel", _kernel(machine), kernel.is_built or bool(machine.gpus)),
         checked,
@@ -105,4 +105,4 @@ def _memory(machine: Machine) -> str:
     if machine.memory_bytes is None:
         return "unknown"
     seeds = machine.memory_bytes // REPLAY_BYTES
-    return f"{memory.readable(machine.memory_bytes)} free: replay buffers of {seeds:,} seeds (default size)"
+    return f"{ram.readable(machine.memory_bytes)} free: replay buffers of {seeds:,} seeds (default size)"

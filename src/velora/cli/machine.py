@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from velora import kernels
 from velora.cli import self_check
-from velora.core import memory
+from velora.core import ram
 from velora.core.devices import n_cores, set_device
-from velora.ops import kernels
 
 PACKAGES = ("velora", "torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
 
@@ -124,7 +124,7 @@ def examine(directory: Path) -> Machine:
         cores=n_cores(),
         cores_in_all=os.cpu_count() or 1,
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        memory_bytes=memory.available_bytes(),
+        memory_bytes=ram.available_bytes(),
         gpus=_gpus(),
         directory=_try_to_write(directory),
         versions={"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}},

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
+from velora.checkpoint.layout import CHECKPOINTS, seed_directory
 from velora.cli import budget, resume
 from velora.cli.arguments import written
-from velora.core.layout import CHECKPOINTS, seed_directory
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
 

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from velora.checkpoint.layout import CHECKPOINTS, seed_directories
 from velora.cli.hydra_versions import register_resolver
 from velora.core.errors import RunDirectoryError
-from velora.core.layout import CHECKPOINTS, seed_directories
 
 CONFIG, METRICS = "config.yaml", "metrics.db"
 

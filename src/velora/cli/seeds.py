@@ -8,9 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from velora.checkpoint.layout import listed
 from velora.core import seeding
 from velora.core.errors import SettingError
-from velora.core.layout import listed
 
 NAME = "train.seeds"
 MOST = 2**20

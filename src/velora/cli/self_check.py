@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from velora.nn.cells import make_cell
-from velora.nn.critics import QNetwork
-from velora.nn.execution import Unrollable, make_network
+from velora import kernels
+from velora.nn.cells import CELL_KINDS, make_cell
 from velora.nn.flat import FlatParameters
-from velora.nn.policies import LiquidActor
+from velora.nn.networks.critics import QNetwork
+from velora.nn.networks.policies import LiquidActor
+from velora.nn.run.make import make_network
+from velora.nn.run.network import Unrollable
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
 
 LIMIT = 1e-5
 """How far float32 results may lie apart, as a share of the largest of them (but at least of 1)."""
-CELLS = ("cfc", "ltc", "leaky", "gru", "lstm")
 N_SEEDS, N_BATCH, N_TIME, N_INPUTS = 2, 9, 6, 4
 
 
@@ -28,7 +28,7 @@ def differences() -> dict[str, float]:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        found = {cell: _difference(_actor(cell), N_INPUTS, has_memory=True) for cell in CELLS}
+        found = {cell: _difference(_actor(cell), N_INPUTS, has_memory=True) for cell in CELL_KINDS}
         generators = [torch.Generator().manual_seed(k) for k in range(N_SEEDS)]
         critic = QNetwork(N_INPUTS, 1, units=(16, 16), generators=generators)
         return {**found, "dense": _difference(critic, N_INPUTS, 1, has_memory=False)}

@@ -13,13 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.layout import CHECKPOINTS
 from velora.cli import report, resume, run_directory
 from velora.cli import seeds as seed_settings
 from velora.cli.environment import chosen_wrappers, make_environment, merged
 from velora.cli.objects import make_agent, make_callbacks, make_loggers
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
-from velora.core.layout import CHECKPOINTS
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.nn.cells import LIQUID_KINDS

@@ -12,7 +12,7 @@ from torch import Tensor
 from velora.core.types import Array
 from velora.models.exploration import Explorer
 from velora.models.normalisation import Normaliser
-from velora.nn.execution import Network
+from velora.nn.run.network import Network
 
 
 class Acting:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from velora import envs
+from velora import envs, kernels
 from velora.buffers import Buffer
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
@@ -23,15 +23,14 @@ from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionUnits
-from velora.models import learning, persistence, prediction
-from velora.models.learning import Learner
+from velora.models import persistence, prediction
+from velora.models.learner import Learner, load_optimizer_state, optimizer_state
 from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.settings import Settings
-from velora.nn.images import FEATURES, reader
+from velora.nn.networks.images import FEATURES, reader
+from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
-from velora.nn.policies import LiquidActor, LiquidHead
-from velora.ops import kernels
 from velora.training.hooks import NO_HOOKS, HookTable
 from velora.training.result import TrainResult
 
@@ -238,7 +237,7 @@ class Agent(ABC):
         if not self.learner.optimizers:
             self.learner.make_optimizers(self.optimizer_kind, self.learning_rates())
             for k, state in self._optimizer_state.items():
-                learning.load_optimizer_state(self.learner.optimizers, k, state)
+                load_optimizer_state(self.learner.optimizers, k, state)
             self._optimizer_state = {}
         return self.learner.optimizers
 
@@ -481,12 +480,12 @@ class Agent(ABC):
         """Return what the optimizers keep for one seed; empty before that seed's first update."""
         if not self.learner.optimizers:
             return self._optimizer_state.get(seed_index, {})
-        return learning.optimizer_state(self.learner.optimizers, seed_index)
+        return optimizer_state(self.learner.optimizers, seed_index)
 
     def load_optimizer_tensors(self, state: persistence.OptimizerState, seed_index: int = 0) -> None:
         """Take over saved optimizer state; the optimizers themselves are built when training needs them."""
         if self.learner.optimizers:
-            learning.load_optimizer_state(self.learner.optimizers, seed_index, state)
+            load_optimizer_state(self.learner.optimizers, seed_index, state)
         else:
             self._optimizer_state[seed_index] = state
 

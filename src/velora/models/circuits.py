@@ -12,12 +12,12 @@ from velora.models.agent import Agent
 from velora.nn.cells import make_cell
 from velora.nn.cells.base import Cell
 from velora.nn.cells.factory import make_layer
-from velora.nn.critics import LiquidQNetwork, QNetwork, RecurrentCritic, ValueNetwork
-from velora.nn.execution import Unrollable
-from velora.nn.images import ImageEncoder, ImageNetwork
-from velora.nn.policies import LiquidActor, LiquidHead
+from velora.nn.networks.critics import LiquidQNetwork, QNetwork, RecurrentCritic, ValueNetwork
+from velora.nn.networks.images import ImageEncoder, ImageNetwork
+from velora.nn.networks.policies import LiquidActor, LiquidHead
+from velora.nn.run.network import Unrollable
 from velora.nn.wiring import NCPWiring
-from velora.nn.wirings import make_wiring
+from velora.nn.wiring.kinds import make_wiring
 
 BYTES = (0.0, 255.0)
 """Least and largest value of a pixel that is a byte."""

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from velora.core.streams import Stream
 from velora.core.types import Array
-from velora.ops.gaussian import draw_actions
 from velora.ops.noise import correlated_noise
 from velora.ops.policies import draw_categorical, draw_gaussian
+from velora.ops.squashed_gaussian import draw_actions
 
 
 class Explorer(Protocol):

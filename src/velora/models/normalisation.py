@@ -13,8 +13,8 @@ from torch import Tensor
 from velora.buffers import Batch, ReplayBuffer, Rollout
 from velora.buffers.replay import Windows
 from velora.core.types import Array
+from velora.kernels.arrays.namespace import Values
 from velora.models.settings import LiquidSettings
-from velora.ops.arrays.namespace import Values
 
 MOST = 10.0
 """Largest size of a normalised number."""

@@ -17,14 +17,13 @@ from velora.core import devices
 from velora.core.errors import SettingError
 from velora.core.streams import DeviceStream, Stream
 from velora.core.types import Array, Metrics
-from velora.models import learning
+from velora.kernels.arrays.namespace import Values
+from velora.kernels.arrays.program import do
 from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import Exploration, Explorer
-from velora.models.learning import Source, Update
+from velora.models.learner import Source, Update, can_replay
 from velora.models.normalisation import NormalisedReplay, Normaliser
-from velora.ops.arrays.namespace import Values
-from velora.ops.arrays.program import do
 
 
 class OffPolicyAgent(Agent):
@@ -191,7 +190,7 @@ class OffPolicyAgent(Agent):
         self.threads = threads
         self._are_ready = ()
         networks, optimizers = list(self.learner.networks.values()), list(self.optimizers.values())
-        self._runs_as_program = self.replays and learning.can_replay(self.kernel, networks, optimizers)
+        self._runs_as_program = self.replays and can_replay(self.kernel, networks, optimizers)
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
         """Choose, of these seeds, those with enough experience for an update."""

@@ -18,8 +18,8 @@ from velora.models.acting import Acting
 from velora.models.agent import Agent
 from velora.models.exploration import RolloutSampling
 from velora.models.normalisation import Normaliser
-from velora.nn.images import reader
-from velora.nn.policies import LiquidHead
+from velora.nn.networks.images import reader
+from velora.nn.networks.policies import LiquidHead
 from velora.ops.policies import Categorical, Distribution, Gaussian, draw_categorical, draw_gaussian, likeliest
 
 

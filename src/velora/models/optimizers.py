@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from velora.checkpoint.registry import Registry
+from velora.kernels.backend import AdamState, Backend
 from velora.nn.flat import FlatParameters
-from velora.ops.backend import AdamState, Backend
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -17,7 +17,7 @@ from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
 from velora.envs import ActionUnits
-from velora.models.learning import Learner
+from velora.models.learner import Learner
 from velora.models.normalisation import Normaliser, find_fault
 from velora.models.optimizers import OptimizerKind
 

@@ -16,9 +16,9 @@ from velora.models.circuits import make_head, make_value
 from velora.models.on_policy import OnPolicyAgent
 from velora.models.recurrence import rollout_values
 from velora.models.settings import PPOSettings, Settings
-from velora.nn.critics import RecurrentCritic
-from velora.nn.execution import Pullback
-from velora.nn.images import reader
+from velora.nn.networks.critics import RecurrentCritic
+from velora.nn.networks.images import reader
+from velora.nn.run.network import Pullback
 from velora.ops.losses import clipped_loss, mean_per_seed
 from velora.ops.policies import PolicyGradient
 from velora.ops.returns import generalised_advantage

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from velora.buffers import Batch, Rollout
-from velora.nn.execution import Network, Pullback
-from velora.ops.backend import Backend
+from velora.kernels.backend import Backend
+from velora.nn.run.network import Network, Pullback
 
 
 def next_actions(actor: Network, batch: Batch) -> Tensor:

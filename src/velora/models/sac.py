@@ -20,9 +20,9 @@ from velora.models.off_policy import OffPolicyAgent
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.sac_choices import learn_choices
 from velora.models.settings import SACSettings, Settings
-from velora.nn.scalar import Scalar
-from velora.ops.gaussian import draw_actions
+from velora.nn.parameters import Scalar
 from velora.ops.policies import draw_categorical, likeliest
+from velora.ops.squashed_gaussian import draw_actions
 
 CRITICS = ("critic_1", "critic_2")
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from velora.core.errors import SettingError, ShapeError
-from velora.nn.initial import stack_seeds, uniform
-from velora.nn.parameters import Masked
+from velora.nn.parameters import Masked, stack_seeds, uniform
 
 Affine: TypeAlias = tuple[Tensor, Tensor | None]
 """A transposed (and masked) weight (S, in, out) and a bias (S, 1, out), ready for :func:`affine`."""

@@ -1,12 +1,49 @@
-"""Count what a network can really change: parameters without those that its wiring switches off."""
+"""Trained parameters stacked over seeds: how they are drawn, masked and counted."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
+
+from velora.core.errors import SettingError
+
+
+def stack_seeds(generators: Sequence[torch.Generator], draw: Callable[[torch.Generator], Tensor]) -> nn.Parameter:
+    """Make one parameter whose slice ``k`` is what ``draw`` makes of generator ``k``.
+
+    A seed draws from its own generator only, so it starts the same alone as among ten.
+
+    Shapes:
+        draw returns any shape (...); the parameter is (S, ...).
+
+    Raises:
+        SettingError: if there is no generator.
+    """
+    if not generators:
+        raise SettingError("generators: expected one torch.Generator per seed, got none; pass at least one")
+    return nn.Parameter(torch.stack([draw(generator) for generator in generators]))
+
+
+def uniform(shape: Sequence[int], low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw uniformly from [low, high)."""
+    return torch.empty(*shape).uniform_(low, high, generator=generator)
+
+
+@final
+class Scalar(nn.Module):
+    """Hold a number that is trained and that nothing goes into.
+
+    Shapes:
+        value: (S, 1).
+    """
+
+    def __init__(self, n_seeds: int, value: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.full((n_seeds, 1), value))
 
 
 class Masked(ABC):

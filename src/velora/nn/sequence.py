@@ -7,7 +7,7 @@ from torch import Tensor
 
 from velora.core.errors import ShapeError
 from velora.nn.cells.base import Cell
-from velora.nn.unrolled import unroll_by_kernel
+from velora.nn.run.function import unroll_by_kernel
 
 
 def unroll(cell: Cell, x: Tensor, h: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -15,7 +15,7 @@ def unroll(cell: Cell, x: Tensor, h: Tensor, dt: Tensor, resets: Tensor | None =
 
     The weights are formed once. Equal to calling the cell step by step, so gradients flow back through all T steps,
     except across a reset. Cells of this package, but for those with a backbone, run in the kernel in use (see
-    :func:`velora.ops.kernels.using`), which is differentiated once. Everything else goes step by step through PyTorch:
+    :func:`velora.kernels.using`), which is differentiated once. Everything else goes step by step through PyTorch:
     other cells, other types than float32 and float64, and a ``dt`` that wants a gradient.
 
     Shapes:

@@ -21,14 +21,14 @@ from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
-from velora.training import resume as resuming
-from velora.training import stock
+from velora.training import lightning_callbacks
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
 from velora.training.hooks import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
+from velora.training.resume import restore
 from velora.training.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Trainer:
         lane = self._lanes[seed_index]
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
-        state = resuming.pack_run(
+        state = restore.pack_run(
             run_id=self.run_id,
             agent=self._agent,
             lane=lane,
@@ -230,7 +230,7 @@ class Trainer:
         with ExitStack() as stack:
             _use_threads(self.threads or 1, stack)
             self._prepare(agent, env, stack, is_resumed=resume is not None)
-            saved = None if resume is None else resuming.restore_agent(agent, Path(resume))
+            saved = None if resume is None else restore.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
             with stop_on_signals(self._interrupt):
@@ -282,18 +282,18 @@ class Trainer:
         assert agent.environment is not None
         self.environment = agent.environment["id"]
 
-    def _make_lanes(self, agent: TrainableAgent, saved: resuming.Saved | None) -> None:
+    def _make_lanes(self, agent: TrainableAgent, saved: restore.Saved | None) -> None:
         self._lanes = [
             Lane(k, seed, agent.progress[k], n_envs=agent.n_envs, window_size=self.window_size)
             for k, seed in enumerate(agent.seeds)
         ]
-        foreign = any(stock.is_stock(c) for c in self.callbacks)
-        stock_views = stock.views(self, agent.networks, self.fabric) if foreign else ()
+        foreign = any(lightning_callbacks.is_stock(c) for c in self.callbacks)
+        stock_views = lightning_callbacks.views(self, agent.networks, self.fabric) if foreign else ()
         self.hooks = HookTable(self.callbacks, self, agent, stock=stock_views)
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if saved is not None:
             self.run_id = saved.run_id
-            self._loop.hidden.copy_(resuming.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
+            self._loop.hidden.copy_(restore.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
@@ -301,17 +301,17 @@ class Trainer:
         reasons = [f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes if lane.stop_reason is not None]
         self.stop_reason = "; ".join(reasons) or None
 
-    def _start(self, agent: TrainableAgent, saved: resuming.Saved | None, stack: ExitStack) -> None:
+    def _start(self, agent: TrainableAgent, saved: restore.Saved | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
-            resuming.restore_callbacks(saved, self.callbacks, self.hooks)
+            restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
         if saved is not None:
-            resuming.restore_generators(saved, agent)
+            restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
         store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")

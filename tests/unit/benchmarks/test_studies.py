@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.learning import arms, pages, study_results
 from benchmarks.learning.arms import Trained
+from benchmarks.learning.comparisons import compare, interval
 from benchmarks.learning.studies import STUDIES, Arm, Study, shortened
 from benchmarks.learning.watch import Watch
 from velora.analysis.statistics import interquartile_mean, stratified_bootstrap
@@ -22,14 +23,16 @@ TOY = Study("9", "Toy task", "Pendulum-v1", 20, 10, (Arm("one", agent="liquid_dd
 
 
 def test_an_interval_holds_the_interquartile_mean() -> None:
-    middle, low, high = pages.interval(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
-    # A quarter of five seeds is 1.25: of the middle three, the outer two count three quarters each.
-    assert middle == pytest.approx((0.75 * 1 + 2 + 0.75 * 3) / 2.5)
+    middle, low, high = interval(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
+    # Of five seeds the lowest and the highest are left out.
+    assert middle == pytest.approx((1 + 2 + 3) / 3)
     assert low < middle < high
     scores = np.random.default_rng(3).normal(size=7)
-    expected = stratified_bootstrap([scores], lambda strata: interquartile_mean(strata[0], axis=0))
-    assert pages.interval(scores)[1:] == tuple(map(float, expected))
-    assert pages.interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
+    expected = stratified_bootstrap(
+        [np.sort(scores)], lambda strata: interquartile_mean(strata[0], axis=0), n_resamples=50_000
+    )
+    assert interval(scores)[1:] == pytest.approx(tuple(map(float, expected)))
+    assert interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
 
 
 def test_raw_evaluations_are_written_read_and_told(tmp_path: Path) -> None:
@@ -55,7 +58,8 @@ def test_what_arms_do_after_training_is_compared_seed_by_seed(tmp_path: Path) ->
         study_results.write(Trained(points, tests, 1.0), study_results.path(tmp_path, study, arm))
     text = pages.publish(tmp_path, [study], tmp_path / "pages")
     # Of the evaluations each seed gains 3; in the test one gains and one loses 3.
-    assert "| one | **+3 [+3, +3]** | 2 of 2 | +0 [-3, +3] |" in text
+    # Of three ways to halve the four scores only the one observed sets the halves as far apart.
+    assert "| one | **+3 [+3, +3]** | 0.3333 | 2 of 2 | +0 [-3, +3] |" in text
     assert "| two | -20 [-21, -20] |" in text
     assert "| two | **" not in text
 
@@ -121,6 +125,29 @@ def test_a_verdict_is_a_win_or_a_loss_only_where_the_interval_excludes_zero(tmp_
     text = (tmp_path / "table-agents.md").read_text()
     assert "| task | SAC | TD3 | DDPG |" in text
     assert "| Toy task | **win** +2 [+1, +3] | **loss** -1 [-1, -1] | tie +1 [-9, +9] |" in text
+    assert "After Holm's correction over all 3 comparisons of these pages, none of these 3 verdicts stands." in text
+
+
+def test_a_verdict_that_stands_after_the_correction_for_many_is_marked(tmp_path: Path) -> None:
+    settings = ({"cell": "gru"}, {"cell": "cfc"}, {"cell": "ltc"})
+    arms = tuple(Arm(cell["cell"], agent="liquid_td3", settings=cell) for cell in settings)
+    study = replace(TOY, table="2", arms=arms, solved=None, reference="gru", seeds=tuple(range(8)))
+    gains = {"cfc": 20.0, "ltc": -1.0}
+    for arm in study.arms:
+        points = [(seed, 10, float(seed) + gains.get(arm.name, 0.0)) for seed in study.seeds]
+        study_results.write(Trained(points, [], 1.0), study_results.path(tmp_path, study, arm))
+    found = [(study, study_results.read_all(tmp_path, study))]
+    far, near = compare(found)
+    # Of 12,870 ways to deal 16 scores out, 12 set the middle fours as far apart: as observed, with one or both of the
+    # two highest of the low arm exchanged for one or both of the two lowest of the high arm, and all that mirrored.
+    assert far.p_value == pytest.approx(2 * (1 + 4 + 1) / 12_870)
+    assert far.adjusted == pytest.approx(2 * far.p_value)
+    assert (far.verdict, far.stands) == ("win", True)
+    assert (near.verdict, near.stands) == ("loss", False)
+    text = pages.texts(found)
+    assert "| Toy task | **win** † +20 [+20, +20] | **loss** -1 [-1, -1] |" in text["table-cells.md"]
+    assert "comparisons of these pages, 1 of these 2 verdicts stands (†)." in text["table-cells.md"]
+    assert "| cfc | **+20 [+20, +20]** | 0.0009 † | 8 of 8 |" in text["table2.md"]
 
 
 def test_cells_are_judged_as_they_are_told_the_time_by_default() -> None:

@@ -6,14 +6,14 @@ import pytest
 
 from velora.buffers import ReplayBuffer
 from velora.buffers.budget import check_memory
-from velora.core import memory
+from velora.core import ram
 from velora.core.errors import SettingError
 from velora.models import LiquidDDPG
 
 
 @pytest.fixture
 def there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 10_000_000)
+    monkeypatch.setattr(ram, "available_bytes", lambda: 10_000_000)
 
 
 @pytest.mark.usefixtures("there_are")
@@ -40,7 +40,7 @@ def test_what_fits_is_let_through() -> None:
 
 
 def test_where_the_system_tells_nothing_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    monkeypatch.setattr(ram, "available_bytes", lambda: None)
     check_memory(10**6, capacity=10**9, row_width=100)
 
 

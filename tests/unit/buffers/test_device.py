@@ -10,7 +10,7 @@ import torch
 
 from velora.buffers import Batch, DeviceReplayBuffer, ReplayBuffer
 from velora.core.errors import SettingError
-from velora.ops.arrays.program import Program
+from velora.kernels.arrays.program import Program
 
 CPU = torch.device("cpu")
 S, O, A, H = 3, 2, 1, 4  # noqa: E741

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from velora import kernels
 from velora.cli import advice, doctor_view, machine, self_check
 from velora.cli.advice import Advice, advise
 from velora.cli.machine import Directory, Gpu, Kernel, Machine, SelfCheck
 from velora.cli.main import main
-from velora.ops import kernels
+from velora.kernels.native import binding
 
 NATIVE = Kernel("native", True, "avx2", None, "/usr/bin/cc", True)
 HERE = Directory("/home/ada", 1.25, None)
@@ -50,7 +51,7 @@ def said(found: Machine, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.skipif(kernels.native is None, reason="the native kernel isn't built here")
+@pytest.mark.skipif(kernels.extension is None, reason="the native kernel isn't built here")
 def test_this_machine_computes_rightly(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     out, err = capsys.readouterr()
@@ -70,7 +71,7 @@ def test_json_says_the_same(
     found = json.loads(line)
     assert found["directory"]["path"] == str(tmp_path)
     assert found["directory"]["fsync_ms"] >= 0.0
-    assert found["kernel"]["is_built"] == (kernels.native is not None)
+    assert found["kernel"]["is_built"] == (kernels.extension is not None)
     assert set(found["versions"]) == {"python", *machine.PACKAGES}
     assert None not in found["versions"].values()
     assert set(found) == {f.name for f in dataclasses.fields(Machine)} | {"threads", "advice"}
@@ -80,7 +81,7 @@ def test_json_says_the_same(
 def test_a_kernel_that_computes_something_else_is_exit_code_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "native", kernels.native or sys)
+    monkeypatch.setattr(binding, "extension", kernels.extension or sys)
     monkeypatch.setattr(kernels, "report", lambda: kernels.KernelReport(True, "avx2", None, None))
     monkeypatch.setattr(self_check, "differences", lambda: {"cfc": 1e-7, "ltc": 0.25})
     assert main(["doctor"]) == 1
@@ -95,11 +96,11 @@ def test_a_kernel_that_computes_something_else_is_exit_code_one(
 def test_a_machine_without_a_kernel_is_told_how_to_get_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "native", None)
-    monkeypatch.setattr(kernels, "_problem", "No module named\n'velora.ops._native'")
+    monkeypatch.setattr(binding, "extension", None)
+    monkeypatch.setattr(binding, "problem", "No module named\n'velora.kernels._native'")
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "the native kernel isn't there (No module named 'velora.ops._native')" in out
+    assert "the native kernel isn't there (No module named 'velora.kernels._native')" in out
     assert "nothing to check: there is no native kernel" in out
     assert "Training takes several times longer without the native kernel." in out
 

@@ -13,24 +13,23 @@ import torch
 from experience import fill, learn, parameters
 from torch import Tensor
 
+from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
-from velora.models import LiquidDDPG, learning
+from velora.models import LiquidDDPG, learner
 from velora.models.recurrence import next_actions
-from velora.nn import critics, policies
-from velora.nn.execution import TorchNetwork
+from velora.nn.cells.registry import VARIANTS
+from velora.nn.networks import critics, policies
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
 CELLS = [
-    {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
-    {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "leaky"},
-    {"cell": "leaky", "cell_mode": "no_reset"}, {"cell": "gru"}, {"cell": "lstm"},
-    {"cell": "memoryless"},
-]  # fmt: skip
+    {"cell": name.split()[0], **{{"mode": "cell_mode"}.get(key, key): value for key, value in options.items()}}
+    for name, options in VARIANTS.items()
+]
 
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -242,7 +241,7 @@ def test_every_kernel_learns_what_autograd_does(
 ) -> None:
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = _filled(kernel=kernel, **settings)
-    monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
+    monkeypatch.setattr(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
     for where in (policies, critics):
         monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = _filled(kernel="torch", **settings)

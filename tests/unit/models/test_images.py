@@ -300,7 +300,7 @@ def test_predict_takes_the_vector_and_the_image() -> None:
 
 
 def test_too_many_images_for_the_memory_are_refused_before_any_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget.memory, "available_bytes", lambda: 10_000_000)
+    monkeypatch.setattr(budget.ram, "available_bytes", lambda: 10_000_000)
     agent = LiquidDDPG(72, 6, 2, **{**SMALL, "buffer_size": 100_000}, seed=0)
     with pytest.raises(SettingError, match=r"^buffer_size: 100,000 transitions of \d+ numbers each need .*; lower buf"):
         agent.train(DOT, 8, n_steps=10, **QUIET)

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from velora.models.learning import Learner
+from velora.models.learner import Learner
 
 
 class Odd(nn.Module):

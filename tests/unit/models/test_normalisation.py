@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from velora import kernels
 from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
@@ -23,10 +24,9 @@ from velora.envs.wrappers import HoldAction
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.normalisation import Normaliser, RunningStatistics
 from velora.models.off_policy import OffPolicyAgent
-from velora.ops import kernels
 from velora.training.evaluation import evaluate, evaluation_seeds
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 BOTH = {"normalize_obs": True, "normalize_returns": True}
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 ENV = "Pendulum-v1"

@@ -11,9 +11,9 @@ import torch
 
 from velora.buffers import DeviceReplayBuffer
 from velora.callbacks import SaveCheckpoints
+from velora.kernels.arrays.program import CapturedProgram, Program
 from velora.models import LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.off_policy import OffPolicyAgent
-from velora.ops.arrays.program import CapturedProgram, Program
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 AGENTS = [LiquidDDPG, LiquidTD3, LiquidSAC]

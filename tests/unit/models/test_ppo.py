@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch import Tensor, distributions
 
+from velora import kernels
 from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.core.errors import CheckpointError, NonFiniteError, SettingError, SpaceError
 from velora.envs import DiscreteActions
 from velora.models import LiquidPPO
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CELLS = [
     {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
     {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"},
@@ -507,7 +507,7 @@ def test_minibatches_that_can_not_be_filled_are_refused(batch_size: int, message
 
 
 def test_more_seeds_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("velora.core.memory.available_bytes", lambda: 10_000)
+    monkeypatch.setattr("velora.core.ram.available_bytes", lambda: 10_000)
     with pytest.raises(
         SettingError, match=r"of memory for rollouts .*; train fewer seeds with a smaller rollout_steps"
     ):

@@ -15,18 +15,18 @@ from experience import fill, learn, parameters
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
+from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
-from velora.models import LiquidSAC, learning
+from velora.models import LiquidSAC, learner
 from velora.models.exploration import SquashedSampling
-from velora.nn import critics, policies
-from velora.nn.execution import TorchNetwork
+from velora.nn.networks import critics, policies
+from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
@@ -163,7 +163,7 @@ def test_every_kernel_learns_what_autograd_does(
 ) -> None:
     """The reference has no plans, so that it goes through modules and single steps."""
     ours = filled(kernel=kernel, **settings)
-    monkeypatch.setattr(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
+    monkeypatch.setattr(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat))
     for where in (policies, critics):
         monkeypatch.setattr(where, "unroll", unroll_by_steps)
     plain = filled(kernel="torch", **settings)

@@ -16,13 +16,13 @@ from experience import learn, parameters
 from torch import Tensor
 from torch.distributions import Categorical
 
+from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, SpaceError
 from velora.models import LiquidDDPG, LiquidSAC
 from velora.models.exploration import ChoiceSampling
-from velora.ops import kernels
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 RECURRENT: dict[str, Any] = {

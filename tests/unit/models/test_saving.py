@@ -17,6 +17,7 @@ from velora.core.errors import CheckpointError, SettingError
 from velora.models import LiquidDDPG, OffPolicyAgent
 from velora.models.optimizers import OPTIMIZERS, OptimizerKind
 from velora.models.settings import DDPGSettings
+from velora.nn.cells import CELL_KINDS
 
 OPTIMIZERS.register("momentum")(  # as a user registers one
     OptimizerKind(lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9), ("momentum_buffer",), counts_steps=False)
@@ -46,7 +47,7 @@ def assert_same(a: LiquidDDPG, b: LiquidDDPG) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {}, {"cell": "ltc"}, {"cell": "leaky"}, {"cell": "gru"}, {"cell": "lstm"}, {"cell": "memoryless"},
+        *({"cell": cell} for cell in CELL_KINDS),
         {"wiring": "random"}, {"cell": "leaky", "wiring": "dense"},
         {"mixed_memory": True},
         {"cell_mode": "pure"}, {"optimizer": "momentum"},
@@ -187,6 +188,7 @@ def test_settings_that_lie_are_refused(agent: LiquidDDPG, tmp_path: Path, member
 
 AUDIT = """
 import sys
+from velora.nn.cells import CELL_KINDS
 from velora.models import LiquidDDPG, OffPolicyAgent
 
 LiquidDDPG(4, 6, 1, device="cpu", seed=0).predict([0.0] * 4)  # torch's own lazy imports come first

@@ -11,14 +11,16 @@ import torch
 from experience import fill, learn, parameters
 from torch import Tensor
 
+from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import SettingError
 from velora.models import LiquidTD3
 from velora.models.recurrence import next_values, policy_values, stored_values
+from velora.nn.cells import CELLS
 from velora.nn.sequence import unroll_by_steps
-from velora.ops import kernels
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
+LAYERS = [name for name, row in CELLS.items() if not row.is_circuit]
 NOISY = {"target_noise": 1.0, "target_noise_clip": 1.5}
 RECURRENT = {"critic": "recurrent", "critic_units": (9, 7), "sequence_length": 3, "burn_in": 2}
 
@@ -87,8 +89,8 @@ def test_the_policy_and_the_targets_move_at_every_second_update() -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     "settings",
-    [{}, RECURRENT, *({**RECURRENT, "cell": cell} for cell in ("leaky", "gru", "lstm"))],
-    ids=["dense", "cfc", "leaky", "gru", "lstm"],
+    [{}, *({**RECURRENT, "cell": cell} for cell in LAYERS)],
+    ids=["dense", *LAYERS],
 )
 def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], kernel: str) -> None:
     """Also with a seed that has stopped, and one that began to learn later, whose policy is due at other times."""
@@ -108,7 +110,7 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("cell", ["cfc", "leaky", "gru", "lstm", "memoryless"])
+@pytest.mark.parametrize("cell", LAYERS)
 def test_a_critic_with_memory_values_what_its_module_does(cell: str, kernel: str) -> None:
     """Step by step with autograd: stored actions, others aside, and the gradient of those."""
     agent = filled(kernel=kernel, cell=cell, **RECURRENT)

@@ -8,13 +8,10 @@ import ncps.torch
 import torch
 from torch import Tensor
 
-from velora.nn.cells import BackboneSettings, Cell, CfCCell, LayeredCell, LTCCell, MixedMemoryCell, make_cell
+from velora.nn.cells import BackboneSettings, Cell, CfCCell, LayeredCell, LTCCell, MixedMemoryCell, make_cell, registry
 from velora.nn.wiring import auto_ncp
 
-VARIANTS = (
-    "cfc", "cfc-pure", "cfc-no_gate", "cfc-mixed", "ltc", "ltc-mixed", "leaky", "leaky-no_reset", "leaky-mixed", "gru",
-    "lstm", "memoryless", "dense", "backbone",
-)  # fmt: skip
+VARIANTS = (*registry.VARIANTS, "dense", "backbone")
 
 
 def generators(n_seeds: int, first: int = 0) -> list[torch.Generator]:
@@ -28,10 +25,8 @@ def build(variant: str, *, inputs: int = 3, units: int = 8, outputs: int = 2, se
         return CfCCell(inputs, units, rngs)
     if variant == "backbone":
         return CfCCell(inputs, units, rngs, backbone=BackboneSettings(units=6, layers=2))
-    kind, _, option = variant.partition("-")
     wirings = [auto_ncp(inputs, units, outputs, seed=seed) for seed in seeds]
-    mode = option if option not in ("", "mixed") else "default"
-    return make_cell(kind, wirings, rngs, mode=mode, mixed_memory=option == "mixed")
+    return make_cell(variant.split()[0], wirings, rngs, **registry.VARIANTS[variant])
 
 
 def mask_time_heads(theirs: ncps.torch.WiredCfCCell) -> None:

@@ -8,23 +8,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora.nn import critics, policies
-from velora.nn.arrays import ArrayNetwork
-from velora.nn.cells import CELL_KINDS, BackboneSettings, CfCCell, make_cell
-from velora.nn.cells.factory import make_layer
-from velora.nn.critics import LiquidQNetwork, QNetwork, RecurrentCritic
-from velora.nn.execution import Network, TorchNetwork, make_network
+from velora import kernels
+from velora.kernels.arrays.backend import ArrayBackend
+from velora.nn.cells import CELLS, BackboneSettings, CfCCell, make_cell, make_layer
+from velora.nn.cells.registry import VARIANTS
 from velora.nn.flat import FlatParameters
-from velora.nn.policies import LiquidActor, LiquidHead
+from velora.nn.networks import critics, policies
+from velora.nn.networks.critics import LiquidQNetwork, QNetwork, RecurrentCritic
+from velora.nn.networks.policies import LiquidActor, LiquidHead
+from velora.nn.run.arrays import ArrayNetwork
+from velora.nn.run.autograd import TorchNetwork
+from velora.nn.run.make import make_network
+from velora.nn.run.network import Network
 from velora.nn.sequence import unroll_by_steps
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
-from velora.ops.arrays.backend import ArrayBackend
 
-KERNELS = ["numpy", "torch", *(["native"] if kernels.native else [])]
-CRITICS = ["dense critic", "liquid critic", *(f"recurrent critic {kind}" for kind in ("cfc", "leaky", "gru", "lstm"))]
-POLICIES = [f"{kind} gaussian" for kind in CELL_KINDS] + ["cfc mixed gaussian", "ltc mixed gaussian"]
-ACTORS = [*CELL_KINDS, "cfc pure", "cfc mixed", "ltc mixed", "leaky no_reset", *POLICIES]
+KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]
+RECURRENT = [f"recurrent critic {name}" for name, row in CELLS.items() if not row.is_circuit]
+CRITICS = ["dense critic", "liquid critic", *RECURRENT]
+ACTORS = [*VARIANTS, *(f"{name} gaussian" for name in VARIANTS if name in CELLS or "mixed" in name)]
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +50,8 @@ def _module(name: str, n_seeds: int) -> torch.nn.Module:
     wirings = [auto_ncp(inputs, 11, outputs, seed=k) for k in range(n_seeds)]
     if name == "liquid critic":
         return LiquidQNetwork(make_cell("cfc", wirings, generators), generators)
-    kind, _, option = name.partition(" ")
-    mode = option if option in ("pure", "no_reset") else "default"
-    cell = make_cell(kind, wirings, generators, mode=mode, mixed_memory="mixed" in option)
-    return LiquidHead(cell, 2 * cell.output_size, generators) if "gaussian" in option else LiquidActor(cell)
+    cell = make_cell(name.split()[0], wirings, generators, **VARIANTS[name.removesuffix(" gaussian")])
+    return LiquidHead(cell, 2 * cell.output_size, generators) if "gaussian" in name else LiquidActor(cell)
 
 
 def _pair(name: str, kernel: str, n_seeds: int = 2) -> tuple[Network, Network]:

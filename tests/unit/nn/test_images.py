@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from velora.nn.critics import QNetwork
-from velora.nn.execution import TorchNetwork, make_network
 from velora.nn.flat import FlatParameters
-from velora.nn.images import FEATURES, ImageEncoder, ImageNetwork
+from velora.nn.networks.critics import QNetwork
+from velora.nn.networks.images import FEATURES, ImageEncoder, ImageNetwork
 from velora.nn.parameters import count_parameters
+from velora.nn.run.autograd import TorchNetwork
+from velora.nn.run.make import make_network
 
 BYTES = (0.0, 255.0)
 

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from velora import kernels
 from velora.core.errors import SettingError
+from velora.kernels.native import binding
 from velora.nn.cells import BackboneSettings, CfCCell, make_cell
 from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
 
 from .unrolling import KINDS, assert_same, build, results
 
 ARRAYS = ["numpy", "torch"]
-ALL = [*ARRAYS, *(["native"] if kernels.native else [])]
+ALL = [*ARRAYS, *(["native"] if kernels.extension else [])]
 
 
 @pytest.fixture(params=ALL)
@@ -34,7 +35,7 @@ def test_the_native_kernel_is_there_where_it_could_be_built() -> None:
     """Without this, a kernel that fails to build would only show as skipped tests."""
     has_headers = Path(sysconfig.get_paths()["include"], "Python.h").exists()
     if shutil.which("cc") and has_headers:
-        assert kernels.native is not None, kernels.report().problem
+        assert kernels.extension is not None, kernels.report().problem
 
 
 @pytest.mark.parametrize("n_seeds", [1, 3])
@@ -160,7 +161,7 @@ def test_a_wiring_that_is_loaded_later_holds(kernel: str) -> None:
 
 
 def test_a_kernel_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "native", None)
+    monkeypatch.setattr(binding, "extension", None)
     assert kernels.choose("auto") == "numpy"
     assert kernels.choose("auto", torch.device("cuda")) == "torch"
     with pytest.raises(SettingError, match=r"install a C compiler and reinstall velora .*, or use 'numpy'"):
@@ -174,7 +175,7 @@ def test_a_kernel_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_agent_learns_where_nothing_was_compiled() -> None:
     """Another Python, in which the compiled module can't be imported."""
     program = (
-        "import sys; sys.modules['velora.ops._native'] = None\n"
+        "import sys; sys.modules['velora.kernels._native'] = None\n"
         "from velora.models import LiquidDDPG\n"
         "agent = LiquidDDPG(3, 8, 1, seed=0, device='cpu', warmup_steps=20, buffer_size=100)\n"
         "agent.train('Pendulum-v1', 8, n_steps=40, progress_bar=False, summary=False)\n"

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from velora import kernels
 from velora.nn.cells import LeakyCell, LeakyMode
 from velora.nn.cells.leaky import FIRST_TIME_CONSTANTS
 from velora.nn.sequence import unroll
-from velora.ops import kernels
 
 from . import reference as ref
 
 INPUTS, UNITS = 3, 5
-KERNELS = ["steps", "numpy", "torch", *(["native"] if kernels.native else [])]
+KERNELS = ["steps", "numpy", "torch", *(["native"] if kernels.extension else [])]
 
 
 def cell_with(weight: Tensor, bias: Tensor, mode: LeakyMode, inputs: int) -> LeakyCell:

@@ -7,20 +7,21 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from velora.ops import kernels
+from velora import kernels
+from velora.kernels.native import binding
 
 from .unrolling import KINDS, assert_same, build, results
 
-pytestmark = pytest.mark.skipif(kernels.native is None, reason="the native kernel isn't built here")
+pytestmark = pytest.mark.skipif(kernels.extension is None, reason="the native kernel isn't built here")
 
-SETS = kernels.native.instruction_sets() if kernels.native else []
+SETS = kernels.extension.instruction_sets() if kernels.extension else []
 
 
 @pytest.fixture
 def instructions() -> Iterator[Callable[[str], None]]:
-    assert kernels.native is not None
-    yield kernels.native.use
-    kernels.native.use(SETS[-1])
+    assert kernels.extension is not None
+    yield kernels.extension.use
+    kernels.extension.use(SETS[-1])
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -36,6 +37,6 @@ def test_it_equals_autograd(kind: str, name: str, instructions: Callable[[str], 
 def test_any_number_of_threads_gives_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = build(kind, 3)
     alone = results(cell, (3, 130, 4), "native")
-    monkeypatch.setattr(kernels, "useful_threads", lambda n: 3)
+    monkeypatch.setattr(binding, "useful_threads", lambda n: 3)
     for one, three in zip(alone, results(cell, (3, 130, 4), "native"), strict=True):
         assert torch.equal(one, three)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from velora.core.errors import SettingError, ShapeError
-from velora.nn.critics import QNetwork
-from velora.nn.policies import LiquidActor, LiquidHead
+from velora.nn.networks.critics import QNetwork
+from velora.nn.networks.policies import LiquidActor, LiquidHead
 
 from . import reference as ref
 
@@ -22,7 +22,7 @@ def test_actions_lie_between_minus_one_and_one(variant: str) -> None:
     assert actions.abs().max() <= 1.0
 
 
-@pytest.mark.parametrize("variant", ["cfc", "cfc-pure", "ltc-mixed"])
+@pytest.mark.parametrize("variant", ["cfc", "cfc pure", "ltc mixed"])
 def test_acting_and_learning_compute_the_same(variant: str) -> None:
     actor = LiquidActor(ref.build(variant))
     obs, dt = ref.noise(1, 2, 4, 3), ref.irregular(1, 2, 4)
@@ -58,7 +58,7 @@ def test_resets_reach_the_cell() -> None:
     assert not reset.equal(actor(obs, hidden, dt)[0])
 
 
-@pytest.mark.parametrize(("variant", "n_read"), [("cfc", 8), ("ltc", 8), ("cfc-mixed", 8)])
+@pytest.mark.parametrize(("variant", "n_read"), [("cfc", 8), ("ltc", 8), ("cfc mixed", 8)])
 def test_a_gaussian_policy_reads_two_numbers_per_action_off_all_neurons(variant: str, n_read: int) -> None:
     """And not off the memory that comes after them."""
     cell = ref.build(variant, seeds=(0, 1))

@@ -10,7 +10,7 @@ from velora.core.errors import SettingError
 from velora.nn.cells import CELL_KINDS, make_cell
 from velora.nn.sequence import unroll
 from velora.nn.wiring import NCPWiring, auto_ncp
-from velora.nn.wirings import WIRING_KINDS, make_wiring
+from velora.nn.wiring.kinds import WIRING_KINDS, make_wiring
 
 from . import reference as ref
 

@@ -5,26 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from velora import kernels
 from velora.nn.cells import make_cell
 from velora.nn.cells.base import Cell
+from velora.nn.cells.registry import VARIANTS as KINDS
 from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import auto_ncp
-from velora.ops import kernels
-
-KINDS: dict[str, dict[str, object]] = {
-    "cfc": {},
-    "cfc no_gate": {"mode": "no_gate"},
-    "cfc pure": {"mode": "pure"},
-    "cfc mixed": {"mixed_memory": True},
-    "leaky": {},
-    "leaky no_reset": {"mode": "no_reset"},
-    "leaky mixed": {"mixed_memory": True},
-    "gru": {},
-    "lstm": {},
-    "memoryless": {},
-    "ltc": {},
-    "ltc mixed": {"mixed_memory": True},
-}
 
 
 def build(kind: str, n_seeds: int, *, units: int = 14, inputs: int = 5) -> Cell:

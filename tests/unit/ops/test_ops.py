@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from velora import kernels
 from velora.core.errors import ShapeError
-from velora.ops import kernels
-from velora.ops.backend import AdamState, Backend
-from velora.ops.backends import make_backend
+from velora.kernels import make_backend
+from velora.kernels.backend import AdamState, Backend
 from velora.ops.losses import mean_per_seed, squared_error
 from velora.ops.noise import correlated_noise
 from velora.ops.returns import td_target
@@ -42,7 +42,7 @@ def test_losses_average_over_rows_and_keep_seeds_apart() -> None:
         squared_error(prediction, target[:, :1])
 
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 each_kernel = pytest.mark.parametrize("backend", [make_backend(k) for k in KERNELS], ids=KERNELS)
 
 

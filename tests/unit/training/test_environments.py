@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from velora import kernels
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SettingError, SpaceError
@@ -18,12 +19,11 @@ from velora.core.seeding import episode_seed
 from velora.core.types import Episode, Transition
 from velora.metrics import queries
 from velora.models import LiquidPPO
-from velora.ops import kernels
 from velora.training.evaluation import evaluation_seeds
 from velora.utils import set_seed
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 
 
 def make(*seeds: int, **settings: Any) -> LiquidPPO:

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Transition
 from velora.envs import Environments
 from velora.models import LiquidDDPG
-from velora.ops import kernels
 from velora.training.evaluation import evaluate, evaluation_seeds
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.native else [])]
+KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 

@@ -29,9 +29,18 @@ class Cell(nn.Module, ABC):
         n_seeds: seeds side by side.
         is_bounded: whether the readout lies in [-1, 1] by construction.
 
+    Attributes:
+        mode: form of the cell, one of those in its row of the registry.
+        is_plain: whether the cell is as its row says, without parts that kernels don't know.
+        unfolds: sub-steps of one step.
+
     Raises:
         SettingError: if a size is below 1.
     """
+
+    mode: str = "default"
+    is_plain: bool = True
+    unfolds: int = 1
 
     def __init__(
         self, input_size: int, state_size: int, output_size: int, *, n_seeds: int, is_bounded: bool = False

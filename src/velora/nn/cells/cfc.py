@@ -67,6 +67,7 @@ class CfCCell(Cell):
             raise SettingError("backbone: it mixes all inputs, so it can't be used with a wiring; drop one of the two")
         self.mode = mode
         n_heads = 1 if mode == "pure" else 4
+        self.is_plain = backbone is None
         self.backbone = None if backbone is None else Backbone(input_size + units, backbone, generators)
         if backbone is None:
             self.heads = fused_heads(input_size, units, n_heads, generators, mask=mask)

@@ -13,8 +13,8 @@ from torch.nn.functional import softplus
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
 from velora.nn.cells.heads import fused_heads, gated_heads
-from velora.nn.initial import uniform
 from velora.nn.linear import affine
+from velora.nn.parameters import uniform
 
 LeakyMode: TypeAlias = Literal["default", "no_reset"]
 FIRST_TIME_CONSTANTS = (1.0, 4.0)

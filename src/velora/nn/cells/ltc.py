@@ -12,8 +12,7 @@ from torch.nn.functional import softplus
 
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
-from velora.nn.initial import stack_seeds, uniform
-from velora.nn.parameters import Masked
+from velora.nn.parameters import Masked, stack_seeds, uniform
 from velora.nn.wiring import IntArray, NCPWiring
 
 _EPSILON = 1e-8
@@ -59,7 +58,7 @@ class LTCCell(Cell, Masked):
             raise SettingError(f"ode_unfolds: expected at least 1, got {ode_unfolds}")
         first = wirings[0]
         super().__init__(first.inputs, first.units, first.motor, n_seeds=len(generators))
-        self.ode_unfolds = ode_unfolds
+        self.unfolds = ode_unfolds
         adjacency = _stack([wiring.adjacency for wiring in wirings])
         sensory = _stack([wiring.sensory_adjacency for wiring in wirings])
         self.register_buffer("sparsity", adjacency != 0)
@@ -111,10 +110,10 @@ class LTCCell(Cell, Masked):
     def step(self, weights: Weights, x: Tensor, h: Tensor, dt: Tensor) -> Tensor:
         """Integrate over dt with the input held."""
         sensory, synapses, capacity, leak = weights
-        elapsed = (dt / self.ode_unfolds).unsqueeze(2)
+        elapsed = (dt / self.unfolds).unsqueeze(2)
         # The leak and the inputs do not change during the sub-steps.
         constant = elapsed * (leak + _currents(sensory, x))
-        for _ in range(self.ode_unfolds):
+        for _ in range(self.unfolds):
             pull, conductance = torch.addcmul(constant, elapsed, _currents(synapses, h)).unbind(0)
             h = torch.addcmul(pull, capacity, h) / (capacity + conductance)
         return h

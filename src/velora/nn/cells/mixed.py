@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
-from velora.nn.initial import stack_seeds, uniform
+from velora.nn.parameters import stack_seeds, uniform
 
 
 @final

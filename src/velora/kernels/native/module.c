@@ -1,0 +1,338 @@
+/* The Python module velora.kernels._native: calls of kernels, one by one or noted down and run as a program.
+
+   Every argument of a call is a whole number (a size, a stride or an address) or a float, and fills one 8-byte word of
+   the call's struct in native.h. velora/kernels/native/binding.py is the only user and checks everything before. */
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "native.h"
+#include "pool.h"
+
+enum call_kind {
+    FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE,
+    SQUASH, SQUASH_BACKWARD, SOFT_MINIMUM, SOFT_MINIMUM_BACKWARD, TEMPERATURE, COPY, GATHER, N_KINDS
+};
+
+typedef struct {
+    int64_t kind, n_seeds;
+    union {
+        forward_args forward;
+        backward_args backward;
+        adam_args adam;
+        clip_args clip;
+        follow_args follow;
+        target_args target;
+        squared_error_args squared_error;
+        mean_args mean;
+        minimum_args minimum;
+        perturb_args perturb;
+        before_args before;
+        squash_args squash;
+        squash_backward_args squash_backward;
+        soft_minimum_args soft_minimum;
+        soft_minimum_backward_args soft_minimum_backward;
+        temperature_args temperature;
+        copy_args copy;
+        gather_args gather;
+        int64_t words[64];
+    } a;
+} call;
+
+typedef struct {
+    call *calls;
+    Py_ssize_t n, room;
+    int64_t *seeds; /* the seeds that the run in progress is for */
+} program;
+
+static const struct {
+    const char *name;
+    size_t n_words, n_seeds_at;
+} KINDS[N_KINDS] = {
+    {"forward", sizeof(forward_args) / 8, offsetof(forward_args, n_seeds) / 8},
+    {"backward", sizeof(backward_args) / 8, offsetof(forward_args, n_seeds) / 8},
+    {"adam", sizeof(adam_args) / 8, 0},
+    {"clip", sizeof(clip_args) / 8, 0},
+    {"follow", sizeof(follow_args) / 8, 0},
+    {"target", sizeof(target_args) / 8, 0},
+    {"squared_error", sizeof(squared_error_args) / 8, 0},
+    {"mean", sizeof(mean_args) / 8, 0},
+    {"minimum", sizeof(minimum_args) / 8, 0},
+    {"perturb", sizeof(perturb_args) / 8, 0},
+    {"before", sizeof(before_args) / 8, 0},
+    {"squash", sizeof(squash_args) / 8, 0},
+    {"squash_backward", sizeof(squash_backward_args) / 8, 0},
+    {"soft_minimum", sizeof(soft_minimum_args) / 8, 0},
+    {"soft_minimum_backward", sizeof(soft_minimum_backward_args) / 8, 0},
+    {"temperature", sizeof(temperature_args) / 8, 0},
+    {"copy", sizeof(copy_args) / 8, 0},
+    {"gather", sizeof(gather_args) / 8, 0},
+};
+
+static const kernel_set *kernels = &velora_plain;
+static program *recording;
+
+/* ------------------------------------------------------------------------------------------------- running one call */
+
+static int64_t n_phases(const call *c) { return c->kind == BACKWARD && c->a.backward.gradient ? 2 : 1; }
+
+static int64_t n_tasks(const call *c, int64_t phase) {
+    if (c->kind != FORWARD && c->kind != BACKWARD) return 1;
+    if (phase == 1) return GRADIENT_PARTS;
+    int64_t rows = (c->a.forward.n_batch + PAD - 1) / PAD * PAD;
+    return (rows + LANES - 1) / LANES;
+}
+
+static void do_task(const call *c, int64_t phase, int64_t seed, int64_t task) {
+    switch (c->kind) {
+    case FORWARD: kernels->forward(&c->a.forward, seed, task); break;
+    case BACKWARD: kernels->backward(&c->a.backward, phase, seed, task); break;
+    case ADAM: kernels->adam(&c->a.adam, seed); break;
+    case CLIP: kernels->clip(&c->a.clip, seed); break;
+    case FOLLOW: kernels->follow(&c->a.follow, seed); break;
+    case TARGET: kernels->target(&c->a.target, seed); break;
+    case SQUARED_ERROR: kernels->squared_error(&c->a.squared_error, seed); break;
+    case MEAN: kernels->mean(&c->a.mean, seed); break;
+    case MINIMUM: kernels->minimum(&c->a.minimum, seed); break;
+    case PERTURB: kernels->perturb(&c->a.perturb, seed); break;
+    case BEFORE: kernels->before(&c->a.before, seed); break;
+    case SQUASH: kernels->squash(&c->a.squash, seed); break;
+    case SQUASH_BACKWARD: kernels->squash_backward(&c->a.squash_backward, seed); break;
+    case SOFT_MINIMUM: kernels->soft_minimum(&c->a.soft_minimum, seed); break;
+    case SOFT_MINIMUM_BACKWARD: kernels->soft_minimum_backward(&c->a.soft_minimum_backward, seed); break;
+    case TEMPERATURE: kernels->temperature(&c->a.temperature, seed); break;
+    case COPY: kernels->copy(&c->a.copy, seed); break;
+    default: kernels->gather(&c->a.gather, seed);
+    }
+}
+
+typedef struct {
+    const call *c;
+    int64_t phase;
+} call_phase;
+
+static void do_phase_task(const void *context, int64_t task) {
+    const call_phase *p = context;
+    int64_t each = n_tasks(p->c, p->phase);
+    do_task(p->c, p->phase, task / each, task % each);
+}
+
+static void do_call(const call *c, int64_t n_threads) {
+    for (int64_t phase = 0; phase < n_phases(c); phase++) {
+        call_phase context = {c, phase};
+        pool_run(do_phase_task, &context, c->n_seeds * n_tasks(c, phase), n_threads);
+    }
+}
+
+/* Seeds share nothing, so that a program runs through for one of them without waiting for the others. */
+static void do_program(const void *context, int64_t task) {
+    const program *p = context;
+    int64_t seed = p->seeds[task];
+    for (Py_ssize_t i = 0; i < p->n; i++) {
+        const call *c = &p->calls[i];
+        for (int64_t phase = 0; phase < n_phases(c); phase++)
+            for (int64_t k = 0; k < n_tasks(c, phase); k++) do_task(c, phase, seed, k);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------- the Python functions */
+
+static int read_word(PyObject *object, int64_t *word) {
+    if (PyFloat_Check(object)) {
+        double value = PyFloat_AsDouble(object);
+        memcpy(word, &value, 8);
+        return 1;
+    }
+    *word = PyLong_AsLongLong(object);
+    return !(*word == -1 && PyErr_Occurred());
+}
+
+/* call(n_threads, kind, *words) */
+static PyObject *py_call(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
+    (void)self;
+    call c;
+    int64_t n_threads, kind;
+    if (n_args < 2 || !read_word(args[0], &n_threads) || !read_word(args[1], &kind)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "call: expected n_threads, kind, words");
+        return NULL;
+    }
+    if (kind < 0 || kind >= N_KINDS || (size_t)(n_args - 2) != KINDS[kind].n_words)
+        return PyErr_Format(PyExc_TypeError, "call: kind %lld doesn't take %zd words", (long long)kind, n_args - 2);
+    c.kind = kind;
+    for (Py_ssize_t i = 2; i < n_args; i++)
+        if (!read_word(args[i], &c.a.words[i - 2])) return NULL;
+    c.n_seeds = c.a.words[KINDS[kind].n_seeds_at];
+    if (recording) {
+        if (recording->n == recording->room) {
+            Py_ssize_t room = recording->room ? 2 * recording->room : 32;
+            call *calls = realloc(recording->calls, sizeof(call) * (size_t)room);
+            if (!calls) return PyErr_NoMemory();
+            recording->calls = calls, recording->room = room;
+        }
+        recording->calls[recording->n++] = c;
+        Py_RETURN_NONE;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    do_call(&c, n_threads);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static void free_program(PyObject *capsule) {
+    program *p = PyCapsule_GetPointer(capsule, "velora.program");
+    if (!p) return;
+    if (p == recording) recording = NULL;
+    free(p->calls), free(p->seeds), free(p);
+}
+
+static PyObject *py_record(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    if (recording) return PyErr_Format(PyExc_RuntimeError, "record: a program is being recorded");
+    program *p = calloc(1, sizeof *p);
+    if (!p) return PyErr_NoMemory();
+    recording = p;
+    return PyCapsule_New(p, "velora.program", free_program);
+}
+
+/* finish() -> number of calls recorded */
+static PyObject *py_finish(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    if (!recording) return PyErr_Format(PyExc_RuntimeError, "finish: no program is being recorded");
+    program *p = recording;
+    recording = NULL;
+    int64_t n_seeds = p->n ? p->calls[0].n_seeds : 0;
+    for (Py_ssize_t i = 0; i < p->n; i++)
+        if (p->calls[i].n_seeds != n_seeds) return PyErr_Format(PyExc_RuntimeError, "finish: calls of different seeds");
+    p->seeds = calloc((size_t)n_seeds + 1, sizeof(int64_t));
+    if (!p->seeds) return PyErr_NoMemory();
+    return PyLong_FromSsize_t(p->n);
+}
+
+/* start(program, seeds, n_threads): run it for these seeds; with one thread it is done on return, with more after
+   wait(), which has to come before anything the program touches is read or written. */
+static PyObject *py_start(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
+    (void)self;
+    int64_t n_threads;
+    if (n_args != 3 || !PyTuple_Check(args[1])) return PyErr_Format(PyExc_TypeError, "start: expected program, seeds, n_threads");
+    program *p = PyCapsule_GetPointer(args[0], "velora.program");
+    if (!p || !read_word(args[2], &n_threads)) return NULL;
+    if (!p->seeds) return PyErr_Format(PyExc_RuntimeError, "start: the program isn't finished");
+    Py_ssize_t n = PyTuple_Size(args[1]);
+    int64_t n_seeds = p->n ? p->calls[0].n_seeds : 0;
+    if (n > n_seeds) return PyErr_Format(PyExc_ValueError, "start: more seeds than the program has");
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (!read_word(PyTuple_GetItem(args[1], i), &p->seeds[i])) return NULL;
+        if (p->seeds[i] < 0 || p->seeds[i] >= n_seeds) return PyErr_Format(PyExc_ValueError, "start: no such seed");
+    }
+    Py_BEGIN_ALLOW_THREADS
+    pool_start(do_program, p, n, n_threads);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *py_wait(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    pool_wait();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static void free_plan(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, "velora.plan")); }
+
+/* plan(words) -> (capsule that owns it, its address) */
+static PyObject *py_plan(PyObject *self, PyObject *words) {
+    (void)self;
+    Py_ssize_t n = PyTuple_Check(words) ? PyTuple_Size(words) : -1;
+    if (n != sizeof(plan) / 8) return PyErr_Format(PyExc_TypeError, "plan: expected a tuple of %zd words", sizeof(plan) / 8);
+    int64_t *made = malloc(sizeof(plan));
+    if (!made) return PyErr_NoMemory();
+    PyObject *capsule = PyCapsule_New(made, "velora.plan", free_plan);
+    if (!capsule) return free(made), NULL;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!read_word(PyTuple_GetItem(words, i), &made[i])) return Py_DecRef(capsule), NULL;
+    return Py_BuildValue("NL", capsule, (long long)(intptr_t)made);
+}
+
+/* workspace(plan address, n_batch, n_time, keeps) -> floats for one seed */
+static PyObject *py_workspace(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
+    (void)self;
+    int64_t w[4];
+    if (n_args != 4) return PyErr_Format(PyExc_TypeError, "workspace: expected 4 words");
+    for (int i = 0; i < 4; i++)
+        if (!read_word(args[i], &w[i])) return NULL;
+    return PyLong_FromLongLong(kernels->workspace((const plan *)(intptr_t)w[0], w[1], w[2], w[3]));
+}
+
+static int is_supported(const kernel_set *set) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (set == &velora_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
+    if (set == &velora_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    return set == &velora_plain || set == &velora_vector;
+}
+
+static const kernel_set *const SETS[] = {
+    &velora_plain,
+    &velora_vector,
+#if defined(__x86_64__) && defined(__GNUC__)
+    &velora_avx2,
+    &velora_avx512,
+#endif
+};
+#define N_SETS (sizeof SETS / sizeof *SETS)
+
+/* instruction_sets() -> names of those that this machine can run, the fastest last */
+static PyObject *py_instruction_sets(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    PyObject *names = PyList_New(0);
+    for (size_t i = 0; names && i < N_SETS; i++) {
+        if (!is_supported(SETS[i])) continue;
+        PyObject *name = PyUnicode_FromString(SETS[i]->name);
+        if (!name || PyList_Append(names, name)) return Py_DecRef(name), Py_DecRef(names), NULL;
+        Py_DecRef(name);
+    }
+    return names;
+}
+
+static PyObject *py_use(PyObject *self, PyObject *name) {
+    (void)self;
+    for (size_t i = 0; i < N_SETS; i++) {
+        PyObject *known = PyUnicode_FromString(SETS[i]->name);
+        if (!known) return NULL;
+        int same = PyUnicode_Check(name) && PyUnicode_Compare(known, name) == 0;
+        Py_DecRef(known);
+        if (same && is_supported(SETS[i])) {
+            kernels = SETS[i];
+            Py_RETURN_NONE;
+        }
+    }
+    return PyErr_Format(PyExc_ValueError, "use: this machine has no instruction set %R", name);
+}
+
+static PyMethodDef METHODS[] = {
+    {"call", (PyCFunction)(void (*)(void))py_call, METH_FASTCALL, "call(n_threads, kind, *words)"},
+    {"record", py_record, METH_NOARGS, "record() -> program: note every call from now on, instead of making it"},
+    {"finish", py_finish, METH_NOARGS, "finish() -> number of calls noted"},
+    {"start", (PyCFunction)(void (*)(void))py_start, METH_FASTCALL, "start(program, seeds, n_threads)"},
+    {"wait", py_wait, METH_NOARGS, "wait() until what was started is done"},
+    {"plan", py_plan, METH_O, "plan(words) -> (owner, address)"},
+    {"workspace", (PyCFunction)(void (*)(void))py_workspace, METH_FASTCALL, "workspace(plan, n_batch, n_time, keeps) -> floats"},
+    {"instruction_sets", py_instruction_sets, METH_NOARGS, "instruction_sets() -> names, the fastest last"},
+    {"use", py_use, METH_O, "use(name of an instruction set)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_native", "Velora's CPU kernels.", -1, METHODS, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__native(void) {
+    for (size_t i = 0; i < N_SETS; i++)
+        if (is_supported(SETS[i])) kernels = SETS[i];
+    return PyModule_Create(&MODULE);
+}

@@ -1,0 +1,110 @@
+"""The cells that an agent can have, one row each.
+
+From these rows come the choices of the settings, the circuits of :func:`velora.nn.cells.make_cell`, the description
+that kernels compute from, their self-check, the parameters of tests and the rows of benchmarks. A test compares the
+table of the guide. This module imports no cell, so that a command line can know them all without PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from velora.kernels.layers import Kind
+
+if TYPE_CHECKING:
+    from velora.nn.cells.base import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """Row of the table.
+
+    Attributes:
+        name: value of the setting ``cell``.
+        place: module in this folder, and the class in it.
+        modes: values of the setting ``cell_mode``, each with the kind of layer that kernels compute it as.
+        summary: meaning in a few words, for people.
+        takes_time: whether the elapsed time acts inside the cell; other cells can only be given it as an input. A
+            memory before the circuit (``mixed_memory``) is offered for these alone.
+        is_circuit: whether the cell is one set of equations over all neurons; others are three layers on a wiring.
+    """
+
+    name: str
+    place: tuple[str, str]
+    modes: Mapping[str, Kind]
+    summary: str
+    takes_time: bool = False
+    is_circuit: bool = False
+
+    @property
+    def cell(self) -> Callable[..., Cell]:
+        """The class of the cell, imported when it is asked for."""
+        module, name = self.place
+        found: Callable[..., Cell] = getattr(importlib.import_module(f"velora.nn.cells.{module}"), name)
+        return found
+
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Options of :func:`velora.nn.cells.make_cell` by a name: every mode, and mixed memory where it is offered."""
+        modes = {f"{self.name} {mode}": {"mode": mode} for mode in self.modes if mode != "default"}
+        mixed = {f"{self.name} mixed": {"mixed_memory": True}} if self.takes_time else {}
+        return {self.name: {}, **modes, **mixed}
+
+
+CELLS = {
+    row.name: row
+    for row in (
+        CellRow(
+            "cfc",
+            ("cfc", "CfCCell"),
+            {"default": Kind.CFC, "pure": Kind.CFC_PURE, "no_gate": Kind.CFC_NO_GATE},
+            "closed-form continuous-time cell (Hasani et al. 2022): a liquid neuron's solution as a formula, no solver",
+            takes_time=True,
+        ),
+        CellRow(
+            "ltc",
+            ("ltc", "LTCCell"),
+            {"default": Kind.LTC},
+            "liquid time-constant cell (Hasani et al. 2021): leaky neurons and synapses, solved in six steps; slower",
+            takes_time=True,
+            is_circuit=True,
+        ),
+        CellRow(
+            "leaky",
+            ("leaky", "LeakyCell"),
+            {"default": Kind.LEAKY, "no_reset": Kind.LEAKY_NO_RESET},
+            "leaky gated cell: a neuron leaks towards a target, at a rate that input and state decide, solved exactly",
+            takes_time=True,
+        ),
+        CellRow(
+            "gru", ("gru", "GRUCell"), {"default": Kind.GRU}, "gated recurrent unit on the same wiring; ignores `dt`"
+        ),
+        CellRow(
+            "lstm",
+            ("lstm", "LSTMCell"),
+            {"default": Kind.LSTM_LAYER},
+            "long short-term memory on the same wiring; ignores `dt`",
+        ),
+        CellRow(
+            "memoryless",
+            ("memoryless", "MemorylessCell"),
+            {"default": Kind.TANH},
+            "tanh layers on the same wiring; ignores `dt` and the state",
+        ),
+    )
+}
+
+CELL_KINDS = tuple(CELLS)
+LIQUID_KINDS = tuple(name for name, row in CELLS.items() if row.takes_time)
+"""Cells in which the elapsed time acts; the others see it only as an input."""
+VARIANTS = {name: options for row in CELLS.values() for name, options in row.variants.items()}
+"""Every cell in every form; the first word of a name is the cell's."""
+CELL_MODES = tuple(dict.fromkeys(mode for row in CELLS.values() for mode in row.modes))
+
+
+def row_of(cell: Cell) -> CellRow | None:
+    """Find the row of a cell's class, ``None`` for somebody else's."""
+    return next((row for row in CELLS.values() if type(cell) is row.cell), None)

@@ -1,0 +1,1 @@
+"""How a network runs forward and backward: in C, in arrays, or through autograd."""
