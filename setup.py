@@ -21,7 +21,7 @@ class BuildWithConf(build_py):
             shutil.copytree("conf", Path(self.build_lib, "velora", "conf"), dirs_exist_ok=True)
 
 
-gnu_flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Werror=implicit-function-declaration"]
+gnu_flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-loop-distribute-patterns", "-Wno-psabi", "-Werror=implicit-function-declaration"]
 setup(
     cmdclass={"build_py": BuildWithConf},
     ext_modules=[
