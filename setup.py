@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 NATIVE = "src/velora/kernels/native"
@@ -21,9 +22,28 @@ class BuildWithConf(build_py):
             shutil.copytree("conf", Path(self.build_lib, "velora", "conf"), dirs_exist_ok=True)
 
 
-gnu_flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-loop-distribute-patterns", "-Wno-psabi", "-Werror=implicit-function-declaration"]
+class BuildWithTables(build_ext):
+    """Write the tables of the C kernel before it is compiled; the source of them is Python."""
+
+    def run(self) -> None:
+        """Write tables.h, then compile."""
+        sys.path.insert(0, "src")
+        from velora.kernels import generate
+
+        generate.PATH.write_text(generate.tables())
+        super().run()
+
+
+gnu_flags = [
+    "-O3",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-tree-loop-distribute-patterns",  # a row is too short for a call of memset or memcpy
+    "-Wno-psabi",
+    "-Werror=implicit-function-declaration",
+]
 setup(
-    cmdclass={"build_py": BuildWithConf},
+    cmdclass={"build_py": BuildWithConf, "build_ext": BuildWithTables},
     ext_modules=[
         Extension(
             "velora.kernels._native",

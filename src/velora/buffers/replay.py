@@ -79,13 +79,9 @@ class ReplayBuffer(Buffer):
             windows = self.windows(uniform, length, device)
             do(windows.read)
             return windows.batch
-        n_seeds, batch_size = uniform.shape
-        out = torch.zeros(n_seeds, batch_size, length, self.row_width)
-        arrays = (self._rows, uniform, self._size, self._position)
-        words = (
-            n_seeds, batch_size, length, self.capacity, self.row_width, *(a.ctypes.data for a in arrays), out.data_ptr()
-        )  # fmt: skip
-        binding.call(binding.GATHER, words, (*arrays, out))
+        out = torch.zeros(*uniform.shape, length, self.row_width, dtype=torch.float32, device="cpu")
+        rings = {"rows": self._rows, "uniform": uniform, "size": self._size, "position": self._position}
+        binding.run("gather", {**rings, "out": out})
         return self._batch(out)
 
     def windows(self, uniform: Values, length: int, device: torch.device) -> Windows:

@@ -1,49 +1,107 @@
-"""Write the C kernel's tables, ``native/tables.h``, from those in Python: ``python -m velora.kernels.generate``."""
+"""Write the C kernel's tables, ``native/tables.h``, from those in Python.
+
+``setup.py`` does so before it compiles; by hand it is ``python -m velora.kernels.generate``. Needs the standard library
+and NumPy alone.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from velora.kernels.backend import CALLS
+from velora.kernels.calls import MOST_TOGETHER, Call, Field
 from velora.kernels.layers import MOST_LAYERS, MOST_TENSORS, SYNAPSES, Kind, LayerKind
 
 PATH = Path(__file__).parent / "native" / "tables.h"
+NETWORK_CALLS = ("forward", "backward")
+"""The calls whose structs are written by hand, in ``native.h``; they come first."""
+_LETTERS = {
+    "S": "n_seeds", "B": "n_batch", "T": "n_time", "...": "n", "P": "n", "A": "width", "H": "width", "W": "width",
+    "C": "capacity",
+}  # fmt: skip
+_TYPES = {"float32": "float", "float64": "double", "int64": "int64_t"}
 
 
 def tables() -> str:
     """Make the text of ``native/tables.h``."""
-    kinds = ", ".join(kind.name for kind in Kind)
-    synapses = ", ".join(f"LTC_{name.upper()}" for name in SYNAPSES)
+    return "\n\n".join((_HEAD, _layers(), *map(_struct, CALLS.values()), _calls(), "#endif")) + "\n"
+
+
+_HEAD = f"""\
+/* Written by python -m velora.kernels.generate from velora/kernels/layers.py and backend.py. Don't edit. */
+#ifndef VELORA_TABLES_H
+#define VELORA_TABLES_H
+
+#include <stdint.h>
+
+#define MAX_LAYERS {MOST_LAYERS}
+#define MOST_TENSORS {MOST_TENSORS}
+#define MOST_TOGETHER {MOST_TOGETHER}
+
+typedef struct {{
+    const float *at;
+    int64_t seed, batch, time, width;
+}} input; /* features lie side by side */"""
+
+
+def _layers() -> str:
     rows = [f"    {_row(kind.value)}, /* {kind.name}: {kind.value.formula} */" for kind in Kind]
-    cases = [f"    X({kind.name}, {kind.value.function})" for kind in Kind if kind.value.function]
-    lines = [
-        "/* Written by python -m velora.kernels.generate from velora/kernels/layers.py. Don't edit. */",
-        "#ifndef VELORA_TABLES_H",
-        "#define VELORA_TABLES_H",
-        "",
-        f"#define MAX_LAYERS {MOST_LAYERS}",
-        f"#define MOST_TENSORS {MOST_TENSORS}",
-        "",
-        f"enum kind {{ {kinds} }};",
-        f"enum {{ {synapses} }};",
-        "",
-        "static const struct {",
-        "    int heads, kept, has_state, has_direct_path;",
-        "} KIND_OF_LAYER[] = {",
-        *rows,
-        "};",
-        "",
-        "/* X(kind, function): the kinds that are a pair of functions, function_forward and function_backward. */",
-        "#define PAIRS_OF_FUNCTIONS(X) \\",
-        " \\\n".join(cases),
-        "",
-        "#endif",
-    ]
-    return "\n".join(lines) + "\n"
+    pairs = [f"    X({kind.name}, {kind.value.function})" for kind in Kind if kind.value.function]
+    return "\n".join(
+        (
+            f"enum kind {{ {', '.join(kind.name for kind in Kind)} }};",
+            f"enum {{ {', '.join(f'LTC_{name.upper()}' for name in SYNAPSES)} }};",
+            "",
+            "static const struct {",
+            "    int heads, kept, has_state, has_direct_path;",
+            "} KIND_OF_LAYER[] = {",
+            *rows,
+            "};",
+            "",
+            "/* X(kind, function): the kinds that are a pair of functions, function_forward and function_backward. */",
+            _macro("PAIRS_OF_FUNCTIONS", pairs),
+        )
+    )
 
 
 def _row(row: LayerKind) -> str:
     numbers = row.heads, row.kept, row.has_state, row.has_direct_path
     return f"{{{', '.join(str(int(number)) for number in numbers)}}}"
+
+
+def _struct(call: Call) -> str:
+    """Declare the arguments of a call: sizes, counts, tensors, floats; each fills 8-byte words."""
+    whole = [*(_LETTERS[letter] for letter in call.letters), *call.counts]
+    lines = [f"    int64_t {', '.join(whole)};"]
+    for name, field in call.fields.items():
+        lines.append(f"    {_declaration(name, field)} /* ({', '.join(field.shape)}) */")
+    lines += [f"    double {', '.join(call.numbers)};"] if call.numbers else []
+    return "\n".join(("typedef struct {", *lines, f"}} {call.name}_args;"))
+
+
+def _declaration(name: str, field: Field) -> str:
+    if field.any_strides:
+        return f"input {name};"
+    const = "const " if field.use == "reads" else ""
+    if field.together:
+        return f"int64_t n_{name}; {const}{_TYPES[field.dtype]} *{name}[MOST_TOGETHER];"
+    return f"{const}{_TYPES[field.dtype]} *{name};"
+
+
+def _calls() -> str:
+    names = [*NETWORK_CALLS, *CALLS]
+    return "\n".join(
+        (
+            f"enum call_kind {{ {', '.join(name.upper() for name in names)}, N_CALLS }};",
+            "",
+            "/* X(KIND, call): the calls between networks; call is the function, call_args its arguments. */",
+            _macro("CALLS_BETWEEN_NETWORKS", [f"    X({name.upper()}, {name})" for name in CALLS]),
+        )
+    )
+
+
+def _macro(name: str, lines: list[str]) -> str:
+    return f"#define {name}(X) \\\n" + " \\\n".join(lines)
 
 
 if __name__ == "__main__":

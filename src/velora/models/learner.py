@@ -139,7 +139,7 @@ class Learner:
             source: of the batch.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
         """
-        key = kind, uniform.shape[1], length, self.rows if self.backend.notes_rows else ()
+        key = kind, uniform.shape[1], length, self.rows if self.backend.records_rows else ()
         update = self._programs.get(key)
         if update is None:
             program = self.backend.program()

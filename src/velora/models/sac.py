@@ -213,7 +213,7 @@ class LiquidSAC(OffPolicyAgent, replays=True):
 
         following = ops.squashed(next_actions(run["actor"], batch), self.normal("next actions", *shape))
         first, second = (next_values(run[f"target_{name}"], batch, following.action) for name in CRITICS)
-        next_q = ops.soft_minimum(first, second, following.log_prob, temperature.values)
+        next_q = ops.soft_minimum((first, second), following.log_prob, temperature.values)
         y = ops.td_target(batch.reward, batch.terminated, next_q, batch.next_dt, gamma=s.gamma, scale=s.reward_scale)
 
         metrics: dict[str, Tensor] = {}
@@ -228,12 +228,12 @@ class LiquidSAC(OffPolicyAgent, replays=True):
         noise = self.normal("policy actions", *shape)
         pi = ops.squashed(out, noise)
         (q_1, pull_1), (q_2, pull_2) = (policy_values(run[name], batch, pi.action, ops) for name in CRITICS)
-        value = ops.soft_minimum(q_1, q_2, pi.log_prob, temperature.values)
+        value = ops.soft_minimum((q_1, q_2), pi.log_prob, temperature.values)
         actor_loss = ops.mean(value, factor=-1.0, skip=s.burn_in)
-        d = ops.soft_minimum_gradient(q_1, q_2, temperature.values, factor=-1.0, skip=s.burn_in)
+        d = ops.soft_minimum_gradient((q_1, q_2), temperature.values, factor=-1.0, skip=s.burn_in)
 
         def carry_back() -> None:
-            d_actions = pull_1(d.first), pull_2(d.second)
+            d_actions = pull_1(d.values[0]), pull_2(d.values[1])
             pull_actor.parameters(ops.squashed_gradient(out, noise, d_actions, d.log_prob))
 
         self.optimize("actor", actor_loss, carry_back)

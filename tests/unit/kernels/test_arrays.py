@@ -69,8 +69,8 @@ def test_the_rest_of_an_update_does_not_wait_either() -> None:
     backend.squared_error(values, y)
     out, noise, log_temperature = xp.zeros(2, 3, 4, 2), xp.zeros(2, 3, 4, 1), xp.zeros(2, 1)
     log_prob = backend.squashed(out, noise).log_prob
-    backend.soft_minimum(values, values, log_prob, log_temperature)
-    d = backend.soft_minimum_gradient(values, values, log_temperature, factor=-1.0, skip=1)
+    backend.soft_minimum((values, values), log_prob, log_temperature)
+    d = backend.soft_minimum_gradient((values, values), log_temperature, factor=-1.0, skip=1)
     backend.squashed_gradient(out, noise, (noise, noise), d.log_prob)
     backend.copy(backend.temperature(log_temperature, xp.zeros(2), target=-1.0).gradient, log_temperature)
     flat = xp.zeros(2, 9)

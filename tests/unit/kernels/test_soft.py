@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, TanhTransform, TransformedDistribution
 
 from velora import kernels
-from velora.core.errors import ShapeError
 from velora.kernels import make_backend
 from velora.kernels.arrays.backend import ArrayBackend
 from velora.kernels.arrays.libraries import NumpyNamespace, TorchNamespace
@@ -111,21 +110,20 @@ def test_the_soft_minimum_and_its_gradient_are_autograds(backend: Backend) -> No
     log_temperature = torch.tensor([[-1.0], [0.5]])
     leaves = [t.double().requires_grad_() for t in (q_1, q_2, log_prob)]
     expected = torch.minimum(leaves[0], leaves[1]) - log_temperature.double().exp()[:, :, None] * leaves[2]
-    made = backend.soft_minimum(q_1, q_2, log_prob, log_temperature)
+    made = backend.soft_minimum((q_1, q_2), log_prob, log_temperature)
     torch.testing.assert_close(made.double(), expected.detach(), rtol=1e-6, atol=1e-6)
     (-expected[:, :, 1:].mean((1, 2))).sum().backward()  # type: ignore[no-untyped-call]
-    gradient = backend.soft_minimum_gradient(q_1, q_2, log_temperature, factor=-1.0, skip=1)
-    for ours, leaf in zip(gradient, leaves, strict=True):
+    gradient = backend.soft_minimum_gradient((q_1, q_2), log_temperature, factor=-1.0, skip=1)
+    for ours, leaf in zip((*gradient.values, gradient.log_prob), leaves, strict=True):
         torch.testing.assert_close(ours.double(), leaf.grad, rtol=1e-6, atol=1e-7)
-    assert (gradient.first[:, :, 0] == 0.0).all()
+    assert (gradient.values[0][:, :, 0] == 0.0).all()
 
 
 @each_kernel
 def test_one_of_two_equal_values_has_all_the_gradient(backend: Backend) -> None:
     q = torch.ones(1, 2, 1)
-    made = backend.soft_minimum_gradient(q, q.clone(), torch.zeros(1, 1), factor=-1.0)
-    assert made.first.flatten().tolist() == [-0.5, -0.5]
-    assert made.second.flatten().tolist() == [0.0, 0.0]
+    made = backend.soft_minimum_gradient((q, q.clone()), torch.zeros(1, 1), factor=-1.0)
+    assert [value.flatten().tolist() for value in made.values] == [[-0.5, -0.5], [0.0, 0.0]]
     assert made.log_prob.flatten().tolist() == [0.5, 0.5]
 
 
@@ -149,17 +147,32 @@ def test_numbers_are_copied(backend: Backend) -> None:
 def test_nan_is_not_hidden(backend: Backend) -> None:
     nan, ok = torch.full((1, 1, 1), float("nan")), torch.ones(1, 1, 1)
     for pair in ((nan, ok), (ok, nan)):
-        assert backend.soft_minimum(*pair, ok, torch.zeros(1, 1)).isnan().all()
+        assert backend.soft_minimum(pair, ok, torch.zeros(1, 1)).isnan().all()
     out = torch.full((1, 1, 1, 2), float("nan"))
     made = backend.squashed(out, torch.zeros(1, 1, 1, 1))
     assert made.action.isnan().all()
     assert made.log_prob.isnan().all()
 
 
-@pytest.mark.parametrize("kernel", ["torch", "numpy"])
-def test_arrays_refuse_a_hidden_broadcast(kernel: str) -> None:
-    backend, q = make_backend(kernel), torch.zeros(1, 2, 3)
-    with pytest.raises(ShapeError, match=r"squashed: .* got \(1, 2, 3, 2\), \(1, 2, 1, 2\)"):
-        backend.squashed(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 1, 2))
-    with pytest.raises(ShapeError, match="soft_minimum"):
-        backend.soft_minimum(q, q, torch.zeros(1, 2, 1), torch.zeros(1, 1))
+@each_kernel
+def test_an_ensemble_of_any_size_is_autograds(backend: Backend) -> None:
+    for n in (1, 3, 10):
+        values, log_prob, log_temperature = (
+            [numbers(2, 4, 3, seed=k) for k in range(n)],
+            numbers(2, 4, 3, seed=20),
+            torch.zeros(2, 1),
+        )
+        leaves = [value.double().requires_grad_() for value in values]
+        least = torch.stack(leaves).amin(0)
+        torch.testing.assert_close(backend.minimum(*values).double(), least.detach())
+        soft = backend.soft_minimum(values, log_prob, log_temperature)
+        torch.testing.assert_close(soft.double(), (least - log_prob).detach(), rtol=1e-6, atol=1e-6)
+        least[:, :, 1:].mean((1, 2)).sum().backward()  # type: ignore[no-untyped-call]
+        made = backend.soft_minimum_gradient(values, log_temperature, factor=1.0, skip=1)
+        for ours, leaf in zip(made.values, leaves, strict=True):
+            torch.testing.assert_close(ours.double(), leaf.grad, rtol=1e-6, atol=1e-7)
+        out, noise = output((2, 4, 3, 1))
+        d_actions, d_log_prob = [numbers(2, 4, 3, 1, seed=k) for k in range(n)], numbers(2, 4, 3, seed=30)
+        apart = backend.squashed_gradient(out, noise, d_actions, d_log_prob)
+        together = backend.squashed_gradient(out, noise, [torch.stack(d_actions).sum(0)], d_log_prob)
+        torch.testing.assert_close(apart, together, rtol=1e-5, atol=1e-6)

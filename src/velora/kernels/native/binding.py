@@ -1,7 +1,8 @@
 """The calls of the native kernel, where it is built.
 
-A call's arguments are the words of its struct in ``native/native.h``, in that order. Nothing is checked below this
-module, so everything that reaches it has to be float32 on the CPU and of the right shape.
+A call's arguments are the 8-byte words of its C struct, in that order: sizes, addresses and floats. C trusts them, so
+everything is checked here: calls by their row in :mod:`velora.kernels.backend`, networks by
+:func:`velora.kernels.unrolls.check_forward`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from velora.core.errors import ShapeError
+from velora.kernels.backend import CALLS
+from velora.kernels.calls import MOST_TOGETHER, sizes_of
+from velora.kernels.generate import NETWORK_CALLS
 from velora.kernels.layers import MOST_LAYERS, MOST_TENSORS
 from velora.kernels.plan import Plan
+from velora.kernels.unrolls import check_forward, check_gradient
 
 extension: ModuleType | None = None
 problem: str | None = None
@@ -26,15 +33,21 @@ try:
 except ImportError as error:
     problem = str(error)
 
-FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE = range(11)
-SQUASH, SQUASH_BACKWARD, SOFT_MINIMUM, SOFT_MINIMUM_BACKWARD, TEMPERATURE, COPY, GATHER = range(11, 18)
 
 Word: TypeAlias = int | float
+_CPU = torch.device("cpu")
 
 
-def address(tensor: Tensor | None) -> int:
-    """Return where a tensor lies; 0 for none."""
-    return 0 if tensor is None else tensor.data_ptr()
+def address(tensor: Tensor | NDArray[Any] | None) -> int:
+    """Return where a tensor or an array lies; 0 for none."""
+    if tensor is None:
+        return 0
+    return tensor.data_ptr() if isinstance(tensor, Tensor) else tensor.ctypes.data
+
+
+def numbers(*shape: int) -> Tensor:
+    """Allocate what the native kernel computes with, float32 on the CPU, whatever PyTorch's defaults are."""
+    return torch.empty(shape, dtype=torch.float32, device=_CPU)
 
 
 # ------------------------------------------------------------------------------------------------------------- programs
@@ -99,12 +112,47 @@ class Program:
             self.run(waiting)
 
 
-def call(kind: int, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
-    """Make or note one call; ``touched`` is everything whose memory it uses."""
+KINDS = {name: number for number, name in enumerate((*NETWORK_CALLS, *CALLS))}
+"""The numbers of the calls in C."""
+
+
+def call(name: str, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
+    """Make or record one call; ``touched`` is everything whose memory it uses."""
     assert extension is not None
-    extension.call(threads, kind, *words)
+    extension.call(threads, KINDS[name], *words)
     if Program._recording is not None:
         Program._recording.keep(touched)
+
+
+def run(name: str, given: Mapping[str, Any]) -> list[Any]:
+    """Check a call by its row, allocate what it writes, and make or record it.
+
+    Raises:
+        ShapeError: if a tensor has another shape, type, device or layout than the row says.
+    """
+    row = CALLS[name]
+    sizes, middle = row.check(given)
+    words: list[Word] = [*sizes_of(row, sizes, middle), *(int(given[count]) for count in row.counts)]
+    made: list[Any] = []
+    touched: list[Any] = []
+    n_together = 1
+    for key, field in row.fields.items():
+        if field.use == "writes":
+            shape = field.sizes(sizes, middle)
+            tensors = [numbers(*shape) for _ in range(n_together if field.together else 1)]
+            made.append(tensors if field.together else tensors[0])
+        else:
+            tensors = list(given[key]) if field.together else [given[key]]
+            n_together = len(tensors) if field.together else n_together
+        touched += tensors
+        if field.any_strides:
+            words += strided_numbers(tensors[0])
+        elif field.together:
+            words += [len(tensors), *map(address, tensors), *[0] * (MOST_TOGETHER - len(tensors))]
+        else:
+            words.append(address(tensors[0]))
+    call(name, [*words, *(float(given[number]) for number in row.numbers)], touched)
+    return made
 
 
 def is_recording() -> bool:
@@ -115,7 +163,10 @@ def is_recording() -> bool:
 def copied(tensor: Tensor) -> Tensor:
     """Lay a tensor out as the kernel needs it; a program can't, since it would copy the values of the recording."""
     if is_recording():
-        raise RuntimeError("kernel: a recorded update may not copy its inputs; give it views of the batch")
+        raise ShapeError(
+            f"network: expected features side by side in memory, got strides {tensor.stride()}; a recording can't copy "
+            "its inputs, so give it views of the batch, or results of networks and calls"
+        )
     return tensor.contiguous()
 
 
@@ -140,7 +191,7 @@ class CompiledPlan:
             words += [0] * (MOST_TENSORS - len(layer.at))
         words += [0] * ((MOST_LAYERS - len(plan.layers)) * (5 + MOST_TENSORS))
         self._owner, self.address = extension.plan(tuple(int(word) for word in words))
-        self.state_size, self.out_size = plan.state_size, read.n_out
+        self.state_size, self.out_size, self.n_inputs = plan.state_size, read.n_out, plan.n_inputs
         self._spare: Tensor | None = None
 
     def workspace(self, n_seeds: int, n_batch: int, n_time: int, *, keeps: bool) -> Tensor:
@@ -201,6 +252,7 @@ class Unrolled:
         last: Tensor | None = None,
         threads: int = 1,
     ) -> None:
+        check_forward(plan.state_size, plan.n_inputs, torch.float32, sources, hidden, dt, resets)
         shape = n_seeds, n_batch, n_time = sources[0].shape[:3]
         h = plan.state_size
         self.out = torch.empty(*shape, plan.out_size) if "out" in wants else None
@@ -221,7 +273,7 @@ class Unrolled:
         self.plan, self.sources, self.hidden, self.threads = plan, sources, hidden, threads
         self.touched = (plan, parameters, mask, *sources, hidden, dt, resets, work, self.out, self.states, self.last)
         self._is_spent = not keeps
-        call(FORWARD, self.words, self.touched, threads=threads)
+        call("forward", self.words, self.touched, threads=threads)
         if not keeps:
             plan.give_back(work)
 
@@ -245,6 +297,9 @@ class Unrolled:
         if self._is_spent:
             raise RuntimeError("backward: the kernel keeps its steps for one backward pass only; run forward again")
         self._is_spent = True
+        check_gradient("d_out", d_out, self.out, torch.float32, is_dense=True)
+        check_gradient("d_states", d_states, self.states, torch.float32, is_dense=True)
+        check_gradient("d_last", d_last, self.last, torch.float32, is_dense=True)
         d_sources = [torch.empty(s.shape) if w else None for s, w in zip(self.sources, wants_sources, strict=False)]
         d_hidden = None
         if wants_hidden:
@@ -256,7 +311,7 @@ class Unrolled:
             address(d_sources[0]), address(second), address(d_hidden),
         )  # fmt: skip
         touched = (*self.touched, d_out, d_states, d_last, gradient, *d_sources, d_hidden)
-        call(BACKWARD, words, touched, threads=self.threads)
+        call("backward", words, touched, threads=self.threads)
         self.plan.give_back(self.work)
         return d_sources, d_hidden
 

@@ -9,7 +9,5 @@
 #include "update.h"
 #include "soft.h"
 
-const kernel_set KERNEL_SET = {
-    NAME, workspace, forward, backward, adam, clip, follow, target, squared_error, mean, minimum, perturb, before,
-    squash, squash_backward, soft_minimum, soft_minimum_backward, temperature, copy, gather,
-};
+#define MEMBER(KIND, call) call,
+const kernel_set KERNEL_SET = {NAME, workspace, forward, backward, CALLS_BETWEEN_NETWORKS(MEMBER)};

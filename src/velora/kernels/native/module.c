@@ -12,33 +12,15 @@
 #include "native.h"
 #include "pool.h"
 
-enum call_kind {
-    FORWARD, BACKWARD, ADAM, CLIP, FOLLOW, TARGET, SQUARED_ERROR, MEAN, MINIMUM, PERTURB, BEFORE,
-    SQUASH, SQUASH_BACKWARD, SOFT_MINIMUM, SOFT_MINIMUM_BACKWARD, TEMPERATURE, COPY, GATHER, N_KINDS
-};
-
 typedef struct {
     int64_t kind, n_seeds;
     union {
         forward_args forward;
         backward_args backward;
-        adam_args adam;
-        clip_args clip;
-        follow_args follow;
-        target_args target;
-        squared_error_args squared_error;
-        mean_args mean;
-        minimum_args minimum;
-        perturb_args perturb;
-        before_args before;
-        squash_args squash;
-        squash_backward_args squash_backward;
-        soft_minimum_args soft_minimum;
-        soft_minimum_backward_args soft_minimum_backward;
-        temperature_args temperature;
-        copy_args copy;
-        gather_args gather;
-        int64_t words[64];
+#define MEMBER(KIND, call) call##_args call;
+        CALLS_BETWEEN_NETWORKS(MEMBER)
+#undef MEMBER
+        int64_t words[96];
     } a;
 } call;
 
@@ -51,25 +33,12 @@ typedef struct {
 static const struct {
     const char *name;
     size_t n_words, n_seeds_at;
-} KINDS[N_KINDS] = {
+} KINDS[N_CALLS] = {
     {"forward", sizeof(forward_args) / 8, offsetof(forward_args, n_seeds) / 8},
     {"backward", sizeof(backward_args) / 8, offsetof(forward_args, n_seeds) / 8},
-    {"adam", sizeof(adam_args) / 8, 0},
-    {"clip", sizeof(clip_args) / 8, 0},
-    {"follow", sizeof(follow_args) / 8, 0},
-    {"target", sizeof(target_args) / 8, 0},
-    {"squared_error", sizeof(squared_error_args) / 8, 0},
-    {"mean", sizeof(mean_args) / 8, 0},
-    {"minimum", sizeof(minimum_args) / 8, 0},
-    {"perturb", sizeof(perturb_args) / 8, 0},
-    {"before", sizeof(before_args) / 8, 0},
-    {"squash", sizeof(squash_args) / 8, 0},
-    {"squash_backward", sizeof(squash_backward_args) / 8, 0},
-    {"soft_minimum", sizeof(soft_minimum_args) / 8, 0},
-    {"soft_minimum_backward", sizeof(soft_minimum_backward_args) / 8, 0},
-    {"temperature", sizeof(temperature_args) / 8, 0},
-    {"copy", sizeof(copy_args) / 8, 0},
-    {"gather", sizeof(gather_args) / 8, 0},
+#define ROW(KIND, call) {#call, sizeof(call##_args) / 8, offsetof(call##_args, n_seeds) / 8},
+    CALLS_BETWEEN_NETWORKS(ROW)
+#undef ROW
 };
 
 static const kernel_set *kernels = &velora_plain;
@@ -90,22 +59,9 @@ static void do_task(const call *c, int64_t phase, int64_t seed, int64_t task) {
     switch (c->kind) {
     case FORWARD: kernels->forward(&c->a.forward, seed, task); break;
     case BACKWARD: kernels->backward(&c->a.backward, phase, seed, task); break;
-    case ADAM: kernels->adam(&c->a.adam, seed); break;
-    case CLIP: kernels->clip(&c->a.clip, seed); break;
-    case FOLLOW: kernels->follow(&c->a.follow, seed); break;
-    case TARGET: kernels->target(&c->a.target, seed); break;
-    case SQUARED_ERROR: kernels->squared_error(&c->a.squared_error, seed); break;
-    case MEAN: kernels->mean(&c->a.mean, seed); break;
-    case MINIMUM: kernels->minimum(&c->a.minimum, seed); break;
-    case PERTURB: kernels->perturb(&c->a.perturb, seed); break;
-    case BEFORE: kernels->before(&c->a.before, seed); break;
-    case SQUASH: kernels->squash(&c->a.squash, seed); break;
-    case SQUASH_BACKWARD: kernels->squash_backward(&c->a.squash_backward, seed); break;
-    case SOFT_MINIMUM: kernels->soft_minimum(&c->a.soft_minimum, seed); break;
-    case SOFT_MINIMUM_BACKWARD: kernels->soft_minimum_backward(&c->a.soft_minimum_backward, seed); break;
-    case TEMPERATURE: kernels->temperature(&c->a.temperature, seed); break;
-    case COPY: kernels->copy(&c->a.copy, seed); break;
-    default: kernels->gather(&c->a.gather, seed);
+#define CASE(KIND, call) case KIND: kernels->call(&c->a.call, seed); break;
+    CALLS_BETWEEN_NETWORKS(CASE)
+#undef CASE
     }
 }
 
@@ -159,7 +115,7 @@ static PyObject *py_call(PyObject *self, PyObject *const *args, Py_ssize_t n_arg
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "call: expected n_threads, kind, words");
         return NULL;
     }
-    if (kind < 0 || kind >= N_KINDS || (size_t)(n_args - 2) != KINDS[kind].n_words)
+    if (kind < 0 || kind >= N_CALLS || (size_t)(n_args - 2) != KINDS[kind].n_words)
         return PyErr_Format(PyExc_TypeError, "call: kind %lld doesn't take %zd words", (long long)kind, n_args - 2);
     c.kind = kind;
     for (Py_ssize_t i = 2; i < n_args; i++)

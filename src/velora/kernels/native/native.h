@@ -33,11 +33,6 @@ typedef struct {
 } plan;
 
 typedef struct {
-    const float *at;
-    int64_t seed, batch, time, width;
-} input; /* features lie side by side */
-
-typedef struct {
     const plan *p;
     const float *parameters;
     int64_t n_seeds, n_batch, n_time, keeps;
@@ -58,114 +53,6 @@ typedef struct {
     float *d_source[MAX_INPUTS], *d_hidden; /* (S, B, T, width), (S, B, H); any may be NULL */
 } backward_args;
 
-typedef struct {
-    int64_t n_seeds, n;
-    float *values, *gradient, *first, *second;
-    double *steps;      /* (S,) */
-    const double *rates; /* lr, beta1, beta2, epsilon, weight decay (decoupled) */
-} adam_args;
-
-typedef struct {
-    int64_t n_seeds, n;
-    float *gradient, *norms;
-    double most;
-} clip_args;
-
-typedef struct {
-    int64_t n_seeds, n;
-    float *target;
-    const float *source;
-    double tau;
-} follow_args;
-
-typedef struct {
-    int64_t n_seeds, n_batch, n_time;
-    input reward, terminated, dt;
-    const float *next_value;
-    float *out;
-    double gamma, scale;
-} target_args;
-
-typedef struct {
-    int64_t n_seeds, n_batch, n_time, skip; /* skip: first steps that don't count */
-    const float *prediction, *target;
-    float *loss, *gradient, *mean;
-} squared_error_args;
-
-typedef struct {
-    int64_t n_seeds, n_batch, n_time, skip;
-    const float *values;
-    float *out;
-    double factor;
-} mean_args;
-
-typedef struct {
-    int64_t n_seeds, n;
-    const float *a, *b;
-    float *out;
-} minimum_args;
-
-typedef struct {
-    int64_t n_seeds, n;
-    const float *action, *noise;
-    float *out;
-    double std, most;
-} perturb_args;
-
-typedef struct {
-    int64_t n_seeds, n_batch, n_time, width;
-    const float *states;
-    float *out;
-} before_args;
-
-typedef struct {
-    int64_t n_seeds, n, width;         /* n samples of a seed, of that many actions */
-    const float *out, *noise;          /* (S, n, 2 * width): means, then what the deviations come from; (S, n, width) */
-    float *action, *log_prob;          /* (S, n, width), (S, n) */
-    double middle, half;               /* of the range of the logarithm of a deviation */
-} squash_args;
-
-typedef struct {
-    int64_t n_seeds, n, width;
-    const float *out, *noise, *d_first, *d_second, *d_log_prob; /* the gradient of the action is the sum of two */
-    float *d_out;
-    double middle, half;
-} squash_backward_args;
-
-typedef struct {
-    int64_t n_seeds, n;
-    const float *first, *second, *log_prob, *log_temperature; /* (S, n), but for the last (S, 1) */
-    float *out;
-} soft_minimum_args;
-
-typedef struct {
-    int64_t n_seeds, n_batch, n_time, skip;
-    const float *first, *second, *log_temperature;
-    float *d_first, *d_second, *d_log_prob;
-    double factor;
-} soft_minimum_backward_args;
-
-typedef struct {
-    int64_t n_seeds;
-    const float *log_temperature, *entropy;
-    float *loss, *gradient, *temperature;
-    double target;
-} temperature_args;
-
-typedef struct {
-    int64_t n_seeds, n;
-    const float *source;
-    float *out;
-} copy_args;
-
-typedef struct {
-    int64_t n_seeds, n_batch, n_time, capacity, width;
-    const float *rows;              /* (S, capacity, width) */
-    const double *uniform;          /* (S, B), in [0, 1): which window */
-    const int64_t *size, *position; /* (S,): rows that are filled; where the next one goes */
-    float *out;                     /* (S, B, T, width) */
-} gather_args;
-
 /* One set of kernels, compiled for one instruction set. A call is done in phases, one after another; the tasks of a
    phase are independent, so that any number of threads gives the same bits. */
 typedef struct {
@@ -173,22 +60,9 @@ typedef struct {
     int64_t (*workspace)(const plan *p, int64_t n_batch, int64_t n_time, int64_t keeps);
     void (*forward)(const forward_args *a, int64_t seed, int64_t task);
     void (*backward)(const backward_args *a, int64_t phase, int64_t seed, int64_t task);
-    void (*adam)(const adam_args *a, int64_t seed);
-    void (*clip)(const clip_args *a, int64_t seed);
-    void (*follow)(const follow_args *a, int64_t seed);
-    void (*target)(const target_args *a, int64_t seed);
-    void (*squared_error)(const squared_error_args *a, int64_t seed);
-    void (*mean)(const mean_args *a, int64_t seed);
-    void (*minimum)(const minimum_args *a, int64_t seed);
-    void (*perturb)(const perturb_args *a, int64_t seed);
-    void (*before)(const before_args *a, int64_t seed);
-    void (*squash)(const squash_args *a, int64_t seed);
-    void (*squash_backward)(const squash_backward_args *a, int64_t seed);
-    void (*soft_minimum)(const soft_minimum_args *a, int64_t seed);
-    void (*soft_minimum_backward)(const soft_minimum_backward_args *a, int64_t seed);
-    void (*temperature)(const temperature_args *a, int64_t seed);
-    void (*copy)(const copy_args *a, int64_t seed);
-    void (*gather)(const gather_args *a, int64_t seed);
+#define DECLARE(KIND, call) void (*call)(const call##_args *a, int64_t seed);
+    CALLS_BETWEEN_NETWORKS(DECLARE)
+#undef DECLARE
 } kernel_set;
 
 extern const kernel_set velora_plain, velora_vector, velora_avx2, velora_avx512;

@@ -28,7 +28,7 @@ static void read_gaussian(gaussian *g, const float *out, const float *noise, int
     read_column(g->noise, noise, width, n);
 }
 
-static void squash(const squash_args *a, int64_t s) {
+static void squashed(const squashed_args *a, int64_t s) {
     const vf middle = v_set((float)a->middle), half = v_set((float)a->half);
     gaussian g;
     float action[LANES];
@@ -52,22 +52,26 @@ static void squash(const squash_args *a, int64_t s) {
     }
 }
 
-static void squash_backward(const squash_backward_args *a, int64_t s) {
+static void squashed_gradient(const squashed_gradient_args *a, int64_t s) {
     const vf middle = v_set((float)a->middle), half = v_set((float)a->half), one = v_set(1.0f);
     gaussian g;
-    float first[LANES], second[LANES], d_log_prob[LANES];
+    float d_actions[LANES], more[LANES], d_log_prob[LANES];
     for (int64_t i = 0; i < a->n; i += LANES) {
         int64_t at = s * a->n + i, n = a->n - i < LANES ? a->n - i : LANES;
         read_column(d_log_prob, a->d_log_prob + at, 1, n);
         for (int64_t j = 0; j < a->width; j++) {
             int64_t own = at * a->width + j, both = at * 2 * a->width + j;
             read_gaussian(&g, a->out + both, a->noise + own, a->width, n);
-            read_column(first, a->d_first + own, a->width, n);
-            read_column(second, a->d_second + own, a->width, n);
+            read_column(d_actions, a->d_actions[0] + own, a->width, n);
+            for (int64_t k = 1; k < a->n_d_actions; k++) {
+                read_column(more, a->d_actions[k] + own, a->width, n);
+                for (int64_t l = 0; l < n; l += VL)
+                    v_store(d_actions + l, v_add(v_load(d_actions + l), v_load(more + l)));
+            }
             for (int64_t l = 0; l < n; l += VL) {
                 vf raw = v_tanh(v_load(g.raw + l)), moved = v_mul(v_exp(v_fma(half, raw, middle)), v_load(g.noise + l));
                 vf action = v_tanh(v_add(v_load(g.mean + l), moved)), d_p = v_load(d_log_prob + l);
-                vf d_action = v_add(v_load(first + l), v_load(second + l));
+                vf d_action = v_load(d_actions + l);
                 vf d_mean = v_mul(d_action, v_sub(one, v_mul(action, action)));
                 d_mean = v_fma(v_mul(v_set(2.0f), action), d_p, d_mean);
                 vf d_log_std = v_sub(v_mul(d_mean, moved), d_p);
@@ -81,21 +85,26 @@ static void squash_backward(const squash_backward_args *a, int64_t s) {
 }
 
 static void soft_minimum(const soft_minimum_args *a, int64_t s) {
-    const float *x = a->first + s * a->n, *y = a->second + s * a->n, *log_prob = a->log_prob + s * a->n;
-    float *out = a->out + s * a->n, temperature = expf(a->log_temperature[s]);
-    for (int64_t i = 0; i < a->n; i++)
-        out[i] = (x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i]) - temperature * log_prob[i]; /* NaN spreads */
+    int64_t n = a->n_batch * a->n_time;
+    float *out = a->out + s * n, temperature = expf(a->log_temperature[s]);
+    for (int64_t i = 0; i < n; i++) {
+        float least = a->values[0][s * n + i];
+        for (int64_t k = 1; k < a->n_values; k++) least = smaller(least, a->values[k][s * n + i]);
+        out[i] = least - temperature * a->log_prob[s * n + i];
+    }
 }
 
-static void soft_minimum_backward(const soft_minimum_backward_args *a, int64_t s) {
+/* d mean(min_k q_k - temperature * log_prob): each counted step has 1 / their number, all of it at the first of the
+   smallest values, and -temperature of that at the logarithm of the density. */
+static void soft_minimum_gradient(const soft_minimum_gradient_args *a, int64_t s) {
     float each = (float)(a->factor / (double)(a->n_batch * (a->n_time - a->skip)));
     float d_log_prob = -each * expf(a->log_temperature[s]);
     for (int64_t b = s * a->n_batch; b < (s + 1) * a->n_batch; b++)
         for (int64_t t = 0; t < a->n_time; t++) {
-            int64_t i = b * a->n_time + t;
-            int counts = t >= a->skip, is_second = a->first[i] > a->second[i];
-            a->d_first[i] = counts && !is_second ? each : 0.0f;
-            a->d_second[i] = counts && is_second ? each : 0.0f;
+            int64_t i = b * a->n_time + t, counts = t >= a->skip, least = 0;
+            for (int64_t k = 1; k < a->n_values; k++)
+                if (a->values[least][i] > a->values[k][i]) least = k;
+            for (int64_t k = 0; k < a->n_values; k++) a->d_values[k][i] = counts && k == least ? each : 0.0f;
             a->d_log_prob[i] = counts ? d_log_prob : 0.0f;
         }
 }

@@ -24,7 +24,7 @@ static void clip(const clip_args *a, int64_t s) {
         for (int64_t k = 0; k < 8; k++) parts[k] += (double)g[i + k] * g[i + k];
     for (; i < a->n; i++) square += (double)g[i] * g[i];
     for (int64_t k = 0; k < 8; k++) square += parts[k];
-    double norm = sqrt(square), scale = a->most / (norm + 1e-6);
+    double norm = sqrt(square), scale = a->max_norm / (norm + 1e-6);
     a->norms[s] = (float)norm;
     if (scale >= 1.0) return; /* a NaN goes on and spreads, so that it is found */
     for (i = 0; i < a->n; i++) g[i] *= (float)scale;
@@ -36,7 +36,7 @@ static void follow(const follow_args *a, int64_t s) {
     for (int64_t i = 0; i < a->n; i++) target[i] += tau * (source[i] - target[i]);
 }
 
-static void target(const target_args *a, int64_t s) {
+static void td_target(const td_target_args *a, int64_t s) {
     float gamma = (float)a->gamma, scale = (float)a->scale;
     for (int64_t b = 0; b < a->n_batch; b++)
         for (int64_t t = 0; t < a->n_time; t++) {
@@ -76,14 +76,19 @@ static void mean(const mean_args *a, int64_t s) {
     a->out[s] = (float)(a->factor * sum / (double)(a->n_batch * (a->n_time - a->skip)));
 }
 
+/* The smaller of two numbers; NaN spreads. */
+INLINE float smaller(float x, float y) { return x <= y || x != x ? x : y; }
+
 static void minimum(const minimum_args *a, int64_t s) {
-    const float *x = a->a + s * a->n, *y = a->b + s * a->n;
     float *out = a->out + s * a->n;
-    for (int64_t i = 0; i < a->n; i++) out[i] = x[i] <= y[i] || x[i] != x[i] ? x[i] : y[i]; /* NaN spreads */
+    for (int64_t i = 0; i < a->n; i++) {
+        out[i] = a->values[0][s * a->n + i];
+        for (int64_t k = 1; k < a->n_values; k++) out[i] = smaller(out[i], a->values[k][s * a->n + i]);
+    }
 }
 
 /* Add clipped noise to actions in [-1, 1], and keep them there. */
-static void perturb(const perturb_args *a, int64_t s) {
+static void perturbed(const perturbed_args *a, int64_t s) {
     const float *action = a->action + s * a->n, *noise = a->noise + s * a->n;
     float *out = a->out + s * a->n, std = (float)a->std, most = (float)a->most;
     for (int64_t i = 0; i < a->n; i++) {

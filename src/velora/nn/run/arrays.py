@@ -13,6 +13,7 @@ from velora.kernels.arrays.program import do, is_recording, program
 from velora.kernels.arrays.unroll import Unrolled
 from velora.kernels.arrays.workspace import Form
 from velora.kernels.plan import Plan
+from velora.kernels.unrolls import check_forward, check_gradient
 from velora.nn.flat import FlatParameters
 from velora.nn.run.network import Outputs
 
@@ -48,6 +49,7 @@ class ArrayNetwork:
     ) -> Unrolled:
         if self._mask_version != self._version():  # another wiring was loaded
             self._pool, self._mask_version = Pool(self.xp, self.plan, self.flat.mask), self._version()
+        check_forward(self.plan.state_size, self.plan.n_inputs, self.flat.values.dtype, sources, hidden, dt, resets)
         view = self.xp.view
         n_seeds, n_batch, n_time, _ = sources[0].shape
         form = Form(
@@ -149,20 +151,21 @@ class _Pullback:
         self._network, self._unrolled = network, unrolled
         self._is_spent = False
 
-    def _take(self) -> Unrolled:
+    def _take(self, d_out: Tensor) -> Unrolled:
+        check_gradient("d_out", d_out, self._unrolled.out, self._network.flat.values.dtype)
         if self._is_spent:
             raise RuntimeError("backward: a kernel keeps its steps for one backward pass only; run forward again")
         self._is_spent = True
         return self._unrolled
 
     def parameters(self, d_out: Tensor) -> None:
-        network, unrolled = self._network, self._take()
+        network, unrolled = self._network, self._take(d_out)
         assert network.flat.gradient is not None
         unrolled.backward(d_out=network.xp.view(d_out), gradient=network.xp.view(network.flat.gradient))
         network._give_back(unrolled)
 
     def source(self, index: int, d_out: Tensor) -> Tensor:
-        network, unrolled = self._network, self._take()
+        network, unrolled = self._network, self._take(d_out)
         wanted = tuple(k == index for k in range(len(unrolled.form.widths)))
         unrolled.backward(d_out=network.xp.view(d_out), wants_sources=wanted)
         gradient = network._result(unrolled, unrolled.d_source(index))

@@ -31,7 +31,8 @@ class TorchNetwork:
     ) -> Outputs:
         """See :class:`Network`."""
         with torch.no_grad():
-            return Outputs(*self.module.unroll(sources, hidden, dt, _as_bool(resets)))
+            out, states, last = self.module.unroll(sources, hidden, dt, _as_bool(resets))
+        return Outputs(out.contiguous(), states, last)  # a policy's output may be a part of its state
 
     def vjp(
         self, *sources: Tensor, hidden: Tensor | None = None, dt: Tensor | None = None, resets: Tensor | None = None
@@ -40,7 +41,7 @@ class TorchNetwork:
         leaves = tuple(source.detach().requires_grad_(source.is_floating_point()) for source in sources)
         with torch.enable_grad():
             out, _, _ = self.module.unroll(leaves, hidden, dt, _as_bool(resets))
-        return out.detach(), _TorchPullback(out, leaves, self._parameters, self.flat)
+        return out.detach().contiguous(), _TorchPullback(out, leaves, self._parameters, self.flat)
 
     def stepper(
         self, source: Tensor, hidden: Tensor, dt: Tensor | None
@@ -71,7 +72,7 @@ class _TorchPullback:
         write_gradient(self._out, d_out, self._parameters, self._flat)
 
     def source(self, index: int, d_out: Tensor) -> Tensor:
-        return torch.autograd.grad(self._out, self._leaves[index], d_out)[0]
+        return torch.autograd.grad(self._out, self._leaves[index], d_out)[0].contiguous()
 
 
 def write_gradient(out: Tensor, d_out: Tensor, parameters: Sequence[torch.nn.Parameter], flat: FlatParameters) -> None:

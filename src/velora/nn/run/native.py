@@ -31,8 +31,8 @@ class NativeNetwork:
         keeps: bool,
         wants: Collection[str],
     ) -> binding.Unrolled:
-        sources = tuple(s if s.stride(3) == 1 else binding.copied(s) for s in sources)
-        if hidden is not None and hidden.stride(2) != 1:
+        sources = tuple(s if s.stride(-1) == 1 else binding.copied(s) for s in sources)
+        if hidden is not None and hidden.stride(-1) != 1:
             hidden = binding.copied(hidden)
         return binding.Unrolled(
             self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets,
