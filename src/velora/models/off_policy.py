@@ -265,7 +265,8 @@ class OffPolicyAgent(Agent):
         self.learner.rows, self.learns_policy = part.rows, part.learns_policy
         uniform = self.sampling(batch_size)
         for stream in self._streams.values():
-            stream.at([p.update for p in self.progress])
+            if stream.newest is not uniform:
+                stream.at([p.update for p in self.progress])
         source: Source = self.buffer
         if self.normaliser is not None:
             source = self._read_normalised(self.normaliser, uniform)

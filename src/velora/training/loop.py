@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from velora.core.types import Action, Metrics, Transition
+from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
@@ -32,7 +32,8 @@ class Loop:
         self.agent, self.envs, self.lanes, self.hooks = agent, envs, lanes, hooks
         self.batch_size = batch_size
         self.hidden: Tensor = agent.initial_hidden(agent.n_envs)
-        self._hidden = self.hidden.flatten(0, 1)
+        flat = self.hidden.flatten(0, 1)
+        self._hidden: Tensor | Array = flat.numpy() if flat.device.type == "cpu" else flat  # a view, and cheaper to set
         self._keep_hidden = agent.buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}
         self._incoming = agent.buffer.incoming
