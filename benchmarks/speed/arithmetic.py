@@ -42,6 +42,17 @@ def mflop(algorithm: str, *, actor: int, critic: int, samples: int, policy_delay
     return 2 * samples * (of_actor * actor + of_critic * critic) / 1e6
 
 
+def sequence_mflop(weights: int, samples: int) -> dict[str, float]:
+    """Return the work of a layer along sequences, as row 3 names it.
+
+    Args:
+        weights: in use.
+        samples: steps of all sequences.
+    """
+    forward = 2 * samples * FORWARD * weights / 1e6
+    return {"forward_mflop": forward, "both_mflop": forward * (FORWARD + TO_INPUTS + TO_WEIGHTS)}
+
+
 def dense_weights(sizes: Sequence[int]) -> int:
     """Count the weights and biases of layers one after another, from the inputs to the outputs."""
     return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))

@@ -56,7 +56,7 @@ def peer_mflop(algorithm: str) -> float:
 
 def time_to_learn(plan: Plan, seed: int) -> Iterator[Job]:
     """Row 9: from the start of the process, compilation included, until Pendulum returns -200 without noise."""
-    limit_s = 40.0 if plan.quick else LIMIT_S
+    limit_s = 60.0 if plan.quick else LIMIT_S
     for algorithm in ALGORITHMS:
         work = {**_learning(algorithm, FIRST_SEED + seed, limit_s), "n_steps": MOST_STEPS}
         for name, environment in ((RLTOOLS, "gymnasium"), (RLTOOLS_ALONE, "own")):
