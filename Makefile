@@ -7,6 +7,8 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
+RELEASE := .venv-release
+SMOKE := .venv-smoke
 ARGS ?=
 JOBS ?= 2
 PYTHON ?=
@@ -15,7 +17,8 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check format lint types layers peers bench-learning bench-learning-smoke bench-speed bits docs clean
+.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning
+.PHONY: bench-learning-smoke bench-speed bits docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -34,9 +37,10 @@ test: setup  ## Run the default tests
 test-all: setup  ## Run every test, the slow ones too
 	$(PYTEST) -m "$(NO_GPU)" $(ARGS)
 
-check: setup  ## What a contribution must pass: format, lint, types, layers, tests
+check: formatted lint types layers test  ## What a contribution must pass, and what CI runs
+
+formatted: setup  ## Check the format
 	$(RUN) -m ruff format --check .
-	$(MAKE) lint types layers test
 
 format: setup  ## Format the code and fix what can be fixed
 	$(RUN) -m ruff format .
@@ -45,7 +49,7 @@ format: setup  ## Format the code and fix what can be fixed
 lint: setup  ## Lint
 	$(RUN) -m ruff check .
 
-types: setup  ## Check types
+types: setup  ## Check types, of tests and benchmarks too
 	$(RUN) -m mypy
 
 layers: setup  ## Check that imports point down the layers
@@ -68,7 +72,20 @@ bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or AR
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)
 
-clean:  ## Remove caches and build results; .venv, .venv-peers and outputs stay
+wheel: setup $(RELEASE)/.complete  ## Build wheel and source distribution into dist/, and audit them
+	rm -rf dist
+	$(RELEASE)/bin/python -m build
+	$(RELEASE)/bin/abi3audit --strict --summary dist/*-abi3-*.whl
+	$(RELEASE)/bin/twine check --strict dist/*
+
+wheel-smoke: wheel  ## Install them into a fresh environment, with and without a compiler, and try them
+	$(or $(PYTHON),$(RUN)) -m venv --clear $(SMOKE)
+	$(SMOKE)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt dist/*-abi3-*.whl
+	$(SMOKE)/bin/python tests/smoke/wheel.py --kernel native
+	CC=false $(SMOKE)/bin/python -m pip install --disable-pip-version-check --force-reinstall --no-deps dist/*.tar.gz
+	$(SMOKE)/bin/python tests/smoke/wheel.py --kernel numpy
+
+clean:  ## Remove caches and build results; virtual environments and outputs stay
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -94,4 +111,9 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --requirement benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-deps \
 	    --requirement benchmarks/peers/requirements-alone.txt
+	@touch $@
+
+$(RELEASE)/.complete: .ci/release-tools.txt | $(STAMP)
+	$(RUN) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --disable-pip-version-check --requirement $<
 	@touch $@

@@ -89,6 +89,7 @@ def main() -> int:
         return 0
     if arguments.against:
         return compare(now, run_commit(arguments.against, arguments.only), arguments.against)
+    assert held is not None  # or there was nothing to compare with
     return compare(now, held["digests"], f"held.json ({held['commit']})")
 
 

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.learning.tasks import BATCH_SIZE, Task
 from benchmarks.learning.watch import Watch
@@ -22,7 +23,7 @@ def run(task: Task, seeds: Sequence[int], *, n_steps: int | None = None) -> list
         n_steps: a shorter run than the task's, for a smoke test; it learns from a quarter of it on.
     """
     sizes = task.state_dim, task.n_neurons, task.action_dim
-    sooner = {} if n_steps is None else {"warmup_steps": n_steps // 4}
+    sooner: dict[str, Any] = {} if n_steps is None else {"warmup_steps": n_steps // 4}
     agent = LiquidDDPG(*sizes, actor_lr=task.actor_lr, device="cpu", seeds=seeds, **sooner)
     every = task.evaluate_steps if n_steps is None else n_steps // 2
     n_steps = task.n_steps if n_steps is None else n_steps

@@ -101,8 +101,8 @@ def _wrapper(name: str, **kwargs: Any) -> Mapping[str, Any]:
     return {"name": name, "kwargs": kwargs}
 
 
-_SB3_NOISE = {"learning_rate": 1e-3, "action_noise": 0.1}
-_SB3_SMALL = {"policy_kwargs": {"net_arch": [64, 64]}}
+_SB3_NOISE: dict[str, Any] = {"learning_rate": 1e-3, "action_noise": 0.1}
+_SB3_SMALL: dict[str, Any] = {"policy_kwargs": {"net_arch": [64, 64]}}
 """Of the size of our critics: with its default layers (400 and 300) one row of a long task takes SB3 hours here."""
 _PENDULUM = (
     _ours("LiquidDDPG", "liquid_ddpg"),
@@ -360,9 +360,9 @@ def shortened(study: Study, n_steps: int, *, every_arm: bool = False) -> Study:
     Our arms begin to learn earlier, so that they do at all.
     """
     shown = study.arms if every_arm else tuple({arm.agent is None: arm for arm in reversed(study.arms)}.values())
-    own = {"seeds": study.seeds[:2], "tests": study.tests[:1]}
     arms = tuple(_eager(arm, n_steps) if arm.agent else arm for arm in shown)
-    return replace(study, n_steps=n_steps, evaluate_steps=n_steps // 2, arms=arms, **own)
+    shorter = replace(study, n_steps=n_steps, evaluate_steps=n_steps // 2, arms=arms)
+    return replace(shorter, seeds=study.seeds[:2], tests=study.tests[:1])
 
 
 def _eager(arm: Arm, n_steps: int) -> Arm:

@@ -28,6 +28,7 @@ class OldTimeLimit:
     def __init__(self, env: gymnasium.Env) -> None:
         self.env = env
         self.action_space, self.observation_space = env.action_space, env.observation_space
+        assert env.spec is not None
         self._max_episode_steps = env.spec.max_episode_steps
         self._seed: int | None = None
 

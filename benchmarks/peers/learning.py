@@ -49,7 +49,7 @@ def mean_return(model: BaseAlgorithm, env: gym.Env[Any, Any], reset_seeds: Seque
 
 def _noise(env: DummyVecEnv, std: float, correlation: float) -> ActionNoise:
     """Make noise of a deviation and a correlation from step to step, in SB3's own terms."""
-    n = env.action_space.shape[0]  # type: ignore[index]
+    n = env.action_space.shape[0]
     if not correlation:
         return NormalActionNoise(np.zeros(n), np.full(n, std))
     sigma = np.full(n, std * (1 - correlation**2) ** 0.5)

@@ -29,7 +29,6 @@ PACKAGES = {
     "torch": "torch",
     "gymnasium": "gymnasium",
     "numpy": "numpy",
-    "velora": "velora",
     "sqlmodel": "sqlmodel",
     "stable_baselines3": "stable-baselines3",
     "sb3_contrib": "sb3-contrib",
@@ -61,6 +60,8 @@ def serve(tasks: Mapping[str, Task]) -> None:
     answer["peak_mb"] = peak_memory_mb()
     answer["threads"] = settings["threads"]
     used = {name: version(name) for module, name in PACKAGES.items() if module in sys.modules}
+    if "velora" in sys.modules:  # ours, or the other code base of that name
+        used["velora"] = getattr(sys.modules["velora"], "__version__", None) or version("velora")
     answer["versions"] = {"python": platform.python_version(), **used, **answer.get("versions", {})}
     sys.stdout.flush()
     print("\n" + json.dumps(answer), flush=True)

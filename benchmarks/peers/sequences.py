@@ -29,7 +29,8 @@ def sequence(settings: Settings) -> Answer:
 
     def forward() -> Tensor:
         with torch.no_grad():
-            return layer(x)[0]
+            out: Tensor = layer(x)[0]
+            return out
 
     def both() -> None:
         layer.zero_grad()

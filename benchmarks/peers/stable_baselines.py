@@ -26,6 +26,7 @@ def _ddpg(settings: Settings) -> Any:
 
 def _make(settings: Settings, env: gym.Env, **more: Any) -> Any:
     """Make a DDPG of one library with networks of two layers of 64, one update per step."""
+    assert env.action_space.shape is not None
     n_actions = env.action_space.shape[0]
     return _ddpg(settings)(
         "MlpPolicy",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import torch
 
@@ -12,11 +14,14 @@ FOREVER = 10_000_000
 BUFFER_SIZE = 100_000
 
 
-def _agent(env: gym.Env, n: int) -> LiquidDDPG:
-    return LiquidDDPG(env.observation_space.shape[0], n, env.action_space.shape[0], buffer_size=BUFFER_SIZE)
+def _agent(env: gym.Env, n: int) -> Any:
+    observations, actions = env.observation_space.shape, env.action_space.shape
+    assert observations is not None
+    assert actions is not None
+    return LiquidDDPG(observations[0], n, actions[0], buffer_size=BUFFER_SIZE)
 
 
-def _train(env: gym.Env, n: int, batch_size: int) -> LiquidDDPG:
+def _train(env: gym.Env, n: int, batch_size: int) -> Any:
     agent = _agent(env, n)
     try:
         agent.train(env, batch_size, n_episodes=FOREVER)

@@ -80,7 +80,7 @@ class Pending:
 def pending(row: Row, plan: Plan, rounds: int, done: Sequence[Measurement]) -> list[Pending]:
     """List what is left of a row; every other round runs backwards, so that nobody always goes first."""
     finished: set[Identity] = {(m["round"], m["contender"], m["case"]) for m in done}
-    found = []
+    found: list[Pending] = []
     for number in range(rounds):
         in_order = [Pending(row, number, job) for job in row.jobs(plan, number)]
         found += in_order if number % 2 == 0 else reversed(in_order)

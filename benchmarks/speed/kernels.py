@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from velora import kernels
-from velora.models import LiquidDDPG, learning
+from velora.models import LiquidDDPG, learner
 from velora.nn import auto_ncp, make_cell, unroll
 from velora.nn.cells import CELLS
 from velora.nn.run.autograd import TorchNetwork
@@ -38,7 +38,7 @@ def filled_agent(kernel: str, **settings: Any) -> LiquidDDPG:
     """Make an agent with random experience; ``"autograd"`` runs every network through its module, step by step."""
     make = partial(LiquidDDPG, 4, 20, 1, warmup_steps=0, buffer_size=2_000, device="cpu", **settings)
     if kernel == "autograd":
-        with mock.patch.object(learning, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat)):
+        with mock.patch.object(learner, "make_network", lambda module, flat, kernel: TorchNetwork(module, flat)):
             agent = make(kernel="torch")
     else:
         agent = make(kernel=kernel)
@@ -93,7 +93,7 @@ def sequences(
 
 def backward(out: Tensor) -> None:
     """Ask for all gradients."""
-    out.sum().backward()  # type: ignore[no-untyped-call]
+    out.sum().backward()
 
 
 def least(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    work = {
+    work: dict[str, Callable[[], dict[str, Any]]] = {
         "update, liquid critic": partial(updates, critic="liquid"),
         "update, dense 64x64 critic": updates,
         "update, liquid critic, 10 seeds": partial(updates, critic="liquid", seeds=range(10)),

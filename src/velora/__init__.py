@@ -1,5 +1,12 @@
 """Velora: liquid neural networks that learn to control things."""
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-__version__ = version("velora")
+from velora.core.lazy import on_demand
+from velora.core.version import __version__
+
+if TYPE_CHECKING:
+    from velora.models.loading import load
+
+__all__ = ["__version__", "load"]
+__getattr__, __dir__ = on_demand(__name__, {"load": "models.loading"})

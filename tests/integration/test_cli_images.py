@@ -35,7 +35,7 @@ class Blinking(gym.Env[Any, Any]):
         return self.np_random.integers(0, 256, (8, 8, 1), dtype=np.uint8)
 
 
-gym.register("velora_tests/Blinking-v0", Blinking)
+gym.register("velora_tests/Blinking-v0", lambda **kwargs: Blinking(**kwargs))
 SMALL = (
     "env.id=velora_tests/Blinking-v0", "agent.n_neurons=6", "agent.warmup_steps=20", "agent.buffer_size=100",
     "train.batch_size=4", "device=cpu", "train.progress_bar=false", "train.seed=0",

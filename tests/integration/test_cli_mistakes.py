@@ -55,6 +55,10 @@ MISTAKES = {
     "train device=cpu device.name=abacus": "device: abacus can't be used here",
     "train agent.n_neurons=2": "agent.n_neurons: ",
     "train agent.cell=cfcc": "agent.cell: ",
+    "train agent.noise_decay_steps=50": "agent.noise_decay_steps: 50 has no effect with noise_final_std=None",
+    "train agent=liquid_ppo env=cartpole agent.initial_std=0.5": (
+        "agent.initial_std: 0.5 has no effect with discrete=True"
+    ),
     "train agent.buffer_size=3": "batch_size: 256 is more than the 3 transitions",
     "train train.n_steps=0": "n_steps: expected a whole number of at least 1, got 0",
     "train train.batch_size=0": "batch_size: expected a whole number of at least 1, got 0",

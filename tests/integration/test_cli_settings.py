@@ -19,6 +19,7 @@ from velora.cli import run_directory, schema
 from velora.cli.hydra_versions import VERSION_BASE
 from velora.cli.launch import config_dir
 from velora.cli.training import run_training
+from velora.models.idle import taken_over
 
 TINY = (
     "train.n_episodes=1",
@@ -293,3 +294,26 @@ def test_a_failing_job_of_a_sweep_is_reported_and_the_others_run(command: Comman
     ]  # and nothing that nobody typed
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.glob("multirun/*/*/[01]")] == ["1"]
+
+
+def test_a_sweep_goes_over_a_cell_that_a_setting_has_no_effect_with(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    outcome = command("train", "-m", "agent.cell=cfc,memoryless", "agent.burn_in=2", *TINY, "agent.warmup_steps=250")
+    assert outcome.code == 0
+    told = "burn_in: 2 has no effect with cell='memoryless', since there is no recurrent state to bring up to date"
+    assert (outcome.out + outcome.err).count(told) == 1
+    assert len(list(tmp_path.glob("multirun/*/*/*/checkpoints/final"))) == 2
+
+
+def test_a_run_that_was_begun_with_a_setting_without_effect_is_gone_on_with(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    """As the release began it that took every setting in silence."""
+    with taken_over(is_known=True):
+        assert command("train", *TINY, "agent.noise_decay_steps=50", "hydra.run.dir=run").code == 0
+    outcome = command("train", "resume=run", "train.n_episodes=2")
+    assert outcome.code == 0
+    assert "noise_decay_steps: 50 has no effect with noise_final_std=None" in outcome.out + outcome.err
+    assert OmegaConf.load(tmp_path / "run" / "config.yaml").agent.noise_decay_steps == 50
+    assert command("evaluate", "checkpoint=run", "episodes=1").code == 0

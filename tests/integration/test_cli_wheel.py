@@ -31,7 +31,7 @@ def _build(kind: str, tmp_path: Path, **environment: str) -> None:
 def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
     """Even where no C compiler works: the command then computes with PyTorch."""
     _build("wheel", tmp_path, CC="there-is-no-such-compiler")
-    (wheel,) = (tmp_path / "dist").glob("velora-*.whl")
+    (wheel,) = (tmp_path / "dist").glob("velora_rl-*.whl")
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
@@ -59,10 +59,21 @@ def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
 
 def test_a_source_distribution_holds_what_its_tests_and_documentation_need(tmp_path: Path) -> None:
     _build("sdist", tmp_path)
-    (sdist,) = (tmp_path / "dist").glob("velora-*.tar.gz")
+    (sdist,) = (tmp_path / "dist").glob("velora_rl-*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    needed = ["mkdocs.yml", "CONTRIBUTING.md", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "LICENSE"]
+    needed = [
+        "mkdocs.yml",
+        "CONTRIBUTING.md",
+        "CITATION.cff",
+        ".ci/run",
+        ".github/workflows/test.yml",
+        "README.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "constraints.txt",
+        "LICENSE",
+    ]
     needed += ["docs/index.md", "conf/train.yaml", "scripts/train.py", "benchmarks/learning/tasks.py"]
     needed += ["setup.py", "src/velora/kernels/native/kernels.c", "src/velora/kernels/native/native.h"]
     assert names >= {*needed, "src/velora/py.typed", "tests/integration/test_cli_wheel.py"}

@@ -128,12 +128,14 @@ def test_the_wrapper_files_hold_what_the_wrappers_take(group: str, kind: type) -
     for option in options(group):
         assert list(OmegaConf.load(CONF / group / f"{option}.yaml")) == expected
     (own,) = [f for f in dataclasses.fields(schema.EnvSchema) if f"env/{f.name}" == group]
+    assert isinstance(own.default_factory, type)
     assert [field.name for field in dataclasses.fields(own.default_factory)] == expected
 
 
 def test_chosen_wrappers_take_the_place_of_saved_ones() -> None:
-    time, mask, flicker = ({"name": name, "kwargs": {}} for name in ("HoldAction", "DropObservation", "Flicker"))
-    noise, other = ({"name": "NoisyObservation", "kwargs": {"std": std}} for std in (1.0, 2.0))
+    names = ("HoldAction", "DropObservation", "Flicker")
+    time, mask, flicker = (dict[str, Any](name=name, kwargs={}) for name in names)
+    noise, other = (dict[str, Any](name="NoisyObservation", kwargs={"std": std}) for std in (1.0, 2.0))
     saved = [time, noise, flicker]
     assert merged(saved, {}) == saved
     assert merged(saved, {"NoisyObservation": other}) == [time, other, flicker]

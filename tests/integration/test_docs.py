@@ -26,7 +26,8 @@ from velora.models import Agent
 from velora.training import Trainer, TrainResult
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROJECT = ("README", "CONTRIBUTING", "RELEASING", "SECURITY", "CODE_OF_CONDUCT")
+PAGES = [*(ROOT / f"{name}.md" for name in PROJECT), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
     r"(?P<run><!-- run -->\n)?^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^```$", re.M | re.S
 )
@@ -173,6 +174,8 @@ def test_a_decision_has_its_three_parts(page: Path) -> None:
     lines = page.read_text().splitlines()
     assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
     assert len(lines) < 60
+    status = r"Status: (accepted|superseded by \[\d{4}\]\([\w-]+\.md\))[.,] (Date: )?20\d\d-\d\d-\d\d\b"
+    assert re.match(status, lines[2])
 
 
 def test_the_site_builds_with_every_page_in_its_navigation(tmp_path: Path) -> None:

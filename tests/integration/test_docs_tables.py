@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from velora.callbacks import HOOKS, Callback
 from velora.cli.launch import config_dir
+from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics.schema import connect
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,10 @@ def members(target: str) -> Expected:
     return dict.fromkeys(name for name in {**kind.__annotations__, **vars(kind)} if not name.startswith("_"))
 
 
+def velocities(target: str) -> Expected:
+    return {name: (size, set(positions)) for name, (size, positions) in VELOCITIES.items()}
+
+
 EXPECTED: dict[str, Callable[[str], Expected]] = {
     "signature": parameters,
     "fields": fields,
@@ -85,6 +90,7 @@ EXPECTED: dict[str, Callable[[str], Expected]] = {
     "sql": columns,
     "hooks": hooks,
     "members": members,
+    "velocities": velocities,
 }
 NAMES_ONLY = ("sql", "members")
 IN_ORDER = ("hooks", "sql")
@@ -106,10 +112,19 @@ def says(kind: str, cell: str, expected: Any) -> bool:
     return bool(value == expected and type(value) is type(expected))
 
 
+def numbers(told: str) -> set[int]:
+    """Read ``"2 to 4, 7"``."""
+    ranges = [re.findall(r"\d+", part) for part in told.split(",")]
+    return {n for ends in ranges for n in range(int(ends[0]), int(ends[-1]) + 1)}
+
+
 @pytest.mark.parametrize(("kind", "target", "rows"), TABLES)
 def test_a_table_says_what_the_code_says(kind: str, target: str, rows: str) -> None:
     expected = EXPECTED[kind](target)
     table = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.splitlines()[2:]]
+    if kind == "velocities":
+        assert {name.strip("`"): (int(size), numbers(told)) for name, size, told in table} == expected
+        return
     documented = [name for first, *_ in table for name in re.findall(r"`(\w+)", first)]
     assert sorted(documented) == sorted(expected)
     if kind in IN_ORDER:

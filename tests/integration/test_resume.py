@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 import torch
 
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.checkpoint import Checkpoint
+from velora.checkpoint import Checkpoint, json_text
 from velora.core.errors import CheckpointError
 from velora.envs.wrappers import HoldAction
 from velora.models import LiquidDDPG, LiquidPPO
@@ -92,7 +94,7 @@ def test_a_crash_right_after_a_step_can_be_gone_on_from(tmp_path: Path, step: in
         agent = LiquidDDPG(3, 6, 1, device="cpu", seed=1, warmup_steps=2, buffer_size=50)
         env = gym.make("Pendulum-v1", max_episode_steps=5)
         saving = SaveCheckpoints(tmp_path / "checkpoints", frequency=100)
-        quiet = {"progress_bar": False, "summary": False}
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
         return agent.train(env, 2, n_episodes=4, callbacks=[saving, *callbacks], resume=resume, **quiet)
 
     with pytest.raises(OSError, match="the disk is full"):
@@ -111,10 +113,16 @@ def test_a_rollout_that_was_cut_within_an_episode_goes_on_to_the_same_bits(
 ) -> None:
     def train(home: Path, *callbacks: Callback, resume: Path | None = None) -> TrainResult:
         set_seed(3)
-        small = {"critic": critic, "critic_units": (8, 8), "rollout_steps": 20, "sequence_length": 4, "n_epochs": 2}
+        small: dict[str, Any] = {
+            "critic": critic,
+            "critic_units": (8, 8),
+            "rollout_steps": 20,
+            "sequence_length": 4,
+            "n_epochs": 2,
+        }
         agent = LiquidPPO(dims[0], 6, dims[1], discrete=discrete, device="cpu", seed=1, **small)
         saving = [SaveCheckpoints(home, frequency=1000), *callbacks]
-        quiet = {"progress_bar": False, "summary": False}
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
         made = gym.make(env, max_episode_steps=15)
         return agent.train(made, 8, n_steps=90, callbacks=saving, resume=resume, **quiet)
 
@@ -130,6 +138,39 @@ def test_a_rollout_that_was_cut_within_an_episode_goes_on_to_the_same_bits(
     assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "cut" / "final")
 
 
+def write_as_version_1(checkpoint: Path) -> None:
+    """Take out of a checkpoint what schema version 1 didn't have."""
+    path = checkpoint / "metadata.json"
+    document = json.loads(path.read_bytes())
+    del document["metadata_sha256"], document["progress"]["begun"]
+    document["schema_version"] = 1
+    digest = hashlib.sha256(json_text.canonical(document)).hexdigest()
+    path.write_bytes(json_text.render({**document, "metadata_sha256": digest}, "metadata.json"))
+
+
+@pytest.mark.parametrize("at", [1, 17, 20])
+def test_a_run_of_schema_version_1_goes_on_to_the_same_bits(tmp_path: Path, at: int) -> None:
+    """Its open episodes are counted as begun: three of them, or fewer where some have just ended."""
+
+    def train(home: Path, *callbacks: Callback, resume: Path | None = None) -> LiquidPPO:
+        set_seed(3)
+        agent = LiquidPPO(4, 6, 2, discrete=True, n_envs=3, rollout_steps=8, n_epochs=1, device="cpu", seed=1)
+        quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
+        saving = [SaveCheckpoints(home, frequency=None), *callbacks]
+        made = gym.make("CartPole-v1", max_episode_steps=20)
+        agent.train(made, 8, n_steps=270, callbacks=saving, resume=resume, **quiet)
+        return agent
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(OSError, match="the disk is full"):
+        train(tmp_path / "cut", FailAt(3 * at))
+    write_as_version_1(tmp_path / "cut" / "interrupted")
+    rest = train(tmp_path / "rest", resume=tmp_path / "cut" / "interrupted")
+    assert rest.progress == whole.progress
+    assert whole.progress[0].begun > whole.progress[0].episode > 3
+    assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "rest" / "final")
+
+
 def small(seed: int | None = None, seeds: tuple[int, ...] | None = None, **settings: Any) -> LiquidDDPG:
     return LiquidDDPG(3, 6, 1, device="cpu", warmup_steps=20, buffer_size=100, seed=seed, seeds=seeds, **settings)
 
@@ -137,7 +178,7 @@ def small(seed: int | None = None, seeds: tuple[int, ...] | None = None, **setti
 def train(agent: LiquidDDPG, home: Path, n_episodes: int, *callbacks: Callback, **arguments: Any) -> TrainResult:
     set_seed(3)
     saving = [SaveCheckpoints(home, frequency=1)]
-    quiet = {"progress_bar": False, "summary": False}
+    quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
     env = gym.make("Pendulum-v1", max_episode_steps=15)
     return agent.train(env, 4, n_episodes=n_episodes, callbacks=[*saving, *callbacks], **quiet, **arguments)
 
@@ -297,17 +338,17 @@ def test_callbacks_get_what_belongs_to_each_seed_from_its_own_checkpoint(tmp_pat
 def test_a_run_does_not_go_on_in_another_environment(tmp_path: Path) -> None:
     """Its checkpoints would name the wrong one, and its actions be in the wrong units."""
     own = {"warmup_steps": 10, "buffer_size": 50, "device": "cpu", "seed": 1}
-    quiet = {"progress_bar": False, "summary": False}
+    quiet: dict[str, Any] = {"progress_bar": False, "summary": False}
     agent = LiquidDDPG(3, 6, 1, **own)  # type: ignore[arg-type]
     saving = [SaveCheckpoints(tmp_path / "checkpoints")]
-    agent.train("Pendulum-v1", 8, n_episodes=1, callbacks=saving, **quiet)  # type: ignore[arg-type]
+    agent.train("Pendulum-v1", 8, n_episodes=1, callbacks=saving, **quiet)
     for other in (
         HoldAction(gym.make("Pendulum-v1"), [1, 2]),
         gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1)),
     ):
         fresh = LiquidDDPG(3, 6, 1, **own)  # type: ignore[arg-type]
         with pytest.raises(CheckpointError, match=r"resume: the run was trained in .*Pendulum-v1") as error:
-            fresh.train(other, 8, n_episodes=2, resume=tmp_path / "checkpoints", **quiet)  # type: ignore[arg-type]
+            fresh.train(other, 8, n_episodes=2, resume=tmp_path / "checkpoints", **quiet)
         assert "\n" not in str(error.value)
 
 

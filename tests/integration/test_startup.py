@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import velora
 from velora.models import LiquidDDPG
 
 TRAINING = ("lightning", "hydra", "omegaconf", "sqlite3", "rich", "gymnasium", "mujoco", "filelock", "matplotlib")
@@ -22,17 +23,25 @@ def loaded_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_an_agent_is_loaded_and_predicts_without_what_training_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("package", "load"), [("from velora.models import LiquidDDPG", "LiquidDDPG.load"), ("import velora", "velora.load")]
+)
+def test_an_agent_is_loaded_and_predicts_without_what_training_needs(package: str, load: str, tmp_path: Path) -> None:
     path = LiquidDDPG(3, 4, 1, device="cpu", seed=0).save(tmp_path / "ep1")
     loaded = loaded_after(
-        f"from velora.models import LiquidDDPG\n"
-        f"agent = LiquidDDPG.load({str(path)!r})\n"
+        f"{package}\n"
+        f"agent = {load}({str(path)!r})\n"
         f"action, hidden = agent.predict([0.1, 0.2, 0.3])\n"
         f"agent.predict([[0.1, 0.2, 0.3]], explore=True)\n"
         f"agent.save({str(tmp_path / 'again')!r})"
     )
     assert "torch" in loaded
     assert loaded.isdisjoint(TRAINING)
+
+
+def test_importing_velora_imports_little() -> None:
+    packages = {"torch", "numpy", "pydantic", "safetensors", *TRAINING}
+    assert loaded_after("import velora; velora.__version__").isdisjoint(packages)
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]])
@@ -47,12 +56,23 @@ def test_help_and_slips_do_not_wait_for_torch(words: list[str]) -> None:
     assert loaded.isdisjoint({"torch", "lightning", "gymnasium"})
 
 
+def test_python_m_velora_is_the_command() -> None:
+    def run(*words: str) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "velora", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run("--version") == (0, f"velora {velora.__version__}\n", "")
+    assert run("trian") == (2, "", "velora trian: 'trian' is no command; did you mean train?\n")
+    assert loaded_after("import velora.__main__").isdisjoint({"torch", "hydra", *TRAINING})
+
+
 def test_names_that_are_imported_on_demand_are_there() -> None:
     import velora.callbacks
     import velora.envs
     import velora.training
 
-    for package in (velora.callbacks, velora.envs, velora.training):
+    for package in (velora, velora.callbacks, velora.envs, velora.training):
         for name in package.__all__:
             assert name in dir(package)
             assert getattr(package, name) is not None

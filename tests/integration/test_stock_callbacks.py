@@ -59,7 +59,7 @@ def test_epochs_are_counted_where_several_environments_end_them_together() -> No
         gym.make("Pendulum-v1", max_episode_steps=5),
         8,
         n_episodes=6,
-        callbacks=[told],
+        callbacks=[told],  # type: ignore[list-item]
         progress_bar=False,
         summary=False,
     )

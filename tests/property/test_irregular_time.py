@@ -21,9 +21,13 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "Flicker": st.fixed_dictionaries({"probability": st.floats(0.0, 1.0)}),
     "PreviousActionReward": st.just({}),
 }
-CHOICES = st.tuples(
-    *[st.none() | options.map(lambda o, n=name: {"name": n, "kwargs": o}) for name, options in OPTIONS.items()]
-)  # type: ignore[misc]
+
+
+def named(name: str, options: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return options.map(lambda kwargs: {"name": name, "kwargs": kwargs})
+
+
+CHOICES = st.tuples(*[st.none() | named(name, options) for name, options in OPTIONS.items()])
 
 
 def make(wrappers: list[dict[str, Any]]) -> Environments:

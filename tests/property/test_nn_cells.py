@@ -116,6 +116,7 @@ def test_a_seed_among_several_equals_that_seed_alone(variant: str, size: tuple[i
             if parameter.grad is None:
                 assert whole is None
             else:
+                assert whole is not None
                 torch.testing.assert_close(whole[one], parameter.grad, rtol=1e-4, atol=1e-5)
 
 

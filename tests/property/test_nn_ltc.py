@@ -24,7 +24,7 @@ def build(number: int, *, ode_unfolds: int = 6) -> tuple[LTCCell, torch.Generato
     cell = LTCCell([wiring], [rng], ode_unfolds=ode_unfolds).double()
     with torch.no_grad():
         for parameter in cell.parameters():
-            parameter += torch.randn(parameter.shape, generator=rng, dtype=torch.float64)
+            parameter.add_(torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
     return cell, rng
 
 

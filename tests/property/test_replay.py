@@ -44,7 +44,8 @@ def uniform(batch_size: int, seed: int) -> Any:
 def test_every_window_is_a_run_of_the_newest_transitions(
     capacity: int, starts: list[bool], length: int, seed: int
 ) -> None:
-    buffer, plain = make(capacity), []
+    buffer = make(capacity)
+    plain: list[int] = []
     for number, start in enumerate(starts):
         buffer.add(0, **transition(number, start=start))
         plain = [*plain, number][-capacity:]

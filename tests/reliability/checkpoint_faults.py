@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import Tensor
 from velora.checkpoint import Checkpoint, files
 from velora.checkpoint.schema import Part
 
-State = dict[str, dict[str, Tensor]]
+State = dict[Part, dict[str, Tensor]]
 CALLS = ("open", "write", "fsync", "mkdir", "rename", "link", "unlink", "rmdir")
 
 
@@ -131,7 +131,7 @@ def load(directory: Path) -> State:
     return {part: checkpoint.read(part) for part in parts}
 
 
-def same(first: Mapping[str, Mapping[str, Tensor]], second: Mapping[str, Mapping[str, Tensor]]) -> bool:
+def same(first: State, second: State) -> bool:
     """Tell whether two states agree in every bit."""
     return first.keys() == second.keys() and all(
         first[part].keys() == second[part].keys()

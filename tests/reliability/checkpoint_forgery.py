@@ -48,14 +48,17 @@ def forge(
 
 
 Lie = Callable[[Path], None]
+Change = Callable[[dict[str, Any]], object]
+Rewrite = Callable[[bytes], bytes]
 MODEL = "model_state.safetensors"
+COUNTERS = ("progress/episode", "progress/step", "progress/update", "progress/begun")
 
 
 def header_lies() -> dict[str, Lie]:
     """List tensor files that are malformed, or hold other tensors than the agent expects."""
     lies: dict[str, Lie] = {}
 
-    def table(name: str, change: Callable[[dict[str, Any]], object], data: Callable[[bytes], bytes] = bytes) -> None:
+    def table(name: str, change: Change, data: Rewrite = bytes) -> None:
         def lie(directory: Path) -> None:
             header, content = split((directory / MODEL).read_bytes())
             change(header)
@@ -63,12 +66,25 @@ def header_lies() -> dict[str, Lie]:
 
         lies[f"header: {name}"] = lie
 
-    def raw(name: str, content: Callable[[bytes], bytes]) -> None:
+    def raw(name: str, content: Rewrite) -> None:
         lies[f"file: {name}"] = lambda directory: forge(
             directory, contents={MODEL: content((directory / MODEL).read_bytes())}
         )
 
     weight, bias = "actor.cell.weight", "actor.cell.bias"
+
+    def rename(name: str) -> Change:
+        return lambda h: h.update({name: h.pop(bias)})
+
+    def describe(**members: object) -> Change:
+        return lambda h: h[bias].update(members)
+
+    def end_with(value: bytes) -> Rewrite:
+        return lambda data: data[:-4] + value
+
+    def headed(text: bytes) -> Rewrite:
+        return lambda _: tensor_file(text, b"")
+
     table("tensor missing", lambda h: h.pop(weight))
     table("all missing", lambda h: h.clear(), lambda _: b"")
     table("tensor added", lambda h: h.update(extra={"dtype": "F32", "shape": [0], "data_offsets": [336, 336]}))
@@ -77,19 +93,22 @@ def header_lies() -> dict[str, Lie]:
     table("same bytes twice", lambda h: h.update(copy=h[bias]))
     table("__metadata__", lambda h: h.update(__metadata__={"a": "b"}))
     for name in ("../../etc/passwd", "/abs", "a\0b", ".hidden", "", "ä", "a" * 300, "a\nb", "C:\\x", "\ud800"):
-        table(f"name {ascii(name)[:20]}", lambda h, name=name: h.update({name: h.pop(bias)}))
-    for dtype in ("I32", "F16", "F64", "C64", "F8_E4M3", "f32", "", "object", 1, None, ["F32"], {}):
-        table(f"dtype {dtype}", lambda h, dtype=dtype: h[bias].update(dtype=dtype))
-    for shape in (
+        table(f"name {ascii(name)[:20]}", rename(name))
+    dtypes: list[object] = ["I32", "F16", "F64", "C64", "F8_E4M3", "f32", "", "object", 1, None, ["F32"], {}]
+    for dtype in dtypes:
+        table(f"dtype {dtype}", describe(dtype=dtype))
+    shapes: list[object] = [
         *([6], [6, 1], [1, 6, 1], [2, 3], [1, 5], [1, 7], [-1, -6], [1.0, 6.0], [True, 6], ["1", "6"], None, 6, "1,6"),
         *([2**62, 4], [2**40, 0], [1] * 9 + [6], [2**63, 2**63, 0], {}, [[1], [6]], [10**30], [0]),
-    ):
-        table(f"shape {ascii(shape)[:24]}", lambda h, shape=shape: h[bias].update(shape=shape))
-    for offsets in (
+    ]
+    for shape in shapes:
+        table(f"shape {ascii(shape)[:24]}", describe(shape=shape))
+    places: list[object] = [
         *([0, 24], [-24, 0], [216, 2**62], [216], [216, 240, 264], None, "0,24", [216.0, 240.0], [240, 216], {}),
         *([True, 25], [10**30, 10**30 + 24], [215, 239], [217, 241]),
-    ):
-        table(f"offsets {offsets}", lambda h, offsets=offsets: h[bias].update(data_offsets=offsets))
+    ]
+    for offsets in places:
+        table(f"offsets {offsets}", describe(data_offsets=offsets))
     table("member missing", lambda h: h[bias].pop("shape"))
     table("member added", lambda h: h[bias].update(path="x"))
     table("row is a list", lambda h: h.update({bias: [1, 2]}))
@@ -97,8 +116,8 @@ def header_lies() -> dict[str, Lie]:
     table("data too long", lambda h: None, lambda data: data + b"\0")
     table("data too short", lambda h: None, lambda data: data[:-1])
     table("10,001 tensors", lambda h: h.update(many(10_001)))
-    for value, text in ((b"\0\0\xc0\x7f", "NaN"), (b"\0\0\x80\x7f", "infinity"), (b"\0\0\x80\xff", "-infinity")):
-        table(f"weight {text}", lambda h: None, lambda data, value=value: data[:-4] + value)
+    for value, name in ((b"\0\0\xc0\x7f", "NaN"), (b"\0\0\x80\x7f", "infinity"), (b"\0\0\x80\xff", "-infinity")):
+        table(f"weight {name}", lambda h: None, end_with(value))
     raw("empty", lambda _: b"")
     raw("eight bytes", lambda _: bytes(8))
     raw("header length 2**63", lambda r: (2**63).to_bytes(8, "little") + r[8:])
@@ -119,7 +138,7 @@ def header_lies() -> dict[str, Lie]:
         b"{}{}",
         b'"',
     ):
-        raw(f"header {text[:8]!r}", lambda r, text=text: tensor_file(text, b""))
+        raw(f"header {text[:8]!r}", headed(text))
     raw("a zip file", lambda _: b"PK\x03\x04" + bytes(100))
     raw("a pickle", lambda _: b"\x80\x04cos\nsystem\n(S'true'\ntR.")
 
@@ -150,27 +169,31 @@ def metadata_lies() -> dict[str, Lie]:
     def member(path: str, *values: object) -> None:
         *parents, last = path.split("/")
 
-        def change(document: dict[str, Any], value: object) -> None:
-            for parent in parents:
-                document = document[parent]
-            document[last] = value
+        def lie(value: object) -> Lie:
+            def change(document: dict[str, Any]) -> None:
+                for parent in parents:
+                    document = document[parent]
+                document[last] = value
+
+            return lambda directory: forge(directory, metadata=change)
 
         for value in values:
-            lies[f"metadata: {path} = {ascii(value)[:40]}"] = lambda directory, value=value: forge(
-                directory, metadata=lambda document: change(document, value)
-            )
+            lies[f"metadata: {path} = {ascii(value)[:40]}"] = lie(value)
 
-    numbers = (-1, 1.0, True, "1", None, [], {}, 2**63, 10**39)
-    texts = (1, None, True, [], {}, "", "a b", "../x", "a\0", "x" * 300, "\ud800", "ü")
-    mappings = (1, None, True, "x", [], [1])
-    member("schema_version", *numbers, 0, 2, 99)
+    def without(name: str) -> Lie:
+        return lambda directory: forge(directory, metadata=lambda document: document.pop(name))
+
+    numbers: tuple[object, ...] = (-1, 1.0, True, "1", None, [], {}, 2**63, 10**39)
+    texts: tuple[object, ...] = (1, None, True, [], {}, "", "a b", "../x", "a\0", "x" * 300, "\ud800", "ü")
+    mappings: tuple[object, ...] = (1, None, True, "x", [], [1])
+    member("schema_version", *numbers, 0, 1, 3, 99)
     member("velora_version", *texts)
     member("agent", *texts, "1a", "a/b")
     member("seed", *numbers, 2**32)
     member("device", 1, None, True, [], "x" * 65)
     for path in ("settings", "optimizers", "optimizers/actor", "progress", "files"):
         member(path, *mappings)
-    for path in ("progress/episode", "progress/step", "progress/update", "buffer/size", "buffer/extra"):
+    for path in (*COUNTERS, "buffer/size", "buffer/extra"):
         member(path, *(value for value in numbers if not (path == "buffer/extra" and value is True)))
     member("buffer/capacity", *numbers, 0, 7, 10**9 + 1)
     member("buffer/size", 9, 10**9)
@@ -187,9 +210,7 @@ def metadata_lies() -> dict[str, Lie]:
     for name in ("../../etc/passwd", "/etc/passwd", "metadata.json", "other.safetensors", "", "model_state", "a\0"):
         member(f"files/{name}" if "/" not in name else "files", *([info] if "/" not in name else [{name: info}]))
     for name in ("agent", "seed", "settings", "optimizers", "files", "schema_version", "buffer", "train_state"):
-        lies[f"metadata: without {name}"] = lambda directory, name=name: forge(
-            directory, metadata=lambda document: document.pop(name)
-        )
+        lies[f"metadata: without {name}"] = without(name)
     return {**lies, **text_lies()}
 
 
@@ -197,12 +218,15 @@ def text_lies() -> dict[str, Lie]:
     """List JSON texts that two readers would understand differently, or that are made to hurt one."""
     lies: dict[str, Lie] = {}
 
-    def text(name: str, change: Callable[[bytes], bytes]) -> None:
+    def text(name: str, change: Rewrite) -> None:
         def lie(directory: Path) -> None:
             path = directory / "metadata.json"
             path.write_bytes(change(path.read_bytes()))
 
         lies[f"text: {name}"] = lie
+
+    def gamma(value: bytes) -> Rewrite:
+        return lambda raw: raw.replace(b"0.99", value)
 
     for value in (
         b"NaN",
@@ -215,7 +239,7 @@ def text_lies() -> dict[str, Lie]:
         b"00.99",
         b".99",
     ):
-        text(f"gamma {value[:10]!r}", lambda raw, value=value: raw.replace(b"0.99", value))
+        text(f"gamma {value[:10]!r}", gamma(value))
     text("same number, other spelling", lambda raw: raw.replace(b"0.99", b"0.990"))
     text("same key twice", lambda raw: raw.replace(b'"gamma"', b'"gamma": 0.99,\n    "gamma"'))
     text("same file twice", lambda raw: raw.replace(b'"files"', b'"files": {},\n  "files"'))

@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import checkpoint_faults as cf
 import pytest
 import torch
 
+from tests.reliability import checkpoint_faults as cf
 from velora.checkpoint import Checkpoint
-from velora.checkpoint.schema import FILE_NAMES
+from velora.checkpoint.schema import FILE_NAMES, Part
 from velora.core.errors import CheckpointError
 
-ALL = ("buffer_state", "train_state")
+ALL: tuple[Part, ...] = ("buffer_state", "train_state")
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import checkpoint_faults as cf
 import pytest
 
+from tests.reliability import checkpoint_faults as cf
 from velora.checkpoint import Checkpoint, files
 from velora.core.errors import CheckpointError
 
@@ -58,7 +58,8 @@ def outcome(scenario: cf.Scenario, target: Path) -> str:
     except FileNotFoundError:
         assert scenario.old() is None, "the old checkpoint is gone"
         return "nothing yet"
-    if scenario.old() is not None and cf.same(found, scenario.old()):
+    old = scenario.old()
+    if old is not None and cf.same(found, old):
         return "old"
     assert cf.same(found, scenario.new()), "neither the old nor the new checkpoint"
     return "new"

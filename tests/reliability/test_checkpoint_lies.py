@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import checkpoint_faults as cf
-import checkpoint_forgery as forgery
 import pytest
 
+from tests.reliability import checkpoint_faults as cf
+from tests.reliability import checkpoint_forgery as forgery
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.schema import PARTS, Part
 from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError
 
-ALL = ("buffer_state", "train_state")
+ALL: tuple[Part, ...] = ("buffer_state", "train_state")
 
 
 @pytest.fixture
@@ -30,14 +31,14 @@ def honest() -> Iterator[Path]:
     shutil.rmtree(run)
 
 
-def expected(part: str) -> Expected:
+def expected(part: Part) -> Expected:
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in cf.state(1, *ALL)[part].items()}
 
 
 def load(directory: Path) -> None:
     """Load as an agent does, which knows the tensors it needs."""
     checkpoint = Checkpoint.open(directory, agent="liquid_ddpg")
-    for part in ("model_state", "optim_state", *ALL):
+    for part in PARTS:
         checkpoint.read(part, expect=expected(part))
 
 
@@ -139,7 +140,7 @@ def test_loading_runs_nothing(honest: Path) -> None:
 MEMORY = """
 import sys, torch
 from pathlib import Path
-import checkpoint_faults as cf
+from tests.reliability import checkpoint_faults as cf
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError
 

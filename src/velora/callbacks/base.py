@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from velora.core.names import did_you_mean
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation, Metrics, Transition, WindowStats
 
@@ -71,9 +71,9 @@ class Callback:
             if name in HOOKS:
                 _check_arguments(cls, name, method)
             elif name.startswith("on_") and callable(method):
-                near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.0)[0]
+                hint = did_you_mean(name, HOOKS, "velora.callbacks.HOOKS lists them", written=repr)
                 raise TypeError(
-                    f"{cls.__name__}.{name} is not a hook and would never be called; the nearest hook is {near!r} "
+                    f"{cls.__name__}.{name} is not a hook and would never be called; {hint} "
                     f"(start the name of a method of your own with something other than 'on_')"
                 )
 
@@ -146,7 +146,9 @@ class Callback:
         """Fire right after ``on_episode_start`` (Lightning's name; it doesn't carry the episode)."""
 
     def on_env_step(self, trainer: TrainerView, agent: AgentView, transition: Transition) -> None:
-        """Fire after every environment step, for all seeds at once, before the update.
+        """Fire after every environment step, for all seeds at once, when its transition is stored.
+
+        The update that was made during the step is over then, since the agent learns while the environments step.
 
         It is the one hook with a price: the transition object is made only because a callback asked for it.
         """
@@ -163,10 +165,10 @@ class Callback:
     # ---- a gradient update ---------------------------------------------------------------------------------------
 
     def on_warmup_end(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Fire once, right before the first gradient update."""
+        """Fire once, before the step in which the first gradient update is made: no weight has changed yet."""
 
     def on_train_batch_start(self, trainer: TrainerView, agent: AgentView, batch: Any, batch_idx: int) -> None:
-        """Fire before a gradient update.
+        """Fire before a gradient update, when the environments have taken the step that it is made during.
 
         Args:
             batch: what the replay buffer gave, or a whole rollout; its tensors have the shape (S, B, T, feature).
@@ -176,7 +178,7 @@ class Callback:
     def on_train_batch_end(
         self, trainer: TrainerView, agent: AgentView, outputs: Metrics, batch: Any, batch_idx: int
     ) -> None:
-        """Fire after a gradient update.
+        """Fire after a gradient update; ``trainer.update`` counts it, and ``trainer.losses()`` are its metrics.
 
         Args:
             outputs: name (``actor/loss``) to a detached tensor of shape (S,). Reading a number out of it waits for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from velora.callbacks.base import Callback
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation
 
@@ -64,8 +64,8 @@ class EarlyStopping(Callback):
         if not (math.isfinite(min_delta) and min_delta >= 0):
             raise SettingError(f"early_stopping.min_delta: expected a finite number >= 0, got {min_delta!r}")
         if monitor not in MONITORS:
-            near = difflib.get_close_matches(monitor, MONITORS, n=1, cutoff=0.0)[0]
-            raise SettingError(f"early_stopping.monitor: expected one of {MONITORS}, got {monitor!r}; try {near!r}")
+            hint = did_you_mean(monitor, MONITORS, "choose one", written=repr)
+            raise SettingError(f"early_stopping.monitor: expected one of {MONITORS}, got {monitor!r}; {hint}")
         self.target = target
         self.patience = patience
         self.min_delta = min_delta

@@ -1,4 +1,8 @@
-"""The header of a safetensors file: which tensor lies where. Written in one way, read with suspicion."""
+"""The header of a safetensors file: which tensor lies where. Written as the library does, read with suspicion.
+
+The safetensors library writes whole tensors by path and accepts more than a checkpoint may hold, so that its format is
+written and read here (ADR 0010); tests compare every byte with the library's.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +28,20 @@ LENGTH_BYTES: Final = 8
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:\[\]-]{0,255}")
 _DTYPES: Final[dict[str, torch.dtype]] = {
+    "I64": torch.int64,
     "F64": torch.float64,
     "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
     "I32": torch.int32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
     "I16": torch.int16,
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+"""The dtypes by their code, in the order in which the library lays tensors out."""
 _CODES: Final = {dtype: code for code, dtype in _DTYPES.items()}
+_ORDER: Final = {dtype: position for position, dtype in enumerate(_CODES)}
 _MEMBERS: Final = {"dtype", "shape", "data_offsets"}
 
 
@@ -55,7 +61,9 @@ class Entry:
 
 
 def plan(tensors: Mapping[str, Tensor], where: str) -> list[Entry]:
-    """Lay the tensors out one after another, the widest dtype first so that each lies at a multiple of its width.
+    """Lay the tensors out one after another as the library does: by dtype, then by name.
+
+    The widest dtype comes first, so that each tensor lies at a multiple of its width.
 
     Raises:
         CheckpointError: if a name, a dtype or a layout can't be stored, or there are too many tensors.
@@ -65,7 +73,7 @@ def plan(tensors: Mapping[str, Tensor], where: str) -> list[Entry]:
     for name, tensor in tensors.items():
         _check_storable(name, tensor, where)
     entries, begin = [], 0
-    for name in sorted(tensors, key=lambda name: (-tensors[name].element_size(), name)):
+    for name in sorted(tensors, key=lambda name: (_ORDER[tensors[name].dtype], name)):
         tensor = tensors[name]
         end = begin + tensor.numel() * tensor.element_size()
         entries.append(Entry(name, tensor.dtype, tuple(tensor.shape), begin, end))

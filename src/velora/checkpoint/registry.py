@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, TypeVar, final
 
 from velora.core.errors import SettingError, VeloraError
+from velora.core.names import did_you_mean
 
 T = TypeVar("T")
 _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -64,8 +64,7 @@ class Registry(Generic[T]):
         """
         if key in self._entries:
             return self._entries[key]
-        near = difflib.get_close_matches(key, self._entries, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "register your own class before using it."
+        hint = did_you_mean(key, self._entries, "register your own class before using it.", written=repr)
         raise error(
             f"{self.kind}: unknown key {key[:64]!a}; {hint} Known: {', '.join(sorted(self._entries)) or 'none'}"
         )
@@ -77,10 +76,6 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         """Go through the keys in order of registration."""
         return iter(self._entries)
-
-    def key_of(self, entry: object) -> str | None:
-        """Return the key under which ``entry`` is stored, or None."""
-        return next((key for key, known in self._entries.items() if known is entry), None)
 
 
 def _same(first: object, second: object) -> bool:

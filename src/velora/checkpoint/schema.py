@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from velora import __version__
 from velora.checkpoint import json_text
+from velora.checkpoint.migrations import MIGRATIONS, Migration
 from velora.core.errors import CheckpointError
+from velora.core.version import __version__
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MAX_CAPACITY: Final = 10**9
 
 Part = Literal["model_state", "optim_state", "buffer_state", "train_state"]
@@ -33,10 +34,6 @@ FILE_NAMES: Final = frozenset({METADATA_FILE, *TENSOR_FILES.values()})
 Key = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Scalar = bool | int | float | str | None
-Migration = Callable[[dict[str, JsonValue]], dict[str, JsonValue]]
-
-MIGRATIONS: Final[dict[int, Migration]] = {}
-"""For each old schema version, the function that turns its document into the next version's."""
 
 
 class _Strict(BaseModel):
@@ -44,11 +41,12 @@ class _Strict(BaseModel):
 
 
 class Counters(_Strict):
-    """Say where the run stood: episodes finished, environment steps taken, gradient updates made."""
+    """Say where the run stood: episodes finished, environment steps taken, gradient updates made, episodes begun."""
 
     episode: Count = 0
     step: Count = 0
     update: Count = 0
+    begun: Count = 0
 
 
 class FileInfo(_Strict):
@@ -98,7 +96,7 @@ class Metadata(_Strict):
     ``settings`` are the agent's constructor settings, checked further by the agent; ``device`` is a hint only.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     velora_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!-]{1,64}$")] = __version__
     agent: Key
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -188,7 +186,7 @@ def upgrade(
     """Bring an older document to the current schema, one version at a time.
 
     Raises:
-        CheckpointError: if the version is newer than this Velora, or too old to be read.
+        CheckpointError: if the version is newer than this Velora, too old to be read, or not that of the document.
     """
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -202,7 +200,10 @@ def upgrade(
     while version < current:
         if version not in migrations:
             raise CheckpointError(f"{where}: schema version {version} is too old for this Velora ({__version__})")
-        document = migrations[version](document)
+        try:
+            document = migrations[version](document)
+        except CheckpointError as error:
+            raise CheckpointError(f"{where}: {error}") from error
         version += 1
         document["schema_version"] = version
     return document

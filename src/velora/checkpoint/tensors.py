@@ -1,7 +1,8 @@
 """Stream tensors to and from a safetensors file, hashing every byte on the way.
 
-The layout is that of the safetensors library, which reads these files. What it lacks is added here: ``fsync``, a
-SHA-256 that is checked before a tensor is handed over, bounds on the header, and tensors that own their memory.
+The bytes are those that the safetensors library writes. What it lacks is here (ADR 0010): one pass that checks, hashes
+and writes any tensor a few megabytes at a time; a SHA-256 that is checked before a tensor is handed over; bounds on the
+header; a descriptor that follows no link.
 """
 
 from __future__ import annotations

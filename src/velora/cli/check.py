@@ -6,8 +6,8 @@ import dataclasses
 
 from omegaconf import DictConfig, OmegaConf
 
-from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 
 def check(cfg: DictConfig, prefix: str = "") -> None:

@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from velora.cli.arguments import CONFIG_DIR, Arguments
 from velora.cli.failures import one_line
 from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.names import did_you_mean, nearest
+from velora.core.names import did_you_mean, nearest
 
 MOST_VALUES = 20
 WORDS: dict[Any, str] = {

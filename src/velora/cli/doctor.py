@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 HELP = """\
 Say what this machine computes with, check that it computes rightly, and name what would make it faster.

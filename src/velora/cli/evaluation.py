@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from velora.checkpoint import Checkpoint, agents
+from velora.checkpoint import Checkpoint
 from velora.cli.choice import choose_checkpoints
 from velora.cli.environment import Wrappers, chosen_wrappers, make_environment, merged
 from velora.cli.instantiate import locate_class
@@ -25,6 +25,7 @@ from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.envs.wrappers import KNOWN
 from velora.models import Agent
+from velora.models.loading import find_class
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
 
 OTHER_EPISODES = 2
@@ -105,16 +106,9 @@ def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
     Raises:
         CheckpointError: if no class has the key.
     """
-    key = checkpoint.metadata.agent
     if cfg.agent._target_ is not None:
         locate_class("agent", cfg.agent)
-    if key not in agents:
-        raise CheckpointError(
-            f"{checkpoint.path}: holds an agent {key[:64]!a}, expected one of {', '.join(sorted(agents))}; name a "
-            "class of your own: agent._target_=my_module.MyAgent"
-        )
-    found: type[Agent] = agents.get(key)
-    return found
+    return find_class(checkpoint, advice="name a class of your own: agent._target_=my_module.MyAgent")
 
 
 def _choose_device(cfg: DictConfig) -> torch.device:

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from velora.cli.failures import one_line
 from velora.cli.hydra_versions import allow
-from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
+from velora.core.names import did_you_mean
 
 
 def instantiate(name: str, node: Any, **more: Any) -> Any:

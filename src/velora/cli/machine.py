@@ -19,8 +19,9 @@ from velora import kernels
 from velora.cli import self_check
 from velora.core import ram
 from velora.core.devices import n_cores, set_device
+from velora.core.version import __version__
 
-PACKAGES = ("velora", "torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,11 @@ def examine(directory: Path) -> Machine:
         memory_bytes=ram.available_bytes(),
         gpus=_gpus(),
         directory=_try_to_write(directory),
-        versions={"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            "velora": __version__,
+            **{package: _version(package) for package in PACKAGES},
+        },
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import velora
 from velora.cli.commands import COMMANDS
-from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError, VeloraError
+from velora.core.names import did_you_mean
 
 HELP = """\
 Velora trains liquid neural networks to control things.

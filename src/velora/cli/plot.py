@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from velora.analysis.curves import plot_runs
-from velora.cli.names import did_you_mean
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 HELP = """\
 Draw the learning curves of runs. Runs that differ in nothing but their seed are seeds of one curve.

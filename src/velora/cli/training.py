@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
+from velora.models import idle
 from velora.nn.cells import LIQUID_KINDS
 from velora.training.result import TrainResult
 
@@ -119,7 +121,8 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
     try:
-        agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
+        with nullcontext() if cfg.resume is None else idle.taken_over():
+            agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
         if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell not in LIQUID_KINDS:
             log.warning(
                 "agent.cell: %s has no gate for the time, so the agent isn't told how long its steps take; "

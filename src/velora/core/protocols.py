@@ -128,7 +128,10 @@ class TrainerView(Protocol):
         ...
 
     def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
-        """Write a checkpoint; one with its buffer can be resumed from."""
+        """Write a checkpoint and return its path; in the middle of a step it is written at the end of that.
+
+        One with its buffer can be resumed from.
+        """
         ...
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:

@@ -19,11 +19,15 @@ Metrics: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(slots=True)
 class Counters:
-    """Count what one seed has lived: finished episodes, environment steps, gradient updates."""
+    """Count what one seed has lived: finished episodes, environment steps, gradient updates, and episodes begun.
+
+    ``begun`` counts those that were never finished too, so that each has a reset seed of its own.
+    """
 
     episode: int = 0
     step: int = 0
     update: int = 0
+    begun: int = 0
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 
 from velora.core.errors import SpaceError
+from velora.core.names import did_you_mean
 from velora.envs.spaces import observation_size
 from velora.envs.wrappers import KNOWN
 
@@ -146,9 +146,8 @@ def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
     try:
         return gym.spec(registered_id)
     except (gym.error.Error, ImportError, ValueError) as error:
-        near = difflib.get_close_matches(registered_id, list(gym.registry), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else "; see gymnasium.registry for the known ones"
-        raise SpaceError(f"env: {registered_id!r} is no registered Gymnasium environment{hint}") from error
+        hint = did_you_mean(registered_id, gym.registry, "see gymnasium.registry for the known ones", written=repr)
+        raise SpaceError(f"env: {registered_id!r} is no registered Gymnasium environment; {hint}") from error
 
 
 def _import_registering(module: str, env_id: str) -> None:

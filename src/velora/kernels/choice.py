@@ -19,7 +19,7 @@ from velora.kernels.native import binding
 from velora.kernels.native.backend import NativeBackend
 
 KERNELS = ("auto", "native", "numpy", "torch")
-_INSTALL = "install a C compiler and reinstall velora (pip install --force-reinstall --no-deps velora)"
+_INSTALL = "install a C compiler and install Velora again; `velora doctor` says how"
 _chosen = "auto"
 _log = logging.getLogger(__name__)
 _told = False

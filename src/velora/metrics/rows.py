@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-_PACKAGES = ("velora", "torch", "numpy", "gymnasium", "lightning", "safetensors")
+from velora.core.version import __version__
+
+_PACKAGES = ("torch", "numpy", "gymnasium", "lightning", "safetensors")
 
 
 def now() -> str:
@@ -21,7 +23,7 @@ def now() -> str:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result depends on."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "velora": __version__}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

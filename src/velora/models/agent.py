@@ -23,7 +23,7 @@ from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.types import Array, Counters, Metrics
 from velora.envs import ActionUnits
-from velora.models import persistence, prediction
+from velora.models import idle, persistence, prediction
 from velora.models.learner import Learner, load_optimizer_state, optimizer_state
 from velora.models.normalisation import make_normaliser
 from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
@@ -82,6 +82,7 @@ class Agent(ABC):
                 'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
             )
         self.settings = self.settings_type.check(settings)
+        idle.check(type(self), dict(self.settings))
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
         self.seeds = _check_seeds(seed, seeds)
         self.device = set_device(device)
@@ -174,8 +175,16 @@ class Agent(ABC):
         """Begin an update of these seeds, from what is stored now."""
 
     @abstractmethod
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Wait for the update, with the hooks around it; return detached metrics of shape (S,)."""
+    def finish_learning(
+        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
+    ) -> Metrics:
+        """Wait for the update, with the hooks around it; return detached metrics of shape (S,).
+
+        Args:
+            batch_size: as the update was begun with.
+            update: updates made before this one.
+            count: is called with the metrics once the update is made, before ``on_train_batch_end`` fires.
+        """
 
     @abstractmethod
     def training_state(self, seed_index: int) -> dict[str, Any]:
@@ -472,7 +481,8 @@ class Agent(ABC):
         if not isinstance(index, int | np.integer) or not 0 <= index < self.n_seeds:
             raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index!r}")
         own: dict[str, Any] = {"device": self.device, "kernel": self.kernel, "seed": self.seeds[index]}
-        alone = type(self)(**self.settings.model_dump(), **own)
+        with idle.taken_over(is_known=True):
+            alone = type(self)(**self.settings.model_dump(), **own)
         persistence.copy_seed(self, index, alone)
         return alone
 
@@ -564,7 +574,8 @@ class Agent(ABC):
         checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
         try:
             settings: dict[str, Any] = dict(checkpoint.metadata.settings)
-            agent = cls(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
+            with idle.taken_over():
+                agent = cls(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
         except (SettingError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         persistence.read(agent, checkpoint, buffer=buffer)

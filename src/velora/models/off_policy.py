@@ -279,7 +279,9 @@ class OffPolicyAgent(Agent):
         self._normalised.read(uniform, self._window, self.device)
         return self._normalised
 
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+    def finish_learning(
+        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
+    ) -> Metrics:
         """Wait for the update, or make it now, with the hooks around it.
 
         What a program reports, and its batch, is overwritten by the next update.
@@ -301,6 +303,7 @@ class OffPolicyAgent(Agent):
             assert part.update is not None
             part.update.program.wait()
             self._report(part.rows, part.update.metrics)
+        count(self._metrics)
         if hooks.on_train_batch_end:
             if batch is None:
                 assert pending[-1].update is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -180,7 +180,9 @@ class OnPolicyAgent(Agent):
         """
         self._due = rows
 
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
+    def finish_learning(
+        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
+    ) -> Metrics:
         """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those.
 
         Observations are learned from as the policy saw them, with the statistics of the rollouts before; those of this
@@ -201,6 +203,7 @@ class OnPolicyAgent(Agent):
             for k in rows:
                 self.normaliser.count_observations((k,), raw.obs[k].flatten(0, 1)[None].cpu().numpy())
         self.buffer.clear(rows)
+        count(self._metrics)
         for hook in hooks.on_train_batch_end:
             hook(self._metrics, rollout, update)
         return self._metrics

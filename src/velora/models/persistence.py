@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -90,7 +90,6 @@ def write(
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.optimizer_tensors(seed_index)
     settings = agent.settings_dict()
-    progress = agent.progress[seed_index]
     fields: dict[str, Any] = {
         "agent": agent.key,
         "seed": agent.seeds[seed_index],
@@ -101,7 +100,7 @@ def write(
         },
         "environment": _environment(agent),
         "device": str(agent.device),
-        "progress": {"episode": progress.episode, "step": progress.step, "update": progress.update},
+        "progress": asdict(agent.progress[seed_index]),
     }
     tensors: dict[Part, Mapping[str, Tensor]] = {
         "model_state": {n: t[k] for n, t in model_tensors(agent).items()},
@@ -143,8 +142,7 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: i
     _take_over(agent)
     agent.load_optimizer_tensors(optim_state, seed_index)
     agent.seeds = (*agent.seeds[:seed_index], metadata.seed, *agent.seeds[seed_index + 1 :])
-    progress = metadata.progress
-    agent.progress[seed_index] = Counters(progress.episode, progress.step, progress.update)
+    agent.progress[seed_index] = Counters(**metadata.progress.model_dump())
     if metadata.environment is not None:
         _read_environment(agent, checkpoint)
 

@@ -24,7 +24,7 @@ class Settings(BaseModel):
             SettingError: one line that names the first setting at fault.
         """
         try:
-            return cls.model_validate({name: _plain(value) for name, value in values.items()})
+            return cls.model_validate({name: plain(value) for name, value in values.items()})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             problem = first["msg"].removeprefix("Value error, ")
@@ -72,8 +72,6 @@ class LiquidSettings(Settings):
     def _image_fits(self) -> Self:
         image, between = self.image, self.image_range
         if image is None:
-            if between is not None:
-                raise ValueError("image_range: it is that of an image's pixels, so image has to be given too")
             return self
         if not 2 <= len(image) <= 4 or min(image) < 1:
             raise ValueError(
@@ -174,8 +172,8 @@ class PPOSettings(LiquidSettings):
         return self
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn NumPy scalars, and lists as JSON and Hydra give them, into what the settings hold."""
     if isinstance(value, np.generic):
         return value.item()
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value

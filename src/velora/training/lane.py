@@ -151,14 +151,14 @@ class Lane:
 
     @property
     def next_reset_seed(self) -> int:
-        """The reset seed that belongs to the next episode alone: those that have ended or are open come before it."""
-        n_open = sum(place.running is not None for place in self.places)
-        return seeding.episode_seed(self.seed, 0, self.lived.episode + n_open + 1)
+        """The reset seed that belongs to the next episode alone: all that were ever begun come before it."""
+        return seeding.episode_seed(self.seed, 0, self.lived.begun + 1)
 
     def begin(self, place: Place) -> Episode:
         """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first."""
         episode = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
         place.begin(episode)
+        self.lived.begun += 1
         self.is_running = True
         return episode
 
@@ -196,6 +196,8 @@ class Lane:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved lane; see :meth:`Place.load_state_dict`.
+
+        How many episodes were begun is the agent's to restore, from the progress of its checkpoint.
 
         Raises:
             CheckpointError: if the parts contradict each other.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,14 @@ from torch import Tensor, nn
 from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core.protocols import TrainerView
+from velora.training.waiting import Waiting
+
+
+class StepwiseTrainer(TrainerView, Protocol):
+    """What is needed of the trainer beside what callbacks see."""
+
+    waiting: Waiting
+    """What has to wait for the end of a step."""
 
 
 def is_stock(callback: Any) -> bool:
@@ -19,7 +27,7 @@ def is_stock(callback: Any) -> bool:
     return not isinstance(callback, Callback)
 
 
-def views(trainer: TrainerView, networks: dict[str, nn.Module], fabric: Any) -> tuple[Any, Any]:
+def views(trainer: StepwiseTrainer, networks: dict[str, nn.Module], fabric: Any) -> tuple[Any, Any]:
     """Make what stock callbacks get as ``(trainer, pl_module)``.
 
     Supported, each with a test: LambdaCallback, Timer, EarlyStopping, ModelCheckpoint, ModelSummary, TQDMProgressBar.
@@ -60,11 +68,11 @@ class StockTrainer:
     lr_scheduler_configs: tuple[Any, ...] = ()
     ckpt_path = None
 
-    def __init__(self, trainer: TrainerView, fabric: Any) -> None:
+    def __init__(self, trainer: StepwiseTrainer, fabric: Any) -> None:
         from lightning.pytorch.trainer.states import RunningStage, TrainerFn, TrainerState
 
         self.velora = trainer
-        self.strategy = StockStrategy(fabric.strategy)
+        self.strategy = StockStrategy(fabric.strategy, trainer.waiting)
         self.loggers = fabric.loggers
         self.state = TrainerState(fn=TrainerFn.FITTING, stage=RunningStage.TRAINING)
         self.max_epochs = trainer.n_episodes
@@ -120,15 +128,19 @@ class StockTrainer:
 class StockStrategy:
     """Fabric's strategy with the one method that stock callbacks miss in it."""
 
-    def __init__(self, strategy: Any) -> None:
-        self._strategy = strategy
+    def __init__(self, strategy: Any, waiting: Waiting) -> None:
+        self._strategy, self._waiting = strategy, waiting
 
     def __getattr__(self, name: str) -> Any:
         """Pass everything else on."""
         return getattr(self._strategy, name)
 
     def remove_checkpoint(self, filepath: str) -> None:
-        """Delete a checkpoint of ours, and nothing else."""
-        path = Path(filepath)
-        if path.exists():
-            shutil.rmtree(Checkpoint.open(path).path)
+        """Delete a checkpoint of ours, and nothing else; in the middle of a step after the one that replaces it."""
+        path = Path(filepath).absolute()
+        self._waiting.do(f"deleting {path}", lambda: _remove(path))
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(Checkpoint.open(path).path)

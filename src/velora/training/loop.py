@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.core.types import Action, Array, Metrics, Transition
@@ -47,9 +48,9 @@ class Loop:
         """Take one step in every environment that still trains; begin the episodes that this needs.
 
         While the environments take it, the agent learns from what was stored before it. So actions come from the policy
-        before that update, and results don't depend on how many threads there are. Every seed warms up and begins to
+        before that update, whatever the number of threads and the kernel. Every seed warms up and begins to
         learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
-        the caller to close.
+        the caller to close. A hook that fires before the update begins, or after its end, finds weights at rest.
         """
         agent, lanes, incoming = self.agent, [lane for lane in self.lanes if not lane.done], self._incoming
         rows = tuple(lane.seed_index for lane in lanes)
@@ -58,26 +59,43 @@ class Loop:
             if place.running is None:
                 self._begin_episode(lane, place)
             self._numbers["dt"][place.index] = place.newest.dt
+        due = agent.due(rows, self.batch_size)
+        if due and not self._has_learned:
+            self._has_learned = True
+            self.hooks.fire("on_warmup_end")
         incoming["obs"][...] = self.envs.obs
         self._keep_hidden()
         action = self._acting.step(rows, [lane.lived.step for lane in self.lanes], agent.warming_up(rows))
-        due = agent.due(rows, self.batch_size)
         if due:
             agent.begin_learning(self.batch_size, due)
+        is_whole = False
         try:
-            incoming["action"][...] = action
-            in_units = agent.bounds.to_environment(action)
-            done = [(lane, place, in_units[place.index]) for lane, place in places]
-            steps = [self._step_place(place, own) for _, place, own in done]  # any may fail, and then no step has been
-            for (lane, place, own), step in zip(done, steps, strict=True):
-                lane.count(place, own, step)
-            incoming["next_obs"][...] = self.envs.obs
+            self._take_step(places, action)
+            is_whole = True
         finally:
-            if due:
-                self._finish_learning(due)
-        agent.store(rows)
+            self._finish_step(rows, due, is_whole=is_whole)
         if self.hooks.on_env_step:
             self._report_step()
+
+    def _take_step(self, places: Sequence[tuple[Lane, Place]], action: NDArray[np.float32]) -> None:
+        """Step every environment and count that; any may fail, and then no step has been."""
+        incoming = self._incoming
+        incoming["action"][...] = action
+        in_units = self.agent.bounds.to_environment(action)
+        done = [(lane, place, in_units[place.index]) for lane, place in places]
+        steps = [self._step_place(place, own) for _, place, own in done]
+        for (lane, place, own), step in zip(done, steps, strict=True):
+            lane.count(place, own, step)
+        incoming["next_obs"][...] = self.envs.obs
+
+    def _finish_step(self, rows: tuple[int, ...], due: tuple[int, ...], *, is_whole: bool) -> None:
+        """End the update and store the transition; a step that was counted is stored even if a hook fails."""
+        try:
+            if due:
+                self._finish_learning(due)
+        finally:
+            if is_whole:
+                self.agent.store(rows)
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         self.envs.reset(place.index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
@@ -114,9 +132,9 @@ class Loop:
             hook(transition)
 
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
-        if not self._has_learned:
-            self._has_learned = True
-            self.hooks.fire("on_warmup_end")
-        self.metrics = self.agent.finish_learning(self.batch_size, self.lanes[rows[0]].update)
-        for k in rows:
-            self.lanes[k].lived.update += 1
+        def count(metrics: Metrics) -> None:
+            self.metrics = metrics
+            for k in rows:
+                self.lanes[k].lived.update += 1
+
+        self.agent.finish_learning(self.batch_size, self.lanes[rows[0]].update, count)

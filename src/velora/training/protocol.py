@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -113,8 +113,16 @@ class TrainableAgent(Protocol):
         """Begin an update of these seeds from a batch of that size."""
         ...
 
-    def finish_learning(self, batch_size: int, update: int) -> Metrics:
-        """Wait for it, fire the hooks around it, and return what it reports."""
+    def finish_learning(
+        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
+    ) -> Metrics:
+        """Wait for it, fire the hooks around it, and return what it reports.
+
+        Args:
+            batch_size: as it was begun with.
+            update: made before this one.
+            count: to be called with what it reports once it is made, before ``on_train_batch_end`` fires.
+        """
         ...
 
     def store(self, rows: tuple[int, ...]) -> None:

@@ -30,6 +30,7 @@ from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
 from velora.training.resume import restore
 from velora.training.signals import stop_on_signals
+from velora.training.waiting import Waiting
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -98,6 +99,7 @@ class Trainer:
         self.last_evaluation: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
+        self.waiting = Waiting()
         self.metrics: RunStore | None = None
         self._fabric: Fabric | None = None
         self._lanes: list[Lane] = []
@@ -167,10 +169,26 @@ class Trainer:
     def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
 
+        In the middle of a step, from ``on_episode_start`` to ``on_env_step``, the run is not whole. A save that is
+        asked for there is made at the end of the step, and the hooks of a save fire then.
+
         See :meth:`velora.models.Agent.save` for the rest.
+
+        Returns:
+            The checkpoint's directory, in the middle of a step the one that it will have.
+
+        Raises:
+            SettingError: if there is no such seed, or no run at this time.
         """
-        self._store.flush()
+        store, path = self._store, Path(directory).absolute()
+        if not 0 <= seed_index < len(self._lanes):
+            raise SettingError(f"save: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
         lane = self._lanes[seed_index]
+        self.waiting.do(f"save into {path}", lambda: self._save(store, lane, path, buffer=buffer, config=config))
+        return path
+
+    def _save(self, store: RunStore, lane: Lane, path: Path, *, buffer: bool, config: bool) -> None:
+        store.flush()
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         state = restore.pack_run(
@@ -182,10 +200,9 @@ class Trainer:
             extra=extra,
         )
         path = self._agent.save_training(
-            Path(directory), seed_index=seed_index, buffer=buffer, config=config, train_state=state
+            path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
         )
         self.hooks.fire("on_checkpoint_saved", path)
-        return path
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
         """Evaluate now on the fixed evaluation episodes, and record it: every seed, or these positions of the axis.
@@ -239,8 +256,7 @@ class Trainer:
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
                     self._close_episodes()
                     while not self._is_over():
-                        self._loop.step()
-                        self._after_step()
+                        self._step()
                     self._end()
                 except BaseException as error:
                     self._crash(error)
@@ -346,6 +362,7 @@ class Trainer:
     def _crash(self, error: BaseException) -> None:
         """Tell the callbacks; one that fails here is reported and doesn't hide the error that it was told of."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
+        self.waiting.give_up()
         for hook in self.hooks.on_exception:
             try:
                 hook(error)
@@ -372,6 +389,14 @@ class Trainer:
         self.stop(f"received {signal_name}")
 
     # --------------------------------------------------------------------------------------------------- the loop
+
+    def _step(self) -> None:
+        """Take a step, close the episodes that end with it, and make the saves that hooks asked for within it."""
+        self.waiting.is_mid_step = True
+        self._loop.step()
+        self.waiting.is_mid_step = False
+        self._after_step()
+        self.waiting.catch_up()
 
     def _after_step(self) -> None:
         if self.loggers:

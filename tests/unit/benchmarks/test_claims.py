@@ -198,7 +198,7 @@ def test_agents_of_one_seed_are_pairs_in_name_only() -> None:
     for one in comparisons():
         ranks = [np.argsort(np.argsort(curves(one.study)[arm].final)) for arm in (one.arm, one.other)]
         if all(np.ptp(curves(one.study)[arm].final) > 0 for arm in (one.arm, one.other)):
-            correlations.append(np.corrcoef(ranks)[0, 1])
+            correlations.append(np.asarray(np.corrcoef(ranks))[0, 1])
     assert f"rank correlation of {np.mean(correlations):.2f} over" in prose("index.md")
 
 

@@ -144,7 +144,7 @@ def test_tables_have_cases_down_and_contenders_across() -> None:
 
 
 def test_how_alone_a_process_was_is_said() -> None:
-    head = {"contender": "they", "case": "work", "kernel": None, "round": 0}
+    head: dict[str, Any] = {"contender": "they", "case": "work", "kernel": None, "round": 0}
     shares = [
         {**head, "cores_had": 1.0, "threads": 1},
         {**head, "cores_had": 1.0, "threads": 2},
@@ -155,7 +155,7 @@ def test_how_alone_a_process_was_is_said() -> None:
 
 
 def test_the_limit_is_arithmetic_at_the_best_speed_measured() -> None:
-    head = {"contender": "native", "kernel": "native", "round": 0}
+    head: dict[str, Any] = {"contender": "native", "kernel": "native", "round": 0}
     one = {**head, "case": "S = 1", "update_mflop": 8.0, "peak_gflops": 50.0}
     two = {**head, "case": "S = 2", "update_mflop": 16.0, "peak_gflops": 80.0}
     result = Result({}, [one, two])

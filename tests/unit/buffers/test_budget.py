@@ -37,11 +37,15 @@ def test_the_message_says_what_to_lower(n_seeds: int, capacity: int, ways: str) 
 @pytest.mark.usefixtures("there_are")
 def test_what_fits_is_let_through() -> None:
     check_memory(10, capacity=10_000, row_width=25)
+    with pytest.raises(SettingError, match="train at most 10 at a time"):
+        check_memory(11, capacity=10_000, row_width=25)
 
 
 def test_where_the_system_tells_nothing_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ram, "available_bytes", lambda: None)
     check_memory(10**6, capacity=10**9, row_width=100)
+    with pytest.raises(SettingError, match="100 numbers each"):
+        check_memory(10**6, capacity=10**9, row_width=100, available=10**9)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from velora.kernels.arrays.program import Program
 
 CPU = torch.device("cpu")
 S, O, A, H = 3, 2, 1, 4  # noqa: E741
-SIZES: dict[str, int] = {"n_seeds": S, "obs_dim": O, "action_dim": A, "state_size": H}
+SIZES: dict[str, Any] = {"n_seeds": S, "obs_dim": O, "action_dim": A, "state_size": H}
 
 
 def both(capacity: int = 7) -> tuple[ReplayBuffer, DeviceReplayBuffer]:

@@ -43,6 +43,8 @@ class Lane:
         self.update = 0
         self.done = False
         self.evaluation: Evaluation | None = None
+        self.last_return: float | None = None
+        self.is_running = False
         self.moving = MovingWindow(window_size)
 
     @property
@@ -94,7 +96,7 @@ class Trainer:
     def window(self) -> WindowStats:
         return self.lanes[0].window
 
-    def losses(self) -> dict[str, float]:
+    def losses(self, seed_index: int | None = None) -> dict[str, float]:
         self.n_reads += 1
         return self.reported
 
@@ -104,7 +106,7 @@ class Trainer:
             self.lanes[seed_index].done = True
         self.should_stop = seed_index is None or all(lane.done for lane in self.lanes)
 
-    def save(self, directory: str | Path, *, buffer: bool = False, config: bool = False, seed_index: int = 0) -> Path:
+    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
         if self.disk_is_full:
             raise OSError(28, "No space left on device")
         lane = self.lanes[seed_index]
@@ -126,6 +128,12 @@ class Trainer:
         self.saves.append((Path(directory).name, buffer, config))
         return Path(directory)
 
+    def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
+        raise NotImplementedError("no callback evaluates")
+
+    def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
+        raise NotImplementedError("no callback logs")
+
     # ---- the run, as a real trainer would fire it
 
     def fire(self, hook: str, *args: Any) -> None:
@@ -144,6 +152,7 @@ class Trainer:
             lane.episode += 1
             lane.step += 200
             lane.moving.add(value)
+            lane.last_return = value
             episode = Episode(seed_index, lane.episode, reset_seed=0, reward=value, length=200, truncated=True)
             self.fire("on_episode_end", episode)
             self.fire("on_train_epoch_end")
@@ -156,7 +165,7 @@ class Trainer:
                 lane.update += 1
             self.fire("on_train_batch_end", {}, None, self.update - 1)
 
-    def evaluate(self, *returns: float, seed_index: int = 0) -> None:
+    def show_evaluation(self, *returns: float, seed_index: int = 0) -> None:
         lane = self.lanes[seed_index]
         self.fire("on_evaluation_start")
         self.last_evaluation = lane.evaluation = Evaluation(seed_index, lane.step, lane.episode, returns)

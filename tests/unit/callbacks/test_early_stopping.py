@@ -57,26 +57,26 @@ def test_an_improvement_starts_the_wait_again() -> None:
 
 def test_less_than_min_delta_is_no_improvement() -> None:
     trainer = started(patience=2, min_delta=1.0, monitor="evaluation")
-    trainer.evaluate(0.0)
-    trainer.evaluate(1.0)
-    trainer.evaluate(1.0)
+    trainer.show_evaluation(0.0)
+    trainer.show_evaluation(1.0)
+    trainer.show_evaluation(1.0)
     assert trainer.stop_reason == "evaluation mean did not rise above 0 for 2 evaluations"
 
 
 def test_evaluations_are_judged_alone() -> None:
     trainer = started(target=5.0, monitor="evaluation")
     trainer.play(9.0, 9.0, 9.0, 9.0)
-    trainer.evaluate(4.0, 5.0)
+    trainer.show_evaluation(4.0, 5.0)
     assert not trainer.should_stop
-    trainer.evaluate(4.0, 6.0)
+    trainer.show_evaluation(4.0, 6.0)
     assert trainer.should_stop
 
 
 def test_nan_is_never_an_improvement_nor_the_target() -> None:
     trainer = started(target=-1e9, patience=2, monitor="evaluation")
-    trainer.evaluate(math.nan)
+    trainer.show_evaluation(math.nan)
     assert not trainer.should_stop
-    trainer.evaluate(math.nan)
+    trainer.show_evaluation(math.nan)
     assert trainer.stop_reason == "evaluation mean did not rise above a finite value for 2 evaluations"
 
 
@@ -122,7 +122,7 @@ def test_waiting_for_evaluations_that_never_come_is_refused() -> None:
         ({"patience": 2.5}, r"early_stopping\.patience"),
         ({"patience": True}, r"early_stopping\.patience"),
         ({"patience": 1, "min_delta": -0.1}, r"early_stopping\.min_delta: expected a finite number >= 0, got -0\.1"),
-        ({"patience": 1, "monitor": "evalution"}, r"got 'evalution'; try 'evaluation'"),
+        ({"patience": 1, "monitor": "evalution"}, r"got 'evalution'; did you mean 'evaluation'\?"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], message: str) -> None:

@@ -40,7 +40,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     trainer.play(-1000.0)
     trainer.learn(2)
     trainer.play(-500.0, -600.0)
-    trainer.evaluate(-300.0, -100.0)
+    trainer.show_evaluation(-300.0, -100.0)
     trainer.end()
     lines = stream.getvalue().splitlines()
     assert "\x1b" not in stream.getvalue()
@@ -69,7 +69,7 @@ def test_a_bar_on_a_terminal() -> None:
     assert HIDE in stream.getvalue()
     trainer.play(1.0)
     trainer.learn()
-    trainer.evaluate(5.0)
+    trainer.show_evaluation(5.0)
     trainer.play(*[0.0] * 9)
     trainer.end()
     text = plain(stream.getvalue())
@@ -130,8 +130,8 @@ def test_several_seeds_are_summed_up() -> None:
     trainer.start()
     trainer.play(10.0, 20.0, 30.0, seed_index=0)
     trainer.play(100.0, seed_index=1)
-    trainer.evaluate(10.0, seed_index=0)
-    trainer.evaluate(40.0, seed_index=1)
+    trainer.show_evaluation(10.0, seed_index=0)
+    trainer.show_evaluation(40.0, seed_index=1)
     trainer.end()
     last = stream.getvalue().splitlines()[-1]
     assert "[finished] | 2 seeds | episode 1..3/10 | step 200..600 (" in last
@@ -214,7 +214,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_settings(setting: str, value: float) -> None:
     with pytest.raises(SettingError, match=rf"progress_bar\.{setting}: expected a finite number > 0"):
-        ProgressBar(**{setting: value})
+        ProgressBar(**{setting: value})  # type: ignore[arg-type]
 
 
 def test_a_budget_that_can_never_bind_is_not_shown() -> None:

@@ -89,7 +89,7 @@ def test_a_better_evaluation_is_kept(home: Path) -> None:
     trainer.start()
     for value in (-5.0, -9.0, float("nan"), 0.0, 0.0):
         trainer.play(0.0)
-        trainer.evaluate(value)
+        trainer.show_evaluation(value)
     assert episode_in(home / "best") == 4
     assert trainer.callbacks[0].seed_state_dict(7) == {"best": 0.0}
     assert trainer.callbacks[0].seed_state_dict(8) == {}
@@ -100,7 +100,7 @@ def test_the_best_outlives_a_resume(home: Path) -> None:
     trainer = run(home, frequency=1)
     trainer.start()
     trainer.play(0.0)
-    trainer.evaluate(10.0)
+    trainer.show_evaluation(10.0)
     trainer.end("interrupted")
     state = trainer.callbacks[0].seed_state_dict(7)
     trainer = run(home)
@@ -108,7 +108,7 @@ def test_the_best_outlives_a_resume(home: Path) -> None:
     trainer.callbacks[0].load_seed_state_dict(7, state)
     trainer.fire("on_train_start")
     trainer.play(0.0, 0.0)
-    trainer.evaluate(9.0)
+    trainer.show_evaluation(9.0)
     assert episode_in(home / "best") == 1
     trainer.end()
 
@@ -118,7 +118,7 @@ def test_each_seed_has_a_directory(home: Path) -> None:
     trainer.start()
     assert names(home / "seed3") == names(home / "seed11") == set()  # empty, and not missing: nothing saved yet
     trainer.play(0.0, 0.0, seed_index=1)
-    trainer.evaluate(1.0, seed_index=1)
+    trainer.show_evaluation(1.0, seed_index=1)
     trainer.end()
     assert names(home) == {"seed3", "seed11"}
     assert names(home / "seed11") == {"ep2", "best", "final", "model_config.json"}

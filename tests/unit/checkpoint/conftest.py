@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-State = dict[str, dict[str, Tensor]]
+from velora.checkpoint.schema import Part
+
+State = dict[Part, dict[str, Tensor]]
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import safetensors.torch
 import torch
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError, agents
+from velora.checkpoint.schema import Part
 from velora.core.errors import CheckpointError, VeloraError
 
 Fields = dict[str, Any]
-State = dict[str, dict[str, torch.Tensor]]
+State = dict[Part, dict[str, torch.Tensor]]
 Extra = tuple[Fields, State]
 
 

@@ -29,8 +29,6 @@ def test_register_and_get() -> None:
     assert list(cells) == ["cfc", "ltc"]
     assert "ltc" in cells
     assert "gru" not in cells
-    assert cells.key_of(LTC) == "ltc"
-    assert cells.key_of(int) is None
 
 
 def test_an_unknown_key_names_the_known_ones() -> None:

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from velora.checkpoint import Checkpoint, Metadata, files, tensors
+from velora.checkpoint.schema import Part
 from velora.checkpoint.staging import Stage
 from velora.core.errors import CheckpointError
 
 Fields = dict[str, Any]
-State = dict[str, dict[str, torch.Tensor]]
+State = dict[Part, dict[str, torch.Tensor]]
 Extra = tuple[Fields, State]
 OneLine = Callable[[BaseException], bool]
 
@@ -49,7 +50,7 @@ def test_the_same_state_keeps_what_was_saved_with_it(
         monkeypatch.setattr(os, "link", refuse_link)
     everything = fields | buffer[0] | train[0], state | buffer[1] | train[1]
 
-    def kept(metadata: Fields, tensors: State, **options: bool) -> set[str]:
+    def kept(metadata: Fields, tensors: State, **options: Any) -> set[str]:
         Checkpoint.write(tmp_path / "ep10", metadata=everything[0], tensors=everything[1])
         Checkpoint.write(tmp_path / "ep10", metadata=metadata, tensors=tensors, **options)
         checkpoint = Checkpoint.open(tmp_path / "ep10")
@@ -140,7 +141,7 @@ def bad_inputs() -> dict[str, tuple[Fields, State]]:
         ),
         "both or neither for train_state, received tensors": ({}, {"train_state": {}}),
         "position < capacity; received": ({"buffer": {"capacity": 4, "size": 4, "position": 4}}, {"buffer_state": {}}),
-        "received 'models'": ({}, {"models": {}}),
+        "received 'models'": ({}, {"models": {}}),  # type: ignore[dict-item]
         "actor.w: expected finite values": ({}, {"model_state": {"actor.w": weight / 0}}),
         "step: expected finite values": ({}, {"optim_state": {"step": torch.tensor(float("nan"))}}),
         "expected a dense tensor": ({}, {"model_state": {"w": weight.to_sparse()}}),

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from velora import __version__
 from velora.checkpoint import Metadata, json_text, schema
+from velora.checkpoint.migrations import MIGRATIONS
 from velora.core.errors import CheckpointError
 
 Fields = dict[str, Any]
@@ -27,7 +29,7 @@ def test_the_text_is_the_members_in_order_with_a_digest(fields: Fields) -> None:
         *("progress", "files", "metadata_sha256"),
     ]
     assert document["velora_version"] == __version__
-    assert raw.startswith(b'{\n  "schema_version": 1,\n')
+    assert raw.startswith(b'{\n  "schema_version": 2,\n')
     assert raw.endswith(b'"\n}\n')
     digest = document.pop("metadata_sha256")
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
@@ -64,7 +66,7 @@ def test_older_versions_are_migrated_one_step_at_a_time() -> None:
         1: lambda document: {**document, "seed": document["random_seed"]},
         2: lambda document: {key: value for key, value in document.items() if key != "random_seed"},
     }
-    old = {"schema_version": 1, "random_seed": 7}
+    old: dict[str, JsonValue] = {"schema_version": 1, "random_seed": 7}
     assert schema.upgrade(old, "m", current=3, migrations=migrations) == {"schema_version": 3, "seed": 7}
     assert schema.upgrade({"schema_version": 3, "seed": 7}, "m", current=3, migrations=migrations)["seed"] == 7
     with pytest.raises(CheckpointError, match="version 1 is too old"):
@@ -72,11 +74,11 @@ def test_older_versions_are_migrated_one_step_at_a_time() -> None:
 
 
 def test_every_old_version_has_its_migration() -> None:
-    assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
+    assert set(MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
 
 
 def test_a_newer_version_names_the_release(fields: Fields) -> None:
-    document = Metadata.build(fields | {"files": FILES}).document() | {"schema_version": 2, "velora_version": "9.1.0"}
+    document = Metadata.build(fields | {"files": FILES}).document() | {"schema_version": 3, "velora_version": "9.1.0"}
     digest = hashlib.sha256(json_text.canonical(document)).hexdigest()
     raw = json_text.render({**document, "metadata_sha256": digest}, "metadata.json")
     with pytest.raises(CheckpointError, match=r"run/metadata\.json: .* needs a newer Velora.*velora>=9\.1\.0"):
@@ -90,15 +92,50 @@ def test_a_changed_character_is_damage(fields: Fields) -> None:
             Metadata.decode(changed, "metadata.json")
 
 
-def test_the_golden_checkpoint_of_this_version_is_readable(tmp_path: Path) -> None:
-    """The exact text of schema version 1; it must stay readable for ever."""
-    raw = (Path(__file__).parent / "metadata_v1.json").read_bytes()
-    metadata = Metadata.decode(raw, "metadata_v1.json")
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_golden_checkpoint_of_every_version_is_readable(version: int) -> None:
+    """Their exact texts; they must stay readable for ever. The first was saved without a run, so that it is not known
+    whether its last episode was open: that counts as begun.
+    """
+    raw = (Path(__file__).parent / f"metadata_v{version}.json").read_bytes()
+    metadata = Metadata.decode(raw, f"metadata_v{version}.json")
     assert metadata.agent == "liquid_ddpg"
-    assert metadata.progress.step == 2000
+    assert metadata.schema_version == schema.SCHEMA_VERSION
+    assert metadata.progress == schema.Counters(episode=10, step=2000, update=1000, begun=11)
     assert metadata.buffer == {"capacity": 4, "size": 3, "position": 3, "full": False}
-    if metadata.schema_version == 1:
-        assert metadata.encode("metadata_v1.json") == raw
+    if version == schema.SCHEMA_VERSION:
+        assert metadata.encode(f"metadata_v{version}.json") == raw
+
+
+OPEN: dict[str, Any] = {"running": [5, 7, 0.0]}
+CLOSED: dict[str, Any] = {"running": None}
+
+
+@pytest.mark.parametrize(
+    ("train_state", "progress", "begun"),
+    [
+        ({"lane": CLOSED}, {"episode": 4, "step": 90, "update": 3}, 4),
+        ({"lane": OPEN}, {"episode": 4, "step": 90, "update": 3}, 5),
+        ({"lane": OPEN}, {"episode": 0, "step": 1, "update": 0}, 1),
+        ({"lane": {**OPEN, "others": [CLOSED, OPEN, OPEN]}}, {"episode": 4, "step": 90, "update": 3}, 7),
+        ({"lane": {**CLOSED, "others": [CLOSED, OPEN]}}, {"episode": 4, "step": 90, "update": 3}, 5),
+        (None, {"episode": 4, "step": 90, "update": 3}, 5),
+        (None, {"episode": 0, "step": 7, "update": 0}, 1),
+        (None, {"episode": 0, "step": 0, "update": 0}, 0),
+        (None, {}, 0),
+        ({"best": 3}, {"episode": 4, "step": 90}, 5),
+    ],
+)
+def test_version_1_learns_how_many_episodes_were_begun(train_state: Any, progress: dict[str, int], begun: int) -> None:
+    old: dict[str, Any] = {"schema_version": 1, "progress": progress, "train_state": train_state}
+    new = schema.upgrade(dict(old), "m")
+    assert new == {**old, "schema_version": 2, "progress": {**progress, "begun": begun}}
+    assert schema.upgrade({"schema_version": 1}, "m") == {"schema_version": 2, "progress": {"begun": 0}}
+
+
+def test_version_1_with_the_counter_of_version_2_is_refused() -> None:
+    with pytest.raises(CheckpointError, match=r"^run/metadata.json: progress.begun: version 1 has no such member"):
+        schema.upgrade({"schema_version": 1, "progress": {"begun": 3}}, "run/metadata.json")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,28 @@ def test_the_layout_byte_by_byte(tmp_path: Path) -> None:
     assert info == FileInfo(size_bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest())
 
 
+def test_the_layout_is_the_librarys(tmp_path: Path) -> None:
+    """Every dtype at once, with the names in the other order than the library's."""
+    state = {f"{len(header._CODES) - i}": torch.ones(i + 1).to(dtype) for i, dtype in enumerate(header._CODES)}
+    tensors.write(tmp_path / "a", state)
+    assert (tmp_path / "a").read_bytes() == safetensors.torch.save(state)
+
+
+def test_tensors_of_one_width_in_the_order_of_their_names_are_read_too(tmp_path: Path) -> None:
+    """As files were laid out before the library's order."""
+    rows = {
+        "a": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]},
+        "b": {"dtype": "I64", "shape": [1], "data_offsets": [8, 16]},
+    }
+    table = json.dumps(rows).encode()
+    numbers = torch.tensor([2.5], dtype=torch.float64).numpy().tobytes() + (7).to_bytes(8, "little")
+    raw = len(table).to_bytes(8, "little") + table + numbers
+    (tmp_path / "a").write_bytes(raw)
+    loaded = tensors.read(tmp_path / "a", FileInfo(size_bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest()))
+    assert loaded["a"].tolist() == [2.5]
+    assert loaded["b"].tolist() == [7]
+
+
 @pytest.mark.parametrize("dtype", header._CODES)
 def test_every_dtype_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
     values = torch.tensor([[0, 1, 1], [1, 0, 1]]).to(dtype)

@@ -25,7 +25,7 @@ class Outer:
 
 
 def settings(**changes: Any) -> DictConfig:
-    cfg = OmegaConf.structured(Outer)
+    cfg: DictConfig = OmegaConf.structured(Outer)
     with open_dict(cfg):
         for name, value in changes.items():
             OmegaConf.update(cfg, name.replace("__", "."), value, force_add=True)
@@ -33,7 +33,14 @@ def settings(**changes: Any) -> DictConfig:
 
 
 def test_settings_that_fit_pass() -> None:
-    check(settings(name="a", free__anything={"at": "all"}))
+    cfg = settings(name="a", free__anything={"at": "all"}, inner__count="${inner.rate}")
+    with pytest.raises(OmegaConfBaseException, match="could not be converted to Integer"):
+        check(cfg)
+    cfg.inner.count = 3
+    check(cfg)
+    assert OmegaConf.to_container(cfg) == {
+        "inner": {"rate": 0.1, "count": 3}, "free": {"anything": {"at": "all"}}, "name": "a"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

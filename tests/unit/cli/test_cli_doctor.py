@@ -30,7 +30,7 @@ GOOD = Machine(
     memory_bytes=2**30,
     gpus=(),
     directory=HERE,
-    versions={"python": "3.11.7", "velora": "0.2.0"},
+    versions={"python": "3.11.7", "velora": "0.3.0"},
 )
 
 
@@ -72,7 +72,7 @@ def test_json_says_the_same(
     assert found["directory"]["path"] == str(tmp_path)
     assert found["directory"]["fsync_ms"] >= 0.0
     assert found["kernel"]["is_built"] == (kernels.extension is not None)
-    assert set(found["versions"]) == {"python", *machine.PACKAGES}
+    assert set(found["versions"]) == {"python", "velora", *machine.PACKAGES}
     assert None not in found["versions"].values()
     assert set(found) == {f.name for f in dataclasses.fields(Machine)} | {"threads", "advice"}
     assert list(tmp_path.iterdir()) == []
@@ -189,9 +189,9 @@ def test_on_a_terminal_commands_stay_on_one_line(
 @pytest.mark.parametrize(
     ("origin", "command"),
     [
-        (None, "-m pip install --force-reinstall --no-deps --no-binary velora velora"),
-        ("no json", "--no-binary velora velora"),
-        ('{"url": "https://example.org/velora.whl", "archive_info": {}}', "--no-binary velora velora"),
+        (None, "-m pip install --force-reinstall --no-deps --no-binary velora-rl velora-rl"),
+        ("no json", "--no-binary velora-rl velora-rl"),
+        ('{"url": "https://example.org/velora.whl", "archive_info": {}}', "--no-binary velora-rl velora-rl"),
         ('{"url": "file:///my%20code/velora", "dir_info": {}}', "--no-deps --force-reinstall '/my code/velora'"),
         ('{"url": "file:///velora", "dir_info": {"editable": true}}', "-m pip install --no-deps --editable /velora"),
     ],
@@ -209,6 +209,18 @@ def test_velora_is_installed_again_from_where_it_came_from(
     assert advice.reinstall(none_of).endswith(command)
     assert advice.reinstall(none_of).startswith(sys.executable)
     assert advice.reinstall(lambda name: str(Path(sys.executable).with_name("python"))).startswith("python -m pip")
+
+
+def test_another_package_in_the_same_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``pip install velora`` leaves it: the registry has another code base under the import name."""
+    installed = tmp_path / "velora-0.2.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.3\nName: velora\nVersion: 0.2.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for record, expected in (("velora-0.2.0.dist-info/METADATA,,\n", False), ("velora/__init__.py,,\n", True)):
+        (installed / "RECORD").write_text(record)
+        assert advice.shares_its_folder() is expected
+        assert (f"{sys.executable} -m pip uninstall velora" in commands(GOOD)) is expected
 
 
 def test_help_teaches_and_a_slip_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from velora.cli import resume
@@ -87,7 +88,13 @@ def test_all_that_must_be_trusted_is_listed_at_once_and_in_the_command_that_goes
 
 
 def test_a_replaced_group_needs_no_trust(tmp_path: Path) -> None:
-    resume.prepare(saved(tmp_path, callbacks=MINE), Arguments.parse(["callbacks=none"]))
+    run = saved(tmp_path, callbacks=MINE)
+    arguments = resume.prepare(run, Arguments.parse(["callbacks=none"]))
+    assert arguments.overrides[0] == "callbacks=none"
+    node = ConfigStore.instance().load(f"{resume.CONFIG_NAME}.yaml").node
+    assert "callbacks" not in node  # so that nothing of the saved ones is made
+    assert node.agent == SAVED["agent"]
+    assert {"callbacks": "default"} in node.defaults  # which the command line replaces
 
 
 def test_differences_name_what_changed() -> None:

@@ -36,6 +36,7 @@ BOX = gym.spaces.Box(-1.0, 1.0, (2,))
 def test_actions_are_rescaled_to_the_bounds() -> None:
     env = gym.make("Pendulum-v1")
     bounds = check_spaces(env, state_dim=3, action_dim=1)
+    assert isinstance(bounds, ActionBounds)
     assert (bounds.low, bounds.high) == ((-2.0,), (2.0,))
     scaled = bounds.to_environment(np.array([[-1.0], [0.0], [0.25], [1.0], [1.5]]))
     assert scaled.tolist() == [[-2.0], [0.0], [0.5], [2.0], [2.0]]
@@ -73,7 +74,9 @@ def test_an_unknown_id_names_the_nearest() -> None:
 
 
 def test_an_instance_is_used_and_copied_with_its_wrappers() -> None:
-    given = gym.wrappers.RescaleAction(gym.make("Pendulum-v1", g=5.0, max_episode_steps=7), *np.float32([-0.5, 0.5]))
+    given = gym.wrappers.RescaleAction(
+        gym.make("Pendulum-v1", g=5.0, max_episode_steps=7), np.float32(-0.5), np.float32(0.5)
+    )
     source = EnvironmentSource(given)
     first, is_ours = source.first()
     again = source.make()
@@ -142,9 +145,8 @@ def test_what_is_not_finite_is_named_at_once(answer: list[float], reward: float)
 
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "InvertedPendulum-v5", "Hopper-v5", "LunarLanderContinuous-v3"])
 def test_replay_restores_an_episode_to_the_bit(env_id: str) -> None:
-    first, second = (
-        Environments([gym.make(env_id)], obs_dim=gym.make(env_id).observation_space.shape[0]) for _ in "ab"
-    )
+    (obs_dim,) = gym.make(env_id).observation_space.shape or ()
+    first, second = (Environments([gym.make(env_id)], obs_dim=obs_dim) for _ in "ab")
     generator = np.random.default_rng(0)
     size = first.envs[0].action_space.shape[0]  # type: ignore[index]
     first.reset(0, seed=5)

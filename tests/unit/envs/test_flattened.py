@@ -43,7 +43,7 @@ class Room(gym.Env[Any, Any]):
         return self.observation_space.sample(), float(action[0]), False, self.left == 0, {}
 
 
-gym.register("velora_tests/Room-v0", Room)
+gym.register("velora_tests/Room-v0", lambda **kwargs: Room(**kwargs))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_training_sees_the_flat_numbers() -> None:
     again = flattened(Room())
     expected = [again.reset(seed=seeding.episode_seed(0, 0, 1))[0]] + [again.step(np.zeros(1))[0] for _ in range(6)]
     rows = agent.buffer.state_dict(0)["rows"][0].numpy()
-    np.testing.assert_array_equal(rows[:, :9], np.float32(expected[:6]))
+    np.testing.assert_array_equal(rows[:, :9], np.array(expected[:6], np.float32))
 
 
 @pytest.mark.parametrize("given", ["velora_tests/Room-v0", Room, lambda: flattened(Room()), "an instance"])

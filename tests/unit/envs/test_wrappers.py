@@ -273,7 +273,7 @@ def test_wrappers_are_made_again_by_an_environment_s_spec() -> None:
 
 
 def test_wrappers_are_made_again_by_their_description() -> None:
-    env = stacked(gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), *np.float32([-1, 1])))
+    env = stacked(gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1)))
     described = describe(env)
     assert described["id"] == "Pendulum-v1"
     assert described["wrappers"] == [
@@ -283,7 +283,7 @@ def test_wrappers_are_made_again_by_their_description() -> None:
         {"name": "Flicker", "kwargs": {"probability": 0.3}},
         {"name": "PreviousActionReward", "kwargs": {}},
     ]
-    bare = gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), *np.float32([-1, 1]))
+    bare = gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1))
     assert play(wrap(bare, described["wrappers"]), 7, 30) == play(env, 7, 30)
     assert describe(HoldAction(Count(), [2]))["wrappers"] == [
         {"name": "HoldAction", "kwargs": {"hold": [2], "order": "random"}}

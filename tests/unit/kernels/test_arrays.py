@@ -33,7 +33,7 @@ def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
     made = {}
     for name, chosen in VARIANTS.items():
         wirings = [auto_ncp(5, 11, 2, seed=k) for k in range(2)]
-        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)  # type: ignore[arg-type]
+        cell = make_cell(name.split()[0], wirings, _generators(), **chosen)
         made[name] = cell_plan(cell, squash=True), flat_mask(cell)
     critic = LiquidQNetwork(make_cell("cfc", [auto_ncp(5, 11, 1)] * 2, _generators()), _generators())
     dense = QNetwork(4, 1, units=(7, 6), generators=_generators())
@@ -62,23 +62,30 @@ def test_nothing_waits_for_the_device_or_asks_for_its_values(name: str) -> None:
 
 
 def test_the_rest_of_an_update_does_not_wait_either() -> None:
+    """It is of the right shapes, on the device without values."""
     xp = TorchNamespace(torch.float32, "meta")
     backend = ArrayBackend(xp)
     values = xp.zeros(2, 3, 4)
     y = backend.td_target(values, values, values, values, gamma=0.9, scale=1.0)
-    backend.squared_error(values, y)
+    error = backend.squared_error(values, y)
     out, noise, log_temperature = xp.zeros(2, 3, 4, 2), xp.zeros(2, 3, 4, 1), xp.zeros(2, 1)
-    log_prob = backend.squashed(out, noise).log_prob
-    backend.soft_minimum((values, values), log_prob, log_temperature)
+    drawn = backend.squashed(out, noise)
+    soft = backend.soft_minimum((values, values), drawn.log_prob, log_temperature)
     d = backend.soft_minimum_gradient((values, values), log_temperature, factor=-1.0, skip=1)
-    backend.squashed_gradient(out, noise, (noise, noise), d.log_prob)
-    backend.copy(backend.temperature(log_temperature, xp.zeros(2), target=-1.0).gradient, log_temperature)
+    d_out = backend.squashed_gradient(out, noise, (noise, noise), d.log_prob)
+    temperature = backend.temperature(log_temperature, xp.zeros(2), target=-1.0)
+    backend.copy(temperature.gradient, log_temperature)
     flat = xp.zeros(2, 9)
     backend.clip(flat, max_norm=1.0)
     backend.follow(flat, xp.zeros(2, 9), tau=0.5, rows=[1])
     wide = TorchNamespace(torch.float64, "meta")
     constants = (0.9, 0.999, 1e-8, 0.01)
     backend.adam(AdamState(flat, flat, flat, flat, wide.zeros(2), wide.zeros(5), constants), rows=[0, 1])
+    of_steps = (y, error.gradient, drawn.log_prob, soft, *d.values, d.log_prob)
+    assert all(made.shape == (2, 3, 4) for made in of_steps)
+    assert all(made.shape == (2,) for made in (error.loss, error.mean, temperature.loss, temperature.temperature))
+    assert (drawn.action.shape, d_out.shape, temperature.gradient.shape) == (noise.shape, out.shape, (2, 1))
+    assert all(made.device.type == "meta" for made in (*of_steps, error.loss, d_out, temperature.gradient, flat))
 
 
 def test_a_pool_lends_each_memory_to_one_call_at_a_time() -> None:

@@ -24,7 +24,7 @@ def policy(out: Tensor) -> Distribution:
     """Make the distribution that a policy's output stands for, by PyTorch's own classes."""
     mean, raw = out.chunk(2, -1)
     log_std = -5.0 + 7.0 * (raw.tanh() + 1.0) / 2.0
-    transforms = [TanhTransform(cache_size=1)]  # type: ignore[no-untyped-call]
+    transforms = [TanhTransform(cache_size=1)]
     squashed = TransformedDistribution(Normal(mean, log_std.exp()), transforms)  # type: ignore[arg-type]
     return Independent(squashed, 1)
 
@@ -86,7 +86,7 @@ def test_gradients_of_samples_and_densities_are_autograds(backend: Backend, shap
     leaf = out.double().requires_grad_()
     action, log_prob, _ = drawn(leaf, noise.double())
     total = (action * (d_actions[0] + d_actions[1])).sum() + (log_prob * d_log_prob).sum()
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     torch.testing.assert_close(made.double(), leaf.grad, rtol=1e-4, atol=1e-5)
 
 
@@ -98,7 +98,7 @@ def test_arrays_in_double_precision_are_exact(xp: NumpyNamespace | TorchNamespac
     made = backend.squashed(out, noise)
     torch.testing.assert_close(made.action, action.detach(), rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(made.log_prob, log_prob.detach(), rtol=1e-10, atol=1e-12)
-    (3.0 * action.sum() + 0.5 * log_prob.sum()).backward()  # type: ignore[no-untyped-call]
+    (3.0 * action.sum() + 0.5 * log_prob.sum()).backward()
     ones = torch.ones_like(noise)
     gradient = backend.squashed_gradient(out, noise, (ones, 2.0 * ones), 0.5 * ones[..., 0].contiguous())
     torch.testing.assert_close(gradient, leaf.grad, rtol=1e-9, atol=1e-11)
@@ -112,7 +112,7 @@ def test_the_soft_minimum_and_its_gradient_are_autograds(backend: Backend) -> No
     expected = torch.minimum(leaves[0], leaves[1]) - log_temperature.double().exp()[:, :, None] * leaves[2]
     made = backend.soft_minimum((q_1, q_2), log_prob, log_temperature)
     torch.testing.assert_close(made.double(), expected.detach(), rtol=1e-6, atol=1e-6)
-    (-expected[:, :, 1:].mean((1, 2))).sum().backward()  # type: ignore[no-untyped-call]
+    (-expected[:, :, 1:].mean((1, 2))).sum().backward()
     gradient = backend.soft_minimum_gradient((q_1, q_2), log_temperature, factor=-1.0, skip=1)
     for ours, leaf in zip((*gradient.values, gradient.log_prob), leaves, strict=True):
         torch.testing.assert_close(ours.double(), leaf.grad, rtol=1e-6, atol=1e-7)
@@ -167,7 +167,7 @@ def test_an_ensemble_of_any_size_is_autograds(backend: Backend) -> None:
         torch.testing.assert_close(backend.minimum(*values).double(), least.detach())
         soft = backend.soft_minimum(values, log_prob, log_temperature)
         torch.testing.assert_close(soft.double(), (least - log_prob).detach(), rtol=1e-6, atol=1e-6)
-        least[:, :, 1:].mean((1, 2)).sum().backward()  # type: ignore[no-untyped-call]
+        least[:, :, 1:].mean((1, 2)).sum().backward()
         made = backend.soft_minimum_gradient(values, log_temperature, factor=1.0, skip=1)
         for ours, leaf in zip(made.values, leaves, strict=True):
             torch.testing.assert_close(ours.double(), leaf.grad, rtol=1e-6, atol=1e-7)

@@ -138,8 +138,13 @@ def test_a_row_before_the_run_is_refused(path: Path) -> None:
 def test_closing_twice_is_harmless(path: Path) -> None:
     store = RunStore(path)
     start(store)
+    add(store, 1, -5.0)
     store.close()
     store.close()
+    assert read(path, "SELECT status FROM experiment") == [("running",)]
+    assert read(path, "SELECT reward FROM episode") == [(-5.0,)]
+    path.rename(path.with_name("moved.db"))  # nothing holds it, and no row was left waiting beside it
+    assert [file.name for file in path.parent.iterdir()] == ["moved.db"]
 
 
 # ---- resume

@@ -10,9 +10,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from experience import fill, learn, parameters
 from torch import Tensor
 
+from tests.unit.models.experience import fill, learn, parameters
 from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
@@ -85,7 +85,8 @@ def test_the_columns_that_read_the_old_state_get_gradient(length: int) -> None:
     layers = agent.networks["actor"].cell.layers  # type: ignore[union-attr]
     for layer, inputs in zip(layers, (3, 5, 3), strict=True):  # type: ignore[arg-type]
         weight = next(p for n, p in layer.named_parameters() if n.endswith("weight"))
-        assert weight.grad[:, :, inputs:].abs().sum() > 0.0  # type: ignore[index]
+        assert weight.grad is not None
+        assert weight.grad[:, :, inputs:].abs().sum() > 0.0
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -378,6 +379,7 @@ def test_training_refuses_what_does_not_fit(
 
 
 def test_numpy_numbers_are_settings_too() -> None:
-    agent = LiquidDDPG(np.int64(3), int(np.prod((2, 4))), np.int32(2), gamma=np.float64(0.9), device="cpu", seed=0)
+    sizes: tuple[Any, ...] = (np.int64(3), int(np.prod((2, 4))), np.int32(2))
+    agent = LiquidDDPG(*sizes, gamma=np.float64(0.9), device="cpu", seed=0)
     assert type(agent.settings.state_dim) is int
     assert type(agent.settings.gamma) is float

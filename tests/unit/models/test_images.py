@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from velora.buffers import ReplayBuffer, budget
+from velora.buffers import ReplayBuffer
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
+from velora.core import ram
 from velora.core.errors import SettingError, ShapeError, SpaceError
 from velora.envs import check_image, dimensions, flattened, image_settings
 from velora.envs.wrappers import Flicker, NoisyObservation, PreviousActionReward
@@ -63,14 +66,14 @@ class ChosenDot(Dot):
 
     def __init__(self) -> None:
         super().__init__()
-        self.action_space = spaces.Discrete(4)  # type: ignore[assignment]
+        self.action_space = spaces.Discrete(4)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         return super().step(((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))[action])
 
 
-gym.register(DOT, Dot)
-gym.register(CHOSEN_DOT, ChosenDot)
+gym.register(DOT, lambda **kwargs: Dot(**kwargs))
+gym.register(CHOSEN_DOT, lambda **kwargs: ChosenDot(**kwargs))
 
 
 class _Images(AgentContract):
@@ -164,7 +167,7 @@ def test_other_images_are_one_line(env: gym.Env[Any, Any], settings: dict[str, A
         ({"image": (72,)}, r"^image: expected \(height, width\)"),
         ({"image": (8, -9, -1)}, r"^image: expected \(height, width\)"),
         ({"image_range": (1, 0)}, r"^image_range: expected the least value and a larger one"),
-        ({"image": None, "image_range": (0, 1)}, r"^image_range: .* image has to be given too"),
+        ({"image": None, "image_range": (0, 1)}, r"^image_range: \(0\.0, 1\.0\) has no effect with image=None"),
         ({"time": "both"}, r"^time: an image has no place for the time"),
         ({"normalize_obs": True}, r"^normalize_obs: an image is scaled by its range already; expected false, got true"),
         ({"kernel": "native"}, r"^kernel: 'native' has no convolutions"),
@@ -271,9 +274,9 @@ class Kept(Callback):
 
 
 @pytest.mark.parametrize("kind", [LiquidDDPG, LiquidPPO])
-def test_rewards_are_normalised_and_images_are_not(kind: type[Agent]) -> None:
+def test_rewards_are_normalised_and_images_are_not(kind: Callable[..., Agent]) -> None:
     own = ROLLOUT if kind is LiquidPPO else SMALL
-    agent, env, kept = kind(72, 6, 2, **own, normalize_returns=True, gamma=0.9, seed=0), Recorder(Dot()), Kept()  # type: ignore[call-arg]
+    agent, env, kept = kind(72, 6, 2, **own, normalize_returns=True, gamma=0.9, seed=0), Recorder(Dot()), Kept()
     agent.train(env, 8, n_steps=13, callbacks=[kept], **QUIET)
     rewards = np.array(env.earned[:12])  # what an update beside the thirteenth step knows
     sums = list(itertools.accumulate(rewards, lambda total, reward: 0.9 * total + reward))
@@ -300,7 +303,7 @@ def test_predict_takes_the_vector_and_the_image() -> None:
 
 
 def test_too_many_images_for_the_memory_are_refused_before_any_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget.ram, "available_bytes", lambda: 10_000_000)
+    monkeypatch.setattr(ram, "available_bytes", lambda: 10_000_000)
     agent = LiquidDDPG(72, 6, 2, **{**SMALL, "buffer_size": 100_000}, seed=0)
     with pytest.raises(SettingError, match=r"^buffer_size: 100,000 transitions of \d+ numbers each need .*; lower buf"):
         agent.train(DOT, 8, n_steps=10, **QUIET)
@@ -310,5 +313,11 @@ def test_an_agent_fits_what_dimensions_and_image_settings_say() -> None:
     env = gym.wrappers.FrameStackObservation(Dot(), 2)
     state_dim, action_dim = dimensions(env)
     agent = LiquidDDPG(state_dim, 6, action_dim, **{**SMALL, **image_settings(env)}, seed=0)
-    agent.train(env, 8, n_steps=22, evaluate_every=1, evaluation_episodes=2, **QUIET)
+    result = agent.train(env, 8, n_steps=22, evaluate_every=1, evaluation_episodes=2, **QUIET)
+    assert (agent.settings.image, state_dim, action_dim) == ((2, *SHAPE), 2 * math.prod(SHAPE), 2)
+    assert all(len(evaluation.returns) == 2 for evaluation in result.evaluations)
+    assert len(result.evaluations) == len(result.returns[0]) > 0
+    assert agent.settings.image is not None
     check_image(flattened(env), agent.settings.image, None)
+    with pytest.raises(SpaceError):
+        check_image(flattened(Dot()), agent.settings.image, None)

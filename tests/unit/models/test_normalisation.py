@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from velora import kernels
 from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.schema import PARTS
 from velora.core.errors import CheckpointError
 from velora.core.types import Transition
 from velora.envs import Environments
@@ -27,12 +29,12 @@ from velora.models.off_policy import OffPolicyAgent
 from velora.training.evaluation import evaluate, evaluation_seeds
 
 KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
-BOTH = {"normalize_obs": True, "normalize_returns": True}
+BOTH: dict[str, Any] = {"normalize_obs": True, "normalize_returns": True}
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 ENV = "Pendulum-v1"
 
 
-def make(kind: type[Agent] = LiquidTD3, **settings: Any) -> Any:
+def make(kind: Callable[..., Agent] = LiquidTD3, **settings: Any) -> Any:
     small: dict[str, Any] = {"warmup_steps": 20, "buffer_size": 300}
     if kind is LiquidPPO:
         small = {"rollout_steps": 24, "sequence_length": 4, "n_epochs": 2}
@@ -358,7 +360,7 @@ def rewritten(agent: Agent, directory: Path, change: Any) -> Path:
     good = Checkpoint.open(agent.save(directory / "good"))
     document = good.metadata.document()
     document.pop("files")
-    parts = {part: good.read(part) for part in ("model_state", "optim_state")}
+    parts = {part: good.read(part) for part in PARTS[:2]}
     change(document["settings"], parts["model_state"])
     Checkpoint.write(directory / "other", metadata=document, tensors=parts)
     return directory / "other"

@@ -142,7 +142,8 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
             }
             for name, loss in losses.items():
                 optimizers[name].zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
+                assert s.grad_clip is not None
                 torch.nn.utils.clip_grad_norm_(networks[name].parameters(), s.grad_clip)
                 optimizers[name].step()
 
@@ -233,7 +234,7 @@ def test_every_environment_has_advantages_of_its_own() -> None:
     with torch.no_grad():
         for parameter in agent.networks["critic"].parameters():
             parameter.zero_()
-        agent.networks["critic"].layers[-1].bias.fill_(2.0)  # type: ignore[union-attr, operator, index]
+        agent.networks["critic"].layers[-1].bias.fill_(2.0)  # type: ignore[union-attr, index]
     rewards, ends = [(1.0, 6.0, 3.0, 4.0), (2.0, 2.0, 2.0, 2.0)], [(0, 1, 0, 0), (0, 0, 0, 0)]
     for reward, end in zip(zip(*rewards, strict=True), zip(*ends, strict=True), strict=True):
         agent.buffer.add(
@@ -328,7 +329,7 @@ def test_stored_log_probabilities_and_states_are_those_of_the_policy_that_acted(
 ) -> None:
     """Recomputed from the second step on: the first was acted by the policy before the update."""
     discrete, watch = env == "CartPole-v1", Watch()
-    small = {"rollout_steps": 40, "sequence_length": 8, "actor_lr": 1e-2, "n_envs": n_envs}
+    small: dict[str, Any] = {"rollout_steps": 40, "sequence_length": 8, "actor_lr": 1e-2, "n_envs": n_envs}
     agent = LiquidPPO(dims[0], 6, dims[1], discrete=discrete, device="cpu", seed=1, **small)
     policies: list[Any] = []
 
@@ -373,13 +374,13 @@ def test_predict_is_the_mean_within_the_bounds_where_actions_are_continuous() ->
     agent = LiquidPPO(3, 6, 1, device="cpu", seed=0, initial_std=0.3)
     agent.adapt(gym.make("Pendulum-v1"))
     with torch.no_grad():
-        agent.policy.head.bias.fill_(0.25)
+        agent.policy.get_parameter("head.bias").fill_(0.25)
     mean, _ = agent.predict([1.0, 0.0, 0.0])
     assert mean == pytest.approx(0.5, abs=0.05)
     drawn, _ = agent.predict(np.tile([1.0, 0.0, 0.0], (4_000, 1)), explore=True)
     assert drawn.std() == pytest.approx(0.6, rel=0.05)
     with torch.no_grad():
-        agent.policy.head.bias.fill_(7.0)
+        agent.policy.get_parameter("head.bias").fill_(7.0)
     assert agent.predict([1.0, 0.0, 0.0])[0] == 2.0
 
 
@@ -444,7 +445,7 @@ def test_a_checkpoint_with_other_actions_is_refused(tmp_path: Path) -> None:
 def test_a_diverged_policy_is_reported() -> None:
     agent = make(discrete=True)
     with torch.no_grad():
-        agent.policy.head.bias.fill_(float("nan"))
+        agent.policy.get_parameter("head.bias").fill_(float("nan"))
     with pytest.raises(
         NonFiniteError, match=r"policy: gave the action .*nan.*; its weights or its input have diverged"
     ):

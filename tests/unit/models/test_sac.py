@@ -11,10 +11,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from experience import fill, learn, parameters
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
+from tests.unit.models.experience import fill, learn, parameters
 from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import SaveCheckpoints
@@ -49,9 +49,9 @@ def sample(out: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Draw with given noise from what a policy puts out, by PyTorch's own classes."""
     mean, raw = out.chunk(2, -1)
     std = (-5.0 + 3.5 * (raw.tanh() + 1.0)).exp()
-    tanh = TanhTransform(cache_size=1)  # type: ignore[no-untyped-call]
+    tanh = TanhTransform(cache_size=1)
     action = tanh(mean + std * noise)
-    distribution = TransformedDistribution(Normal(mean, std), [tanh])  # type: ignore[arg-type]
+    distribution = TransformedDistribution(Normal(mean, std), [tanh])
     return action, Independent(distribution, 1).log_prob(action)
 
 
@@ -75,7 +75,7 @@ def states_and_next_outputs(actor: Any, batch: dict[str, Tensor]) -> tuple[Tenso
 
 def step(module: torch.nn.Module, loss: Tensor, lr: float) -> None:
     adam = torch.optim.Adam(module.parameters(), lr=lr)
-    loss.backward(inputs=list(module.parameters()))  # type: ignore[no-untyped-call]
+    loss.backward(inputs=list(module.parameters()))
     adam.step()
 
 
@@ -116,7 +116,7 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     actor_loss = (temperature * log_prob - values)[counted].mean()
     step(nets["actor"], actor_loss, 0.01)
     target = -2.0 if own.target_entropy is None else own.target_entropy
-    log_temperature = nets["temperature"].value
+    log_temperature = nets["temperature"].get_parameter("value")
     loss = -(log_temperature * (log_prob.detach()[counted].mean() + target)).sum()
     step(nets["temperature"], loss, 0.03)
 

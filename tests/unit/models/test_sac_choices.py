@@ -12,10 +12,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from experience import learn, parameters
 from torch import Tensor
 from torch.distributions import Categorical
 
+from tests.unit.models.experience import learn, parameters
 from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, SpaceError
@@ -65,7 +65,7 @@ def stepped(network: Any, batch: dict[str, Tensor], hidden: Tensor | None) -> tu
 
 def step(module: torch.nn.Module, loss: Tensor, lr: float) -> None:
     adam = torch.optim.Adam(module.parameters(), lr=lr)
-    loss.backward(inputs=list(module.parameters()))  # type: ignore[no-untyped-call]
+    loss.backward(inputs=list(module.parameters()))
     adam.step()
 
 
@@ -92,7 +92,9 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
 
     def values(name: str) -> tuple[Tensor, Tensor]:
         net = nets[name]
-        return stepped(net, batch, torch.zeros(1, 16, net.state_size).double() if own.critic == "recurrent" else None)
+        if own.critic != "recurrent":
+            return stepped(net, batch, None)
+        return stepped(net, batch, torch.zeros(1, 16, net.state_size).double())  # type: ignore[call-overload]
 
     _, next_out = stepped(nets["actor"], batch, batch["hidden"])
     following = Categorical(logits=next_out)
@@ -180,8 +182,8 @@ def test_choices_are_drawn_by_the_softmax_and_uniformly_while_warming_up() -> No
 def test_predict_prefers_the_likeliest_choice_and_draws_when_asked() -> None:
     agent = make(seed=2)
     with torch.no_grad():
-        agent.policy.head.weight.zero_()  # type: ignore[union-attr]
-        agent.policy.head.bias.copy_(torch.tensor([[0.4, 0.1, 0.3, 0.2]]).log())  # type: ignore[union-attr]
+        agent.policy.get_parameter("head.weight").zero_()
+        agent.policy.get_parameter("head.bias").copy_(torch.tensor([[0.4, 0.1, 0.3, 0.2]]).log())
     choice, hidden = agent.predict([0.1, 0.2, 0.3])
     assert type(choice) is int
     assert choice == 0
@@ -258,6 +260,6 @@ def test_environments_that_do_not_fit_are_named(agent: Any, env: str, message: s
 def test_a_diverged_policy_is_reported() -> None:
     agent = make()
     with torch.no_grad():
-        agent.policy.head.bias.fill_(float("nan"))  # type: ignore[union-attr]
+        agent.policy.get_parameter("head.bias").fill_(float("nan"))
     with pytest.raises(NonFiniteError, match="policy: gave the action"):
         agent.predict([0.1, 0.2, 0.3])

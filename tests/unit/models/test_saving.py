@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from velora.checkpoint import Checkpoint, agents
+from velora.checkpoint.schema import PARTS
 from velora.core.errors import CheckpointError, SettingError
 from velora.models import LiquidDDPG, OffPolicyAgent
 from velora.models.optimizers import OPTIMIZERS, OptimizerKind
@@ -178,8 +179,10 @@ def test_settings_that_lie_are_refused(agent: LiquidDDPG, tmp_path: Path, member
     good = Checkpoint.open(path)
     document = good.metadata.document()
     document.pop("files")
-    document["settings"][member] = value
-    parts = {part: good.read(part) for part in ("model_state", "optim_state")}
+    settings = document["settings"]
+    assert isinstance(settings, dict)
+    settings[member] = value
+    parts = {part: good.read(part) for part in PARTS[:2]}
     Checkpoint.write(tmp_path / "lie", metadata=document, tensors=parts)
     with pytest.raises(CheckpointError) as caught:
         LiquidDDPG.load(tmp_path / "lie")
@@ -188,14 +191,16 @@ def test_settings_that_lie_are_refused(agent: LiquidDDPG, tmp_path: Path, member
 
 AUDIT = """
 import sys
+import velora
 from velora.nn.cells import CELL_KINDS
 from velora.models import LiquidDDPG, OffPolicyAgent
 
 LiquidDDPG(4, 6, 1, device="cpu", seed=0).predict([0.0] * 4)  # torch's own lazy imports come first
+load = {"velora.load": velora.load, "LiquidDDPG.load": LiquidDDPG.load}[sys.argv[2]]
 seen = []
 WATCHED = ("import", "exec", "compile", "pickle.find_class", "os.system", "subprocess.Popen", "marshal.loads")
 sys.addaudithook(lambda event, args: seen.append((event, args)) if event in WATCHED else None)
-agent = LiquidDDPG.load(sys.argv[1], buffer=True, device="cpu")
+agent = load(sys.argv[1], buffer=True, device="cpu")
 found = list(seen)
 assert len(agent.buffer) == 60
 agent.predict([0.0] * 4)
@@ -206,9 +211,12 @@ print("clean")
 """
 
 
-def test_loading_runs_nothing_and_needs_neither_lightning_nor_hydra(agent: LiquidDDPG, tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", ["velora.load", "LiquidDDPG.load"])
+def test_loading_runs_nothing_and_needs_neither_lightning_nor_hydra(
+    load: str, agent: LiquidDDPG, tmp_path: Path
+) -> None:
     path = agent.save(tmp_path / "ep1", buffer=True)
-    done = subprocess.run([sys.executable, "-c", AUDIT, str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", AUDIT, str(path), load], capture_output=True, text=True, check=False)
     assert done.stdout == "clean\n", done.stderr
 
 
@@ -238,6 +246,7 @@ def test_an_agent_without_a_key_is_refused_when_it_is_made() -> None:
 
 def test_what_fails_before_the_first_row_is_not_hidden(tmp_path: Path) -> None:
     agent = LiquidDDPG(3, 6, 1, device="cpu", seed=0)
-    agent.settings_dict = lambda: {}["settings"]  # type: ignore[method-assign]
+    nothing: dict[str, Any] = {}
+    agent.settings_dict = lambda: nothing["settings"]  # type: ignore[method-assign]
     with pytest.raises(KeyError, match="settings"):
         agent.train("Pendulum-v1", 4, n_steps=10, run_dir=tmp_path, **QUIET)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from experience import fill, learn, parameters
 from torch import Tensor
 
+from tests.unit.models.experience import fill, learn, parameters
 from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import SettingError
@@ -121,8 +121,8 @@ def test_a_critic_with_memory_values_what_its_module_does(cell: str, kernel: str
 
     def value(state: Tensor) -> Tensor:
         out = module.cell.readout(state)  # type: ignore[union-attr,operator]
-        out = torch.relu(module.layers[0](out))  # type: ignore[index]
-        result: Tensor = module.layers[1](out)  # type: ignore[index]
+        out = torch.relu(module.layers[0](out))  # type: ignore[index, operator]
+        result: Tensor = module.layers[1](out)  # type: ignore[index, operator]
         return result.squeeze(2)
 
     def step(obs: Tensor, action: Tensor, hidden: Tensor, dt: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def test_a_critic_with_memory_values_what_its_module_does(cell: str, kernel: str
         hidden = step(batch.obs[:, :, t], batch.action[:, :, t], hidden, batch.dt[:, :, t])
         stored.append(value(hidden))
         following.append(value(step(batch.next_obs[:, :, t], other[:, :, t], hidden, batch.next_dt[:, :, t])))
-    close = {"rtol": 1e-4, "atol": 1e-5}
+    close: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
     torch.testing.assert_close(stored_values(network, batch)[0].squeeze(3), torch.stack(stored, 2).detach(), **close)
     torch.testing.assert_close(next_values(network, batch, other), torch.stack(following, 2).detach(), **close)
     got, pull = policy_values(network, batch, other, agent.learner.backend)

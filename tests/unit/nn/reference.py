@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from velora.nn.cells import BackboneSettings, Cell, CfCCell, LayeredCell, LTCCell, MixedMemoryCell, make_cell, registry
+from velora.nn.linear import Linear
 from velora.nn.wiring import auto_ncp
 
 VARIANTS = (*registry.VARIANTS, "dense", "backbone")
@@ -52,6 +53,8 @@ def load_cfc(ours: CfCCell, theirs: Sequence[ncps.torch.CfCCell]) -> None:
         if ours.backbone is not None:
             linears = [layer for layer in cell.backbone if isinstance(layer, torch.nn.Linear)]
             for layer, linear in zip(ours.backbone.layers, linears, strict=True):
+                assert isinstance(layer, Linear)
+                assert layer.bias is not None
                 layer.weight[k], layer.bias[k] = linear.weight, linear.bias
 
 

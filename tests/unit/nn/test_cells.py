@@ -69,7 +69,7 @@ def test_a_copy_is_independent(variant: str) -> None:
     before = twin(x, h, dt)
     with torch.no_grad():
         for parameter in cell.parameters():
-            parameter += 0.3
+            parameter.add_(0.3)
     assert twin(x, h, dt).equal(before)
     twin.load_state_dict(cell.state_dict())
     assert twin(x, h, dt).equal(cell(x, h, dt))
@@ -103,6 +103,7 @@ def test_a_default_cfc_step_by_hand() -> None:
     with torch.no_grad():
         # Heads in the order ff1, ff2, time_a, time_b; columns are (input, state).
         cell.heads.weight.copy_(torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]]]))
+        assert cell.heads.bias is not None
         cell.heads.bias.copy_(torch.tensor([[0.0, 0.0, 2.0, -1.0]]))
     after = cell(torch.tensor([[[0.5]]]), torch.tensor([[[-0.3]]]), torch.tensor([[0.5]]))
     # gate = sigmoid(2 * 0.5 - 1) = 1/2: the mean of tanh(0.5) = 0.46211716 and tanh(-0.3) = -0.29131261
@@ -151,9 +152,10 @@ def test_states_reach_their_own_layer_and_the_wired_ones(variant: str) -> None:
 def test_an_lstm_is_that_of_pytorch(kernel: str) -> None:
     lstm = nn.LSTM(3, 4, batch_first=True)
     cell = LSTMCell(3, 4, ref.generators(1))
-    accept, keep, candidate, reveal = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], 1).chunk(4)
+    theirs = dict(lstm.named_parameters())
+    accept, keep, candidate, reveal = torch.cat([theirs["weight_ih_l0"], theirs["weight_hh_l0"]], 1).chunk(4)
     cell.heads.weight[0] = torch.cat([candidate, accept, keep, reveal])
-    accept, keep, candidate, reveal = (lstm.bias_ih_l0 + lstm.bias_hh_l0).chunk(4)
+    accept, keep, candidate, reveal = (theirs["bias_ih_l0"] + theirs["bias_hh_l0"]).chunk(4)
     cell.heads.bias[0] = torch.cat([candidate, accept, keep, reveal])  # type: ignore[index]
     x, h, c = ref.noise(5, 6, 3), torch.tanh(ref.noise(1, 5, 4)), ref.noise(1, 5, 4, seed=8)
     expected, (hidden, memory) = lstm(x, (h, c))

@@ -67,14 +67,14 @@ def _sources(name: str, network: Network, shape: tuple[int, int, int]) -> tuple[
     if "critic" in name:
         options = {"dt": rows[..., 8].abs(), "resets": (rows[..., 9] > 0.5).to(rows)}
         return [rows[..., :4], rows[..., 4:6]], options if "recurrent" in name else {}
-    size = network.flat.module.cell.state_size  # type: ignore[union-attr]
+    size = int(network.flat.module.cell.state_size)  # type: ignore[union-attr, arg-type]
     hidden = torch.randn(*shape[:2], size, generator=torch.Generator().manual_seed(4)).to(rows)
     return [rows[..., :4]], {"hidden": hidden, "dt": rows[..., 8].abs(), "resets": (rows[..., 9] > 0.5).to(rows)}
 
 
 def _close(ours: Tensor, theirs: Tensor) -> None:
-    tolerance = {"rtol": 1e-9, "atol": 1e-10} if theirs.dtype == torch.float64 else {"rtol": 1e-4, "atol": 2e-6}
-    torch.testing.assert_close(ours, theirs, **tolerance)
+    rtol, atol = (1e-9, 1e-10) if theirs.dtype == torch.float64 else (1e-4, 2e-6)
+    torch.testing.assert_close(ours, theirs, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 1), (2, 5, 3), (1, 1, 1)], ids=str)

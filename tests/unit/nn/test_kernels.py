@@ -94,9 +94,9 @@ def test_inputs_may_lie_in_memory_in_any_order(kernel: str) -> None:
 def test_a_second_backward_is_refused(kernel: str) -> None:
     cell = build("cfc", 1)
     states, _ = unroll(cell, torch.randn(1, 2, 3, 5), torch.zeros(1, 2, 14), torch.ones(1, 2, 3))
-    states.sum().backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    states.sum().backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="one backward pass only"):
-        states.sum().backward()  # type: ignore[no-untyped-call]
+        states.sum().backward()
 
 
 def test_two_unrolls_of_one_form_may_wait_for_their_gradients(kernel: str) -> None:
@@ -116,7 +116,7 @@ def test_what_no_kernel_knows_goes_step_by_step(kernel: str) -> None:
     assert states.shape == (1, 2, 3, 4)
     dt = torch.ones(1, 2, 3, requires_grad=True)
     cell = build("cfc", 1)  # type: ignore[assignment]
-    unroll(cell, torch.randn(1, 2, 3, 5), torch.zeros(1, 2, 14), dt)[0].sum().backward()  # type: ignore[no-untyped-call]
+    unroll(cell, torch.randn(1, 2, 3, 5), torch.zeros(1, 2, 14), dt)[0].sum().backward()
     assert dt.grad is not None
     assert float(dt.grad.abs().sum()) > 0
     half = build("cfc", 1).bfloat16()
@@ -145,7 +145,7 @@ def test_a_cell_first_used_in_inference_mode_can_be_trained(kernel: str) -> None
     with torch.inference_mode():
         unroll(cell, x, h, dt)
     for _ in range(2):
-        unroll(cell, x, h, dt)[0].sum().backward()  # type: ignore[no-untyped-call]
+        unroll(cell, x, h, dt)[0].sum().backward()
     assert all(p.grad is not None for p in cell.parameters())
 
 
@@ -164,7 +164,7 @@ def test_a_kernel_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(binding, "extension", None)
     assert kernels.choose("auto") == "numpy"
     assert kernels.choose("auto", torch.device("cuda")) == "torch"
-    with pytest.raises(SettingError, match=r"install a C compiler and reinstall velora .*, or use 'numpy'"):
+    with pytest.raises(SettingError, match=r"install a C compiler and install Velora again; .*, or use 'numpy'"):
         kernels.choose("native")
     with pytest.raises(SettingError, match="'numpy' computes on the CPU, but the device is cuda; use 'torch'"):
         kernels.choose("numpy", torch.device("cuda"))

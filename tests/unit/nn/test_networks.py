@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from velora.core.errors import SettingError, ShapeError
+from velora.nn.linear import Linear
 from velora.nn.networks.critics import QNetwork
 from velora.nn.networks.policies import LiquidActor, LiquidHead
 
@@ -85,6 +86,8 @@ def test_the_critic_is_a_plain_network_per_seed() -> None:
     for k in range(2):
         x = torch.cat([obs[k], action[k]], 1)
         for index, layer in enumerate(critic.layers):
+            assert isinstance(layer, Linear)
+            assert layer.bias is not None
             x = torch.nn.functional.linear(x, layer.weight[k], layer.bias[k])
             x = torch.relu(x) if index < 2 else x
         torch.testing.assert_close(values[k], x.squeeze(1))

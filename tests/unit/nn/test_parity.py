@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora.nn.cells import BackboneSettings, Cell, CfCCell, GRUCell, LTCCell, make_cell
+from velora.nn.cells import BackboneSettings, Cell, CfCCell, GRUCell, LTCCell, MixedMemoryCell, make_cell
 from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
 
@@ -73,7 +73,8 @@ def wired_pair(kind: str, mode: str = "default", *, mixed: bool = False) -> tupl
         # ncps's network adds the synapses to the wiring, so each network needs a new one.
         wiring = ncps.wirings.AutoNCP(UNITS, OUTPUTS, seed=seed)
         theirs.append(network(INPUTS, wiring, mixed_memory=mixed, **options))
-    liquid = ours.cell if mixed else ours
+    liquid = ours.cell if isinstance(ours, MixedMemoryCell) else ours
+    assert isinstance(liquid, Cell)
     cells = [model.rnn_cell for model in theirs]
     if kind == "cfc":
         for cell in cells:
@@ -152,6 +153,7 @@ def test_gru_equals_torch_where_everything_is_connected() -> None:
     theirs = [torch.nn.GRUCell(INPUTS, UNITS) for _ in range(2)]
     with torch.no_grad():
         for k, cell in enumerate(theirs):
+            assert ours.heads.bias is not None
             load_gru(ours.heads.weight[k], ours.heads.bias[k], cell)
     h = ref.noise(2, BATCH, UNITS)
     for t in range(STEPS):

@@ -49,7 +49,7 @@ def test_random_synapses_may_be_anywhere() -> None:
     n = 400
     wirings = [make_wiring("random", 3, 16, 2, seed=seed) for seed in range(n)]
     _, command, _ = (sum(masks) for masks in zip(*[w.layer_masks() for w in wirings], strict=True))
-    share = blocks(wirings[0])[1] / command.size  # type: ignore[union-attr]
+    share = blocks(wirings[0])[1] / command.size
     assert np.abs(command / n - share).max() < 5 * np.sqrt(share * (1 - share) / n)
     least = min(int(w.layer_masks()[1].sum(0).min()) for w in wirings)
     assert least < auto_ncp(3, 16, 2).layer_masks()[1].sum(0).min()  # an NCP gives every source its share
@@ -76,7 +76,7 @@ def test_every_cell_takes_every_wiring(kind: str, wiring: str) -> None:
     cell = make_cell(kind, wirings, ref.generators(2))
     x = ref.noise(2, 4, 3, 3).requires_grad_()
     states, _ = unroll(cell, x, cell.initial_state(4), torch.ones(2, 4, 3))
-    cell.readout(states)[..., -1, :].square().sum().backward()  # type: ignore[no-untyped-call]
+    cell.readout(states)[..., -1, :].square().sum().backward()
     assert x.grad is not None
     assert (x.grad[:, :, -1] != 0).any(2).all()
 

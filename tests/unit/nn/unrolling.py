@@ -8,15 +8,17 @@ from torch import Tensor
 from velora import kernels
 from velora.nn.cells import make_cell
 from velora.nn.cells.base import Cell
-from velora.nn.cells.registry import VARIANTS as KINDS
+from velora.nn.cells.registry import VARIANTS
 from velora.nn.sequence import unroll, unroll_by_steps
 from velora.nn.wiring import auto_ncp
+
+KINDS = VARIANTS
 
 
 def build(kind: str, n_seeds: int, *, units: int = 14, inputs: int = 5) -> Cell:
     generators = [torch.Generator().manual_seed(k) for k in range(n_seeds)]
     wirings = [auto_ncp(inputs, units, 2, seed=k) for k in range(n_seeds)]
-    cell = make_cell(kind.split()[0], wirings, generators, **KINDS[kind])  # type: ignore[arg-type]
+    cell = make_cell(kind.split()[0], wirings, generators, **KINDS[kind])
     with torch.no_grad():
         for p in cell.parameters():
             p.add_(0.05 * torch.randn(p.shape, generator=generators[0]))
@@ -40,7 +42,7 @@ def results(
             states, last = unroll(cell, x, h, dt, begins)
     weights = [torch.randn(t.shape, generator=g, dtype=dtype) for t in (states, last)]
     loss = (states * weights[0]).sum() + (last * weights[1]).sum() + cell.readout(states).square().sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     grads = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in cell.parameters()]
     inputs = [torch.zeros_like(t) if t.grad is None else t.grad for t in (x, h)]
     return [states.detach(), last.detach(), *inputs, *grads]

@@ -14,6 +14,7 @@ import torch
 from velora import kernels
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.schema import Part
 from velora.core.errors import CheckpointError, SettingError, SpaceError
 from velora.core.seeding import episode_seed
 from velora.core.types import Episode, Transition
@@ -120,17 +121,18 @@ class StopSeed(Callback):
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_seed_among_four_goes_the_way_it_goes_alone(tmp_path: Path, kernel: str, settings: dict[str, Any]) -> None:
     """Though another stops before; to the bit in the native kernel, in the others to float tolerance."""
-    tolerance = {"rtol": 0.0, "atol": 0.0} if kernel == "native" else {"rtol": 1e-3, "atol": 1e-4}
+    rtol, atol = (0.0, 0.0) if kernel == "native" else (1e-3, 1e-4)
     for name, seeds in (("four", (3, 7, 5, 6)), ("alone", (5,))):
         saving = SaveCheckpoints(tmp_path / name)
         agent = make(*seeds, kernel=kernel, **settings)
         agent.train(pendulum(7), 8, n_steps=120, callbacks=[StopSeed(), saving], **QUIET)
     among, alone = (Checkpoint.open(tmp_path / name / "final") for name in ("four/seed5", "alone"))
     assert (among.metadata.progress, among.metadata.buffer) == (alone.metadata.progress, alone.metadata.buffer)
-    for part in ("model_state", "buffer_state"):
-        expected = alone.read(part)  # type: ignore[arg-type]
-        for key, value in among.read(part).items():  # type: ignore[arg-type]
-            torch.testing.assert_close(value, expected[key], **tolerance, msg=f"{part} {key}")
+    parts: tuple[Part, ...] = ("model_state", "buffer_state")
+    for part in parts:
+        expected = alone.read(part)
+        for key, value in among.read(part).items():
+            torch.testing.assert_close(value, expected[key], rtol=rtol, atol=atol, msg=f"{part} {key}")
     stopped = Checkpoint.open(tmp_path / "four" / "seed7" / "final").metadata.progress
     assert (stopped.step, stopped.episode) == (42, 6)  # the three that end at its last step count
 
@@ -145,10 +147,10 @@ class FailAt(Callback):
 
 
 def train(seeds: tuple[int, ...], home: Path, *callbacks: Callback, env: str = "Pendulum-v1", **more: Any) -> None:
-    settings = {"discrete": True} if env == "CartPole-v1" else {}
-    small = {"n_envs": 3, "rollout_steps": 8, "sequence_length": 4, "n_epochs": 2, "critic": "recurrent"}
+    settings: dict[str, Any] = {"discrete": True} if env == "CartPole-v1" else {}
+    settings |= {"n_envs": 3, "rollout_steps": 8, "sequence_length": 4, "n_epochs": 2, "critic": "recurrent"}
     dims = (4, 2) if env == "CartPole-v1" else (3, 1)
-    agent = LiquidPPO(dims[0], 6, dims[1], device="cpu", seeds=seeds, critic_units=(8, 8), **small, **settings)
+    agent = LiquidPPO(dims[0], 6, dims[1], device="cpu", seeds=seeds, critic_units=(8, 8), **settings)
     set_seed(0)
     agent.train(
         gym.make(env, max_episode_steps=15), 8, n_steps=180, evaluate_every=2, evaluation_episodes=1,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import gymnasium as gym
 import pytest
+import torch
 
+from velora import kernels
 from velora.callbacks.base import HOOKS, Callback
 from velora.core.errors import SettingError
 from velora.metrics.store import RunStore
@@ -14,6 +17,7 @@ from velora.models import LiquidDDPG
 from velora.training.hooks import NO_HOOKS, HookTable
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
+KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -69,6 +73,60 @@ def test_the_whole_sequence() -> None:
     # The fourth step ends the warm-up; the agent learns while the environment takes the fifth and the sixth.
     second = [*EPISODE, *step, "on_warmup_end", *UPDATE, *step, *UPDATE, *step, *EPISODE_END]
     assert recorder.names == [*START, *first, *second, "on_window_end", *EVALUATION, *EPOCH_END, *END]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_update_has_begun_when_the_warm_up_ends(kernel: str) -> None:
+    """On any thread: the hook may look at the weights, and what it changes is what the first update begins from."""
+
+    class Change(Callback):
+        def on_warmup_end(self, trainer: Any, agent: Any) -> None:
+            time.sleep(0.02)
+            assert (trainer.update, trainer.step) == (0, 4)
+            with torch.no_grad():
+                for name, value in agent.networks["actor"].named_parameters():
+                    assert torch.equal(value, first[name])
+                    value *= 0.5
+
+    agent = make(kernel=kernel)
+    first = {name: value.detach().clone() for name, value in agent.networks["actor"].named_parameters()}
+    agent.train(short_pendulum(), 2, n_steps=5, callbacks=[Change()], threads=2, **QUIET)
+    assert agent.progress[0].update == 1
+    moved = [
+        float((value.detach() - 0.5 * first[name]).abs().max())
+        for name, value in agent.networks["actor"].named_parameters()
+    ]
+    assert 0.0 < max(moved) <= 1.01 * agent.settings.actor_lr  # the largest step that Adam can begin with
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_an_environment_step_is_told_once_its_update_is_made_and_its_transition_is_stored(kernel: str) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    class Look(Callback):
+        def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
+            told.append((trainer.step, trainer.update, agent.buffer.size(0)))
+
+    make(kernel=kernel).train(short_pendulum(), 2, n_steps=7, callbacks=[Look()], **QUIET)
+    assert told == [(1, 0, 1), (2, 0, 2), (3, 0, 3), (4, 0, 4), (5, 1, 5), (6, 2, 6), (7, 3, 7)]
+
+
+@pytest.mark.parametrize("where", [name for name in HOOKS if name in (*EPISODE, *OPTIMIZE, *UPDATE, "on_env_step")])
+def test_an_evaluation_within_a_step_changes_nothing(where: str) -> None:
+    """As callbacks are promised; the networks that are evaluated are those that are being improved."""
+
+    def trained(callback: Callback) -> list[torch.Tensor]:
+        agent = make(sequence_length=2)
+        agent.train(short_pendulum(), 4, n_steps=8, evaluation_episodes=4, callbacks=[callback], **QUIET)
+        return [value.detach().clone() for net in agent.networks.values() for value in net.parameters()]
+
+    def evaluate(self: Any, trainer: Any, agent: Any, *given: Any) -> None:
+        trainer.evaluate()
+
+    def rest(self: Any, *given: Any) -> None: ...
+
+    watched, plain = (trained(type("Own", (Callback,), {where: hook})()) for hook in (evaluate, rest))
+    assert all(map(torch.equal, watched, plain))
 
 
 def test_hooks_are_given_what_their_signature_says() -> None:

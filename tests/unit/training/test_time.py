@@ -162,7 +162,7 @@ def test_the_policy_hears_of_time_as_its_setting_says(time: str, kernel: str) ->
         read = torch.cat((obs, torch.full((1, 1, 1), np.log(dt))), 2) if time in (INPUT, BOTH) else obs
         told = torch.full((1, 1), dt if time in (GATE, BOTH) else 1.0)
         with torch.no_grad():
-            expected, after = policy.step(read, hidden, told)
+            expected, after = policy.step(read, hidden, told)  # type: ignore[operator]
         action, got = agent.predict(obs[0, 0].numpy(), hidden[0, 0].numpy(), dt=dt)
         np.testing.assert_allclose(action, expected[0, 0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(got, after[0, 0], rtol=1e-4, atol=1e-5)

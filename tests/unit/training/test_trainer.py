@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -10,11 +11,12 @@ import pytest
 import torch
 from lightning.pytorch.loggers.logger import DummyLogger
 
+from velora.callbacks import SaveCheckpoints
 from velora.callbacks.base import Callback
 from velora.core import seeding
 from velora.core.errors import NonFiniteError, SettingError
 from velora.metrics.store import RunStore
-from velora.models import LiquidDDPG
+from velora.models import LiquidDDPG, LiquidPPO
 from velora.training import Trainer
 from velora.training.evaluation import evaluate, evaluation_seeds
 
@@ -70,6 +72,64 @@ def test_a_second_training_goes_on_with_new_episodes_and_no_second_warm_up() -> 
     assert [n for n, _ in seeds] == [1, 2, 3, 1, 2, 3]
     assert [s for _, s in seeds] == [seeding.episode_seed(1, 0, n) for n in range(1, 7)]
     assert agent.progress[0].episode == 6
+
+
+class NoteSeeds(Callback):
+    """Write down with which reset seed each episode begins, by seed."""
+
+    def __init__(self) -> None:
+        self.met: dict[int, list[int]] = {}
+
+    def on_episode_start(self, trainer: Any, agent: Any, episode: Any) -> None:
+        self.met.setdefault(agent.seeds[episode.seed_index], []).append(episode.reset_seed)
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 5)])
+def test_trainings_shorter_than_an_episode_begin_with_new_episodes(seeds: tuple[int, ...]) -> None:
+    agent, note = make(3, seed=None, seeds=seeds), NoteSeeds()
+    for _ in range(3):
+        agent.train("Pendulum-v1", 4, n_steps=7, callbacks=[note], **QUIET)
+    agent.train("Pendulum-v1", 4, n_episodes=2, callbacks=[note], **QUIET)
+    for seed in seeds:
+        assert note.met[seed] == [seeding.episode_seed(seed, 0, n) for n in range(1, 6)]
+    assert [(p.episode, p.begun) for p in agent.progress] == [(2, 5)] * len(seeds)
+
+
+def test_environments_that_are_left_within_their_episodes_begin_with_new_ones() -> None:
+    note = NoteSeeds()
+    agent = LiquidPPO(3, 6, 1, n_envs=3, rollout_steps=8, sequence_length=4, device="cpu", seed=1)
+    for _ in range(2):
+        agent.train("Pendulum-v1", 4, n_steps=9, callbacks=[note], **QUIET)
+    assert note.met[1] == [seeding.episode_seed(1, 0, n) for n in range(1, 7)]
+    assert agent.progress[0].begun == 6
+
+
+def test_an_agent_that_was_saved_within_an_episode_begins_with_a_new_one(tmp_path: Path) -> None:
+    """Loaded and trained on; a resume goes on with the open episode instead, by the seed that it has."""
+    agent, note, runs = make(3), NoteSeeds(), tmp_path / "run"
+    keep = SaveCheckpoints(runs, frequency=None)
+    agent.train("Pendulum-v1", 4, n_steps=7, callbacks=[note, keep], **QUIET)
+    agent.save(tmp_path / "alone")
+    for saved in (tmp_path / "alone", runs / "final"):
+        again, met = LiquidDDPG.load(saved), NoteSeeds()
+        assert again.progress == agent.progress
+        again.train("Pendulum-v1", 4, n_steps=7, callbacks=[met], **QUIET)
+        assert met.met[1] == [seeding.episode_seed(1, 0, 2)]
+    on, rest = make(3), NoteSeeds()
+    on.train("Pendulum-v1", 4, n_episodes=2, callbacks=[rest], resume=runs, **QUIET)
+    assert rest.met[1] == [seeding.episode_seed(1, 0, 2)]
+    assert (on.progress[0].episode, on.progress[0].begun) == (2, 2)
+
+
+def test_a_reset_that_fails_has_begun_nothing() -> None:
+    class Stuck(gym.Wrapper[Any, Any, Any, Any]):
+        def reset(self, **given: Any) -> Any:
+            raise OSError("the arm is stuck")
+
+    agent = make(3)
+    with pytest.raises(OSError, match="stuck"):
+        agent.train(Stuck(gym.make("Pendulum-v1")), 4, n_episodes=1, **QUIET)
+    assert agent.progress[0].begun == 0
 
 
 def test_two_runs_of_one_seed_are_the_same_run() -> None:
@@ -142,7 +202,7 @@ def test_evaluations_are_recorded_and_do_not_disturb_training(tmp_path: Any) -> 
 class Lone(gym.Wrapper[Any, Any, Any, Any]):
     """An environment that can't be made again."""
 
-    spec = None  # type: ignore[assignment]
+    spec = None
 
 
 def test_a_lone_environment_is_trained_on_and_evaluated_between_episodes() -> None:
@@ -192,12 +252,16 @@ def test_a_callback_logs_numbers_of_its_own() -> None:
         def on_window_end(self, trainer: Any, agent: Any, window: Any) -> None:
             trainer.log({"mine": 1.5}, seed_index=window.seed_index)
 
-    for seeds, name in ((None, "mine"), ([8, 9], "seed9/mine")):
+    for seeds, prefix in (((1,), ""), ((8, 9), "seed9/")):
         sink = Sink()
-        agent = make(seed=None if seeds else 1, seeds=seeds)
-        agent.train("InvertedPendulum-v5", 4, n_episodes=2, window_size=2, callbacks=[Report()], logger=sink, **QUIET)
-        assert any(row == {name: 1.5} for row, _ in sink.rows)
-        assert any("actor/loss" in key for row, _ in sink.rows for key in row) or agent.progress[0].update < 100
+        agent = make(seed=None, seeds=seeds, warmup_steps=10)
+        budget: dict[str, Any] = {"n_steps": 24, "window_size": 1}
+        agent.train("InvertedPendulum-v5", 4, **budget, log_every=5, callbacks=[Report()], logger=sink, **QUIET)
+        steps = [step for row, step in sink.rows if row == {f"{prefix}mine": 1.5}]
+        assert len(steps) == agent.progress[-1].episode > 0
+        losses = {f"{prefix}{name}" for name in ("actor/loss", "critic/loss", "critic/q")}
+        assert agent.progress[-1].update == 14  # the first during the eleventh step
+        assert [step for row, step in sink.rows if set(row) == losses] == [15, 20]
 
 
 def test_threads_are_put_back() -> None:

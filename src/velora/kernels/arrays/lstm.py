@@ -57,7 +57,11 @@ class LSTM(Heads):
             do(xp.multiply, squashed[neurons], reveal[neurons], rows[t])
 
     def backward(self, do: Emit, t: int) -> None:
-        """See :class:`Part`. The gradient of what is revealed is ``d_reveals[t]``, or that of a layer's new state."""
+        """See :class:`Part`. The gradient dy of what is revealed is ``d_reveals[t]``, or that of a layer's new state.
+
+        With the memory m and y = o tanh(m): dm += dy o (1 - tanh(m)**2), then dm_old = dm f, dc = dm i (1 - c**2),
+        di = dm c i (1 - i), df = dm m_old f (1 - f), do = dy tanh(m) o (1 - o).
+        """
         xp, n, heads, before, squashed = self.xp, self.n, self.heads[t], self.before[t], self._squashed[t]
         d = self.d_memories[t]
         candidate, accept, keep, reveal = (heads[k * n : (k + 1) * n] for k in range(4))

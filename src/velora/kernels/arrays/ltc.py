@@ -106,7 +106,11 @@ class LTC(Part):
         return self._v[at, k + 1][1:] if k + 1 < self.layer.unfolds else self.h[t]
 
     def backward(self, do: Emit, t: int) -> None:
-        """See :class:`Part`."""
+        """See :class:`Part`. Through v' = above / below: d_above = dv' / below, d_below = -d_above v'.
+
+        Then dv = C d_above and what comes through the synapses, dC = d_above v + d_below; the currents' gradients are
+        these times the length of the sub-step.
+        """
         xp, n, dv, d_fixed, elapsed = self.xp, self.n, self._dv, self._d_fixed[t], self._elapsed[t]
         back, row = self._inner.source_reads().swapaxes(1, 2), self.spare("row", n)
         if t == self.extent.n_time - 1:

@@ -12,6 +12,12 @@ typedef struct {
     float *ltc_constants, *ltc_rows, *ltc_sums;
 } step;
 
+/* CfC (Hasani et al. 2022, eq. 4). The heads a, b, c, d are linear maps of (x, h_old):
+
+       x1 = tanh(a),  x2 = tanh(b),  g = sigmoid(c dt + d)
+       default: h = (1 - g) x1 + g x2        no_gate: h = x1 + g x2
+
+   Kept are x1, x2 and g, in the rows of a, b and d. */
 static void cfc_forward(const step *a) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
@@ -29,8 +35,15 @@ static void cfc_forward(const step *a) {
     }
 }
 
-/* ``d`` holds the gradient of the new state; the kept rows become the gradients of the heads. ``direct`` receives the
-   gradient that reaches the old state past the heads, in kinds that have such a path. */
+/* ``d`` holds dh, the gradient of the new state; the kept rows become the gradients of the heads. ``direct`` receives the
+   gradient that reaches the old state past the heads, in kinds that have such a path.
+
+   With tanh' = 1 - tanh^2 and sigmoid' = g (1 - g), the chain rule gives
+
+       da = dh (1 - g) (1 - x1^2)     (no_gate: dh (1 - x1^2))
+       db = dh g (1 - x2^2)
+       dd = dh (x2 - x1) g (1 - g)    (no_gate: dh x2 g (1 - g))
+       dc = dd dt */
 static void cfc_backward(const step *a, const float *d, float *direct) {
     (void)direct;
     const layer *y = a->y;
@@ -51,7 +64,8 @@ static void cfc_backward(const step *a, const float *d, float *direct) {
     }
 }
 
-/* h = A - A * e * ff with e = exp(-dt * (|w_tau| + |ff|)). */
+/* Pure CfC (Hasani et al. 2022, eq. 3), with one head f: h = A - A e f, e = exp(-dt (|w_tau| + |f|)).
+   Kept are f and e; the third row is for the gradient of A. */
 static void pure_forward(const step *a) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
@@ -69,6 +83,13 @@ static void pure_forward(const step *a) {
     }
 }
 
+/* With u = e f, so that h = A - A u, and du = -A dh:
+
+       df     = du e + dleak sign(f)          (f enters e too, through |f|)
+       dleak  = du f de/dleak = -du u dt      (leak is the exponent's |w_tau| + |f|)
+       dw_tau = dleak sign(w_tau),  dA = dh (1 - u)
+
+   The last two are summed over samples and steps by gradient_of_layer. */
 static void pure_backward(const step *a, const float *d, float *direct) {
     (void)direct;
     const layer *y = a->y;
@@ -91,6 +112,11 @@ static void pure_backward(const step *a, const float *d, float *direct) {
     }
 }
 
+/* GRU (Cho et al. 2014, as torch.nn.GRUCell has it), with the heads a, b of (x, h_old), c of x and s of h_old:
+
+       r = sigmoid(a),  z = sigmoid(b),  n = tanh(c + r s),  h = (1 - z) n + z h_old
+
+   Kept are r, z, n and s. */
 static void gru_forward(const step *a) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
@@ -108,6 +134,9 @@ static void gru_forward(const step *a) {
     }
 }
 
+/*     dc = dh (1 - z) (1 - n^2)              the argument of n, with n' = 1 - n^2
+       ds = dc r,   da = dc s r (1 - r),   db = dh (h_old - n) z (1 - z)
+       direct = dh z                          what reaches h_old past the heads */
 static void gru_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
@@ -128,8 +157,12 @@ static void gru_backward(const step *a, const float *d, float *direct) {
     }
 }
 
-/* keep = exp(-dt * softplus(rate)), h = new + keep * (before - new). The rate's row becomes the slope of keep by the rate,
-   -dt * keep * sigmoid(rate); keep itself comes after the heads. */
+/* Leaky cell: dh/dt = -rate (h - n) over one step, with rate and n held, is solved by
+
+       k = exp(-dt softplus(b)),  n = tanh(c + r s) or tanh(c),  r = sigmoid(a),  h = (1 - k) n + k h_old
+
+   Kept are r, n, s; dk/db = -dt k sigmoid(b), since softplus' = sigmoid, in the row of the rate b; and k after the heads.
+   softplus(b) = max(b, 0) + log(1 + exp(-|b|)) doesn't overflow. */
 static void leaky_forward(const step *a) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes, resets = y->kind == LEAKY, heads = resets ? 4 : 2;
@@ -157,6 +190,8 @@ static void leaky_forward(const step *a) {
     }
 }
 
+/* As a GRU's with k for z: dc = dh (1 - k) (1 - n^2), ds = dc r, da = dc s r (1 - r), direct = dh k; but
+   db = dh (h_old - n) dk/db. */
 static void leaky_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes, resets = y->kind == LEAKY, heads = resets ? 4 : 2;
@@ -180,6 +215,7 @@ static void leaky_backward(const step *a, const float *d, float *direct) {
     }
 }
 
+/* h = tanh(a) or max(a, 0), with one head a of x alone. */
 static void dense_forward(const step *a) {
     const layer *y = a->y;
     int64_t stride = a->stride, lanes = a->lanes;
@@ -195,6 +231,7 @@ static void dense_forward(const step *a) {
     }
 }
 
+/* da = dh (1 - h^2), or dh where h > 0; nothing reaches an old state. */
 static void dense_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t stride = a->stride, lanes = a->lanes;
@@ -208,7 +245,12 @@ static void dense_backward(const step *a, const float *d, float *direct) {
     }
 }
 
-/* An LSTM before other layers, which take what it reveals as their old state; or a layer, which reveals its new state. */
+/* LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000), with the heads c, i, f, o:
+
+       m = sigmoid(i) tanh(c) + sigmoid(f) m_old,   revealed = sigmoid(o) tanh(m)
+
+   Before other layers, what it reveals is their old state; as a layer it is the new state. Kept are the four heads after
+   their functions, m_old and tanh(m). */
 static void lstm_forward(const step *a, const float *memory_before, float *memory, float *revealed) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;
@@ -230,7 +272,10 @@ static void lstm_forward(const step *a, const float *memory_before, float *memor
     }
 }
 
-/* ``d_memory`` holds the gradient of the memory after the step, and receives that of the memory before. */
+/* ``d_memory`` holds the gradient of m, ``d_memory_before`` receives that of m_old. With t = tanh(m), y = revealed:
+
+       dm = d_memory + dy o (1 - t^2),   dm_old = dm f
+       dc = dm i (1 - c^2),  di = dm c i (1 - i),  df = dm m_old f (1 - f),  do = dy t o (1 - o) */
 static void lstm_backward(const step *a, const float *d_revealed, float *d_memory, float *d_memory_before) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes;

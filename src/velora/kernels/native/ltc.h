@@ -33,7 +33,8 @@ static void ltc_prepare(const layer *y, const float *p, const float *mask, float
     }
 }
 
-/* Add to every target what its synapses from ``n_from`` sources pull and conduct. */
+/* Add to every target what its synapses from ``n_from`` sources pull and conduct: a synapse from v_j opens by
+   p = sigmoid(slope v_j + offset), conducts w p and pulls w p erev. */
 static void ltc_currents(const float *synapse, const float *v, int64_t n_from, int64_t n, float *pull, float *conduct,
                          int64_t stride, int64_t lanes) {
     for (int64_t j = 0; j < n_from; j++)
@@ -49,6 +50,12 @@ static void ltc_currents(const float *synapse, const float *v, int64_t n_from, i
         }
 }
 
+/* A sub-step of length e = dt / unfolds (Hasani et al. 2021, algorithm 1), solved for the new v in the term that leaks:
+
+       v' = (C v + e (pull + leak vleak)) / (C + e (conduct + leak)) = above / below
+
+   What the inputs and the leak give is the same in every sub-step, ``fixed_pull`` and ``fixed_conduct``. Kept are v and
+   ``below`` of every sub-step. */
 static void ltc_forward(const step *a) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes, rows = n * stride;
@@ -87,7 +94,8 @@ static void ltc_forward(const step *a) {
 }
 
 /* Collect, for every synapse, the sums over lanes of d(pre), d(pre) * v, d(strength) and d(pull) * opening; add to
-   ``d_from`` the gradients of the sources. ``d_pull`` and ``d_conduct`` are the gradients of the targets' currents. */
+   ``d_from`` the gradients of the sources. ``d_pull`` and ``d_conduct`` are the gradients of the targets' currents.
+   With the strength a = w p: da = d_pull erev + d_conduct, d(pre) = da w p (1 - p), dv_j = d(pre) slope. */
 static void ltc_currents_backward(const float *synapse, const float *v, int64_t n_from, int64_t n, const float *d_pull,
                                   const float *d_conduct, float *d_from, float *sums, int64_t stride,
                                   int64_t lanes) {
@@ -110,7 +118,14 @@ static void ltc_currents_backward(const float *synapse, const float *v, int64_t 
         }
 }
 
-/* ``d`` holds the gradient of the new state; ``d_read`` receives those of the inputs and the old state. */
+/* ``d`` holds the gradient of the new state; ``d_read`` receives those of the inputs and the old state. Backwards through
+   the sub-steps, from v' = above / below:
+
+       d_above = dv' / below,   d_below = -d_above v'
+       dv = C d_above + through the synapses,   dC = d_above v + d_below
+       d_pull = e d_above,   d_conduct = e d_below
+
+   The inputs' and the leak's currents are the same in all sub-steps, so their gradients are those of the sums. */
 static void ltc_backward(const step *a, const float *d, float *d_read) {
     const layer *y = a->y;
     int64_t n = y->n, stride = a->stride, lanes = a->lanes, rows = n * stride;
@@ -156,7 +171,9 @@ static void ltc_backward(const step *a, const float *d, float *d_read) {
     ltc_currents_backward(senses, a->read, y->n_in, n, d_pull, d_conduct, d_read, sense_sums, stride, lanes);
 }
 
-/* Turn the sums of all tasks into gradients of the parameters. */
+/* Turn the sums of all tasks into gradients of the parameters. For a synapse slope = sigma and offset = -sigma mu, and for
+   one from an input i, which is read as w_i x + b_i: slope = sigma w_i, offset = sigma (b_i - mu). Strengths, leaks and
+   capacities are softplus of their parameters, whose derivative is the logistic function. */
 static void ltc_gradient(const layer *y, const float *p, const float *mask, strided_rows sums, int64_t n_tasks,
                          float *gradient) {
     int64_t n = y->n;

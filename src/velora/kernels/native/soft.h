@@ -28,6 +28,9 @@ static void read_gaussian(gaussian *g, const float *out, const float *noise, int
     read_column(g->noise, noise, width, n);
 }
 
+/* u = mean + std noise, action = tanh(u), log std = middle + half tanh(raw), and
+   log p = sum over actions of -noise^2 / 2 - log std - log(2 pi) / 2 - log(1 - tanh(u)^2), whose last term is
+   2 (log 2 - |u| - log(1 + exp(-2 |u|))) (Haarnoja et al. 2018, appendix C). */
 static void squashed(const squashed_args *a, int64_t s) {
     const vf middle = v_set((float)a->middle), half = v_set((float)a->half);
     gaussian g;
@@ -52,6 +55,9 @@ static void squashed(const squashed_args *a, int64_t s) {
     }
 }
 
+/* The noise being given, du/dmean = 1, du/dlog std = std noise, and dlog p/du = 2 tanh(u), so that
+       d_mean = d_action (1 - action^2) + 2 action d_p
+       d_log_std = d_mean std noise - d_p,   d_raw = d_log_std half (1 - tanh(raw)^2) */
 static void squashed_gradient(const squashed_gradient_args *a, int64_t s) {
     const vf middle = v_set((float)a->middle), half = v_set((float)a->half), one = v_set(1.0f);
     gaussian g;

@@ -352,7 +352,10 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
     else if (g->wants_sources) write_source_gradients(k, b, g->inner, i < first, t);
 }
 
-/* Phase 0: the gradients of all heads, step by step backwards, for the lanes of one task. */
+/* Phase 0: backpropagation through time (Werbos 1990), for the lanes of one task. ``now`` is the gradient of the state
+   after step t: what reached it from step t + 1, d_states[t], and what is read off it. Each layer turns its part into the
+   gradients of its heads, dz = W^T dheads, which go to the layer below and into ``before``, the state after t - 1. At an
+   episode's begin nothing goes further back. The gradients of the heads stay where the layers' kept rows were. */
 static void backward_in_time(const backward_args *b, int64_t seed, int64_t task) {
     const forward_args *a = &b->f;
     const plan *p = a->p;
@@ -415,7 +418,8 @@ static void gradient_of_layer(const backward_args *b, const shape *z, const exte
     }
 }
 
-/* Phase 1: the gradients of the parameters; a part computes whole rows, so the sums don't depend on the threads. */
+/* Phase 1: the gradients of the parameters, dW = sum over steps and samples of dheads z^T, one product for the whole
+   sequence; a part computes whole rows, so the sums don't depend on the threads. */
 static void backward_of_parameters(const backward_args *b, int64_t seed, int64_t part) {
     const forward_args *a = &b->f;
     const plan *p = a->p;

@@ -1,6 +1,7 @@
 /* The rest of an update: losses, optimizer, targets, replay. */
 
-/* Kingma & Ba 2015, algorithm 1, with decoupled weight decay (Loshchilov & Hutter 2019). */
+/* Kingma & Ba 2015, algorithm 1, with decoupled weight decay (Loshchilov & Hutter 2019): with m and v the moving means of
+   g and g^2, x <- x (1 - lr decay) - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon). */
 static void adam(const adam_args *a, int64_t s) {
     double beta1 = a->rates[1], beta2 = a->rates[2], t = a->steps[s] += 1.0;
     double correction1 = 1.0 - pow(beta1, t), correction2 = 1.0 - pow(beta2, t);
@@ -16,6 +17,7 @@ static void adam(const adam_args *a, int64_t s) {
     }
 }
 
+/* g <- g min(1, max_norm / (norm + 1e-6)), with the norm in double precision, in eight sums that vectorise. */
 static void clip(const clip_args *a, int64_t s) {
     float *g = a->gradient + s * a->n;
     double parts[8] = {0}, square = 0.0;
@@ -30,12 +32,14 @@ static void clip(const clip_args *a, int64_t s) {
     for (i = 0; i < a->n; i++) g[i] *= (float)scale;
 }
 
+/* target <- target + tau (source - target) */
 static void follow(const follow_args *a, int64_t s) {
     float tau = (float)a->tau, *target = a->target + s * a->n;
     const float *source = a->source + s * a->n;
     for (int64_t i = 0; i < a->n; i++) target[i] += tau * (source[i] - target[i]);
 }
 
+/* y = scale r + gamma^dt (1 - terminated) q'; a power only where the step is irregular. */
 static void td_target(const td_target_args *a, int64_t s) {
     float gamma = (float)a->gamma, scale = (float)a->scale;
     for (int64_t b = 0; b < a->n_batch; b++)
@@ -49,6 +53,7 @@ static void td_target(const td_target_args *a, int64_t s) {
         }
 }
 
+/* loss = mean((q - y)^2) over the steps that count, d loss / dq = 2 (q - y) / their number. */
 static void squared_error(const squared_error_args *a, int64_t s) {
     int64_t n = a->n_batch * a->n_time, counted = n - a->n_batch * a->skip;
     const float *q = a->prediction + s * n, *y = a->target + s * n;

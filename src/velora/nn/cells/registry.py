@@ -25,7 +25,8 @@ class CellRow:
     Attributes:
         name: value of the setting ``cell``.
         place: module in this folder, and the class in it.
-        modes: values of the setting ``cell_mode``, each with the kind of layer that kernels compute it as.
+        modes: values of the setting ``cell_mode``, each with the kind of layer that kernels compute it as; ``None``
+            runs under autograd.
         summary: meaning in a few words, for people.
         takes_time: whether the elapsed time acts inside the cell; other cells can only be given it as an input. A
             memory before the circuit (``mixed_memory``) is offered for these alone.
@@ -34,7 +35,7 @@ class CellRow:
 
     name: str
     place: tuple[str, str]
-    modes: Mapping[str, Kind]
+    modes: Mapping[str, Kind | None]
     summary: str
     takes_time: bool = False
     is_circuit: bool = False

@@ -116,9 +116,10 @@ def _add_cell(layers: _Layers, cell: Cell, prefix: str, *, squash: bool = False)
     parts = cast(list[Cell], list(cell.layers)) if type(cell) is LayeredCell else [cell]
     for i, part in enumerate(parts):
         row = row_of(part)
-        if row is None or not part.is_plain:
+        kind = None if row is None or not part.is_plain else row.modes[part.mode]
+        if row is None or kind is None:
             return None
-        own, kind = f"{prefix}layers.{i}." if is_layered else prefix, row.modes[part.mode]
+        own = f"{prefix}layers.{i}." if is_layered else prefix
         if row.is_circuit:
             layers.add(kind, part.input_size, part.state_size, 0, own, unfolds=part.unfolds)
             at = layers.at[f"{own}output_w"], layers.at[f"{own}output_b"]

@@ -1,10 +1,15 @@
+"""The one "did you mean"."""
+
 from __future__ import annotations
 
-import pytest
-from omegaconf import OmegaConf
+import doctest
+from pathlib import Path
 
-from velora.cli.diagnose import dotted_names
-from velora.cli.names import did_you_mean, nearest
+import pytest
+
+import velora
+from velora.core import names
+from velora.core.names import did_you_mean, nearest
 
 KNOWN = ["agent", "agent.burn_in", "agent.critic_units", "agent.tau", "train", "train.n_episodes", "train.n_steps"]
 
@@ -32,8 +37,16 @@ def test_nearest_of_nothing() -> None:
 def test_did_you_mean_falls_back() -> None:
     assert did_you_mean("taw", ["tau"], "look it up") == "did you mean tau?"
     assert did_you_mean("zzz", ["tau"], "look it up") == "look it up"
+    assert did_you_mean("taw", ["tau"], "look it up", written=repr) == "did you mean 'tau'?"
 
 
-def test_dotted_names_lists_groups_and_settings_without_resolving() -> None:
-    cfg = OmegaConf.create({"a": {"b": 1, "c": None}, "d": "${nowhere}", "e": "???"})
-    assert dotted_names(cfg) == ["a", "a.b", "a.c", "d", "e"]
+def test_the_examples_in_the_docstrings() -> None:
+    results = doctest.testmod(names)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_nothing_else_compares_names() -> None:
+    """Five places did, each with a threshold of its own."""
+    sources = Path(velora.__file__).parent.rglob("*.py")
+    assert [path.name for path in sources if "difflib" in path.read_text(encoding="utf-8")] == ["names.py"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -33,7 +33,20 @@ def _leaf(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Word the hint that ends an error: the nearest name, or what to do when there is none."""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, *, written: Callable[[str], str] = str) -> str:
+    """Word the hint that ends an error: the nearest name, or what to do when there is none.
+
+    Args:
+        name: what was given.
+        known: what could have been given.
+        otherwise: the hint when nothing comes near.
+        written: how the nearest name is shown: bare as on a command line, or ``repr`` for a string in Python.
+
+    Example:
+        >>> did_you_mean("pendulm", ["pendulum", "walker"], "see --help")
+        'did you mean pendulum?'
+        >>> did_you_mean("adamm", ["adam", "sgd"], "register it", written=repr)
+        "did you mean 'adam'?"
+    """
     near = nearest(name, known)
-    return f"did you mean {near}?" if near else otherwise
+    return f"did you mean {written(near)}?" if near else otherwise

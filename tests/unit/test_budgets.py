@@ -1,0 +1,84 @@
+"""A file and a function keep to the lengths that CONTRIBUTING.md states; who can't is named here, with the reason."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE, TESTS = (250, 40), (400, 60)
+"""Lines of a file and of a function (without its docstring)."""
+BUDGETS = {"src": CODE, "scripts": CODE, "benchmarks": TESTS, "tests": TESTS}
+
+LONG_FILES = {
+    "src/velora/models/agent.py": (588, "waits for the agent by composition"),
+    "src/velora/training/trainer.py": (469, "waits for the agent by composition"),
+    "src/velora/kernels/native/unroll.h": (426, "one loop over time, which is written once for all cells"),
+    "src/velora/kernels/backend.py": (366, "the table of kernel calls, one signature each"),
+    "src/velora/kernels/native/binding.py": (321, "what is recorded, and how it is handed to C"),
+    "src/velora/models/off_policy.py": (344, "waits for the agent by composition"),
+    "src/velora/kernels/native/module.c": (338, "waits for the table of kernel calls"),
+    "src/velora/training/resume/restore.py": (281, "waits for a split by idea"),
+    "src/velora/kernels/native/cells.h": (300, "the cells of one layer, in one table"),
+    "src/velora/models/exploration.py": (277, "waits for the agent by composition"),
+    "src/velora/models/ppo.py": (268, "waits for the one source of settings"),
+    "src/velora/cli/schema.py": (260, "waits for the one source of settings"),
+    "src/velora/checkpoint/tensors.py": (256, "a file written, checked and read, in one protocol; see ADR 0010"),
+    "tests/unit/models/test_ppo.py": (515, "an update of PPO by hand, and all that must hold of it"),
+    "tests/unit/models/test_normalisation.py": (419, "22 small behaviours of one idea"),
+}
+LONG_FUNCTIONS = {
+    "src/velora/models/ppo.py:__init__": (46, "waits for the one source of settings"),
+    "src/velora/training/trainer.py:__init__": (45, "one line a setting"),
+    "src/velora/training/evaluation.py:evaluate": (45, "one loop, in order"),
+    "src/velora/models/td3.py:__init__": (43, "waits for the one source of settings"),
+    "tests/reliability/checkpoint_forgery.py:header_lies": (110, "a list of lies"),
+    "tests/unit/models/test_ppo.py:reference_phase": (78, "an update as in the paper, beside ours"),
+}
+
+
+def sources(*suffixes: str) -> Iterator[tuple[str, Path]]:
+    for root in BUDGETS:
+        for path in sorted((ROOT / root).rglob("*")):
+            if path.suffix in suffixes:
+                yield root, path
+
+
+def files() -> dict[str, tuple[int, int]]:
+    """Tell the lines of every file, and how many it may have."""
+    return {
+        path.relative_to(ROOT).as_posix(): (len(path.read_text(encoding="utf-8").splitlines()), BUDGETS[root][0])
+        for root, path in sources(".py", ".c", ".h")
+    }
+
+
+def functions() -> dict[str, tuple[int, int]]:
+    """Tell the lines of every function without its docstring, and how many it may have."""
+    found: dict[str, tuple[int, int]] = {}
+    for root, path in sources(".py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0]
+                text = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) and first.end_lineno else 0
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1 - text
+                name = f"{path.relative_to(ROOT).as_posix()}:{node.name}"
+                found[name] = max(found.get(name, (0, 0)), (lines, BUDGETS[root][1]))
+    return found
+
+
+@pytest.mark.parametrize(("measure", "named"), [(files, LONG_FILES), (functions, LONG_FUNCTIONS)])
+def test_nothing_is_longer_than_it_may_be(
+    measure: Callable[[], dict[str, tuple[int, int]]], named: dict[str, tuple[int, str]]
+) -> None:
+    found = measure()
+    too_long = {
+        name: f"{lines} lines, at most {named.get(name, (limit, ''))[0]}"
+        for name, (lines, limit) in found.items()
+        if lines > named.get(name, (limit, ""))[0]
+    }
+    assert not too_long, "split by idea, or name it in this file with the reason"
+    needless = [name for name in named if name not in found or found[name][0] <= found[name][1]]
+    assert not needless, "these keep to the budget, or are gone: take them off the list"
