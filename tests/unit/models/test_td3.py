@@ -172,3 +172,18 @@ def test_a_bad_setting_is_one_line_that_names_it(settings: dict[str, Any], messa
     with pytest.raises(SettingError) as error:
         make(**settings)
     assert message in str(error.value)
+
+
+@pytest.mark.skipif(kernels.extension is None, reason="the native kernel isn't built here")
+def test_threads_share_the_update_of_one_seed() -> None:
+    """To the bit, whoever takes which part of a call; a batch of 150 has three of them."""
+    alone, shared = (filled(kernel="native", sequence_length=2) for _ in range(2))
+    shared.threads = 4
+    for agent in (alone, shared):
+        for update in range(60):
+            agent.begin_learning(150, (1,))
+            agent.finish_learning(150, update)
+            agent.progress[1].update += 1
+    for net in alone.networks:
+        for name, value in parameters(alone, net).items():
+            assert torch.equal(value, parameters(shared, net)[name]), (net, name)
