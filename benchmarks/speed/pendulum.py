@@ -20,7 +20,7 @@ N_NEURONS = 20
 """Of our policies."""
 LEARNED, LOOK_EPISODES = -200.0, 10
 MOST_STEPS = 100_000
-N_SEEDS, SEED_STEPS = 10, 10_000
+N_SEEDS, SEED_STEPS, SEEDS_LIMIT_S = 10, 10_000, 900.0
 """Of row 10."""
 
 
@@ -82,11 +82,12 @@ def side_by_side(plan: Plan, seed: int) -> Iterator[Job]:
         for task, name in (("seeds", to_the_end(algorithm)), ("learn", f"{algorithm}, until half have learned")):
             work = {**learning, "task": task, "n_steps": n_steps, "n_needed": N_SEEDS // 2}
             peer = {**work, "n_seeds": N_SEEDS, "step_mflop": peer_mflop(algorithm)}
-            yield Job(REJAX, name, SIDE_BY_SIDE, peer, 2)
+            yield Job(REJAX, name, SIDE_BY_SIDE, peer, 2, limit_s=SEEDS_LIMIT_S)
             first = 1_000 * (seed + 1)
             for kernel in plan.kernels:
                 agent = {"seeds": list(range(first, first + N_SEEDS))}
-                yield Job(kernel, name, OUR_PENDULUM, {**work, "n": N_NEURONS, "kernel": kernel, "agent": agent}, 2)
+                ours = {**work, "n": N_NEURONS, "kernel": kernel, "agent": agent}
+                yield Job(kernel, name, OUR_PENDULUM, ours, 2, limit_s=SEEDS_LIMIT_S)
 
 
 def to_the_end(algorithm: str) -> str:

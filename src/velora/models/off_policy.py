@@ -184,7 +184,7 @@ class OffPolicyAgent(Agent):
         """Build what only training needs.
 
         Args:
-            threads: of the native kernel; more than there are seeds don't help.
+            threads: of the native kernel; those that find no seed to begin with take parts of the others' calls.
         """
         _ = self.buffer
         self.threads = threads

@@ -56,8 +56,9 @@ def numbers(*shape: int) -> Tensor:
 class Program:
     """Note the calls of one update, and make them any number of times with the same memory, as a CUDA graph does.
 
-    Seeds share nothing, so that each runs through the whole program by itself, on any number of threads, with the same
-    results. Everything that the calls read or write is kept alive with the program.
+    Seeds share nothing, so that each runs through the whole program by itself. A thread that finds no seed to begin
+    with takes tasks of the others' calls; any number of threads comes to the same results. Everything that the calls
+    read or write is kept alive with the program.
     """
 
     _recording: Program | None = None
