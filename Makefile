@@ -18,7 +18,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning
-.PHONY: bench-learning-smoke bench-speed bits docs wheel wheel-smoke clean
+.PHONY: bench-learning-smoke bench-speed bits generate docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -68,6 +68,9 @@ bench-speed: setup peers  ## Measure speed beside other libraries: the tables in
 
 bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
 	$(RUN) -m benchmarks.bits $(ARGS)
+
+generate: setup  ## Write src/velora/models/keywords.py anew, after a change of settings or cells
+	$(RUN) -m velora.models.generate
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)

@@ -115,9 +115,15 @@ def returns(agent: Agent, study: Study, wrappers: Iterable[Mapping[str, Any]]) -
 
 def recurrent_states(agent: Agent, study: Study) -> Tensor:
     """Return the recurrent states that each seed is in during the episodes of a test, (S, steps, H)."""
-    met = _Remembered(agent)
-    evaluate(met, _environments(agent, study, study.wrappers), test_seeds())
-    return torch.cat(met.states, 1)
+    states: list[Tensor] = []
+
+    def act(obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        action, last = agent.act(obs, hidden, dt)
+        states.append(last.clone())
+        return action, last
+
+    evaluate(agent, _environments(agent, study, study.wrappers), test_seeds(), act=act)
+    return torch.cat(states, 1)
 
 
 def first_component(states: Tensor) -> list[float]:
@@ -130,21 +136,6 @@ def first_component(states: Tensor) -> list[float]:
     variances = torch.linalg.svdvals(centred) ** 2
     shares: list[float] = (100.0 * variances[:, 0] / variances.sum(1)).tolist()
     return shares
-
-
-class _Remembered:
-    """Act as an agent does, and keep the recurrent states; all seeds' episodes have to be equally long."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self.device, self.bounds, self.n_seeds = agent.device, agent.bounds, agent.n_seeds
-        self.initial_hidden = agent.initial_hidden
-        self.states: list[Tensor] = []
-
-    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        action, last = self._agent.act(obs, hidden, dt)
-        self.states.append(last.clone())
-        return action, last
 
 
 def test_seeds() -> list[int]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from velora.nn.cells import CELLS
+
 SEEDS = (0, 1, 2, 3, 4)
 
 
@@ -146,7 +148,6 @@ _WINDOWS = {
     "actor_lr": 1e-3, "critic_lr": 1e-3, "n_neurons": 40,
 }  # fmt: skip
 """Of the recurrent TD3 in tables 2 to 4: what research/liquid.md found to work, and our own windows."""
-_CELLS = ("cfc", "ltc", "leaky", "gru", "lstm", "memoryless")
 _RECURRENT_PPO = Arm(
     "sb3-contrib RecurrentPPO", library="sb3_contrib", algorithm="RecurrentPPO", settings={"policy": "MlpLstmPolicy"}
 )
@@ -169,7 +170,7 @@ def _remembering(cell: str, name: str = "", **more: Any) -> Arm:
 
 def _all_cells(**more: Any) -> tuple[Arm, ...]:
     mixed = _remembering("cfc", "LiquidTD3, cfc, mixed memory", mixed_memory=True, **more)
-    return (*(_remembering(cell, **more) for cell in _CELLS), mixed)
+    return (*(_remembering(cell, **more) for cell in CELLS), mixed)
 
 
 def _windowed(name: str, **more: Any) -> Arm:
@@ -185,18 +186,25 @@ def _told_time(cells: Sequence[tuple[str, Mapping[str, Any]]], ways: Sequence[st
     said = {"gate": "dt in the gate", "input": "dt as input", "both": "dt in both", "none": "no dt"}
     return tuple(
         _remembering(
-            cell, f"{cell}{''.join(f', {k}' for k in more)}, {said[way]}".replace("_", " "), time=way, **_SMALL, **more
+            cell, f"{cell}{''.join(f', {k}' for k in more).replace('_', ' ')}, {said[way]}", time=way, **_SMALL, **more
         )
         for cell, more in cells
         for way in ways
     )
 
 
+_NAMED = ("leaky", "cfc", "ltc", "gru")
+"""Cells whose arms table 3 names; every other cell is told the time as it should be."""
 _TIME = (
     *_told_time((("leaky", {}), ("cfc", {})), ("gate", "input", "both", "none")),
     *_told_time((("ltc", {}), ("cfc", {"mixed_memory": True})), ("gate",)),
     *_told_time((("gru", {}),), ("input", "none")),
-    *_told_time((("lstm", {}), ("memoryless", {})), ("input",)),
+    *(
+        arm
+        for cell in CELLS
+        if cell not in _NAMED
+        for arm in _told_time(((cell, {}),), ("gate" if CELLS[cell].takes_time else "input",))
+    ),
     *(
         _remembering("gru", f"gru, {n} neurons, dt as input", time="input", **{**_SMALL, "n_neurons": n})
         for n in (40, 48)
@@ -297,7 +305,7 @@ STUDIES = {
             (
                 *(
                     _ours(f"LiquidPPO, {cell}", "liquid_ppo", batch_size=512, discrete=True, cell=cell, **_MEMORY)
-                    for cell in _CELLS
+                    for cell in CELLS
                 ),
                 _ours(
                     "LiquidPPO, cfc, mixed memory", "liquid_ppo", batch_size=512, discrete=True, mixed_memory=True,
@@ -331,7 +339,7 @@ STUDIES = {
             "4", "Pendulum, disturbed after training", "Pendulum-v1", 10_000, 2_000,
             (
                 *(_windowed(f"cfc, {n} neurons", n_neurons=n) for n in (10, 20, 64)),
-                *(_windowed(f"{cell}, 20 neurons", cell=cell) for cell in _CELLS[1:]),
+                *(_windowed(f"{cell}, 20 neurons", cell=cell) for cell in CELLS if cell != "cfc"),
                 *(
                     _windowed(f"{cell}, 20 neurons, {wiring}", cell=cell, wiring=wiring)
                     for cell in ("cfc", "leaky")

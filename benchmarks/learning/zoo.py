@@ -124,7 +124,7 @@ def main(names: Sequence[str]) -> None:
             scores.append(before[exhibit.study, exhibit.arm])
             continue
         agent = load(kept, arm.agent)
-        agent.load_optimizer_tensors({})  # the zoo is for acting; it stays small
+        agent.learner.load_optimizer_state({}, 0)  # the zoo is for acting; it stays small
         shutil.rmtree(ZOO / exhibit.name, ignore_errors=True)
         agent.save(ZOO / exhibit.name / kept.name, config=True)
         settings = agent.settings

@@ -57,8 +57,8 @@ def filled_agent(kernel: str, **settings: Any) -> LiquidDDPG:
 def update(agent: LiquidDDPG) -> None:
     """Make one update of all seeds."""
     rows = tuple(range(agent.n_seeds))
-    agent.begin_learning(128, rows)
-    agent.finish_learning(128, 0)
+    agent.experience.begin(128, rows)
+    agent.experience.finish(0, lambda rows, metrics: None)
     for k in rows:
         agent.progress[k].update += 1
 

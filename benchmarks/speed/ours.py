@@ -81,7 +81,7 @@ def step_mflop(agent: Agent, batch_size: int) -> float:
         actor=weights["actor"],
         critic=weights["critic" if "critic" in weights else "critic_1"],
         samples=batch_size * agent.settings.sequence_length,
-        policy_delay=agent.policy_delay,
+        policy_delay=getattr(agent.settings, "policy_delay", 1),
     )
 
 
@@ -137,8 +137,8 @@ def scaling(settings: Settings) -> Answer:
 
 
 def _update(agent: Agent, batch_size: int) -> None:
-    agent.begin_learning(batch_size, tuple(range(agent.n_seeds)))
-    agent.finish_learning(batch_size, 0)
+    agent.experience.begin(batch_size, tuple(range(agent.n_seeds)))
+    agent.experience.finish(0, lambda rows, metrics: None)
     if agent.device.type == "cuda":
         torch.cuda.synchronize()
 

@@ -1,4 +1,4 @@
-"""What every agent must keep to, as tests to inherit; no test framework is imported.
+"""Contract of every agent, as tests to inherit; no test framework is imported.
 
 Example:
     In a file that pytest collects::
@@ -127,6 +127,16 @@ class AgentContract:
         taken, alone = _parameters(many.seed(2)), _parameters(one)
         for name, value in alone.items():
             assert torch.allclose(taken[name], value, atol=1e-3), name
+
+    def test_a_recorded_update_is_the_update_step_by_step(self) -> None:
+        """To the bit, of all networks; an agent whose updates can't be recorded makes both step by step."""
+        recorded, stepwise = self.make(seeds=(3, 4)), self.make(seeds=(3, 4))
+        stepwise.record = False
+        for agent in (recorded, stepwise):
+            self._train(agent)
+        made = _parameters(stepwise)
+        for name, value in _parameters(recorded).items():
+            assert torch.equal(value, made[name]), f"{name}: recorded and replayed it differs from step by step"
 
     def test_it_refuses_an_environment_that_it_does_not_fit(self) -> None:
         """In one line."""

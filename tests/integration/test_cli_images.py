@@ -57,7 +57,7 @@ def test_train_go_on_and_evaluate(command: Command, tmp_path: Path) -> None:
     assert evaluated.code == 0, evaluated.err
     assert len(json.loads(evaluated.out.splitlines()[-1])["returns"]) == 2
     agent = LiquidDDPG.load(final, buffer=True)
-    assert agent.stores_bytes
+    assert agent.row_sizes(agent.state_size)["as_bytes"]
     assert agent.buffer.size(0) == 40
 
 

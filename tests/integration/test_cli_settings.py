@@ -11,14 +11,12 @@ from typing import Any
 
 import gymnasium
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
 from velora.checkpoint import agents
-from velora.cli import run_directory, schema
-from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.launch import config_dir
-from velora.cli.training import run_training
+from velora.cli.command.launch import composing
+from velora.cli.run.training import run_training
 from velora.models.idle import taken_over
 
 TINY = (
@@ -68,9 +66,7 @@ Command = Callable[..., Any]
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a finished run, made without Hydra's own entry point."""
     run_dir = tmp_path_factory.mktemp("finished") / "run"
-    schema.register()
-    run_directory.register_resolvers()
-    with initialize_config_dir(str(config_dir()), **VERSION_BASE):
+    with composing():
         cfg = compose("train", [*TINY, "train.seed=0"])
     assert run_training(cfg, run_dir) < 0.0
     return run_dir

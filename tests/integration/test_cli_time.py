@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from velora.checkpoint import Checkpoint
 from velora.envs.wrappers.drop_observation import VELOCITIES
+from velora.metrics import queries
 from velora.models import LiquidDDPG
 
 Command = Any
@@ -59,6 +60,9 @@ def test_a_harder_environment_is_trained_in_evaluated_and_resumed(home: Path, co
     environment = Checkpoint.open(final).metadata.environment
     assert environment is not None
     assert environment["wrappers"] == WRAPPERS
+    (row,) = queries.experiments(home / "run")
+    assert row.run_settings["env.time.hold"] == [4, 8]
+    assert row.run_settings["env.previous.action_reward"] is True
     agent = LiquidDDPG.load(final, buffer=True)
     assert agent.settings.state_dim == 2 + 1 + 1
     held = agent.buffer._rows[0, : agent.buffer.size(0)][:, agent.buffer._columns["next_dt"]]

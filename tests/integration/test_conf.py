@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.learning import arms
 from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
-from velora.cli import run_directory, schema
-from velora.cli.check import check
-from velora.cli.environment import chosen_wrappers, make_environment, merged
-from velora.cli.hydra_versions import VERSION_BASE
-from velora.cli.launch import config_dir
-from velora.cli.objects import make_agent, make_callbacks, make_loggers
+from velora.checkpoint.registry import agents
+from velora.cli.command.launch import composing, config_dir
+from velora.cli.settings import wrappers
+from velora.cli.settings.instantiate import instantiate, locate_class
+from velora.cli.settings.objects import (
+    chosen_wrappers,
+    make_agent,
+    make_callbacks,
+    make_environment,
+    make_loggers,
+    merged,
+)
+from velora.cli.settings.schema import check
 from velora.envs import describe, dimensions
 from velora.envs.wrappers import KNOWN
-from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models.keywords import AGENTS
 
 CONF = config_dir()
-AGENTS = {"liquid_ddpg": LiquidDDPG, "liquid_ppo": LiquidPPO, "liquid_sac": LiquidSAC, "liquid_td3": LiquidTD3}
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
-HARDER = ("env/time", "env/mask", "env/noise", "env/flicker", "env/previous")
+HARDER = [f"env/{row.group}" for row in KNOWN.values()]
 """Groups that put wrappers around the environment, from the inside out."""
 DIMENSIONS = {
     "pendulum": (3, 1),
@@ -52,9 +63,7 @@ def options(group: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def hydra_is_ready() -> Iterator[None]:
-    schema.register()
-    run_directory.register_resolvers()
-    with initialize_config_dir(str(CONF), **VERSION_BASE):
+    with composing():
         yield
 
 
@@ -85,7 +94,7 @@ def test_every_environment_takes_the_agent_that_it_is_for(env_name: str, name: s
     env = make_environment(cfg.env.id, {})
     try:
         agent = make_agent(cfg.agent, env, device=torch.device("cpu"), kernel="auto", seeds=(0,))
-        assert isinstance(agent, AGENTS[name])
+        assert isinstance(agent, agents.get(name))
         assert agent.discrete == (env_name in DISCRETE)
         assert dimensions(env) == DIMENSIONS[env_name] == (agent.settings.state_dim, agent.settings.action_dim)
     finally:
@@ -99,6 +108,7 @@ def test_every_environment_takes_the_agent_that_it_is_for(env_name: str, name: s
         assert recommended.n_steps >= 10 * cfg.agent.get("warmup_steps", cfg.agent.get("rollout_steps"))
 
 
+HARDENED = ["HoldAction", "DropObservation", "NoisyObservation", "Flicker", "PreviousActionReward"]
 VELOCITIES = {
     "pendulum": 1, "inverted_pendulum": 2, "inverted_double_pendulum": 3, "half_cheetah": 9, "hopper": 6, "walker2d": 9,
     "mountain_car_continuous": 1, "lunar_lander_continuous": 3, "cartpole": 2,
@@ -113,23 +123,67 @@ def test_every_environment_can_be_made_harder(env_name: str) -> None:
     try:
         state_dim, action_dim = DIMENSIONS[env_name]
         assert dimensions(env) == (state_dim - VELOCITIES[env_name] + action_dim + 1, action_dim)
-        assert [one["name"] for one in describe(env)["wrappers"]] == list(KNOWN)
+        assert [one["name"] for one in describe(env)["wrappers"]] == HARDENED
     finally:
         env.close()
+
+
+def test_settings_can_be_sent_to_another_process() -> None:
+    """As launchers do that run the jobs of a sweep elsewhere."""
+    words = ["env/time=irregular", "env/previous=action_reward"]
+    for name in ("train", "evaluate"):
+        cfg = settings(*words, name=name)
+        assert pickle.loads(pickle.dumps(cfg)) == cfg
+    store = pickle.loads(pickle.dumps(ConfigStore.instance()))
+    assert copy.deepcopy(store) is store
+    assert store.load("env/time/none.yaml").node == {"hold": None, "order": None}
+
+
+def test_a_configuration_that_was_loaded_is_a_copy() -> None:
+    """The store itself is never copied, which Hydra does again and again."""
+    store = ConfigStore.instance()
+    assert copy.deepcopy(store) is store
+    store.load("env/time/none.yaml").node.hold = [3]
+    assert store.load("env/time/none.yaml").node.hold is None
 
 
 def test_nothing_is_made_harder_by_default() -> None:
     assert merged([], chosen_wrappers(settings().env)) == []
 
 
-@pytest.mark.parametrize(("group", "kind"), list(zip(HARDER, KNOWN.values(), strict=True)))
-def test_the_wrapper_files_hold_what_the_wrappers_take(group: str, kind: type) -> None:
-    expected = [name for name in inspect.signature(kind).parameters if name != "env"] or ["action_reward"]
-    for option in options(group):
-        assert list(OmegaConf.load(CONF / group / f"{option}.yaml")) == expected
-    (own,) = [f for f in dataclasses.fields(schema.EnvSchema) if f"env/{f.name}" == group]
-    assert isinstance(own.default_factory, type)
-    assert [field.name for field in dataclasses.fields(own.default_factory)] == expected
+def test_the_groups_below_env_are_what_the_wrappers_take() -> None:
+    declared = {group.name: group for group in wrappers.GROUPS}
+    assert list(declared) == [row.group for row in KNOWN.values()]
+    for row in KNOWN.values():
+        fields = dataclasses.fields(declared[row.group].schema)
+        assert [field.name for field in fields] == [*([row.switch] if row.switch else []), *row.options]
+
+
+def test_the_settings_of_wrappers_have_the_types_of_their_arguments() -> None:
+    kinds = {
+        f"{group.name}.{field.name}": field.type
+        for group in wrappers.GROUPS
+        for field in dataclasses.fields(group.schema)
+    }
+    assert kinds["time.hold"] == list[int] | None
+    assert kinds["time.order"] == str | None
+    assert kinds["mask.drop"] == kinds["noise.std"] == Any  # a number or a list; a text or a list
+    assert kinds["flicker.probability"] == float | None
+    assert kinds["previous.action_reward"] is bool
+
+
+@pytest.mark.parametrize("group", HARDER)
+def test_a_wrapper_is_there_in_every_file_but_none(group: str) -> None:
+    loader = GlobalHydra.instance().config_loader()
+    choices = loader.get_group_options(group)
+    assert choices == sorted([*options(group), "none"])
+    for choice in choices:
+        (described,) = [chosen_wrappers(settings(f"{group}={choice}").env)[name] for name in named(group)]
+        assert (described is None) == (choice == "none")
+
+
+def named(group: str) -> list[str]:
+    return [name for name, row in KNOWN.items() if f"env/{row.group}" == group]
 
 
 def test_chosen_wrappers_take_the_place_of_saved_ones() -> None:
@@ -144,11 +198,18 @@ def test_chosen_wrappers_take_the_place_of_saved_ones() -> None:
 
 
 @pytest.mark.parametrize("name", options("callbacks"))
-def test_every_callbacks_file_builds(name: str, tmp_path: Path) -> None:
-    target = ["callbacks.early_stopping.target=-200"] if name == "early_stopping" else []
-    cfg = settings(f"callbacks={name}", *target)
+def test_a_callbacks_file_holds_the_constructors_defaults(name: str) -> None:
+    for entry, node in settings(f"callbacks={name}").callbacks.items():
+        parameters = inspect.signature(locate_class(f"callbacks.{entry}", node)).parameters.items()
+        assert {key: value for key, value in node.items() if key != "_target_"} == {
+            key: None if parameter.default is parameter.empty else parameter.default for key, parameter in parameters
+        }
+
+
+def test_callbacks_are_built_and_the_one_that_saves_is_the_last(tmp_path: Path) -> None:
+    cfg = settings("callbacks=early_stopping", "callbacks.early_stopping.target=-200")
     made = make_callbacks(cfg.callbacks, cfg.checkpoint, tmp_path)
-    assert [type(callback) for callback in made] == [EarlyStopping] * len(target) + [SaveCheckpoints]
+    assert [type(callback) for callback in made] == [EarlyStopping, SaveCheckpoints]
 
 
 def test_no_checkpoints_means_no_callback(tmp_path: Path) -> None:
@@ -168,45 +229,17 @@ def test_every_agent_has_a_file() -> None:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_an_agent_s_file_holds_the_constructor_s_defaults(name: str) -> None:
-    defaults = {
-        setting: parameter.default
-        for setting, parameter in inspect.signature(AGENTS[name]).parameters.items()
-        if parameter.default is not parameter.empty
-        and setting
-        not in (
-            "device",
-            "kernel",
-            "seed",
-            "seeds",
-            "discrete",
-        )
-    }
-    file = OmegaConf.to_container(settings(f"agent={name}").agent, resolve=True)  # the default env recommends none
-    assert isinstance(file, dict)
-    assert file.pop("_target_") == f"velora.models.{AGENTS[name].__name__}"
-    assert file.pop("n_neurons") == 20
-    assert {key: tuple(value) if isinstance(value, list) else value for key, value in file.items()} == defaults
+def test_an_agent_of_the_command_line_is_that_of_the_constructor(name: str) -> None:
+    cfg = settings(f"agent={name}").agent  # the default env recommends no other values
+    expected = agents.get(name)(3, 20, 1, device="cpu", seed=0)
+    agent = instantiate("agent", cfg, state_dim=3, action_dim=1, device="cpu", seed=0)
+    assert type(agent) is agents.get(name)
+    assert agent.settings == expected.settings
 
 
-def test_the_train_file_holds_what_train_takes() -> None:
-    own = {"env", "self", "callbacks", "logger", "run_dir", "resume", "threads"}
-    expected = set(inspect.signature(Agent.train).parameters) - own
-    assert {field.name for field in dataclasses.fields(schema.TrainSchema)} - {"seed", "seeds"} == expected
-
-
-def test_the_checkpoint_file_holds_what_save_checkpoints_takes() -> None:
-    expected = set(inspect.signature(SaveCheckpoints).parameters) - {"directory"}
-    assert {field.name for field in dataclasses.fields(schema.CheckpointSchema)} == expected
-
-
-def test_the_early_stopping_file_holds_what_early_stopping_takes() -> None:
-    cfg: Any = OmegaConf.load(CONF / "callbacks" / "early_stopping.yaml")
-    parameters = inspect.signature(EarlyStopping).parameters.items()
-    assert cfg.early_stopping == {
-        "_target_": "velora.callbacks.EarlyStopping",
-        **{name: parameter.default for name, parameter in parameters},
-    }
+def test_settings_of_another_type_are_refused() -> None:
+    with pytest.raises(ConfigCompositionException, match="burn_in"):
+        settings("agent.burn_in=soon")
 
 
 @pytest.mark.parametrize(

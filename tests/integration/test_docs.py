@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from velora.cli import evaluation
 from velora.cli.main import main
+from velora.cli.run import evaluation
 from velora.core import seeding
 from velora.core.types import Evaluation
 from velora.models import Agent

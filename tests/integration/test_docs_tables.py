@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from docs._settings import rendered
 from velora.callbacks import HOOKS, Callback
-from velora.cli.launch import config_dir
+from velora.cli.command.launch import composing, config_dir
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics.schema import connect
+from velora.models.keywords import AGENTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,13 +58,24 @@ def fields(target: str) -> Expected:
     return dict.fromkeys(kind._fields, REQUIRED)
 
 
-def conf_file(target: str) -> Expected:
-    return dict(yaml.safe_load((config_dir() / f"{target}.yaml").read_text()))
-
-
 def conf_groups(target: str) -> Expected:
-    groups = [path for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
-    return {group.name: {path.stem for path in group.glob("*.yaml")} for group in groups}
+    """Name the files of every group below ``target``; nothing where they have a table of their own, or pages."""
+    groups = [path.name for path in (config_dir() / target).iterdir() if path.is_dir() and path.name != "hydra"]
+    elsewhere = {m["target"] for page in PAGES for m in TABLE.finditer(page.read_text()) if m["kind"] == "choices"}
+    if {path for path, _ in AGENTS.values()} <= shown():
+        elsewhere.add("agent")
+    names = {group: f"{target}/{group}".lstrip("/") for group in groups}
+    return {group: set() if name in elsewhere else set(choices(name)) for group, name in names.items()}
+
+
+def shown() -> set[str]:
+    """Name the classes whose settings a page shows."""
+    return {name for page in PAGES for name in re.findall(r"<!-- settings: (\S+) -->", page.read_text())}
+
+
+def choices(target: str) -> Expected:
+    with composing():
+        return dict.fromkeys(GlobalHydra.instance().config_loader().get_group_options(target, ObjectType.CONFIG))
 
 
 def columns(target: str) -> Expected:
@@ -85,14 +99,14 @@ def velocities(target: str) -> Expected:
 EXPECTED: dict[str, Callable[[str], Expected]] = {
     "signature": parameters,
     "fields": fields,
-    "conf": conf_file,
     "groups": conf_groups,
+    "choices": choices,
     "sql": columns,
     "hooks": hooks,
     "members": members,
     "velocities": velocities,
 }
-NAMES_ONLY = ("sql", "members")
+NAMES_ONLY = ("sql", "members", "choices")
 IN_ORDER = ("hooks", "sql")
 TABLES = [
     pytest.param(m["kind"], m["target"] or "", m["rows"], id=f"{page.stem}-{m['kind']}-{m['target']}")
@@ -108,7 +122,7 @@ def says(kind: str, cell: str, expected: Any) -> bool:
         return bool(type(expected)(codes) == expected)
     if not codes:
         return (expected is REQUIRED) == (not cell)
-    value = yaml.safe_load(codes[0]) if kind == "conf" else ast.literal_eval(codes[0])
+    value = ast.literal_eval(codes[0])
     return bool(value == expected and type(value) is type(expected))
 
 
@@ -139,3 +153,40 @@ def test_a_table_says_what_the_code_says(kind: str, target: str, rows: str) -> N
 def test_a_name_in_the_text_exists(page: Path) -> None:
     for dotted in re.findall(r"`(velora(?:\.\w+)+)`", page.read_text()):
         resolve(dotted)
+
+
+# ------------------------------------------------------------------------------ tables that are made from the code
+
+
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
+def test_no_marker_of_settings_is_left(page: Path) -> None:
+    made = rendered(page.read_text(), str(page.relative_to(ROOT / "docs")))
+    assert "<!-- settings:" not in made
+    assert "<!-- end -->" not in made
+
+
+@pytest.mark.parametrize("name", ["ddpg", "td3", "sac", "ppo"])
+def test_an_agent_s_page_shows_every_argument_with_its_default(name: str) -> None:
+    made = rendered((ROOT / f"docs/tutorial/agents/{name}.md").read_text(), f"tutorial/agents/{name}.md")
+    _, _, section = made.partition("\n## Settings\n")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\| .{10,} \|$", section.partition("\n## ")[0], re.M))
+    for parameter in inspect.signature(resolve(f"velora.models.Liquid{name.upper()}")).parameters.values():
+        shown = rows[parameter.name]
+        assert (REQUIRED if shown == "" else ast.literal_eval(shown)) == parameter.default
+
+
+def test_a_table_leads_to_the_pages_that_tell_more() -> None:
+    made = rendered("<!-- settings: velora.models.LiquidPPO -->\n<!-- end -->\n", "tutorial/agents/ppo.md")
+    assert "`memoryless`; [more](../../guide/liquid-cells.md#the-cells) |" in made
+    assert "(1 to 4,096); [more](ppo.md#several-environments) |" in made
+
+
+def test_groups_of_the_command_line_show_what_it_composes() -> None:
+    made = rendered("<!-- settings: train -->\nof the source\n<!-- end -->\n", "guide/configuration.md")
+    assert "| `batch_size` | `256` | windows in one update" in made
+    assert "| `n_steps` | `${env.recommended.n_steps}` | environment steps to train for" in made
+    assert "for each seed; `null` sets no limit |" in made
+    assert "of the source" not in made

@@ -50,10 +50,32 @@ def test_the_doctor_needs_no_framework(words: list[str]) -> None:
     assert loaded.isdisjoint(set(TRAINING) - {"rich"})
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["doctor", "--help"], ["train", "train.n_episods=3"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["doctor", "--help"],
+        ["train", "--help"],
+        ["evaluate", "--help"],
+        ["train", "train.n_episods=3"],
+    ],
+)
 def test_help_and_slips_do_not_wait_for_torch(words: list[str]) -> None:
     loaded = loaded_after(f"from velora.cli.main import main\nmain({words!r})")
-    assert loaded.isdisjoint({"torch", "lightning", "gymnasium"})
+    assert loaded.isdisjoint({"torch", "lightning", "gymnasium", "pydantic", "numpy"})
+
+
+def test_settings_are_imported_without_torch() -> None:
+    loaded = loaded_after("from velora.models.settings import PPOSettings\nPPOSettings.options()")
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({"torch", *TRAINING})
+
+
+def test_whoever_imports_one_agent_has_them_all_by_their_keys() -> None:
+    imports = "from velora.models import LiquidDDPG\nfrom velora.checkpoint import agents\n"
+    code = imports + "from velora.models.keywords import AGENTS\nassert sorted(agents) == sorted(AGENTS)"
+    assert "torch" in loaded_after(code)
 
 
 def test_python_m_velora_is_the_command() -> None:
@@ -70,9 +92,10 @@ def test_python_m_velora_is_the_command() -> None:
 def test_names_that_are_imported_on_demand_are_there() -> None:
     import velora.callbacks
     import velora.envs
+    import velora.models
     import velora.training
 
-    for package in (velora, velora.callbacks, velora.envs, velora.training):
+    for package in (velora, velora.callbacks, velora.envs, velora.models, velora.training):
         for name in package.__all__:
             assert name in dir(package)
             assert getattr(package, name) is not None

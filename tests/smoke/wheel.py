@@ -48,13 +48,11 @@ def check_agent(kernel: str, directory: Path) -> None:
     """Train two short episodes, save, load, predict the same, and go on."""
     agent = LiquidDDPG(3, 10, 1, device="cpu", seed=0, warmup_steps=50)
     assert agent.kernel == kernel, agent.kernel
-    before = agent.policy.state_dict()
+    before = agent.actor.state_dict()
     before = {name: value.clone() for name, value in before.items()}
     result = agent.train("Pendulum-v1", 16, n_episodes=2, progress_bar=False, summary=False, run_dir=directory / "run")
     assert result.status == "finished", result
-    assert any(not value.equal(before[name]) for name, value in agent.policy.state_dict().items()), (
-        "nothing was learned"
-    )
+    assert any(not value.equal(before[name]) for name, value in agent.actor.state_dict().items()), "nothing was learned"
     loaded = LiquidDDPG.load(agent.save(directory / "ep2", buffer=True), buffer=True)
     state = [1.0, 0.0, 0.5]
     action, hidden = loaded.predict(state)

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from velora import __version__
-from velora.cli import advice
+from velora.cli.doctor import advice
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

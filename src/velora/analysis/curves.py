@@ -32,7 +32,7 @@ _LINES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Hold the mean over seeds and the band around it. Shapes: (points,) each.
+    """Mean over seeds and the band around it. Shapes: (points,) each.
 
     ``kind`` says what the band is; it is empty for a single seed, which has none.
     """

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from velora.analysis.statistics import Floats
 from velora.core.errors import RunDirectoryError
@@ -21,14 +18,12 @@ from velora.metrics.rows import ExperimentRow
 
 logger = logging.getLogger(__name__)
 
-CONFIG_NAME = "config.yaml"
-"""Where a run from the command line keeps its settings, beside its metrics."""
 _ENV = "env."
 
 
 @dataclass(frozen=True, slots=True)
 class SeedCurve:
-    """Hold what one seed reached: (steps, returns) of its episodes, and of its evaluations."""
+    """The learning curve of one seed: (steps, returns) of its episodes, and of its evaluations."""
 
     steps: Floats
     returns: Floats
@@ -38,7 +33,11 @@ class SeedCurve:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Point at a run in a store. ``settings``: name to text, as on the command line; unknown ones are missing."""
+    """A run in a store.
+
+    Attributes:
+        settings: name to text, as on the command line; unknown ones are missing.
+    """
 
     database: Path
     row: ExperimentRow
@@ -67,9 +66,9 @@ def find_databases(paths: Sequence[str | Path]) -> list[Path]:
 def load_curves(paths: Sequence[str | Path]) -> dict[str, list[SeedCurve]]:
     """Read every seed of every run below some paths; runs that differ in nothing but their seed share a label.
 
-    A label names the agent, the environment, and the settings in which runs of the two differ. What counts is what can
-    change what is learned: the agent's settings and, where the run's ``config.yaml`` tells them, batch size, callbacks
-    and the environment's keywords and wrappers; not how long a run lasted, or what it logged and saved.
+    A label names the agent, the environment, and the settings in which runs of the two differ. Settings count that
+    change the result of learning: the agent's and, of a run from the command line, batch size, callbacks and the
+    environment's keywords and wrappers. How long a run lasted, and what it logged and saved, does not.
 
     Episodes whose return isn't finite are left out, and counted in the log.
 
@@ -87,39 +86,10 @@ def load_curves(paths: Sequence[str | Path]) -> dict[str, list[SeedCurve]]:
     return groups
 
 
-def _runs_in(database: Path) -> list[_Run]:
-    rows = queries.experiments(database)
-    beside = dict(_configured(database.with_name(CONFIG_NAME))) if len(rows) == 1 else {}
-    return [_Run(database, row, {**_flat("agent.", row.settings), **beside}) for row in rows]
-
-
-def _configured(path: Path) -> Iterator[tuple[str, str]]:
-    """Read from a run's settings what its store doesn't know; nothing, with a warning, if they can't be read."""
-    if not path.is_file():
-        return
-    try:
-        plain: Any = OmegaConf.to_container(OmegaConf.load(path))
-        env = {name: values for name, values in plain["env"].items() if name not in ("id", "recommended")}
-        environment = {f"{_ENV}{name}.": _set(values or {}) for name, values in env.items()}
-        callbacks = {name: entry for name, entry in plain["callbacks"].items() if entry is not None}
-        batch_size = plain["train"]["batch_size"]
-        settings = {f"callbacks.{name}.": dict(entry) for name, entry in callbacks.items()}
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException, AttributeError, KeyError, TypeError) as error:
-        logger.warning("%s: not the settings of a run, ignored (%s)", path, str(error).partition("\n")[0])
-        return
-    yield "train.batch_size", _text(batch_size)
-    yield "callbacks", "+".join(sorted(callbacks)) or "none"
-    for prefix, values in {**environment, **settings}.items():
-        yield from _flat(prefix, values).items()
-
-
-def _set(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what isn't set, which older runs don't have at all."""
-    return {name: value for name, value in values.items() if value is not None and value is not False}
-
-
-def _flat(prefix: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    return {f"{prefix}{name}": _text(value) for name, value in settings.items()}
+def _runs_in(database: Path) -> Iterator[_Run]:
+    for row in queries.experiments(database):
+        settings = {**{f"agent.{name}": value for name, value in row.settings.items()}, **row.run_settings}
+        yield _Run(database, row, {name: _text(value) for name, value in settings.items()})
 
 
 def _text(value: Any) -> str:
@@ -143,8 +113,8 @@ def _labels(runs: Sequence[_Run]) -> list[str]:
 
 
 def _with_default_keywords(run: _Run, alike: Sequence[_Run]) -> Mapping[str, str]:
-    """Add the settings of the environment that others have and this run, whose settings are known, didn't."""
-    if "callbacks" not in run.settings:
+    """Add the settings of the environment that other runs set and this one, whose settings are known, did not."""
+    if not run.row.run_settings:
         return run.settings
     keywords = {name for other in alike for name in other.settings if name.startswith(_ENV)}
     return {**dict.fromkeys(keywords, "default"), **run.settings}

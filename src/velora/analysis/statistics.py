@@ -1,4 +1,4 @@
-"""Say how sure one can be of results over a handful of seeds."""
+"""Uncertainty of results over a handful of seeds."""
 
 from __future__ import annotations
 

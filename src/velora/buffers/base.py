@@ -1,4 +1,4 @@
-"""What every buffer is: one ring of packed rows per seed, and how it is filled, saved and restored."""
+"""Base of all buffers: one ring of packed rows per seed, and how it is filled, saved and restored."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         }
 
     def saved_rows(self, size: int) -> tuple[tuple[int, int, int], torch.dtype]:
-        """Tell the shape and type of so many saved rows: those that hold bytes are saved as bytes, four to a float32.
+        """Return the shape and type of so many saved rows: those that hold bytes are saved as bytes, four to a float32.
 
         Read as float32, bytes may be NaN, which nothing else of a buffer may.
         """

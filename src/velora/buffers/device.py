@@ -41,18 +41,18 @@ class DeviceReplayBuffer(ReplayBuffer):
         is_cuda = where.type == "cuda"
         with torch.inference_mode(False):  # which would make memory that nothing else may write to
             try:
-                self._ring = torch.zeros(shape, device=where)
+                self._ring = torch.zeros(shape, dtype=torch.float32, device=where)
             except RuntimeError as error:
                 size = self.n_seeds * self.capacity * self.row_width * 4 / 2**30
                 raise SettingError(
                     f"buffer_size: {self.capacity} transitions of {self.n_seeds} seeds need {size:.1f} GiB on {where}, "
                     "which has less; lower buffer_size, train fewer seeds, or choose device=cpu"
                 ) from error
-            self._sent = torch.zeros(self.n_seeds, n_sent, pin_memory=is_cuda)
-            self._arrived = torch.zeros(self.n_seeds, n_sent, device=where)
-            self._hidden = torch.zeros(self.n_seeds, self.row_width - n_sent, device=where)
+            self._sent = torch.zeros(self.n_seeds, n_sent, dtype=torch.float32, device="cpu", pin_memory=is_cuda)
+            self._arrived = torch.zeros(self.n_seeds, n_sent, dtype=torch.float32, device=where)
+            self._hidden = torch.zeros(self.n_seeds, self.row_width - n_sent, dtype=torch.float32, device=where)
             self._positions, self._sizes = (torch.zeros(self.n_seeds, dtype=torch.int64, device=where) for _ in "ps")
-            self._first = torch.arange(self.n_seeds, device=where) * self.capacity
+            self._first = torch.arange(self.n_seeds, dtype=torch.int64, device=where) * self.capacity
         self._was_read = torch.cuda.Event() if is_cuda else None  # type: ignore[no-untyped-call]
         self._choices: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
@@ -63,7 +63,7 @@ class DeviceReplayBuffer(ReplayBuffer):
     def add(self, seed_index: int, **fields: Any) -> None:
         """See :class:`Buffer`."""
         if "hidden" in fields:
-            self._hidden[seed_index].copy_(torch.as_tensor(fields["hidden"]))
+            self._hidden[seed_index].copy_(torch.as_tensor(fields["hidden"], dtype=torch.float32, device=self._device))
         super().add(seed_index, **fields)
 
     def append(self, seed_indices: Sequence[int]) -> None:
@@ -90,7 +90,7 @@ class DeviceReplayBuffer(ReplayBuffer):
             with torch.inference_mode(False):
                 moves = np.zeros(self.n_seeds, dtype=np.int64)
                 moves[list(seed_indices)] = 1
-                both = torch.tensor(seed_indices, dtype=torch.int64), torch.from_numpy(moves)
+                both = torch.tensor(seed_indices, dtype=torch.int64, device="cpu"), torch.from_numpy(moves)
                 self._choices[seed_indices] = both[0].to(self._device), both[1].to(self._device)
         return self._choices[seed_indices]
 
@@ -110,7 +110,7 @@ class DeviceReplayBuffer(ReplayBuffer):
         """See :class:`ReplayBuffer`; ``uniform`` is a tensor on this buffer's device, as the batch is."""
         if self._size.max() < length:
             raise SettingError(f"buffer: a window of {length} steps was asked for, {self._size.max()} are stored")
-        rows = torch.empty(*uniform.shape, length, self.row_width, device=self._device)
+        rows = torch.empty(*uniform.shape, length, self.row_width, dtype=torch.float32, device=self._device)
         self._read(uniform, rows)
         batch = self._batch(rows)
         return replace(batch, start=batch.start > 0.5)
@@ -118,7 +118,7 @@ class DeviceReplayBuffer(ReplayBuffer):
     def windows(self, uniform: Values, length: int, device: torch.device) -> Windows:
         """See :class:`ReplayBuffer`; ``uniform`` is a tensor on this buffer's device, as the batch is."""
         with torch.inference_mode(False):
-            rows = torch.zeros(*uniform.shape, length, self.row_width, device=self._device)
+            rows = torch.zeros(*uniform.shape, length, self.row_width, dtype=torch.float32, device=self._device)
         return Windows(self._batch(rows), partial(self._read, uniform, rows))
 
     def _read(self, uniform: Values, out: Values) -> None:
@@ -126,6 +126,6 @@ class DeviceReplayBuffer(ReplayBuffer):
         n_starts = (self._sizes - (length - 1)).clamp_(min=1)
         begins = self._positions * (self._sizes == self.capacity)  # a full ring begins where the next row will go
         index = (uniform * n_starts.unsqueeze(1)).long() + begins.unsqueeze(1)
-        index = index.unsqueeze(2) + torch.arange(length, device=self._device)
+        index = index.unsqueeze(2) + torch.arange(length, dtype=torch.int64, device=self._device)
         index = index.remainder_(self.capacity) + self._first.view(-1, 1, 1)
         torch.index_select(self._flat, 0, index.view(-1), out=out.view(-1, self.row_width))

@@ -19,7 +19,7 @@ from velora.kernels.native import binding
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Hold windows of experience as the learner reads them.
+    """Windows of experience as the learner reads them.
 
     Shapes:
         obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), normalised to [-1, 1], or a choice

@@ -1,4 +1,4 @@
-"""What a policy that learns from its own experience has lived since it last learned."""
+"""Rollouts: the steps that a policy has taken since it last learned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from velora.buffers.base import Buffer
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Hold consecutive steps of every seed; an episode may end and the next begin at any of them.
+    """Consecutive steps of every seed; an episode may end and the next begin at any of them.
 
     Shapes:
         B: environments of each seed, or windows.
@@ -45,7 +45,7 @@ class Rollout:
         Shapes:
             index: (S, B), whole numbers.
         """
-        own = torch.arange(len(index), device=index.device).unsqueeze(1)
+        own = torch.arange(len(index), dtype=torch.int64, device=index.device).unsqueeze(1)
         return Rollout(*(getattr(self, name)[own, index] for name in self.__slots__))
 
 
@@ -91,7 +91,7 @@ class RolloutBuffer(Buffer):
         return 1 + Buffer.width(obs_dim=obs_dim, action_dim=action_dim, state_size=state_size, as_bytes=as_bytes)
 
     def is_full(self, seed_index: int) -> bool:
-        """Tell whether a seed has nothing left to add to its rollout."""
+        """Return whether a seed has nothing left to add to its rollout."""
         return self.size(seed_index) == self.capacity
 
     def read(self, device: torch.device) -> Rollout:

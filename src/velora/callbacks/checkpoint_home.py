@@ -26,7 +26,7 @@ _CHECKPOINT = re.compile(r"ep(?P<episode>[1-9][0-9]*)|final|interrupted|best")
 
 
 class CheckpointHome:
-    """Hold the directory of a run's checkpoints for as long as the run lives.
+    """Directory of a run's checkpoints, locked for as long as the run lives.
 
     A lock of the operating system keeps a second live process out; it dies with its process, so a crash leaves
     nothing to clean up. With several seeds every seed has a directory of its own inside. All of these are made at once,
@@ -85,7 +85,7 @@ class CheckpointHome:
         return self._parents[seed_index]
 
     def needs_config(self, seed_index: int) -> bool:
-        """Tell whether the one-time overview of the agent is still to be written."""
+        """Return whether the one-time overview of the agent is still to be written."""
         return not (self.parent(seed_index) / CONFIG_FILE).exists()
 
     def prune(self, seed_index: int, *, keep: int, newest: int) -> None:

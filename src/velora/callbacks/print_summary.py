@@ -1,4 +1,4 @@
-"""Say at the start what is about to be trained, on what, and where the results go."""
+"""Summary at the start of training: agent, environment, and where the results go."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _facts(trainer: TrainerView, agent: AgentView) -> Table:
 
 
 def _start(trainer: TrainerView) -> str:
-    """Say where a resumed run goes on; its seeds may stand apart."""
+    """Describe where a resumed run goes on; its seeds may stand at different steps."""
     places = {(lane.episode, lane.step) for lane in trainer.progress}
     low, high = min(places, key=lambda place: place[1]), max(places, key=lambda place: place[1])
     if len(places) == 1:

@@ -81,7 +81,7 @@ class ProgressBar(Callback):
         self._draw(trainer, "training")
 
     def on_evaluation_start(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Say that the agent is being evaluated."""
+        """Show that the agent is being evaluated."""
         if self._is_live:
             self._draw(trainer, "evaluating")
 
@@ -142,5 +142,5 @@ class ProgressBar(Callback):
 
 
 def _phase(trainer: TrainerView) -> str:
-    """Tell whether the agent has begun to learn."""
+    """Return whether the agent has begun to learn."""
     return "training" if trainer.update else "warm-up"

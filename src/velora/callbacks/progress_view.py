@@ -1,4 +1,4 @@
-"""What the progress bar says: one snapshot of a run, as a line of text and as a picture for the terminal."""
+"""Text of the progress bar: one snapshot of a run, as a line and as a picture for the terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_LOSSES = 4
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Say how the seeds of a run stand apart; pairs are the least and the greatest of those that still train."""
+    """Spread of a run over its seeds; pairs are the least and the greatest of those that still train."""
 
     n_seeds: int
     n_done: int
@@ -32,7 +32,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Say where a run stands. With several seeds: the mean of their means, the greatest of their maxima."""
+    """State of a run. With several seeds: the mean of their means, the greatest of their maxima."""
 
     phase: str
     """``warm-up``, ``training``, ``evaluating``, or the run's status once it is over."""
@@ -62,7 +62,7 @@ def _fraction(episode: int, n_episodes: int, step: int, n_steps: int | None) -> 
 
 
 def is_steps_alone(n_episodes: int, n_steps: int | None) -> bool:
-    """Tell whether only the budget of steps can end a run: every episode has one step at least."""
+    """Return whether only the budget of steps can end a run: every episode has one step at least."""
     return n_steps is not None and n_episodes >= n_steps
 
 
@@ -122,7 +122,7 @@ def describe(snapshot: Snapshot) -> list[str]:
 
 
 def _progress(snapshot: Snapshot) -> list[str]:
-    """Say how far the run is, and how fast."""
+    """Describe how far the run is, and how fast."""
     spread = snapshot.spread
     of_episodes = "" if is_steps_alone(snapshot.n_episodes, snapshot.n_steps) else f"/{snapshot.n_episodes:,}"
     of_steps = f"/{snapshot.n_steps:,}" if snapshot.n_steps else ""

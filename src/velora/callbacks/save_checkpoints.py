@@ -43,10 +43,10 @@ class SaveCheckpoints(Callback):
 
         Args:
             directory: where the checkpoints go.
-            frequency: episodes between two ``epN``, >= 1. None: no ``epN``.
-            buffer: save the replay buffer too. Without it a checkpoint is much smaller and can be loaded, but a run
-                can't be resumed from it exactly.
-            keep_last: how many ``epN`` stay, >= 1; the oldest goes once a newer one is safely written. None: all.
+            frequency: episodes between two ``epN``, at least 1; ``None`` writes none.
+            buffer: save the replay buffer too; without it a checkpoint is much smaller, but a run can't be resumed
+                from it exactly.
+            keep_last: how many ``epN`` stay, at least 1; the oldest goes once a newer one is safe; ``None`` keeps all.
             final: write ``final/`` when the run ends by its budget or by a callback.
 
         Raises:

@@ -22,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 @final
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Stand for a checkpoint on disk whose metadata was verified; :meth:`read` verifies and loads its tensors.
+    """Checkpoint on disk whose metadata was verified; :meth:`read` verifies and loads its tensors.
 
     A directory holds the old checkpoint whole or the new one whole, whatever happens during a save. Reading runs
     nothing that the files choose, and every byte handed over was checked against its SHA-256. The digests catch
@@ -166,7 +166,7 @@ class Checkpoint:
         return at.step, at.update, at.episode, self.metadata.train_state is not None, self.path.name
 
     def _check_current(self, cause: CheckpointError) -> None:
-        """Tell damage from a save that replaced the directory after it was opened."""
+        """Distinguish damage from a save that replaced the directory after it was opened."""
         try:
             current = Checkpoint.open(self.path).metadata
         except CheckpointError:

@@ -31,7 +31,7 @@ class MissingCheckpointError(CheckpointError, FileNotFoundError):
 
 
 def reason(error: OSError) -> str:
-    """Say in a few words what the operating system refused."""
+    """Describe in a few words what the operating system refused."""
     return error.strerror or type(error).__name__
 
 

@@ -70,7 +70,7 @@ class Registry(Generic[T]):
         )
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether ``key`` is registered."""
+        """Return whether ``key`` is registered."""
         return key in self._entries
 
     def __iter__(self) -> Iterator[str]:

@@ -75,7 +75,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 
 def check_config(path: Path, text: bytes) -> bool:
-    """Tell whether the one-time overview is already there.
+    """Return whether the one-time overview is already there.
 
     Raises:
         CheckpointError: if the file there says something else.

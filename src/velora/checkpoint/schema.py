@@ -1,4 +1,4 @@
-"""What ``metadata.json`` may say, and how it proves that it is undamaged."""
+"""Schema of ``metadata.json``, and how it proves that it is undamaged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Strict(BaseModel):
 
 
 class Counters(_Strict):
-    """Say where the run stood: episodes finished, environment steps taken, gradient updates made, episodes begun."""
+    """Position of the run: episodes finished, environment steps taken, gradient updates made, episodes begun."""
 
     episode: Count = 0
     step: Count = 0
@@ -91,7 +91,7 @@ BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 
 
 class Metadata(_Strict):
-    """Hold everything about a checkpoint that isn't a tensor; ``files`` makes it the commit record of the directory.
+    """Everything about a checkpoint that isn't a tensor; ``files`` makes it the commit record of the directory.
 
     ``settings`` are the agent's constructor settings, checked further by the agent; ``device`` is a hint only.
     """
@@ -172,7 +172,7 @@ class Metadata(_Strict):
                 raise CheckpointError(f"{where}: expected both or neither for {part}, received {one} and {other}")
 
     def has(self, part: Part) -> bool:
-        """Tell whether the members call for this part."""
+        """Return whether the members call for this part."""
         return {"buffer_state": self.buffer, "train_state": self.train_state}.get(part, True) is not None
 
 

@@ -36,7 +36,7 @@ _log: Final = logging.getLogger(__name__)
 
 @final
 class Stage:
-    """Hold one save in progress; leaving the ``with`` block removes what is still hidden.
+    """One save in progress; leaving the ``with`` block removes what is still hidden.
 
     A parent directory that was made for this save alone goes again if the save fails.
     """

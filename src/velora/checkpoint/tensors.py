@@ -82,7 +82,7 @@ def read(
     def allocate(batch: list[Entry]) -> Iterator[Tensor]:
         first, size = batch[0], batch[-1].end - batch[0].begin
         try:
-            memory = torch.empty(size // first.dtype.itemsize, dtype=first.dtype)
+            memory = torch.empty(size // first.dtype.itemsize, dtype=first.dtype, device="cpu")
         except RuntimeError as error:
             raise CheckpointError(f"{path}: {first.name}: no memory for {size} bytes") from error
         parts = memory.split_with_sizes([(entry.end - entry.begin) // entry.dtype.itemsize for entry in batch])
@@ -100,7 +100,7 @@ def verify(path: Path, info: FileInfo, *, allow_nonfinite: bool = False) -> None
         MissingCheckpointError: if there is no such file.
         CheckpointError: if it is damaged or malformed.
     """
-    scratch = torch.empty(CHUNK_BYTES, dtype=torch.uint8)
+    scratch = torch.empty(CHUNK_BYTES, dtype=torch.uint8, device="cpu")
 
     def reuse(batch: list[Entry]) -> Iterator[Tensor]:
         remaining = batch[-1].end - batch[0].begin

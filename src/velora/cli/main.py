@@ -1,12 +1,12 @@
-"""The ``velora`` command."""
+"""The ``velora`` command. Each command imports its own modules late, so that help and slips wait for none of them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import velora
-from velora.cli.commands import COMMANDS
 from velora.core.errors import SettingError, VeloraError
 from velora.core.names import did_you_mean
 
@@ -28,6 +28,56 @@ For example:
   velora plot <run> <run> out=curves.png
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
+
+
+def train(words: Sequence[str]) -> int:
+    """Run ``velora train``; with ``resume=``, from a run's saved settings instead of the files."""
+    from velora.cli.command.arguments import Arguments
+    from velora.cli.command.launch import launch
+    from velora.cli.settings import budget
+
+    arguments = budget.count_alone(Arguments.parse(words))
+    run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
+    if run is None:
+        return launch("train", job, arguments)
+    from velora.cli.run import resume
+
+    return launch("train", job, resume.prepare(Path(run), arguments), config_name=resume.CONFIG_NAME)
+
+
+def evaluate(words: Sequence[str]) -> int:
+    """Run ``velora evaluate``.
+
+    ``checkpoint=<directory>`` is short for ``checkpoint.path=<directory>``: Hydra would take it for a choice in the
+    group of that name.
+    """
+    from velora.cli.command.arguments import Arguments
+    from velora.cli.command.launch import launch
+
+    arguments = Arguments.parse(words).renaming("checkpoint", "checkpoint.path")
+    return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", arguments)
+
+
+def plot(words: Sequence[str]) -> int:
+    """Run ``velora plot``."""
+    from velora.cli.run.plot import plot
+
+    return plot(words)
+
+
+def doctor(words: Sequence[str]) -> int:
+    """Run ``velora doctor``."""
+    from velora.cli.doctor.doctor import doctor
+
+    return doctor(words)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "plot": plot,
+    "doctor": doctor,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

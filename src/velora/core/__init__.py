@@ -1,1 +1,1 @@
-"""What every other layer stands on: errors, shared types, seeding and devices."""
+"""Ground floor of the package: errors, shared types, seeding and devices."""

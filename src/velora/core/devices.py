@@ -22,7 +22,7 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.empty(0, dtype=torch.uint8, device=chosen)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise SettingError(f"device: {device!s} can't be used here ({reason}); use 'cpu' or 'auto'") from error

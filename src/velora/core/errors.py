@@ -2,28 +2,32 @@
 
 
 class VeloraError(Exception):
-    """Stand above every error that Velora raises on purpose; the command line prints these without a traceback."""
+    """Base class of all errors that Velora raises on purpose; the command line prints these without a traceback."""
 
 
 class SettingError(VeloraError, ValueError):
-    """Report a setting that is out of its domain or does not fit another one."""
+    """Error in a setting that is out of its domain or does not fit another one."""
 
 
 class ShapeError(VeloraError, ValueError):
-    """Report a tensor whose shape is not the documented one."""
+    """Error in a tensor whose shape, type or layout is not the documented one."""
 
 
 class SpaceError(VeloraError, ValueError):
-    """Report an environment, or one of its spaces, that the agent can't serve."""
+    """Error in an environment, or one of its spaces, that the agent can't serve."""
 
 
 class CheckpointError(VeloraError, ValueError):
-    """Report anything wrong with a checkpoint: missing parts, damage, an unknown version or another agent's state."""
+    """Error in a checkpoint: missing parts, damage, an unknown version or another agent's state."""
 
 
 class RunDirectoryError(VeloraError, ValueError):
-    """Report a directory that can't hold this run: it belongs to another run, holds foreign files or isn't writable."""
+    """Error in a directory that can't hold this run: it is of another run, holds foreign files or isn't writable."""
 
 
 class NonFiniteError(VeloraError, ArithmeticError):
-    """Report a NaN or an infinity at the place where it first appeared."""
+    """NaN or infinity, at the place where it first appeared."""
+
+
+class RecordingError(VeloraError, RuntimeError):
+    """Report arithmetic in a recorded step that the recording can't see, or a recording inside another one."""

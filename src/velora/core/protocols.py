@@ -1,4 +1,4 @@
-"""What the layers below training know of the trainer and of an agent: their shape, not their classes."""
+"""Protocols by which the layers below training know the trainer and an agent, not their classes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from velora.core.types import Evaluation, WindowStats
 
 
 class AgentView(Protocol):
-    """What a callback may count on in any agent."""
+    """Agent as a callback sees it."""
 
-    key: str
-    """Short registry key, such as ``"liquid_ddpg"``."""
+    @property
+    def key(self) -> str:
+        """Short registry key, such as ``"liquid_ddpg"``."""
+        ...
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -78,7 +80,7 @@ class Progress(Protocol):
 
 
 class TrainerView(Protocol):
-    """What a callback may read and ask of the trainer. Everything here is safe to call from any hook."""
+    """Trainer as a callback sees it. Everything here is safe to call from any hook."""
 
     n_episodes: int
     n_steps: int | None

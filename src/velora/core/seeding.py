@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import secrets
 import zlib
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -33,7 +35,7 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
 
 def torch_generator(seed: int, purpose: str) -> torch.Generator:
     """Make the CPU torch generator of one purpose."""
-    return torch.Generator().manual_seed(derive(seed, purpose))
+    return torch.Generator("cpu").manual_seed(derive(seed, purpose))
 
 
 def episode_seed(seed: int, environment: int, episode: int) -> int:
@@ -70,3 +72,24 @@ def check_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise SettingError(f"seed: expected a whole number from 0 to 4294967295, got {seed!r}")
     return int(seed)
+
+
+def check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...]:
+    """Check the run seeds given to a constructor: one, several, or neither, which is the default seed.
+
+    Raises:
+        SettingError: if both are given, none, one twice, or anything else.
+    """
+    if seeds is None:
+        return (default_seed() if seed is None else check_seed(seed),)
+    if not isinstance(seeds, Iterable):
+        raise SettingError(f"seeds: expected several whole numbers, such as range(5), got {seeds!r}")
+    if seed is not None:
+        raise SettingError("seeds: give seed= for one agent or seeds= for several, not both")
+    checked = tuple(check_seed(s) for s in seeds)
+    if not checked:
+        raise SettingError("seeds: expected at least one, got none")
+    if len(set(checked)) < len(checked):
+        twice = next(seed for seed, count in Counter(checked).items() if count > 1)
+        raise SettingError(f"seeds: expected none twice, got {twice} more than once")
+    return checked

@@ -26,7 +26,7 @@ class Stream:
         purpose: a short name such as ``"exploration"``.
         draw: fills an array from a generator, such as ``lambda g, out: g.random(out=out)``.
         shape: of the numbers at one position.
-        dtype: float64 or float32.
+        dtype: of the numbers, such as ``np.float32``.
 
     Example:
         >>> stream = Stream((7,), "example", lambda g, out: g.random(out=out), (2,))
@@ -43,7 +43,7 @@ class Stream:
         draw: Callable[[np.random.Generator, Array], object],
         shape: tuple[int, ...],
         *,
-        dtype: type[np.floating] = np.float64,
+        dtype: type[np.generic] = np.float64,
     ) -> None:
         self._seeds, self._purpose, self._draw = tuple(seeds), purpose, draw
         self._numbers = np.empty((len(seeds), BLOCK, *shape), dtype=dtype)

@@ -64,13 +64,13 @@ class WindowStats:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether the window has seen as many episodes as it holds."""
+        """Return whether the window has seen as many episodes as it holds."""
         return self.count == self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Hold the returns of one round of evaluation episodes: no noise, no learning, the same reset seeds each time."""
+    """Returns of one round of evaluation episodes: no noise, no learning, the same reset seeds each time."""
 
     seed_index: int
     step: int
@@ -80,7 +80,8 @@ class Evaluation:
     @property
     def mean(self) -> float:
         """Average the returns."""
-        return float(np.mean(self.returns))
+        with np.errstate(all="ignore"):  # an infinite return is data, not a warning
+            return float(np.mean(self.returns))
 
 
 class Transition(NamedTuple):

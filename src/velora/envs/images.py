@@ -56,7 +56,7 @@ def covering_wrapper(env: gym.Env[Any, Any]) -> str | None:
 
 
 def check_image(env: gym.Env[Any, Any], image: tuple[int, ...], image_range: tuple[float, float] | None) -> None:
-    """Hold an environment's observations against the images that an agent sees.
+    """Compare an environment's observations with the images that an agent sees.
 
     Raises:
         SpaceError: if they have another shape, or pixels of another kind or range.

@@ -60,7 +60,7 @@ class EnvironmentSource:
 
     @property
     def is_repeatable(self) -> bool:
-        """Tell whether more than one environment can be made."""
+        """Return whether more than one environment can be made."""
         return self._make is not None
 
     def first(self) -> tuple[Env, bool]:
@@ -188,7 +188,8 @@ def _describe_wrappers(env: Env) -> list[dict[str, Any]]:
     """List our wrappers around an environment, from the inside out."""
     found: list[dict[str, Any]] = []
     while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.utils.RecordConstructorArgs) and type(env) is KNOWN.get(env.class_name()):
+        row = KNOWN.get(env.class_name())
+        if isinstance(env, gym.utils.RecordConstructorArgs) and row is not None and type(env) is row.kind:
             found.append({"name": env.class_name(), "kwargs": dict(env._saved_kwargs)})
         env = env.env
     return found[::-1]

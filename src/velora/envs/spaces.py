@@ -27,7 +27,7 @@ class ActionUnits(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Say it as JSON, for the environment's part of a checkpoint."""
+        """Return the units as JSON, for the environment's part of a checkpoint."""
         ...
 
     def read(self, info: dict[str, Any]) -> Self:
@@ -128,7 +128,7 @@ def default_units(action_dim: int, *, discrete: bool) -> ActionUnits:
 
 
 def is_discrete(env: gym.Env[Any, Any]) -> bool:
-    """Tell whether an environment lets one choose from a number of actions."""
+    """Return whether an environment lets one choose from a number of actions."""
     from gymnasium.spaces import Discrete
 
     return isinstance(env.action_space, Discrete)

@@ -15,10 +15,12 @@ from velora.core.types import Action, Array
 from velora.envs.clock import NOMINAL_DT, Clock
 
 log = logging.getLogger(__name__)
+_FEW = 32
+"""Numbers that Python sums up faster than NumPy."""
 
 
 class Step(NamedTuple):
-    """What one environment answered to one action, and how long that took, in control steps. ``obs``: (O,)."""
+    """Answer of one environment to one action, and how long that took, in control steps. ``obs``: (O,)."""
 
     obs: Array
     reward: float
@@ -32,7 +34,7 @@ NO_STEP = Step(np.zeros(0, np.float32), 0.0, False, False)
 
 
 class Environments:
-    """Hold E environments and the observation each is at.
+    """E environments and the observation that each is at.
 
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
     next one's start is ever made. Processes would cost more than the simulators that Velora is for.
@@ -80,7 +82,7 @@ class Environments:
         obs, info = self.envs[index].reset(seed=seed)
         self._clocks[index].start(info)
         newest: Array = self._seen[index]
-        newest[...] = obs
+        _write(obs, newest)
         if not _is_finite(newest):
             raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
         if self._since is not None:
@@ -102,7 +104,7 @@ class Environments:
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         obs, given, terminated, truncated, info = self.envs[index].step(action)
         newest = self._seen[index]
-        newest[...] = obs
+        _write(obs, newest)
         try:
             reward = float(given)
         except TypeError:
@@ -155,8 +157,30 @@ class Environments:
         return step, total
 
 
+def _write(numbers: Any, into: Array) -> None:
+    """Write numbers as float32."""
+    if getattr(numbers, "dtype", None) is into.dtype:
+        into[...] = numbers
+    else:
+        _convert(numbers, into)
+
+
+@np.errstate(all="ignore")
+def _convert(numbers: Any, into: Array) -> None:
+    """Round numbers to float32, with no word about those that become zero or infinite."""
+    into[...] = numbers
+
+
 def _is_finite(numbers: Array) -> bool:
-    """Tell whether all of (n,) are finite; their squares sum to a finite number in all but the oddest cases."""
+    """Return whether all of (n,) are finite."""
+    if numbers.size <= _FEW:
+        return math.isfinite(sum(numbers.tolist()))  # float32 numbers can't overflow a sum of doubles
+    return _are_finite(numbers)
+
+
+@np.errstate(all="ignore")
+def _are_finite(numbers: Array) -> bool:
+    """Do the same for many: their squares sum to a finite number in all but the oddest cases."""
     return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
 
 

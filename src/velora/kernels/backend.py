@@ -61,7 +61,7 @@ class TemperatureLoss(NamedTuple):
 
 
 class AdamState(NamedTuple):
-    """What Adam works on.
+    """Memory that Adam works on.
 
     Shapes:
         values, gradient, first, second: (S, P). steps: (S,), float64.
@@ -81,10 +81,10 @@ class AdamState(NamedTuple):
 
 
 class Program(Protocol):
-    """The operations of one update, noted once and made any number of times with the same memory."""
+    """The operations of one update, recorded once and replayed any number of times with the same memory."""
 
     def record(self) -> AbstractContextManager[None]:
-        """Note the operations inside a ``with``, without making them."""
+        """Record the operations inside a ``with``, without making them."""
         ...
 
     def start(self, seeds: tuple[int, ...], threads: int) -> None:
@@ -182,6 +182,25 @@ class Backend(ABC):
     def minimum(self, *values: Tensor) -> Tensor:
         """Take the smallest of several numbers, all (S, ...) and contiguous; NaN spreads."""
         return self._one("minimum", values=values)
+
+    @call(values=reads("S B T", together=True), chosen=reads("S W", "int64"), out=writes("S B T"))
+    def minimum_of(self, values: Sequence[Tensor], chosen: Tensor) -> Tensor:
+        """Take the smallest of some of several values, which each seed chooses for itself; NaN spreads.
+
+        Shapes:
+            values: of (S, B, T) each, contiguous.
+            chosen: (S, M), int64, positions among the values from 0 on, which a program reads anew at every replay.
+            returns: (S, B, T).
+
+        Source:
+            Chen et al. 2021 (arXiv 2101.05982), algorithm 1, line 8.
+        """
+        return self._one("minimum_of", values=values, chosen=chosen)
+
+    @call(values=reads("S ...", together=True), out=writes("S ..."))
+    def average(self, values: Sequence[Tensor]) -> Tensor:
+        """Average several numbers, all (S, ...) and contiguous."""
+        return self._one("average", values=values)
 
     @call(action=reads("S ..."), noise=reads("S ..."), out=writes("S ..."), std=Number, most=Number)
     def perturbed(self, action: Tensor, noise: Tensor, *, std: float, most: float) -> Tensor:

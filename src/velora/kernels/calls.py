@@ -173,7 +173,7 @@ class Call:
 
 
 def is_contiguous(tensor: Any) -> bool:
-    """Tell whether the numbers of a tensor or an array lie one after another."""
+    """Return whether the numbers of a tensor or an array lie one after another."""
     return bool(tensor.is_contiguous()) if hasattr(tensor, "is_contiguous") else bool(tensor.flags.c_contiguous)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -20,14 +21,14 @@ from velora.kernels.native.backend import NativeBackend
 
 KERNELS = ("auto", "native", "numpy", "torch")
 _INSTALL = "install a C compiler and install Velora again; `velora doctor` says how"
-_chosen = "auto"
+_chosen: ContextVar[str] = ContextVar("kernel", default="auto")
 _log = logging.getLogger(__name__)
 _told = False
 
 
 @dataclass(frozen=True, slots=True)
 class KernelReport:
-    """Say what this machine computes with: the native kernel's instruction set, or why there is none."""
+    """Kernel of this machine: the native one's instruction set, or why there is none."""
 
     is_built: bool
     instruction_set: str
@@ -74,25 +75,24 @@ def choose(kernel: str, device: torch.device | None = None, *, sees_images: bool
 
 @contextlib.contextmanager
 def using(kernel: str) -> Iterator[None]:
-    """Choose the kernel of :func:`velora.nn.unroll` inside a ``with``.
+    """Choose the kernel of :func:`velora.nn.unroll` inside a ``with``, and for this thread alone.
 
     Raises:
         SettingError: as :func:`choose`.
     """
-    global _chosen
     choose(kernel)
-    before, _chosen = _chosen, kernel
+    before = _chosen.set(kernel)
     try:
         yield
     finally:
-        _chosen = before
+        _chosen.reset(before)
 
 
 def chosen(tensor: Tensor) -> str:
     """Name the kernel that unrolls over this tensor now; the native one computes in float32 only."""
     if tensor.device.type != "cpu":
         return "torch"
-    kernel = choose(_chosen)
+    kernel = choose(_chosen.get())
     return "numpy" if kernel == "native" and tensor.dtype != torch.float32 else kernel
 
 

@@ -47,25 +47,29 @@ typedef struct {{
 def _layers() -> str:
     rows = [f"    {_row(kind.value)}, /* {kind.name}: {kind.value.formula} */" for kind in Kind]
     pairs = [f"    X({kind.name}, {kind.value.function})" for kind in Kind if kind.value.function]
+    before = [f"    X({kind.name}, {kind.value.before})" for kind in Kind if kind.value.before]
     return "\n".join(
         (
             f"enum kind {{ {', '.join(kind.name for kind in Kind)} }};",
             f"enum {{ {', '.join(f'LTC_{name.upper()}' for name in SYNAPSES)} }};",
             "",
             "static const struct {",
-            "    int heads, kept, has_state, has_direct_path;",
+            "    int heads, kept, n_own, has_state, has_direct_path, changes_old;",
             "} KIND_OF_LAYER[] = {",
             *rows,
             "};",
             "",
             "/* X(kind, function): the kinds that are a pair of functions, function_forward and function_backward. */",
             _macro("PAIRS_OF_FUNCTIONS", pairs),
+            "",
+            "/* X(kind, before): the kinds whose old state before_forward changes and before_backward takes back. */",
+            _macro("CHANGES_OF_OLD_STATES", before),
         )
     )
 
 
 def _row(row: LayerKind) -> str:
-    numbers = row.heads, row.kept, row.has_state, row.has_direct_path
+    numbers = row.heads, row.kept, row.n_own, row.has_state, row.has_direct_path, row.before is not None
     return f"{{{', '.join(str(int(number)) for number in numbers)}}}"
 
 
@@ -101,7 +105,7 @@ def _calls() -> str:
 
 
 def _macro(name: str, lines: list[str]) -> str:
-    return f"#define {name}(X) \\\n" + " \\\n".join(lines)
+    return " \\\n".join([f"#define {name}(X)", *lines])
 
 
 if __name__ == "__main__":

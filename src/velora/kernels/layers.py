@@ -28,9 +28,12 @@ class LayerKind:
         heads: rows of the product that begins a step, in neurons; 0 where it begins otherwise.
         kept: rows that the native kernel keeps for the gradient, in neurons and sub-steps. The first of them become
             the gradients of the heads.
-        tensors: names of the parameters in the layer's module, in the order that kernels know them by.
+        tensors: names of the parameters in the layer's module, in the order that kernels know them by. Those after the
+            heads' two are one number a neuron, and the rows kept after the heads' become their gradients.
         has_state: whether it reads its own old state.
         has_direct_path: whether a gradient reaches the old state past the heads.
+        before: the C functions ``<before>_forward`` and ``<before>_backward`` change the old state before the heads
+            read it, and take its gradient back; ``None`` where the heads read it as it is.
     """
 
     formula: str
@@ -40,6 +43,12 @@ class LayerKind:
     tensors: tuple[str, ...] = HEADS
     has_state: bool = True
     has_direct_path: bool = False
+    before: str | None = None
+
+    @property
+    def n_own(self) -> int:
+        """Tensors after those of the heads."""
+        return len(self.tensors) - len(HEADS) if self.heads else 0
 
 
 class Kind(Enum):
@@ -66,6 +75,15 @@ class Kind(Enum):
         "(1 - k) tanh(b) + k h, k = exp(-dt softplus(a))", "leaky", heads=2, kept=3, has_direct_path=True
     )
     LSTM_LAYER = LayerKind("o tanh(m'), memory m' = f m + i g", None, heads=4, kept=6)
+    GRU_D = LayerKind(
+        "a GRU of x and exp(-max(0, dt decay_weight + decay_bias)) h",
+        "gru",
+        heads=4,
+        kept=6,
+        tensors=(*HEADS, "decay_weight", "decay_bias"),
+        has_direct_path=True,
+        before="decay",
+    )
 
     @property
     def number(self) -> int:

@@ -41,7 +41,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """What becomes of the state.
+    """Output of a network: how it follows from the state.
 
     Attributes:
         state_at, n_in, n_out: the numbers ``state_at`` to ``state_at + n_in`` of the state become ``n_out``.
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def mixes_memory(self) -> bool:
-        """Tell whether an LSTM comes first."""
+        """Return whether an LSTM comes first."""
         return self.layers[0].kind is Kind.LSTM
 
     @property

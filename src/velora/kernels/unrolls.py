@@ -1,4 +1,4 @@
-"""What a network's forward and backward calls are given, checked the same for every kernel."""
+"""Checks of a network's inputs and gradients, the same for every kernel."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from velora.core.errors import RunDirectoryError
 from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
-from velora.metrics.schema import DATABASE_NAME
+from velora.metrics.schema import DATABASE_NAME, RUN_SETTINGS
 from velora.metrics.store import RunStore
 
 Source: TypeAlias = str | Path | RunStore
@@ -157,21 +157,24 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 def _experiments(connection: sqlite3.Connection) -> list[ExperimentRow]:
     rows = connection.execute("SELECT * FROM experiment ORDER BY started_at, rowid").fetchall()
-    return [
-        ExperimentRow(
-            run_id=row["run_id"],
-            agent=row["agent"],
-            environment=row["environment"],
-            seeds=tuple(json.loads(row["seeds"])),
-            settings=json.loads(row["settings"]),
-            versions=json.loads(row["versions"]),
-            started_at=row["started_at"],
-            finished_at=row["finished_at"],
-            status=row["status"],
-            stop_reason=row["stop_reason"],
-        )
-        for row in rows
-    ]
+    return [_experiment(row) for row in rows]
+
+
+def _experiment(row: sqlite3.Row) -> ExperimentRow:
+    settings = json.loads(row["settings"])
+    return ExperimentRow(
+        run_id=row["run_id"],
+        agent=row["agent"],
+        environment=row["environment"],
+        seeds=tuple(json.loads(row["seeds"])),
+        run_settings=settings.pop(RUN_SETTINGS, {}),
+        settings=settings,
+        versions=json.loads(row["versions"]),
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        status=row["status"],
+        stop_reason=row["stop_reason"],
+    )
 
 
 def _newest(connection: sqlite3.Connection) -> str:

@@ -1,4 +1,4 @@
-"""What the run store holds: one record per run, per finished episode and per round of evaluation."""
+"""Records of the run store: one per run, per finished episode and per round of evaluation."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ def installed_versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRow:
-    """Describe a run: who learned what, with which settings and versions, and how it ended.
+    """A run: its agent and environment, settings and versions, and how it ended.
 
-    ``status`` is ``running`` until the run ends, then ``finished``, ``stopped``, ``interrupted`` or ``crashed``;
-    a run that was killed stays ``running``.
+    ``settings`` are the agent's. ``run_settings`` are others that tell the run's curve from those of other runs, by
+    their full names, such as ``train.batch_size``; a run from the command line has them. ``status`` is ``running``
+    until the run ends, then ``finished``, ``stopped``, ``interrupted`` or ``crashed``; a run that was killed stays
+    ``running``.
     """
 
     run_id: str
@@ -50,6 +52,7 @@ class ExperimentRow:
     finished_at: str | None = None
     status: str = "running"
     stop_reason: str | None = None
+    run_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
 
 DATABASE_NAME = "metrics.db"
 SCHEMA_VERSION = 1
+RUN_SETTINGS = "run"
+"""Where the settings of a run stand in the JSON of its agent's; no agent has a setting of this name."""
 
 Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 
@@ -89,6 +91,7 @@ def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
 
 def insert_run(row: ExperimentRow) -> Statement:
     """Make the statement that records a run, or marks a resumed one as running again (its start stays)."""
+    settings = {**row.settings, **({RUN_SETTINGS: dict(row.run_settings)} if row.run_settings else {})}
     return (
         _INSERT_RUN,
         (
@@ -96,7 +99,7 @@ def insert_run(row: ExperimentRow) -> Statement:
             row.agent,
             row.environment,
             json.dumps([int(seed) for seed in row.seeds]),
-            json.dumps(dict(row.settings), default=str),
+            json.dumps(settings, default=str),
             json.dumps(dict(row.versions)),
             row.started_at,
         ),

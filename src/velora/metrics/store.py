@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -59,7 +60,7 @@ class RunStore:
             max_pending=max_pending,
             busy_timeout_s=busy_timeout_s,
         )
-        self._run_id: str | None = None
+        self._row: ExperimentRow | None = None
         self._ended_s: dict[int, float] = {}  # when each seed's previous episode ended
 
     def __enter__(self) -> RunStore:
@@ -112,10 +113,21 @@ class RunStore:
             seeds: the run seeds, in the order of the seed axis.
             settings: what the agent was made with.
         """
-        run = ExperimentRow(run_id, agent, environment, tuple(seeds), settings or {})
-        self._run_id = run_id
-        self._ended_s = dict.fromkeys(run.seeds, time.perf_counter())
-        self._writer.lead_with(insert_run(run))
+        self._row = ExperimentRow(run_id, agent, environment, tuple(seeds), settings or {})
+        self._ended_s = dict.fromkeys(self._row.seeds, time.perf_counter())
+        self._writer.lead_with(insert_run(self._row))
+
+    def describe(self, settings: Mapping[str, Any]) -> None:
+        """Record settings of the run beside those of its agent.
+
+        Args:
+            settings: the values by full name, such as ``"train.batch_size"``.
+
+        Raises:
+            VeloraError: if no run was started.
+        """
+        self._row = replace(self._run(), run_settings=dict(settings))
+        self._writer.lead_with(insert_run(self._row))
 
     def add_episode(
         self,
@@ -159,7 +171,7 @@ class RunStore:
             seconds=ended_s - started_s,
             metrics=losses or {},
         )
-        self._writer.add(insert_episode(self._run(), row))
+        self._writer.add(insert_episode(self._run().run_id, row))
 
     def add_evaluation(self, evaluation: Evaluation, *, seed: int) -> None:
         """Record a round of evaluation of the run seed ``seed``.
@@ -168,7 +180,7 @@ class RunStore:
             VeloraError: if no run was started.
         """
         row = EvaluationRow(seed, evaluation.step, evaluation.episode, evaluation.returns)
-        self._writer.add([insert_evaluation(self._run(), row)])
+        self._writer.add([insert_evaluation(self._run().run_id, row)])
 
     def finish_run(self, status: str, stop_reason: str | None = None) -> None:
         """Record how the run ended: ``finished``, ``stopped``, ``interrupted`` or ``crashed``.
@@ -176,7 +188,7 @@ class RunStore:
         Raises:
             VeloraError: if no run was started.
         """
-        self._writer.add([update_run(self._run(), status, stop_reason, now())])
+        self._writer.add([update_run(self._run().run_id, status, stop_reason, now())])
         self.flush()
 
     def truncate_after(self, *, seed: int, episode: int, step: int) -> None:
@@ -190,7 +202,7 @@ class RunStore:
         Raises:
             VeloraError: if no run was started.
         """
-        self._writer.add(delete_after(self._run(), seed, episode, step))
+        self._writer.add(delete_after(self._run().run_id, seed, episode, step))
         self.flush()
 
     def flush(self) -> bool:
@@ -201,12 +213,12 @@ class RunStore:
         """Write what waits, waiting longer than usual for a lock, and close the file. Closing twice is harmless."""
         self._writer.close()
 
-    def _run(self) -> str:
-        """Return the id of the run that was started.
+    def _run(self) -> ExperimentRow:
+        """Return the run that was started.
 
         Raises:
             VeloraError: if none was.
         """
-        if self._run_id is None:
+        if self._row is None:
             raise VeloraError("metrics: expected start_run() before the first row, got a row")
-        return self._run_id
+        return self._row

@@ -43,7 +43,7 @@ class MovingWindow:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether as many values were added as the window holds."""
+        """Return whether as many values were added as the window holds."""
         return len(self._values) == self.size
 
     @property

@@ -1,11 +1,14 @@
-"""The agents."""
+"""The agents. Their settings can be imported alone, without PyTorch."""
 
-from velora.models.agent import Agent
-from velora.models.ddpg import LiquidDDPG
-from velora.models.off_policy import OffPolicyAgent
-from velora.models.on_policy import OnPolicyAgent
-from velora.models.ppo import LiquidPPO
-from velora.models.sac import LiquidSAC
-from velora.models.td3 import LiquidTD3
+from typing import TYPE_CHECKING
 
-__all__ = ["Agent", "LiquidDDPG", "LiquidPPO", "LiquidSAC", "LiquidTD3", "OffPolicyAgent", "OnPolicyAgent"]
+from velora.core.lazy import on_demand
+from velora.models.keywords import AGENTS
+
+_NAMES = ["Agent", *(path.rpartition(".")[2] for path, _ in AGENTS.values())]
+
+if TYPE_CHECKING:
+    from velora.models.agents import *  # noqa: F403
+else:
+    __all__ = _NAMES
+__getattr__, __dir__ = on_demand(__name__, dict.fromkeys(_NAMES, "agents"))

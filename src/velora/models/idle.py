@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from velora.core.errors import SettingError
-from velora.models.settings import plain
+from velora.models.options import plain
 from velora.nn.cells.registry import CELLS
 
 log = logging.getLogger(__name__)
@@ -50,14 +50,14 @@ class Idle:
     unless: tuple[object, ...] = ()
 
     def holds(self, values: Mapping[str, Any], default: object) -> bool:
-        """Tell whether it is so for these settings, given what the setting is by default."""
+        """Return whether it is so for these settings, given what the setting is by default."""
         value = values.get(self.setting, default)
         if value == default or value in self.unless or (self.only and value not in self.only):
             return False
         return all(name in values and values[name] in said for name, said in self.where.items())
 
     def message(self, values: Mapping[str, Any]) -> str:
-        """Say it in a line that begins with the setting."""
+        """Describe it in a line that begins with the setting."""
         beside = " and ".join(f"{name}={values[name]!r}" for name in self.where)
         return (
             f"{self.setting}: {values[self.setting]!r} has no effect with {beside}, since {self.why}; "

@@ -1,4 +1,4 @@
-"""What an agent learns with: networks in flat memory, their optimizers, and the update as a program."""
+"""Learner of an agent: networks in flat memory, their optimizers, and the update as a recorded program."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from velora.core.types import Metrics
 from velora.kernels import make_backend
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.backend import Program
+from velora.kernels.guard import guarded
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
 from velora.nn.parameters import Scalar
@@ -32,7 +33,7 @@ _MOST_PROGRAMS = 8
 
 
 class Source(Protocol):
-    """What a program takes its batch from."""
+    """Source of a program's batch."""
 
     def gather(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """See :class:`velora.buffers.ReplayBuffer`."""
@@ -40,7 +41,7 @@ class Source(Protocol):
 
 
 class Learner:
-    """Hold the trained networks and their targets, and improve them.
+    """Trained networks and their targets, with what improves them.
 
     Args:
         followed: which of them have a target.
@@ -72,7 +73,9 @@ class Learner:
         self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
         self.optimizers: dict[str, SeedOptimizer] = {}
+        self._loaded: dict[int, dict[str, Tensor]] = {}
         self._programs: dict[Hashable, Update] = {}
+        self._is_recording = False
 
     @property
     def networks(self) -> dict[str, Network]:
@@ -92,9 +95,33 @@ class Learner:
             flat.apply_mask()
         self._programs.clear()
 
-    def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> None:
-        """Build one optimizer for each trained network."""
-        self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
+    def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> dict[str, SeedOptimizer]:
+        """Build one optimizer for each trained network at the first call, with the state that was loaded for it."""
+        if not self.optimizers:
+            self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
+            for k, state in self._loaded.items():
+                self.load_optimizer_state(state, k)
+            self._loaded = {}
+        return self.optimizers
+
+    def optimizer_state(self, seed_index: int) -> dict[str, Tensor]:
+        """Name everything the optimizers keep for one seed, ``<network>.<parameter>.<key>``; empty before an update."""
+        if not self.optimizers:
+            return self._loaded.get(seed_index, {})
+        return {
+            f"{net}.{name}": tensor
+            for net, optimizer in self.optimizers.items()
+            for name, tensor in optimizer.state(seed_index).items()
+        }
+
+    def load_optimizer_state(self, state: Mapping[str, Tensor], seed_index: int) -> None:
+        """Take such a state over; the optimizers themselves are built when training needs them."""
+        if not self.optimizers:
+            self._loaded[seed_index] = dict(state)
+        for net, optimizer in self.optimizers.items():
+            prefix = f"{net}."
+            own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+            optimizer.load_state(seed_index, own)
 
     def optimize(
         self, name: str, loss: Tensor, backward: Callable[[], None] | None, hooks: HookTable, clip: float | None
@@ -104,7 +131,8 @@ class Learner:
         assert flat.gradient is not None
         for hook in hooks.on_before_zero_grad:
             hook(optimizer)
-        optimizer.zero_grad()
+        if not self._is_recording:  # replaying overwrites the gradient
+            optimizer.zero_grad()
         if hooks.on_before_backward:
             total = loss.sum()
             for hook in hooks.on_before_backward:
@@ -119,7 +147,8 @@ class Learner:
             self.backend.clip(flat.gradient, max_norm=clip)
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
-        optimizer.prepare()
+        if not self._is_recording:
+            optimizer.prepare()
         optimizer.step(self.rows)
 
     def follow(self, tau: float) -> None:
@@ -129,7 +158,10 @@ class Learner:
             self.backend.follow(target, source, tau=tau, rows=self.rows)
 
     def program(self, kind: Hashable, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
-        """Note an update as a program at the first call, and return it from then on.
+        """Record an update as a program at the first call, without computing it, and return it from then on.
+
+        On the CPU, PyTorch raises on anything in the step that computes outside of the recorded backend; see
+        :class:`velora.kernels.guard.RecordingGuard`, which also says what it can't see.
 
         Shapes:
             uniform: (S, B), which windows to sample; the same memory at every call.
@@ -138,20 +170,32 @@ class Learner:
             kind: sets updates apart that do different things.
             source: of the batch.
             training_step: the update; all its arithmetic is calls of networks, backend and optimizers.
+
+        Raises:
+            RecordingError: if the step computes anything else.
         """
-        key = kind, uniform.shape[1], length, self.rows if self.backend.records_rows else ()
+        key = kind, source, uniform.shape[1], length, self.rows if self.backend.records_rows else ()
         update = self._programs.get(key)
         if update is None:
-            program = self.backend.program()
-            with program.record():
-                batch = source.gather(uniform, length, self.device)
-                metrics = training_step(batch)
             if len(self._programs) >= _MOST_PROGRAMS:
                 self._programs.clear()
-            update = self._programs[key] = Update(program, batch, metrics)
+            update = self._programs[key] = self._record(length, source, uniform, training_step)
         for optimizer in self.optimizers.values():
             optimizer.prepare()
         return update
+
+    def _record(self, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
+        _ = self.networks  # which are prepared outside of the recording
+        program = self.backend.program()
+        self._is_recording = True
+        try:
+            with program.record():
+                batch = source.gather(uniform, length, self.device)
+                with guarded(training_step, self.device):
+                    metrics = training_step(batch)
+        finally:
+            self._is_recording = False
+        return Update(program, batch, metrics)
 
 
 def _copied(net: nn.Module) -> nn.Module:
@@ -171,22 +215,6 @@ class Update:
     metrics: Metrics
 
 
-def optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: int) -> dict[str, Tensor]:
-    """Name everything the optimizers keep for one seed, ``<network>.<parameter>.<key>``."""
-    return {
-        f"{net}.{name}": tensor
-        for net, optimizer in optimizers.items()
-        for name, tensor in optimizer.state(seed_index).items()
-    }
-
-
-def load_optimizer_state(optimizers: Mapping[str, SeedOptimizer], seed_index: int, state: Mapping[str, Tensor]) -> None:
-    """Take such a state over."""
-    for net, optimizer in optimizers.items():
-        prefix = f"{net}."
-        optimizer.load_state(seed_index, {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)})
-
-
-def can_replay(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
-    """Tell whether all arithmetic of an update is in one kernel, which can note it."""
+def can_record(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:
+    """Return whether all arithmetic of an update is in one kernel, which can record it."""
     return all(n.kernel == kernel for n in networks) and all(isinstance(o, Adam) for o in optimizers)

@@ -8,7 +8,7 @@ import torch
 
 from velora.checkpoint import Checkpoint, agents
 from velora.core.errors import CheckpointError
-from velora.models.agent import Agent
+from velora.models import Agent
 
 
 def load(

@@ -61,7 +61,7 @@ class RunningStatistics:
 
     @property
     def factor(self) -> Doubles:
-        """What numbers are to be multiplied with, (S, N): one over the deviation."""
+        """Factors of the numbers, (S, N): one over the standard deviation."""
         factor: Doubles = 1.0 / np.sqrt(self.variance + EPSILON)
         return factor
 
@@ -107,6 +107,7 @@ class Normaliser:
 
     # --------------------------------------------------------------------------------------------------- statistics
 
+    @np.errstate(all="ignore")
     def count_observations(self, rows: Sequence[int], obs: Array) -> None:
         """Count what some seeds have acted from.
 
@@ -117,6 +118,7 @@ class Normaliser:
             self._obs.add(rows, obs[:, :, : self.state_dim])
             self._refresh_observations(self._obs)
 
+    @np.errstate(all="ignore")
     def count_rewards(self, rows: Sequence[int], reward: Array, dt: Array, start: Array) -> None:
         """Count what some seeds have earned.
 
@@ -134,6 +136,7 @@ class Normaliser:
         self._returns.add(rows, sums.reshape(len(sums), -1, 1))
         self._reward_factor[:, 0] = self._returns.factor
 
+    @np.errstate(all="ignore")
     def refresh(self) -> None:
         """Normalise with the statistics as they are now."""
         if self._obs is not None:
@@ -192,7 +195,7 @@ def _there(values: Tensor, other: Tensor) -> Tensor:
 
 
 def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Normaliser | None:
-    """Make what an agent's settings ask for; ``None`` is nothing."""
+    """Make the normaliser that an agent's settings ask for, or ``None``."""
     obs, returns = settings.normalize_obs, settings.normalize_returns
     if not (obs or returns):
         return None
@@ -201,7 +204,7 @@ def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Norm
 
 
 def find_fault(statistics: Mapping[str, Tensor]) -> str | None:
-    """Say in a line what no training can have led to, in statistics that were saved; ``None`` is nothing."""
+    """Return why saved statistics are impossible, in one line, or ``None`` if they are valid."""
     for name, tensor in statistics.items():
         if name.endswith(("_variance", "_count")) and bool((tensor < 0.0).any()):
             return f"{name}: expected numbers of at least 0, found {float(tensor.min())}"
@@ -209,7 +212,7 @@ def find_fault(statistics: Mapping[str, Tensor]) -> str | None:
 
 
 class NormalisedReplay:
-    """Read windows of a replay buffer, normalised, for updates that were noted as programs.
+    """Normalised windows of a replay buffer, for recorded updates.
 
     A program reads its batch from memory that stays where it is. So the windows are read and normalised there before it
     is started, outside of it, by the thread that starts it: no kernel knows of it, and no statistics change meanwhile.
@@ -224,7 +227,7 @@ class NormalisedReplay:
         self._memory: dict[tuple[int, int], Windows] = {}
 
     def read(self, uniform: Values, length: int, device: torch.device) -> None:
-        """Read the windows that ``uniform`` (S, B) chooses, for the programs that were noted with :meth:`gather`."""
+        """Read the windows that ``uniform`` (S, B) chooses, for the programs that were recorded with :meth:`gather`."""
         key = uniform.shape[1], length
         if key not in self._memory:
             self._memory[key] = self._buffer.windows(uniform, length, device)

@@ -48,7 +48,7 @@ class SeedOptimizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OptimizerKind:
-    """Say how to build an optimizer and which tensors it keeps for each parameter.
+    """Kind of optimizer: how to build it, and which tensors it keeps for each parameter.
 
     Attributes:
         build: makes a ``torch.optim`` optimizer of parameters (one for each seed) and a learning rate.
@@ -132,6 +132,7 @@ class RowOptimizer:
         self.flat = flat
         self._rows = [nn.Parameter(row) for row in flat.values]
         self._gradients = list(flat.gradient)
+        self._begun: set[int] = set()
         self.optimizer = build(self._rows, lr)
         self.param_groups: list[dict[str, Any]] = self.optimizer.param_groups
 
@@ -147,15 +148,23 @@ class RowOptimizer:
         """Make one step for these positions of the seed axis; torch leaves out what has no gradient."""
         for k, row in enumerate(self._rows):
             row.grad = self._gradients[k] if k in rows else None
-        self.optimizer.step()
+        if self._begun.issuperset(rows):
+            self.optimizer.step()
+            return
+        self._begun.update(rows)
+        with self.flat.values.device:  # where a first step allocates its state, whatever PyTorch's default is
+            self.optimizer.step()
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""
-        kept = {}
+        kept: dict[str, Tensor] = {}
         for key, value in self.optimizer.state.get(self._rows[seed_index], {}).items():
-            if isinstance(value, Tensor):
-                for name in self.flat.places:
-                    kept[f"{name}.{key}"] = value if value.dim() == 0 else self.flat.view(value.unsqueeze(0), name)
+            if not isinstance(value, Tensor):
+                continue
+            if value.dim() == 0:  # a count, of PyTorch's default type
+                kept |= {f"{name}.{key}": value.float() for name in self.flat.places}
+            else:
+                kept |= {f"{name}.{key}": part for name, part in self.flat.views(value.unsqueeze(0))}
         return kept
 
     def load_state(self, seed_index: int, state: Mapping[str, Tensor]) -> None:

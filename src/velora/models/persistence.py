@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
@@ -16,10 +16,8 @@ from velora.checkpoint.schema import Part
 from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
-from velora.envs import ActionUnits
-from velora.models.learner import Learner
-from velora.models.normalisation import Normaliser, find_fault
-from velora.models.optimizers import OptimizerKind
+from velora.models.normalisation import find_fault
+from velora.models.parts import AgentParts
 
 OptimizerState: TypeAlias = dict[str, Tensor]
 """``<network>.<parameter>.<key>`` to tensor, as ``optim_state.safetensors`` holds it."""
@@ -28,56 +26,8 @@ TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
 _NORMALISER = "normaliser."
 
 
-class Saveable(Protocol):
-    """What a checkpoint takes from an agent."""
-
-    seeds: tuple[int, ...]
-    device: torch.device
-    networks: dict[str, nn.Module]
-    optimizer_kind: OptimizerKind
-    environment: dict[str, Any] | None
-    bounds: ActionUnits
-    progress: list[Counters]
-    normaliser: Normaliser | None
-
-    @property
-    def key(self) -> str:
-        """Short registry key."""
-        ...
-
-    @property
-    def buffer(self) -> Buffer:
-        """Stored experience."""
-        ...
-
-    def settings_dict(self) -> dict[str, Any]:
-        """Return the constructor settings as JSON."""
-        ...
-
-    def learning_rates(self) -> Mapping[str, float]:
-        """Name the trained networks with their learning rates."""
-        ...
-
-    def optimizer_tensors(self, seed_index: int) -> OptimizerState:
-        """Return what the optimizers keep for one seed."""
-        ...
-
-    def load_optimizer_tensors(self, state: OptimizerState, seed_index: int = 0) -> None:
-        """Take that over."""
-        ...
-
-    @property
-    def learner(self) -> Learner:
-        """What runs the networks."""
-        ...
-
-    def summary(self) -> dict[str, Any]:
-        """Describe the agent for people."""
-        ...
-
-
 def write(
-    agent: Saveable,
+    agent: AgentParts,
     dirpath: Path,
     *,
     seed_index: int = 0,
@@ -88,7 +38,7 @@ def write(
 ) -> Path:
     """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
     k = slice(seed_index, seed_index + 1)
-    optim_state = agent.optimizer_tensors(seed_index)
+    optim_state = agent.learner.optimizer_state(seed_index)
     settings = agent.settings_dict()
     fields: dict[str, Any] = {
         "agent": agent.key,
@@ -116,17 +66,15 @@ def write(
     return Checkpoint.write(dirpath, metadata=fields, tensors=tensors, overwrite=overwrite, config=overview).path
 
 
-def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:
+def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:
     """Fill one position of an agent's seed axis from a checkpoint.
 
     Raises:
         CheckpointError: if a tensor is missing or doesn't fit, or a buffer was asked for that isn't there.
     """
     metadata = checkpoint.metadata
-    if buffer and metadata.buffer is None:
-        raise CheckpointError(
-            f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
-        )
+    if buffer:
+        _check_has_buffer(checkpoint)
     k = slice(seed_index, seed_index + 1)
     _check_normalised(agent, checkpoint)
     live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
@@ -135,32 +83,32 @@ def read(agent: Saveable, checkpoint: Checkpoint, *, buffer: bool, seed_index: i
         raise CheckpointError(f"{checkpoint.path}: model_state: {fault}; load another checkpoint")
     optim_state = checkpoint.read("optim_state", expect=_expected_optimizer_state(agent, checkpoint))
     if buffer:
-        _read_buffer(agent.buffer, checkpoint, seed_index)
+        read_buffer(agent.buffer, checkpoint, seed_index)
     with torch.no_grad():
         for name, tensor in model_state.items():
             live[name].copy_(tensor)
     _take_over(agent)
-    agent.load_optimizer_tensors(optim_state, seed_index)
+    agent.learner.load_optimizer_state(optim_state, seed_index)
     agent.seeds = (*agent.seeds[:seed_index], metadata.seed, *agent.seeds[seed_index + 1 :])
     agent.progress[seed_index] = Counters(**metadata.progress.model_dump())
     if metadata.environment is not None:
         _read_environment(agent, checkpoint)
 
 
-def copy_seed(agent: Saveable, index: int, alone: Saveable) -> None:
+def copy_seed(agent: AgentParts, index: int, alone: AgentParts) -> None:
     """Fill a freshly built agent of one seed with what another agent has learned at one position of its seed axis."""
     own = slice(index, index + 1)
     source = model_tensors(agent)
     for name, tensor in model_tensors(alone).items():
         tensor.copy_(source[name][own])
     _take_over(alone)
-    alone.load_optimizer_tensors({name: t.clone() for name, t in agent.optimizer_tensors(index).items()})
+    alone.learner.load_optimizer_state({n: t.clone() for n, t in agent.learner.optimizer_state(index).items()}, 0)
     alone.environment, alone.bounds = agent.environment, agent.bounds
     alone.progress[0] = replace(agent.progress[index])
 
 
 def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """Say in one line each which settings differ from the saved ones."""
+    """List the settings that differ from the saved ones, a line each."""
     return [
         f"{name} was {saved.get(name)!r}, goes on as {value!r}"
         for name, value in given.items()
@@ -168,21 +116,21 @@ def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]
     ]
 
 
-def model_tensors(agent: Saveable) -> dict[str, Tensor]:
+def model_tensors(agent: AgentParts) -> dict[str, Tensor]:
     """Name every parameter and buffer, ``<network>.<parameter>``, and what normalises; they are the live ones."""
     named = {f"{net}.{name}": t for net, module in agent.networks.items() for name, t in module.state_dict().items()}
     statistics = {} if agent.normaliser is None else agent.normaliser.tensors()
     return named | {_NORMALISER + name: tensor for name, tensor in statistics.items()}
 
 
-def _take_over(agent: Saveable) -> None:
+def _take_over(agent: AgentParts) -> None:
     """Follow what was written into the tensors of an agent."""
     agent.learner.masks_changed()
     if agent.normaliser is not None:
         agent.normaliser.refresh()
 
 
-def _check_normalised(agent: Saveable, checkpoint: Checkpoint) -> None:
+def _check_normalised(agent: AgentParts, checkpoint: Checkpoint) -> None:
     """Refuse an agent that normalises to go on from one that doesn't, and the other way round."""
     settings = agent.settings_dict()
     for name in ("normalize_obs", "normalize_returns"):
@@ -194,7 +142,7 @@ def _check_normalised(agent: Saveable, checkpoint: Checkpoint) -> None:
             )
 
 
-def _expected_optimizer_state(agent: Saveable, checkpoint: Checkpoint) -> Expected:
+def _expected_optimizer_state(agent: AgentParts, checkpoint: Checkpoint) -> Expected:
     kind, expected = agent.optimizer_kind, dict[str, tuple[tuple[int, ...], torch.dtype]]()
     for net in agent.learning_rates():
         saved = checkpoint.metadata.optimizers.get(net)
@@ -218,9 +166,21 @@ def _shapes(tensors: Mapping[str, Tensor]) -> Expected:
     return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
 
 
-def _read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int) -> None:
-    info = checkpoint.metadata.buffer
-    assert info is not None
+def _check_has_buffer(checkpoint: Checkpoint) -> dict[str, Any]:
+    if checkpoint.metadata.buffer is None:
+        raise CheckpointError(
+            f"{checkpoint.path}: saved without a replay buffer; load it with buffer=False, or save with buffer=True"
+        )
+    return dict(checkpoint.metadata.buffer)
+
+
+def read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int = 0) -> None:
+    """Fill one seed of a buffer from a checkpoint.
+
+    Raises:
+        CheckpointError: if there is no buffer, or one that doesn't fit.
+    """
+    info = _check_has_buffer(checkpoint)
     if info.keys() != {"capacity", "size", "position"}:
         raise CheckpointError(f"{checkpoint.path}: buffer: expected capacity, size and position, got {sorted(info)}")
     size, position = int(info["size"]), int(info["position"])
@@ -231,13 +191,13 @@ def _read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int) -> Non
         raise CheckpointError(f"{checkpoint.path}: {error}") from error
 
 
-def _environment(agent: Saveable) -> dict[str, Any] | None:
+def _environment(agent: AgentParts) -> dict[str, Any] | None:
     if agent.environment is None:
         return None
     return {**agent.environment, **agent.bounds.describe()}
 
 
-def _read_environment(agent: Saveable, checkpoint: Checkpoint) -> None:
+def _read_environment(agent: AgentParts, checkpoint: Checkpoint) -> None:
     info = dict(checkpoint.metadata.environment or {})
     try:
         agent.bounds = agent.bounds.read(info)

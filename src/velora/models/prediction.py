@@ -12,6 +12,7 @@ from velora.core.errors import NonFiniteError, SettingError, ShapeError
 from velora.envs.clock import LONGEST, SHORTEST
 
 
+@np.errstate(all="ignore")
 def rows(
     state: Any, hidden: Any, dt: Any, *, state_dim: int, state_size: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,7 +59,7 @@ def _tensor(name: str, value: Any, device: torch.device) -> Tensor:
     if isinstance(value, Tensor):
         return value.to(device, torch.float32)
     try:
-        return torch.tensor(np.asarray(value, dtype=np.float32), device=device)
+        return torch.from_numpy(np.array(value, dtype=np.float32, order="C")).to(device)
     except (TypeError, ValueError) as error:
         raise ShapeError(f"predict: expected {name} to be numbers, got {_in_short(value)}") from error
 

@@ -120,7 +120,7 @@ def rollout_values(critic: Network, rollout: Rollout, hidden: Tensor) -> tuple[T
 
 
 def _times(critic: Network, batch: Batch) -> dict[str, Any]:
-    """Say what a critic with memory has to know of a window's steps."""
+    """Return the times and episode starts of a window for a critic with memory, nothing for others."""
     return {"dt": batch.dt, "resets": batch.start} if critic.has_memory else {}
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from velora.buffers import Batch
-from velora.models.off_policy import OffPolicyAgent
+from velora.models.agent import Agent
 from velora.models.recurrence import choice_values, learned_choice_values, next_actions, next_choice_values
 from velora.ops.losses import mean_gradient
 from velora.ops.policies import Categorical
 
 
-def learn_choices(agent: OffPolicyAgent, batch: Batch, critics: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
+def learn_choices(agent: Agent, batch: Batch, critics: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
     """Make one update of two critics and an actor.
 
     Shapes:

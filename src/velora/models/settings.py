@@ -1,179 +1,272 @@
-"""The settings of agents: every number with its domain, checked once, before anything is built."""
+"""The settings of agents: default, domain and meaning of each, written once; everything else is made from here."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from velora.models import rules as fit
+from velora.models.options import REQUIRED, Rules, Settings, option
+from velora.nn.cells.registry import CELL_KINDS, CELL_MODES, CELLS
 
-from velora.core.errors import SettingError
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    CellName: TypeAlias = str  # type checkers can't read the table of cells
+    CellMode: TypeAlias = str
+else:
+    CellName, CellMode = Literal[CELL_KINDS], Literal[CELL_MODES]
+
+_MODES = "; ".join(
+    f"of ``{cell}`` also ``{'``, ``'.join(list(row.modes)[1:])}``" for cell, row in CELLS.items() if len(row.modes) > 1
+)
 
 
-class Settings(BaseModel):
-    """Hold an agent's settings as a checkpoint stores them: strict, frozen, no unknown keys, no NaN or infinity."""
+class RunArguments:
+    """Arguments of every constructor that are no settings: an agent may be loaded from a checkpoint with others."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @classmethod
-    def check(cls, values: dict[str, Any]) -> Self:
-        """Validate the settings given to a constructor.
-
-        Raises:
-            SettingError: one line that names the first setting at fault.
-        """
-        try:
-            return cls.model_validate({name: plain(value) for name, value in values.items()})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            problem = first["msg"].removeprefix("Value error, ")
-            if not first["loc"]:  # of settings that don't fit together, whose text names them
-                raise SettingError(problem) from None
-            name = ".".join(str(part) for part in first["loc"])
-            problem = problem[:1].lower() + problem[1:]
-            received = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-            raise SettingError(f"{name}: {problem}{received}") from None
+    device: str | torch.device | None = option(
+        None, "where to compute; ``None`` is the GPU if there is one", group="run"
+    )
+    kernel: str = option(
+        "auto", "what computes: ``native`` (C) or ``numpy`` on a CPU, ``torch``; ``auto``: the fastest", group="run"
+    )
+    seed: int | None = option(
+        None, "seed of everything random; ``None`` takes that of ``set_seed``, else a fresh one", group="run"
+    )
+    seeds: Sequence[int] | None = option(
+        None, "several seeds, to train as many agents side by side", group="run", see="guide/several-seeds.md"
+    )
 
 
 class LiquidSettings(Settings):
-    """Settings of every agent with a liquid policy and a critic; their constructors document them."""
+    """Settings of every agent with a liquid policy and a critic."""
 
-    state_dim: int = Field(ge=1, le=1_000_000)
-    n_neurons: int = Field(ge=3, le=4_096)
-    action_dim: int = Field(ge=1, le=4_096)
-    cell: Literal["cfc", "ltc", "leaky", "gru", "lstm", "memoryless"]
-    cell_mode: Literal["default", "pure", "no_gate", "no_reset"]
-    mixed_memory: bool
-    wiring: Literal["ncp", "random", "dense"]
-    sparsity: float = Field(ge=0.1, le=0.9)
-    time: Literal["gate", "input", "both", "none"]
-    critic: Literal["dense", "liquid", "recurrent"]
-    critic_units: tuple[int, ...] = Field(min_length=1, max_length=8)
-    optimizer: str
-    actor_lr: float = Field(gt=0.0, le=10.0)
-    critic_lr: float = Field(gt=0.0, le=10.0)
-    gamma: float = Field(ge=0.0, le=1.0)
-    grad_clip: float | None = Field(gt=0.0)
-    reward_scale: float = Field(gt=0.0)
-    normalize_obs: bool
-    normalize_returns: bool
-    sequence_length: int = Field(ge=1, le=10_000)
-    image: tuple[int, ...] | None = None
-    image_range: tuple[float, float] | None = None
+    rules: ClassVar[Rules] = fit.layers_have_units, fit.image_fits
 
-    @model_validator(mode="after")
-    def _layers_have_units(self) -> Self:
-        if any(not 1 <= units <= 65_536 for units in self.critic_units):
-            raise ValueError(f"critic_units: expected layers of 1 to 65536 units, got {self.critic_units}")
-        return self
-
-    @model_validator(mode="after")
-    def _image_fits(self) -> Self:
-        image, between = self.image, self.image_range
-        if image is None:
-            return self
-        if not 2 <= len(image) <= 4 or min(image) < 1:
-            raise ValueError(
-                f"image: expected (height, width), (height, width, channels) or a stack of such frames, got {image}"
-            )
-        if math.prod(image) != self.state_dim:
-            raise ValueError(
-                f"image: {image} holds {math.prod(image)} numbers, expected state_dim={self.state_dim} of them"
-            )
-        if between is not None and not between[0] < between[1]:
-            raise ValueError(f"image_range: expected the least value and a larger one, got {between}")
-        if self.time in ("input", "both"):
-            raise ValueError(f"time: an image has no place for the time beside it; use gate or none, got {self.time!r}")
-        if self.normalize_obs:
-            raise ValueError("normalize_obs: an image is scaled by its range already; expected false, got true")
-        return self
+    state_dim: int = option(
+        REQUIRED, "numbers in an observation (O), once it is flattened", group="policy", ge=1, le=1_000_000
+    )
+    n_neurons: int = option(
+        REQUIRED, "inter and command neurons; one motor neuron per action comes on top", group="policy", ge=3, le=4_096
+    )
+    action_dim: int = option(
+        REQUIRED, "numbers in an action (A), or how many discrete actions there are", group="policy", ge=1, le=4_096
+    )
+    cell: CellName = option(
+        "cfc", "cell of the policy's neurons", group="policy", see="guide/liquid-cells.md#the-cells"
+    )
+    cell_mode: CellMode = option("default", f"variant of the cell: ``default``; {_MODES}", group="policy")
+    mixed_memory: bool = option(
+        False,
+        "put an LSTM before the policy's liquid cell, so that long memory doesn't fade; a critic gets none",
+        group="policy",
+    )
+    wiring: Literal["ncp", "random", "dense"] = option(
+        "ncp",
+        "synapses between the policy's layers: ``ncp``; ``random``, as many of them anywhere; or ``dense``, all",
+        group="policy",
+        see="guide/liquid-cells.md#the-wiring",
+    )
+    sparsity: float = option(
+        0.5, "share of missing synapses between layers; a dense wiring has none", group="policy", ge=0.1, le=0.9
+    )
+    time: Literal["gate", "input", "both", "none"] = option(
+        "gate",
+        "how the networks are told how much has passed: ``gate``, as the ``dt`` of their cells; ``input``, as a number "
+        "beside the observation; ``both`` or ``none``",
+        group="observation",
+        see="guide/time-and-partial-observation.md#where-time-goes",
+    )
+    critic: Literal["dense", "liquid", "recurrent"] = option(
+        "dense",
+        "``dense``; ``liquid``, a CfC circuit of the policy's size without memory; or ``recurrent``, a layer of the "
+        "policy's cell (of a CfC for ``ltc``) that reads whole windows, for partly observed tasks",
+        group="critic",
+    )
+    critic_units: tuple[int, ...] = option(
+        (64, 64),
+        "sizes of the critic's hidden layers; of a recurrent one the first is its cell",
+        group="critic",
+        min_length=1,
+        max_length=8,
+    )
+    optimizer: str = option("adam", "of every network: ``adam``, ``adamw``, ``rmsprop`` or ``sgd``", group="learning")
+    actor_lr: float = option(3e-4, "learning rate of the policy", group="learning", gt=0.0, le=10.0)
+    critic_lr: float = option(1e-3, "learning rate of the critic", group="learning", gt=0.0, le=10.0)
+    gamma: float = option(0.99, "discount per control step", group="learning", ge=0.0, le=1.0)
+    grad_clip: float | None = option(
+        1.0, "largest gradient norm of a network and seed; ``None`` doesn't clip", group="learning", gt=0.0
+    )
+    reward_scale: float = option(0.1, "factor on rewards inside the critic's loss", group="learning", gt=0.0)
+    normalize_obs: bool = option(
+        False,
+        "standardise observations by mean and deviation of those seen in training",
+        group="normalisation",
+        see="guide/normalisation.md",
+    )
+    normalize_returns: bool = option(
+        False, "divide rewards by the deviation of their discounted sums; ``reward_scale`` stays", group="normalisation"
+    )
+    sequence_length: int = option(
+        1, "steps of a window that are learned from, back through time", group="experience", ge=1, le=10_000
+    )
+    image: tuple[int, ...] | None = option(
+        None,
+        "shape of an observation that is an image, as Gymnasium gives it, such as ``(64, 64, 3)``; a small "
+        "convolutional encoder then stands before each network; ``None`` reads a vector",
+        group="observation",
+        see="guide/observations.md#images",
+    )
+    image_range: tuple[float, float] | None = option(
+        None, "least and largest value of a pixel; ``None`` are bytes, 0 to 255, stored as such", group="observation"
+    )
 
 
 class ReplaySettings(LiquidSettings):
     """Settings of agents that learn from a replay buffer."""
 
-    tau: float = Field(gt=0.0, le=1.0)
-    buffer_size: int = Field(ge=1, le=1_000_000_000)
-    warmup_steps: int = Field(ge=0)
-    burn_in: int = Field(ge=0, le=10_000)
+    rules: ClassVar[Rules] = (fit.windows_fit_the_buffer,)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        window = self.sequence_length + self.burn_in
-        if self.critic == "recurrent" and window < 2:
-            raise ValueError(
-                "critic: a recurrent one remembers within a window, so sequence_length + burn_in has to be 2 or more"
-            )
-        if window > self.buffer_size:
-            raise ValueError(
-                f"buffer_size: {self.buffer_size} can't hold one window of {window} steps (burn_in + sequence_length)"
-            )
-        return self
+    tau: float = option(0.02, "share by which the targets follow at each update", group="learning", gt=0.0, le=1.0)
+    updates_per_step: int = option(
+        1,
+        "updates in each environment step; more of them learn more from the same experience, and take longer",
+        group="learning",
+        ge=1,
+        le=1_000,
+    )
+    buffer_size: int = option(100_000, "transitions kept for each seed", group="experience", ge=1, le=1_000_000_000)
+    warmup_steps: int = option(
+        1_000, "steps of uniform random actions before learning begins", group="experience", ge=0
+    )
+    burn_in: int = option(
+        0,
+        "steps before the learned ones, to bring the recurrent state up to date; they have no loss",
+        group="experience",
+        ge=0,
+        le=10_000,
+    )
 
 
 class DDPGSettings(ReplaySettings):
     """Settings of :class:`~velora.models.LiquidDDPG`."""
 
-    noise_std: float = Field(ge=0.0)
-    noise_final_std: float | None = Field(ge=0.0)
-    noise_decay_steps: int = Field(ge=1)
-    noise_correlation: float = Field(ge=0.0, lt=1.0)
+    noise_std: float = option(
+        0.3, "deviation of the exploration noise, as a share of half the action range", group="exploration", ge=0.0
+    )
+    noise_final_std: float | None = option(
+        None, "deviation that the noise goes to, in a straight line; ``None`` leaves it", group="exploration", ge=0.0
+    )
+    noise_decay_steps: int = option(
+        10_000, "environment steps until the noise reaches ``noise_final_std``", group="exploration", ge=1
+    )
+    noise_correlation: float = option(
+        0.85, "correlation of the noise from one step to the next", group="exploration", ge=0.0, lt=1.0
+    )
 
 
 class TD3Settings(DDPGSettings):
     """Settings of :class:`~velora.models.LiquidTD3`."""
 
-    policy_delay: int = Field(ge=1, le=1_000)
-    target_noise: float = Field(ge=0.0)
-    target_noise_clip: float = Field(ge=0.0)
+    policy_delay: int = option(
+        2, "updates of the critics for one of policy and targets", group="learning", ge=1, le=1_000
+    )
+    target_noise: float = option(
+        0.2, "deviation of the noise on target actions, as a share of half the range", group="learning", ge=0.0
+    )
+    target_noise_clip: float = option(0.5, "largest size of the noise on target actions", group="learning", ge=0.0)
 
 
 class SACSettings(ReplaySettings):
     """Settings of :class:`~velora.models.LiquidSAC`."""
 
-    discrete: bool
-    temperature_lr: float = Field(gt=0.0, le=10.0)
-    initial_temperature: float = Field(gt=0.0)
-    target_entropy: float | None
+    rules: ClassVar[Rules] = (fit.entropy_can_be_reached,)
 
-    @model_validator(mode="after")
-    def _choices_can_be_as_random(self) -> Self:
-        most = math.log(self.action_dim)
-        if self.discrete and self.target_entropy is not None and not 0.0 <= self.target_entropy <= most:
-            raise ValueError(
-                f"target_entropy: that of {self.action_dim} choices lies between 0 and {most:.4g} nats, "
-                f"got {self.target_entropy}"
-            )
-        return self
+    discrete: bool = option(False, "whether an action is one of ``action_dim`` discrete ones", group="policy")
+    temperature_lr: float = option(
+        1e-3, "learning rate of the temperature, the weight of entropy", group="exploration", gt=0.0, le=10.0
+    )
+    initial_temperature: float = option(0.1, "temperature at the beginning", group="exploration", gt=0.0)
+    target_entropy: float | None = option(
+        None,
+        "entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``, or of discrete "
+        "actions half of the largest there is, ``log(action_dim)``",
+        group="exploration",
+    )
+
+
+class REDQSettings(ReplaySettings):
+    """Settings of :class:`~velora.models.LiquidREDQ`."""
+
+    rules: ClassVar[Rules] = (fit.subset_fits_the_ensemble,)
+
+    updates_per_step: int = ReplaySettings.again("updates_per_step", 20)
+    n_critics: int = option(10, "critics in the ensemble (N)", group="critic", ge=1, le=16)
+    n_target_critics: int = option(
+        2, "critics drawn for each update, whose smallest value is the target (M)", group="critic", ge=1, le=16
+    )
+    temperature_lr: float = SACSettings.again("temperature_lr")
+    initial_temperature: float = SACSettings.again("initial_temperature")
+    target_entropy: float | None = SACSettings.again(
+        "target_entropy",
+        meaning="entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``",
+    )
 
 
 class PPOSettings(LiquidSettings):
     """Settings of :class:`~velora.models.LiquidPPO`."""
 
-    discrete: bool
-    critic: Literal["dense", "recurrent"]
-    n_envs: int = Field(ge=1, le=4_096)
-    rollout_steps: int = Field(ge=1, le=100_000_000)
-    n_epochs: int = Field(ge=1, le=1_000)
-    gae_lambda: float = Field(ge=0.0, le=1.0)
-    clip_range: float = Field(gt=0.0, le=10.0)
-    entropy_bonus: float = Field(ge=0.0)
-    target_kl: float | None = Field(gt=0.0)
-    initial_std: float = Field(gt=0.0, le=1e6)
+    rules: ClassVar[Rules] = (fit.windows_fill_the_rollout,)
 
-    @model_validator(mode="after")
-    def _windows_fill_the_rollout(self) -> Self:
-        if self.rollout_steps % self.sequence_length:
-            raise ValueError(
-                f"rollout_steps: expected a multiple of sequence_length ({self.sequence_length}), "
-                f"got {self.rollout_steps}"
-            )
-        return self
-
-
-def plain(value: Any) -> Any:
-    """Turn NumPy scalars, and lists as JSON and Hydra give them, into what the settings hold."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+    discrete: bool = SACSettings.again("discrete")
+    critic: Literal["dense", "recurrent"] = LiquidSettings.again(
+        "critic",
+        meaning="``dense``; or ``recurrent``, a layer of the policy's cell (of a CfC for ``ltc``) that remembers the "
+        "steps before, for partly observed tasks",
+    )
+    actor_lr: float = LiquidSettings.again("actor_lr", 1e-3)
+    grad_clip: float | None = LiquidSettings.again("grad_clip", 0.5)
+    sequence_length: int = LiquidSettings.again(
+        "sequence_length",
+        8,
+        "steps of a window that are learned from, back through time; a minibatch holds as many windows as "
+        "``batch_size`` steps fill",
+    )
+    n_envs: int = option(
+        1,
+        "environments that each seed acts in at once (E), with one pass of the policy for all of them",
+        group="experience",
+        see="tutorial/agents/ppo.md#several-environments",
+        ge=1,
+        le=4_096,
+    )
+    rollout_steps: int = option(
+        2_048,
+        "steps of each environment between two phases of learning, a multiple of ``sequence_length``; a seed learns "
+        "from ``n_envs`` times as many",
+        group="experience",
+        ge=1,
+        le=100_000_000,
+    )
+    n_epochs: int = option(10, "passes of each phase over its rollout", group="experience", ge=1, le=1_000)
+    gae_lambda: float = option(0.95, "how far advantages look beyond the next value", group="learning", ge=0.0, le=1.0)
+    clip_range: float = option(
+        0.2, "how far the ratio of new to old probability is rewarded to move from 1", group="learning", gt=0.0, le=10.0
+    )
+    entropy_bonus: float = option(0.0, "weight of the policy's entropy beside its reward", group="exploration", ge=0.0)
+    target_kl: float | None = option(
+        None,
+        "divergence from the policy that acted, in nats; a seed whose minibatch exceeds it one and a half times learns "
+        "no more in this phase; ``None`` is no limit",
+        group="learning",
+        gt=0.0,
+    )
+    initial_std: float = option(
+        1.0,
+        "deviation of continuous actions at first, as a share of half their range",
+        group="exploration",
+        gt=0.0,
+        le=1_000_000,
+    )

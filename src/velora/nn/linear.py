@@ -23,7 +23,7 @@ def affine(weights: Affine, x: Tensor) -> Tensor:
 
 @final
 class Linear(nn.Module, Masked):
-    """Hold S linear maps side by side, each with its own weights and, if asked, its own mask.
+    """S linear maps side by side, each with its own weights and, if asked, its own mask.
 
     A masked weight is zero from the start and its gradient is always zero, so no optimizer that starts from zero
     moments ever moves it. The mask is a buffer: a checkpoint restores the wiring together with the weights.

@@ -28,14 +28,24 @@ def stack_seeds(generators: Sequence[torch.Generator], draw: Callable[[torch.Gen
     return nn.Parameter(torch.stack([draw(generator) for generator in generators]))
 
 
+def blank(*shape: int) -> Tensor:
+    """Allocate what first values are drawn into: float32 on the CPU, whatever PyTorch's defaults are."""
+    return torch.empty(*shape, dtype=torch.float32, device="cpu")
+
+
+def full(n_seeds: int, *shape: int, value: float) -> nn.Parameter:
+    """Make one parameter (n_seeds, *shape) that begins with one number."""
+    return nn.Parameter(blank(n_seeds, *shape).fill_(value))
+
+
 def uniform(shape: Sequence[int], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Draw uniformly from [low, high)."""
-    return torch.empty(*shape).uniform_(low, high, generator=generator)
+    return blank(*shape).uniform_(low, high, generator=generator)
 
 
 @final
 class Scalar(nn.Module):
-    """Hold a number that is trained and that nothing goes into.
+    """Trained number that nothing goes into, such as a temperature.
 
     Shapes:
         value: (S, 1).
@@ -43,11 +53,11 @@ class Scalar(nn.Module):
 
     def __init__(self, n_seeds: int, value: float) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.full((n_seeds, 1), value))
+        self.value = full(n_seeds, 1, value=value)
 
 
 class Masked(ABC):
-    """Be a module that multiplies some of its own parameters by masks."""
+    """Module that masks some of its parameters."""
 
     @abstractmethod
     def masked_parameters(self) -> dict[str, Tensor]:
@@ -55,7 +65,7 @@ class Masked(ABC):
 
 
 class ParameterCount(NamedTuple):
-    """Say how many numbers a network holds and how many of them have an effect."""
+    """Numbers that a network holds, and how many of them have an effect."""
 
     active: int
     total: int

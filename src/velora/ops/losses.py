@@ -54,7 +54,7 @@ def mean_gradient(values: Tensor, *, factor: float, skip: int = 0) -> Tensor:
 
 
 class ClippedLoss(NamedTuple):
-    """What a policy loses, and why.
+    """Loss of a policy, and its parts.
 
     Shapes:
         loss, kl, clipped: (S,). gradient: (S, B, T), of the sum of losses, at the log-probabilities.
@@ -73,6 +73,8 @@ class ClippedLoss(NamedTuple):
 def clipped_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, *, clip: float) -> ClippedLoss:
     """Weigh advantages with the ratio of new to old probability, without reward for leaving [1 - clip, 1 + clip].
 
+    NaN spreads, to the gradient too.
+
     Shapes:
         log_prob, old_log_prob, advantage: (S, B, T).
 
@@ -83,10 +85,11 @@ def clipped_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, *, c
     log_ratio = log_prob - old_log_prob
     ratio = log_ratio.exp()
     gain, bounded = ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage
-    gradient = torch.where(gain <= bounded, gain, 0.0) * (-1.0 / gain[0].numel())
+    gradient = torch.where(gain > bounded, 0.0, gain) * (-1.0 / gain[0].numel())
+    has_left = ((ratio - 1.0).abs() > clip).float()
     return ClippedLoss(
         loss=-mean_per_seed(torch.minimum(gain, bounded)),
         gradient=gradient,
         kl=mean_per_seed(ratio - 1.0 - log_ratio),
-        clipped=mean_per_seed(((ratio - 1.0).abs() > clip).float()),
+        clipped=mean_per_seed(torch.where(ratio.isnan(), ratio, has_left)),
     )

@@ -133,6 +133,7 @@ def likeliest(logits: Tensor) -> Tensor:
     return index + 0.0 * best
 
 
+@np.errstate(all="ignore")
 def draw_gaussian(mean: Array, log_std: Array, normal: Array) -> tuple[Array, Array]:
     """Draw from independent normal distributions.
 
@@ -146,6 +147,7 @@ def draw_gaussian(mean: Array, log_std: Array, normal: Array) -> tuple[Array, Ar
     return action, log_prob
 
 
+@np.errstate(all="ignore")
 def draw_categorical(logits: Array, uniform: Array) -> tuple[Array, Array]:
     """Draw one of K actions by the softmax of their logits.
 

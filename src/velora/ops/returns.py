@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,6 +38,7 @@ def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, dt: Tensor
     return reward + gamma**dt * (1.0 - terminated) * next_value
 
 
+@np.errstate(all="ignore")
 def generalised_advantage(delta: Tensor, ended: Tensor, discount: Tensor, *, decay: float) -> Tensor:
     """Sum up one-step errors of a value function, each later one weighted less, up to the end of the episode.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,32 +11,15 @@ from torch import Tensor
 
 from velora.core import seeding
 from velora.core.types import Array
-from velora.envs import ActionUnits, Environments, EnvironmentSource
+from velora.envs import Environments, EnvironmentSource
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.make import Env
+from velora.training.protocol import TrainableAgent
 
+Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Takes observations (S, B, O), recurrent states (S, B, H) and dt (S, B); returns actions (S, B, A) and states."""
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
-
-
-class Actor(Protocol):
-    """What evaluation needs of an agent."""
-
-    device: torch.device
-    bounds: ActionUnits
-
-    @property
-    def n_seeds(self) -> int:
-        """Size of the seed axis."""
-        ...
-
-    def initial_hidden(self, batch: int = 1) -> Tensor:
-        """Return zeros (S, batch, H)."""
-        ...
-
-    def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Follow the policy one step."""
-        ...
 
 
 def evaluation_seeds(episodes: int) -> list[int]:
@@ -45,11 +28,12 @@ def evaluation_seeds(episodes: int) -> list[int]:
 
 
 def evaluate(
-    agent: Actor,
+    agent: TrainableAgent,
     envs: Environments,
     reset_seeds: Sequence[int],
     *,
     seed_indices: Sequence[int] | None = None,
+    act: Policy | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
@@ -63,6 +47,7 @@ def evaluate(
 
     Args:
         seed_indices: positions on the seed axis to evaluate; ``None`` is all.
+        act: what to follow; ``None`` is ``agent.act``.
         on_step: called before every step; what it raises ends the evaluation.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
@@ -88,7 +73,7 @@ def evaluate(
     while playing:
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
-        action, hidden = agent.act(obs, hidden, torch.from_numpy(dt).to(agent.device))
+        action, hidden = (act or agent.act)(obs, hidden, torch.from_numpy(dt).to(agent.device))
         in_units = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1))
         ended = []
         for at, episode in list(playing.items()):
@@ -117,7 +102,7 @@ class EvaluationEnvironments:
 
     @property
     def is_separate(self) -> bool:
-        """Tell whether evaluation leaves the training environment alone."""
+        """Return whether evaluation leaves the training environment alone."""
         return self._source.is_repeatable
 
     def get(self, *, n_seeds: int, episodes: int) -> Environments:

@@ -55,7 +55,7 @@ NO_HOOKS = HookTable(())
 
 
 def overrides(callback: Any, name: str) -> bool:
-    """Tell whether a callback does anything at a hook.
+    """Return whether a callback does anything at a hook.
 
     Stock Lightning callbacks share the names; what they inherit from ``lightning.pytorch.Callback`` does nothing.
     """

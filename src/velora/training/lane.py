@@ -54,7 +54,7 @@ class Place:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the running episode is over and waits to be closed."""
+        """Return whether the running episode is over and waits to be closed."""
         episode = self.running
         return episode is not None and (episode.terminated or episode.truncated)
 
@@ -169,7 +169,7 @@ class Lane:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether an episode is over and waits to be closed."""
+        """Return whether an episode is over and waits to be closed."""
         return any(place.has_ended for place in self.places)
 
     def end(self) -> Episode:

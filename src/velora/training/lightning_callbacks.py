@@ -16,19 +16,19 @@ from velora.training.waiting import Waiting
 
 
 class StepwiseTrainer(TrainerView, Protocol):
-    """What is needed of the trainer beside what callbacks see."""
+    """Trainer as the adapter needs it, beside what callbacks see."""
 
     waiting: Waiting
     """What has to wait for the end of a step."""
 
 
 def is_stock(callback: Any) -> bool:
-    """Tell whether a callback is Lightning's rather than ours."""
+    """Return whether a callback is Lightning's rather than ours."""
     return not isinstance(callback, Callback)
 
 
 def views(trainer: StepwiseTrainer, networks: dict[str, nn.Module], fabric: Any) -> tuple[Any, Any]:
-    """Make what stock callbacks get as ``(trainer, pl_module)``.
+    """Make the ``(trainer, pl_module)`` that stock callbacks get.
 
     Supported, each with a test: LambdaCallback, Timer, EarlyStopping, ModelCheckpoint, ModelSummary, TQDMProgressBar.
     Those that reach into Lightning's private loops (learning rate finder, stochastic weight averaging, ...) are not.
@@ -36,7 +36,7 @@ def views(trainer: StepwiseTrainer, networks: dict[str, nn.Module], fabric: Any)
     from lightning.pytorch import LightningModule
 
     class Module(LightningModule):
-        """Hold the networks where a stock callback looks for parameters."""
+        """Module with the networks, where a stock callback looks for parameters."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -106,18 +106,18 @@ class StockTrainer:
 
     @property
     def callback_metrics(self) -> dict[str, Tensor]:
-        """What ``monitor=`` may name."""
+        """Metrics that ``monitor=`` may name."""
         numbers = self.velora.losses()
         first, evaluation = self.velora.progress[0], self.velora.last_evaluation
         if first.last_return is not None:
             numbers |= {"return": first.last_return, "return_mean": first.window.mean}
         if evaluation is not None:
             numbers["evaluation"] = evaluation.mean
-        return {name: torch.tensor(value) for name, value in numbers.items()}
+        return {name: torch.tensor(value, dtype=torch.float32, device="cpu") for name, value in numbers.items()}
 
     @property
     def progress_bar_metrics(self) -> dict[str, float]:
-        """What a stock progress bar shows."""
+        """Metrics that a stock progress bar shows."""
         return {name: float(value) for name, value in self.callback_metrics.items()}
 
     def save_checkpoint(self, filepath: str, weights_only: bool | None = None) -> None:

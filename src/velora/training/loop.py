@@ -31,17 +31,18 @@ class Loop:
         self, agent: TrainableAgent, envs: Environments, lanes: Sequence[Lane], hooks: HookTable, *, batch_size: int
     ) -> None:
         self.agent, self.envs, self.lanes, self.hooks = agent, envs, lanes, hooks
-        self.batch_size = batch_size
-        self.hidden: Tensor = agent.initial_hidden(agent.n_envs)
+        self.experience, self.batch_size = agent.experience, batch_size
+        self.hidden: Tensor = agent.initial_hidden(agent.experience.n_envs)
         flat = self.hidden.flatten(0, 1)
         self._hidden: Tensor | Array = flat.numpy() if flat.device.type == "cpu" else flat  # a view, and cheaper to set
-        self._keep_hidden = agent.buffer.hidden_keeper(self.hidden)
+        buffer = self.experience.buffer
+        self._keep_hidden = buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}
-        self._incoming = agent.buffer.incoming
+        self._incoming = buffer.incoming
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
         self._numbers = {n: self._incoming[n][:, 0] for n in numbers}
         self._numbers["dt"][...] = NOMINAL_DT
-        self._acting = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
+        self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
 
     def step(self) -> None:
@@ -52,22 +53,22 @@ class Loop:
         learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
         the caller to close. A hook that fires before the update begins, or after its end, finds weights at rest.
         """
-        agent, lanes, incoming = self.agent, [lane for lane in self.lanes if not lane.done], self._incoming
+        experience, lanes, incoming = self.experience, [lane for lane in self.lanes if not lane.done], self._incoming
         rows = tuple(lane.seed_index for lane in lanes)
         places = [(lane, place) for lane in lanes for place in lane.places]
         for lane, place in places:
             if place.running is None:
                 self._begin_episode(lane, place)
             self._numbers["dt"][place.index] = place.newest.dt
-        due = agent.due(rows, self.batch_size)
+        due = experience.due(rows, self.batch_size)
         if due and not self._has_learned:
             self._has_learned = True
             self.hooks.fire("on_warmup_end")
         incoming["obs"][...] = self.envs.obs
         self._keep_hidden()
-        action = self._acting.step(rows, [lane.lived.step for lane in self.lanes], agent.warming_up(rows))
+        action = self._act(rows, [lane.lived.step for lane in self.lanes], experience.warming_up(rows))
         if due:
-            agent.begin_learning(self.batch_size, due)
+            experience.begin(self.batch_size, due)
         is_whole = False
         try:
             self._take_step(places, action)
@@ -95,7 +96,7 @@ class Loop:
                 self._finish_learning(due)
         finally:
             if is_whole:
-                self.agent.store(rows)
+                self.experience.store(rows)
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         self.envs.reset(place.index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
@@ -132,9 +133,10 @@ class Loop:
             hook(transition)
 
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
-        def count(metrics: Metrics) -> None:
-            self.metrics = metrics
-            for k in rows:
-                self.lanes[k].lived.update += 1
+        self.experience.finish(self.lanes[rows[0]].update, self._count)
 
-        self.agent.finish_learning(self.batch_size, self.lanes[rows[0]].update, count)
+    def _count(self, rows: tuple[int, ...], metrics: Metrics) -> None:
+        """Count an update of these seeds, of which a step may have several."""
+        self.metrics = metrics
+        for k in rows:
+            self.lanes[k].lived.update += 1

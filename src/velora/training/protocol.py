@@ -1,48 +1,40 @@
-"""What the trainer asks of an agent. Any class of this shape can be trained; ours are in ``velora.models``."""
+"""Agent as the trainer knows it. Any class of this shape can be trained; ours are in ``velora.models``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
-from velora.core.types import Array, Counters, Metrics
+from velora.core.protocols import AgentView
+from velora.core.types import Array, Counters
 from velora.envs import ActionUnits
+from velora.training.experience import Experience
 from velora.training.hooks import HookTable
 
-
-class Acting(Protocol):
-    """Act step after step, in memory that stays where it is."""
-
-    def step(self, rows: tuple[int, ...], steps: Sequence[int], warming_up: Sequence[int]) -> NDArray[np.float32]:
-        """Act once for the seeds at ``rows``, which have lived so many steps; return actions (S * E, A)."""
-        ...
+Act: TypeAlias = Callable[[tuple[int, ...], Sequence[int], Sequence[int]], NDArray[np.float32]]
+"""Act once in training, for the seeds at these positions. The other arguments are how many steps each seed has lived,
+and the positions that act at random. Returns actions, (S * E, A)."""
 
 
-class TrainableAgent(Protocol):
-    """Act, store, learn, save: the trainer decides when, the agent how."""
+class TrainableAgent(AgentView, Protocol):
+    """An agent that acts, learns from its experience and can be saved: the trainer decides when, the agent how."""
 
     hooks: HookTable
-    device: torch.device
     bounds: ActionUnits
     environment: dict[str, Any] | None
-    seeds: tuple[int, ...]
     progress: list[Counters]
     networks: dict[str, nn.Module]
-    kernel: str
-    threads: int
 
     @property
-    def key(self) -> str:
-        """Short registry key."""
+    def experience(self) -> Experience:
+        """Experience that the agent learns from."""
         ...
 
     @property
@@ -51,34 +43,16 @@ class TrainableAgent(Protocol):
         ...
 
     @property
-    def n_envs(self) -> int:
-        """Environments that each seed acts in at once (E)."""
-        ...
-
-    @property
     def sees_time(self) -> bool:
         """Whether its observations have the time as one more number; see :class:`velora.envs.Environments`."""
-        ...
-
-    @property
-    def buffer(self) -> Buffer:
-        """Where experience goes."""
         ...
 
     def settings_dict(self) -> Mapping[str, Any]:
         """Return the constructor settings as JSON."""
         ...
 
-    def summary(self) -> Mapping[str, Any]:
-        """Describe the agent for people."""
-        ...
-
     def adapt(self, env: gym.Env[Any, Any]) -> None:
         """Check that the environment fits, and take over its name and action units."""
-        ...
-
-    def check_batch_size(self, batch_size: int) -> None:
-        """Refuse a batch that the buffer can never fill."""
         ...
 
     def configure_training(self, *, threads: int = 1) -> None:
@@ -94,39 +68,11 @@ class TrainableAgent(Protocol):
         ...
 
     def act(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Follow the policy one step."""
+        """Follow the policy one step, without noise."""
         ...
 
-    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Acting:
+    def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Act:
         """Prepare to act in training, from and in this memory."""
-        ...
-
-    def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
-        """Choose, of these seeds, those whose next action is drawn at random."""
-        ...
-
-    def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
-        """Choose, of these seeds, those that learn during this step."""
-        ...
-
-    def begin_learning(self, batch_size: int, rows: tuple[int, ...]) -> None:
-        """Begin an update of these seeds from a batch of that size."""
-        ...
-
-    def finish_learning(
-        self, batch_size: int, update: int, count: Callable[[Metrics], None] = lambda metrics: None
-    ) -> Metrics:
-        """Wait for it, fire the hooks around it, and return what it reports.
-
-        Args:
-            batch_size: as it was begun with.
-            update: made before this one.
-            count: to be called with what it reports once it is made, before ``on_train_batch_end`` fires.
-        """
-        ...
-
-    def store(self, rows: tuple[int, ...]) -> None:
-        """Keep the buffer's ``incoming`` transition of these seeds."""
         ...
 
     def generators(self, seed_index: int) -> Mapping[str, np.random.Generator]:
@@ -134,7 +80,7 @@ class TrainableAgent(Protocol):
         ...
 
     def training_state(self, seed_index: int) -> Mapping[str, Any]:
-        """Return what else an exact resume needs, as numbers, lists and dicts."""
+        """Return what else an exact resume needs, as numbers, lists, dicts and tensors."""
         ...
 
     def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:

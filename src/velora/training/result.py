@@ -1,4 +1,4 @@
-"""What a training run leaves in the hands of the caller."""
+"""Result of a training run."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.core.devices import n_cores
 from velora.core.errors import SettingError
+from velora.core.threads import computing_on
 from velora.core.types import Evaluation, WindowStats
 from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import EnvLike
@@ -245,7 +246,7 @@ class Trainer:
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
         with ExitStack() as stack:
-            _use_threads(self.threads or 1, stack)
+            stack.enter_context(computing_on(self.threads or 1))
             self._prepare(agent, env, stack, is_resumed=resume is not None)
             saved = None if resume is None else restore.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
@@ -279,15 +280,15 @@ class Trainer:
         if is_ours:
             stack.callback(first.close)
         agent.adapt(first)
-        agent.check_batch_size(self.batch_size)
-        envs = [first]
-        for made in source.more(agent.n_seeds * agent.n_envs - 1, n_envs=agent.n_envs):
+        agent.experience.check_batch_size(self.batch_size)
+        envs, n_envs = [first], agent.experience.n_envs
+        for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
             stack.callback(made.close)
             envs.append(made)
         if len({id(made.unwrapped) for made in envs}) < len(envs):
             raise SettingError(
                 "env: the function gave one environment several times; each seed needs one of its own"
-                + (f", or n_envs={agent.n_envs} of them" if agent.n_envs > 1 else "")
+                + (f", or n_envs={n_envs} of them" if n_envs > 1 else "")
             )
         obs_dim = first.observation_space.shape[0]  # type: ignore[index]
         shows = agent.sees_time
@@ -300,7 +301,7 @@ class Trainer:
 
     def _make_lanes(self, agent: TrainableAgent, saved: restore.Saved | None) -> None:
         self._lanes = [
-            Lane(k, seed, agent.progress[k], n_envs=agent.n_envs, window_size=self.window_size)
+            Lane(k, seed, agent.progress[k], n_envs=agent.experience.n_envs, window_size=self.window_size)
             for k, seed in enumerate(agent.seeds)
         ]
         foreign = any(lightning_callbacks.is_stock(c) for c in self.callbacks)
@@ -313,7 +314,7 @@ class Trainer:
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
-        """Say why single seeds were stopped."""
+        """Collect the reasons why single seeds were stopped."""
         reasons = [f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes if lane.stop_reason is not None]
         self.stop_reason = "; ".join(reasons) or None
 
@@ -360,7 +361,7 @@ class Trainer:
         self._close(self.status)
 
     def _crash(self, error: BaseException) -> None:
-        """Tell the callbacks; one that fails here is reported and doesn't hide the error that it was told of."""
+        """Fire ``on_exception``; a callback that fails in it is reported and doesn't hide the first error."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         self.waiting.give_up()
         for hook in self.hooks.on_exception:
@@ -401,7 +402,7 @@ class Trainer:
     def _after_step(self) -> None:
         if self.loggers:
             for lane in self._training_lanes():
-                if lane.update % self.log_every == 0 and lane.update != lane.logged_at:
+                if lane.update // self.log_every > lane.logged_at // self.log_every:
                     lane.logged_at = lane.update
                     self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
         self._close_episodes()
@@ -475,13 +476,6 @@ def _at_least_one(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
-
-
-def _use_threads(threads: int, stack: ExitStack) -> None:
-    """Compute with so many threads until the run is over; small networks lose by sharing work."""
-    if threads != torch.get_num_threads():
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(threads)
 
 
 def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:

@@ -1,4 +1,4 @@
-"""What has to wait for the end of a step, such as a save that a hook asks for in the middle of it."""
+"""Requests that wait for the end of a step, such as a save that a hook asks for in the middle of it."""
 
 from __future__ import annotations
 

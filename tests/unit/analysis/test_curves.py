@@ -25,12 +25,14 @@ def write_run(
     *,
     agent: str = "liquid_ddpg",
     returns: Sequence[float] = (-3.0, -2.0, 0.0),
-    config: str | None = None,
+    told: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Path:
-    """Make a run; ``settings`` are the agent's, ``config`` is what the command line would keep in config.yaml."""
+    """Make a run; ``settings`` are the agent's, the command line also records those in ``told``."""
     with RunStore(run_dir / "metrics.db") as store:
         store.start_run(run_id=run_dir.name, agent=agent, environment="Pendulum-v1", seeds=seeds, settings=settings)
+        if told is not None:
+            store.describe(told)
         for seed in seeds:
             for number, value in enumerate(returns, start=1):
                 episode = Episode(0, number, reset_seed=0, reward=value, length=200, truncated=True)
@@ -38,14 +40,13 @@ def write_run(
                 store.add_episode(episode, seed=seed, step=200 * number, update=0, window=stats)
             if returns:
                 store.add_evaluation(Evaluation(0, 400, 2, (-1.0, -3.0)), seed=seed)
-    if config is not None:
-        (run_dir / "config.yaml").write_text(config)
     return run_dir
 
 
-def config(*, kwargs: str = "{}", batch_size: int = 128, callbacks: str = "{}", more: str = "") -> str:
-    train = f"{{batch_size: {batch_size}, {more}}}"
-    return f"env: {{id: Pendulum-v1, kwargs: {kwargs}}}\ntrain: {train}\ncallbacks: {callbacks}\n"
+def told(**more: Any) -> dict[str, Any]:
+    """Return settings of a run from the command line; ``__`` in a name stands for a dot."""
+    own = {name.replace("__", "."): value for name, value in more.items()}
+    return {"train.batch_size": 128, "callbacks": "none", **own}
 
 
 def sizes(path: Path) -> dict[str, int]:
@@ -115,12 +116,12 @@ def test_runs_with_different_settings_are_different_curves(tmp_path: Path) -> No
     assert sizes(tmp_path)["Pendulum-v1, agent.critic_units=[256], agent.n_neurons=20"] == 1
 
 
-def test_settings_of_the_command_line_count_where_they_change_what_is_learned(tmp_path: Path) -> None:
-    write_run(tmp_path / "a", (0,), config=config(more="n_episodes: 30, seed: 0"))
-    write_run(tmp_path / "b", (1,), config=config(more="n_episodes: 60, seed: 1", callbacks="{gone: null}"))
+def test_settings_of_the_environment_tell_runs_apart(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", (0,), told=told())
+    write_run(tmp_path / "b", (1,), told=told())
     write_run(tmp_path / "python", (2,))
     assert sizes(tmp_path) == {"Pendulum-v1": 3}
-    write_run(tmp_path / "heavy", config=config(kwargs="{g: 9.0}"))
+    write_run(tmp_path / "heavy", told=told(env__kwargs__g=9.0))
     assert sizes(tmp_path) == {
         "Pendulum-v1, env.kwargs.g=default": 2,
         "Pendulum-v1, env.kwargs.g=9.0": 1,
@@ -128,34 +129,15 @@ def test_settings_of_the_command_line_count_where_they_change_what_is_learned(tm
     }
 
 
-def test_an_environment_that_is_harder_to_see_is_another_curve(tmp_path: Path) -> None:
-    def masked(drop: str) -> str:
-        return config(kwargs=f"{{}}, mask: {{drop: {drop}}}, time: {{hold: null, order: null}}, recommended: {{n: 3}}")
-
-    write_run(tmp_path / "before_there_were_masks", (0,), config=config())
-    write_run(tmp_path / "none", (1,), config=masked("null"))
-    assert sizes(tmp_path) == {"Pendulum-v1": 2}
-    write_run(tmp_path / "velocity", (2,), config=masked("velocity"))
-    assert sizes(tmp_path) == {"Pendulum-v1, env.mask.drop=default": 2, "Pendulum-v1, env.mask.drop=velocity": 1}
-
-
 def test_batch_size_and_callbacks_tell_runs_apart(tmp_path: Path) -> None:
-    stop = "{{stop: {{_target_: my.Stop, target: {}}}}}"
-    write_run(tmp_path / "a", config=config(batch_size=64))
-    write_run(tmp_path / "b", config=config(callbacks=stop.format(1)))
-    write_run(tmp_path / "c", config=config(callbacks=stop.format(2)))
+    write_run(tmp_path / "a", told=told(train__batch_size=64))
+    write_run(tmp_path / "b", told=told(callbacks="stop", callbacks__stop__target=1))
+    write_run(tmp_path / "c", told=told(callbacks="stop", callbacks__stop__target=2))
     assert list(sizes(tmp_path)) == [
         "Pendulum-v1, callbacks=none, train.batch_size=64",
         "Pendulum-v1, callbacks=stop, callbacks.stop.target=1, train.batch_size=128",
         "Pendulum-v1, callbacks=stop, callbacks.stop.target=2, train.batch_size=128",
     ]
-
-
-@pytest.mark.parametrize("text", ["a: [", "train: 3", "- 1", "callbacks: {x: 3}\nenv: {}\ntrain: {batch_size: 1}"])
-def test_settings_that_cannot_be_read_are_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
-    write_run(tmp_path / "run", config=text)
-    assert sizes(tmp_path) == {"Pendulum-v1": 1}
-    assert "config.yaml: not the settings of a run, ignored" in caplog.text
 
 
 def test_returns_that_are_not_finite_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -184,7 +184,7 @@ def test_every_critic_of_ours_is_counted() -> None:
 def test_a_rate_is_drawn_beside_the_limit_of_all_its_cores() -> None:
     fastest = {"contender": arithmetic.CORE, "case": "products", "kernel": None, "round": 0, "threads": 1}
     ours = {"contender": "native", "case": "work", "kernel": "native", "round": 0, "threads": 2}
-    measured = [
+    measured: list[dict[str, Any]] = [
         {**fastest, "peak_gflops": 80.0},
         {**fastest, "peak_gflops": 100.0},
         {**ours, "steps_per_s": 5_000.0, "step_mflop": 10.0, "total_s": 4.0, "run_mflop": 200_000.0},

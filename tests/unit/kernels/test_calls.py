@@ -24,7 +24,7 @@ from velora.nn.run.network import Network
 from velora.nn.wiring import auto_ncp
 
 KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
-SIZES = {"S": 2, "B": 4, "T": 3, "A": 2, "H": 5, "P": 7}
+SIZES = {"S": 2, "B": 4, "T": 3, "A": 2, "H": 5, "P": 7, "W": 2}
 MIDDLE = (4, 3)
 BETWEEN = [name for name in CALLS if name != "gather"]
 each_kernel = pytest.mark.parametrize("kernel", KERNELS)
@@ -32,8 +32,12 @@ each_call = pytest.mark.parametrize("name", BETWEEN)
 
 
 def tensor(field: Field) -> Tensor:
-    dtype = {"float32": torch.float32, "float64": torch.float64}[field.dtype]
-    return torch.rand(field.sizes(SIZES, MIDDLE), dtype=dtype)
+    shape = field.sizes(SIZES, MIDDLE)
+    return (
+        torch.zeros(shape, dtype=torch.int64)
+        if field.dtype == "int64"
+        else torch.rand(shape, dtype=getattr(torch, field.dtype))
+    )
 
 
 def arguments(name: str) -> dict[str, Any]:

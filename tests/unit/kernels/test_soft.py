@@ -148,6 +148,8 @@ def test_nan_is_not_hidden(backend: Backend) -> None:
     nan, ok = torch.full((1, 1, 1), float("nan")), torch.ones(1, 1, 1)
     for pair in ((nan, ok), (ok, nan)):
         assert backend.soft_minimum(pair, ok, torch.zeros(1, 1)).isnan().all()
+        gradient = backend.soft_minimum_gradient(pair, torch.zeros(1, 1), factor=-1.0)
+        assert all(d.isnan().all() for d in gradient.values)
     out = torch.full((1, 1, 1, 2), float("nan"))
     made = backend.squashed(out, torch.zeros(1, 1, 1, 1))
     assert made.action.isnan().all()
@@ -176,3 +178,34 @@ def test_an_ensemble_of_any_size_is_autograds(backend: Backend) -> None:
         apart = backend.squashed_gradient(out, noise, d_actions, d_log_prob)
         together = backend.squashed_gradient(out, noise, [torch.stack(d_actions).sum(0)], d_log_prob)
         torch.testing.assert_close(apart, together, rtol=1e-5, atol=1e-6)
+
+
+@each_kernel
+def test_the_smallest_of_a_subset_is_that_of_each_seed_s_own_choice(backend: Backend) -> None:
+    """Recorded, the choice is read anew at every replay."""
+    values = [numbers(3, 4, 2, seed=k) for k in range(5)]
+    first, second = torch.tensor([[0, 1, 2], [4, 3, 1], [2, 0, 4]]), torch.tensor([[3, 1, 0], [0, 2, 4], [1, 3, 4]])
+    chosen, program = first.clone(), backend.program()
+    with program.record():
+        made = backend.minimum_of(values, chosen)
+    for choice in (first, second):
+        chosen.copy_(choice)
+        program.start((0, 1, 2), 1)
+        program.wait()
+        for k in range(3):
+            assert torch.equal(made[k], torch.stack([values[n][k] for n in choice[k].tolist()]).amin(0))
+    one = torch.tensor([[2], [0], [1]])
+    assert torch.equal(backend.minimum_of(values, one), torch.stack([values[2][0], values[0][1], values[1][2]]))
+
+
+@each_kernel
+def test_values_are_averaged(backend: Backend) -> None:
+    made = backend.average([torch.full((2, 3, 1), value) for value in (1.0, 2.0, 6.0)])
+    assert torch.equal(made, torch.full((2, 3, 1), 3.0))
+    assert backend.average([torch.tensor([1.0, 2.0]), torch.tensor([2.0, 6.0])]).tolist() == [1.5, 4.0]
+    alone = numbers(2, 3, 1, seed=1)
+    assert torch.equal(backend.average([alone]), alone)
+    assert backend.average([alone, torch.full_like(alone, float("nan"))]).isnan().all()
+    chosen = torch.zeros(2, 1, dtype=torch.int64)
+    assert backend.minimum_of([torch.full_like(alone, float("nan")), alone], chosen).isnan().all()
+    assert backend.minimum_of([torch.full_like(alone, float("nan")), alone], chosen + 1).isfinite().all()

@@ -20,6 +20,7 @@ def run_dir(tmp_path: Path) -> Path:
         add(store, 1, -1.0)
     with RunStore(tmp_path / "metrics.db") as store:
         start(store, "new", seeds=(7, 8), settings={"tau": 0.005})
+        store.describe({"train.batch_size": 64, "env.time.hold": [1, 4]})
         for number in (1, 2):
             add(store, number, 10.0 * number, losses={"actor/loss": float(number)})
             add(store, number, 20.0 * number, seed=8)
@@ -48,6 +49,8 @@ def test_an_experiment_comes_back_whole(run_dir: Path) -> None:
     run = queries.experiments(run_dir)[1]
     assert (run.agent, run.environment, run.seeds) == ("liquid_ddpg", "Pendulum-v1", (7, 8))
     assert (run.status, run.settings) == ("finished", {"tau": 0.005})
+    assert run.run_settings == {"train.batch_size": 64, "env.time.hold": [1, 4]}
+    assert queries.experiments(run_dir)[0].run_settings == {}
     assert run.finished_at is not None
     assert run.finished_at.endswith("+00:00")
     assert "torch" in run.versions

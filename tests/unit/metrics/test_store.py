@@ -54,6 +54,20 @@ def test_rows_are_where_a_person_would_look_for_them(path: Path) -> None:
     assert read(path, "PRAGMA journal_mode") == [("wal",)]
 
 
+def test_settings_of_a_run_are_beside_those_of_its_agent_in_every_file(path: Path) -> None:
+    with RunStore(path) as store:
+        with pytest.raises(VeloraError, match="expected start_run"):
+            store.describe({})
+        start(store, settings={"gamma": 0.99})
+        store.describe({"train.batch_size": 64})
+        written = '{"gamma": 0.99, "run": {"train.batch_size": 64}}'
+        assert read(path, "SELECT settings FROM experiment") == [(written,)]
+        path.unlink()
+        add(store, 1, 1.0)
+        store.flush()
+        assert read(path, "SELECT settings FROM experiment") == [(written,)]
+
+
 def test_an_interrupted_process_leaves_the_run_marked_as_running(path: Path) -> None:
     with RunStore(path) as store:
         start(store)

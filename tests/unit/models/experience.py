@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from velora.models import OffPolicyAgent
+from velora.models import Agent
 
 
-def fill(agent: OffPolicyAgent, seed_index: int, generator: np.random.Generator, n: int) -> None:
+def fill(agent: Agent, seed_index: int, generator: np.random.Generator, n: int) -> None:
     """Store n transitions of three numbers and two actions, in episodes of nine steps."""
     for i in range(n):
         agent.buffer.add(
@@ -18,15 +18,19 @@ def fill(agent: OffPolicyAgent, seed_index: int, generator: np.random.Generator,
         )  # fmt: skip
 
 
-def learn(agent: OffPolicyAgent, rows: tuple[int, ...] = (0, 1, 2)) -> dict[str, Tensor]:
+def learn(agent: Agent, rows: tuple[int, ...] = (0, 1, 2)) -> dict[str, Tensor]:
     """Make one update of these seeds from a batch of 16, and count it."""
-    agent.begin_learning(16, rows)
-    metrics = agent.finish_learning(16, agent.progress[rows[0]].update)
-    for k in rows:
-        agent.progress[k].update += 1
+    agent.experience.begin(16, rows)
+    metrics = agent.experience.finish(agent.progress[rows[0]].update, lambda rows, metrics: count(agent, rows))
     return {name: value.clone() for name, value in metrics.items()}
 
 
-def parameters(agent: OffPolicyAgent, net: str) -> dict[str, Tensor]:
+def count(agent: Agent, rows: tuple[int, ...]) -> None:
+    """Count an update of these seeds."""
+    for k in rows:
+        agent.progress[k].update += 1
+
+
+def parameters(agent: Agent, net: str) -> dict[str, Tensor]:
     """Copy the parameters of a network."""
     return {name: p.detach().clone() for name, p in agent.networks[net].named_parameters()}

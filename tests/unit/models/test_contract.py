@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 import torch
 
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models.exploration import Explorer
 from velora.testing import AgentContract
 
 SMALL: dict[str, Any] = {"warmup_steps": 30, "buffer_size": 100, "device": "cpu"}
@@ -88,22 +90,26 @@ class TestDiscreteRecurrentLiquidPPO(AgentContract):
 class Beyond(LiquidTD3):
     """Acts beyond the bounds, always the same."""
 
-    def greedy(self, out: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(super().greedy(out), 7.0)
+    def configure_exploration(self) -> Explorer:
+        exploration = super().configure_exploration()
+        exploration.greedy = lambda out: torch.full_like(out, 7.0)  # type: ignore[method-assign]
+        return exploration
 
 
 class Forgetful(LiquidTD3):
     """Loses its state at every step."""
 
-    def _respond(self, obs: Any, hidden: torch.Tensor, times: Any) -> Any:
-        return super()._respond(obs, torch.zeros_like(hidden), times)
+    def policy(self, obs: Any, hidden: torch.Tensor, dt: Any) -> Any:
+        return super().policy(obs, torch.zeros_like(hidden), dt)
 
 
 class Timid(LiquidTD3):
     """Tries nothing."""
 
-    def explored(self, out: Any, generator: Any) -> Any:
-        return out.clip(-1.0, 1.0)
+    def configure_exploration(self) -> Explorer:
+        exploration = super().configure_exploration()
+        exploration.draw = lambda out, generator: out.clip(-1.0, 1.0)  # type: ignore[method-assign]
+        return exploration
 
 
 @pytest.mark.parametrize("broken", [Beyond, Forgetful, Timid])
@@ -124,3 +130,23 @@ def test_the_contract_lets_an_agent_be_without_memory() -> None:
             return LiquidTD3(3, 6, 1, **{**SMALL, "cell": "memoryless", **own})
 
     Memoryless().test_it_acts_by_what_it_sees_and_remembers()
+
+
+class Counting(LiquidTD3, replays=True):
+    """Counts in Python, and learns less in every third update: a recording keeps what it saw first."""
+
+    made = 0
+
+    def training_step(self, batch: Any) -> dict[str, torch.Tensor]:
+        self.made += 1
+        batch = batch if self.made % 3 else dataclasses.replace(batch, reward=batch.terminated)
+        return super().training_step(batch)
+
+
+def test_the_contract_finds_an_update_that_differs_when_it_is_replayed() -> None:
+    class Broken(AgentContract):
+        def make(self, **own: Any) -> Agent:
+            return Counting(3, 6, 1, **{**SMALL, **own})
+
+    with pytest.raises(AssertionError, match="recorded and replayed it differs from step by step"):
+        Broken().test_a_recorded_update_is_the_update_step_by_step()

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from tests.unit.models.experience import fill, learn, parameters
+from tests.unit.nn.acting import step
 from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG, learner
 from velora.models.recurrence import next_actions
-from velora.nn.cells.registry import VARIANTS
+from velora.nn.cells.registry import CELL_KINDS, VARIANTS
 from velora.nn.networks import critics, policies
 from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
@@ -109,8 +110,8 @@ def test_targets_bootstrap_by_hand(critic: str, kernel: str) -> None:
     agent.training_step(batch)
 
     dt = torch.ones(1, 6)
-    _, after = twin["target_actor"].step(obs, batch.hidden, dt)  # type: ignore[operator]
-    best, _ = twin["target_actor"].step(next_obs, after, dt)  # type: ignore[operator]
+    _, after = step(twin["target_actor"], obs, batch.hidden, dt)
+    best, _ = step(twin["target_actor"], next_obs, after, dt)
     y = 0.5 * batch.reward[:, :, 0] + 0.9 * (1 - batch.terminated[:, :, 0]) * twin["target_critic"](next_obs, best)
     adam = torch.optim.Adam(twin["critic"].parameters(), lr=0.01)
     (twin["critic"](obs, action) - y.detach()).pow(2).mean().backward()
@@ -122,7 +123,7 @@ def test_targets_bootstrap_by_hand(critic: str, kernel: str) -> None:
         torch.testing.assert_close(parameters(agent, "target_critic")[name], mixed.detach(), rtol=1e-5, atol=1e-6)
 
     adam = torch.optim.Adam(twin["actor"].parameters(), lr=agent.settings.actor_lr)
-    pi, _ = twin["actor"].step(obs, batch.hidden, dt)  # type: ignore[operator]
+    pi, _ = step(twin["actor"], obs, batch.hidden, dt)
     (-twin["critic"](obs, pi).mean()).backward(inputs=list(twin["actor"].parameters()))
     adam.step()
     for name, parameter in twin["actor"].named_parameters():
@@ -135,7 +136,7 @@ def test_learning_recomputes_the_hidden_states_of_acting() -> None:
     wide = LiquidDDPG(3, 8, 1, device="cpu", seed=5, warmup_steps=10**6, sequence_length=5, burn_in=2, buffer_size=500)
     wide.train(env, 4, n_episodes=6, progress_bar=False, summary=False)
     del agent
-    batch = wide.buffer.sample(wide.sampling(32), 7, torch.device("cpu"))
+    batch = wide.experience.buffer.sample(wide.draws.uniform("sampling", 32), 7, torch.device("cpu"))
     states, _ = wide.networks["actor"].states(batch.obs, batch.hidden, batch.dt, batch.start)  # type: ignore[operator]
     # What acting stored at every later step is what unrolling from the first stored state comes to.
     rows = {tuple(o.tolist()): h for o, h in _stored(wide)}
@@ -162,8 +163,8 @@ def test_next_actions_step_aside_at_the_end_of_an_episode() -> None:
     hidden = batch.hidden
     for t in range(4):
         hidden = hidden.masked_fill(batch.start[:, :, t, None], 0.0)
-        _, hidden = actor.step(batch.obs[:, :, t], hidden, batch.dt[:, :, t])  # type: ignore[operator]
-        expected, _ = actor.step(batch.next_obs[:, :, t], hidden, batch.next_dt[:, :, t])  # type: ignore[operator]
+        _, hidden = step(actor, batch.obs[:, :, t], hidden, batch.dt[:, :, t])
+        expected, _ = step(actor, batch.next_obs[:, :, t], hidden, batch.next_dt[:, :, t])
         torch.testing.assert_close(got[:, :, t], expected)
 
 
@@ -210,9 +211,9 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     agents = [_filled(kernel=kernel, **settings) for _ in range(3)]
     stepwise, replayed, threaded = agents
     threaded.threads = 3
-    stepwise.__class__ = type("Stepwise", (LiquidDDPG,), {"_replays": False})
+    stepwise.record = False
     stepwise.configure_training()
-    assert [agent._runs_as_program for agent in agents] == [False, True, True]
+    assert [agent.experience.updates.is_recorded for agent in agents] == [False, True, True]
     for update in range(6):
         if update == 2:  # and not when another program is noted because other seeds learn
             for agent in agents:
@@ -331,7 +332,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"buffer_size": 3, "sequence_length": 4}, "can't hold one window of 4 steps"),
     ({"critic_units": (64, 0)}, "critic_units"),
     ({"critic_units": ()}, "critic_units"),
-    ({"cell": "rnn"}, "cell: input should be 'cfc', 'ltc', 'leaky', 'gru', 'lstm' or 'memoryless', got 'rnn'"),
+    (
+        {"cell": "rnn"},
+        f"cell: input should be {', '.join(map(repr, CELL_KINDS[:-1]))} or {CELL_KINDS[-1]!r}, got 'rnn'",
+    ),
     ({"cell": "gru", "cell_mode": "pure"}, "cell_mode"),
     ({"cell": "gru", "mixed_memory": True}, "mixed_memory"),
     ({"optimizer": "adamm"}, "did you mean 'adam'"),

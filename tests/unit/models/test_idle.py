@@ -158,8 +158,7 @@ def test_what_was_saved_with_such_a_setting_is_loaded_with_a_warning(
 def test_an_agent_of_another_class_has_defaults_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     class Slow(LiquidDDPG):
         def __init__(self, state_dim: int, n_neurons: int, action_dim: int, *, noise_decay_steps: int = 9) -> None:
-            own = LiquidDDPG(state_dim, n_neurons, action_dim, device="cpu").settings.model_dump()
-            Agent.__init__(self, {**own, "noise_decay_steps": noise_decay_steps}, device="cpu")
+            super().__init__(state_dim, n_neurons, action_dim, noise_decay_steps=noise_decay_steps, device="cpu")
 
     with pytest.raises(SettingError, match=r"^noise_decay_steps: 10000 has no effect"):
         Slow(3, 6, 1, noise_decay_steps=10_000)

@@ -193,13 +193,13 @@ def test_images_are_kept_as_bytes_and_come_back_as_they_were(tmp_path: Path) -> 
             0, obs=stored[-1], action=[0.5, -0.5], reward=i, next_obs=255 - stored[-1], terminated=False,
             truncated=False, dt=1.0, next_dt=1.0, start=False, hidden=np.zeros(agent.state_size),
         )  # fmt: skip
-    check(agent.buffer, stored)
+    check(agent.experience.buffer, stored)
     agent.save(tmp_path / "agent", buffer=True)
     Checkpoint.open(tmp_path / "agent").verify()
-    check(LiquidDDPG.load(tmp_path / "agent", buffer=True).buffer, stored)
+    check(LiquidDDPG.load(tmp_path / "agent", buffer=True).experience.buffer, stored)
     smaller = LiquidDDPG(72, 6, 2, **{**SMALL, "buffer_size": 50}, seed=0)
     smaller.restore(Checkpoint.open(tmp_path / "agent"), buffer=True)
-    check(smaller.buffer, stored)
+    check(smaller.experience.buffer, stored)
 
 
 def check(buffer: ReplayBuffer, stored: list[np.ndarray[Any, Any]]) -> None:
@@ -224,7 +224,7 @@ def test_numbers_of_any_range_are_kept_as_they_are() -> None:
 def test_what_was_seen_in_training_is_in_the_buffer() -> None:
     agent, env = LiquidDDPG(72, 6, 2, **SMALL, seed=0), Dot()
     agent.train(env, 8, n_steps=10, **QUIET)
-    batch = agent.buffer.sample(np.array([[0.95]]), 1, torch.device("cpu"))
+    batch = agent.experience.buffer.sample(np.array([[0.95]]), 1, torch.device("cpu"))
     assert np.array_equal(batch.next_obs[0, 0, 0].numpy(), env._seen().ravel())
     assert batch.next_obs.max() == 255
 
@@ -258,7 +258,7 @@ def test_each_of_several_environments_keeps_its_own_images() -> None:
 
     agent = LiquidPPO(72, 6, 2, **ROLLOUT, n_envs=2, seeds=(1, 2))
     agent.train(make, 8, n_steps=24, **QUIET)
-    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout = agent.experience.buffer.read(torch.device("cpu"))
     assert rollout.obs.dtype == torch.uint8
     for k, e in itertools.product(range(2), range(2)):
         shown = np.stack(made[2 * k + e].shown)

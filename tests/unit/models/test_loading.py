@@ -18,7 +18,7 @@ from velora.models.loading import load
 
 @pytest.mark.parametrize("kind", [LiquidDDPG, LiquidTD3, LiquidSAC, LiquidPPO])
 def test_the_class_is_the_one_that_was_saved(kind: type[Agent], tmp_path: Path) -> None:
-    saved = kind(3, 6, 1, device="cpu", seed=5)  # type: ignore[misc, call-arg, arg-type]
+    saved = kind(3, 6, 1, device="cpu", seed=5)
     loaded = velora.load(saved.save(tmp_path / "ep1"))
     assert type(loaded) is kind
     assert loaded.seeds == (5,)

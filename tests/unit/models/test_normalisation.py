@@ -25,7 +25,6 @@ from velora.envs import Environments
 from velora.envs.wrappers import HoldAction
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.normalisation import Normaliser, RunningStatistics
-from velora.models.off_policy import OffPolicyAgent
 from velora.training.evaluation import evaluate, evaluation_seeds
 
 KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
@@ -317,7 +316,7 @@ def test_kernels_agree(kind: type[Agent]) -> None:
 
 def test_experience_on_a_device_leads_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     host = trained(LiquidTD3, 90, kernel="torch", seeds=[3, 4])
-    monkeypatch.setattr(OffPolicyAgent, "_keeps_on_device", True)
+    monkeypatch.setattr(Agent, "keeps_on_device", True)
     there = trained(LiquidTD3, 90, kernel="torch", seeds=[3, 4])
     assert_same(weights(host), weights(there))
     assert_same(tensors(host), tensors(there))

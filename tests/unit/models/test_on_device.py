@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from tests.unit.models.experience import count
 from velora.buffers import DeviceReplayBuffer
 from velora.callbacks import SaveCheckpoints
 from velora.kernels.arrays.program import CapturedProgram, Program
-from velora.models import LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
-from velora.models.off_policy import OffPolicyAgent
+from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 AGENTS = [LiquidDDPG, LiquidTD3, LiquidSAC]
@@ -28,9 +28,9 @@ def train(make: Callable[..., Any], n_steps: int, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", AGENTS, ids=lambda make: make.__name__)
-def test_training_goes_the_same_way_to_the_bit(make: type[OffPolicyAgent], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_goes_the_same_way_to_the_bit(make: type[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
     host = train(make, 200, device="cpu")
-    monkeypatch.setattr(OffPolicyAgent, "_keeps_on_device", True)
+    monkeypatch.setattr(Agent, "keeps_on_device", True)
     there = train(make, 200, device="cpu")
     assert isinstance(there.buffer, DeviceReplayBuffer)
     assert min(p.update for p in there.progress) > 100
@@ -44,17 +44,15 @@ def test_training_goes_the_same_way_to_the_bit(make: type[OffPolicyAgent], monke
 @pytest.mark.gpu
 @needs_gpu
 @pytest.mark.parametrize("make", AGENTS, ids=lambda make: make.__name__)
-def test_a_replayed_update_on_cuda_does_not_wait(make: type[OffPolicyAgent]) -> None:
+def test_a_replayed_update_on_cuda_does_not_wait(make: type[Agent]) -> None:
     agent = train(make, 300, device="cuda")
     assert isinstance(agent.buffer, DeviceReplayBuffer)
     assert agent.buffer.state_dict(0)["rows"].is_cuda
     torch.cuda.set_sync_debug_mode("error")
     try:
         for update in range(4):  # with and without the policy
-            agent.begin_learning(8, (0, 1))
-            agent.finish_learning(8, update)
-            for lived in agent.progress:
-                lived.update += 1
+            agent.experience.begin(8, (0, 1))
+            agent.experience.finish(update, lambda rows, metrics: count(agent, rows))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert all(value.isfinite().all() for net in agent.networks.values() for value in net.state_dict().values())
@@ -63,7 +61,7 @@ def test_a_replayed_update_on_cuda_does_not_wait(make: type[OffPolicyAgent]) -> 
 @pytest.mark.gpu
 @needs_gpu
 @pytest.mark.parametrize("make", AGENTS, ids=lambda make: make.__name__)
-def test_a_captured_update_is_the_same_to_the_bit(make: type[OffPolicyAgent], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_captured_update_is_the_same_to_the_bit(make: type[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
     captured = train(make, 200, device="cuda")
     monkeypatch.setattr(CapturedProgram, "run", Program.run)
     one_by_one = train(make, 200, device="cuda")

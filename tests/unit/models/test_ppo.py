@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, distributions
 
+from tests.unit.models.experience import count
 from velora import kernels
 from velora.buffers import Rollout
 from velora.callbacks import Callback
@@ -53,11 +54,8 @@ def fill(agent: LiquidPPO, *, seed: int = 0) -> None:
 
 
 def learn(agent: LiquidPPO, rows: tuple[int, ...] = (0,), batch_size: int = 8) -> Mapping[str, Tensor]:
-    agent.begin_learning(batch_size, rows)
-    metrics = agent.finish_learning(batch_size, agent.progress[0].update)
-    for k in rows:
-        agent.progress[k].update += 1
-    return metrics
+    agent.experience.begin(batch_size, rows)
+    return agent.experience.finish(agent.progress[0].update, lambda rows, metrics: count(agent, rows))
 
 
 def parameters(agent: LiquidPPO, net: str) -> dict[str, Tensor]:
@@ -70,7 +68,7 @@ def parameters(agent: LiquidPPO, net: str) -> dict[str, Tensor]:
 def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
     """Change copies of the networks by the same phase, in autograd, with torch's own Adam and distributions."""
     s, actor, critic = agent.settings, networks["actor"], networks["critic"]
-    r = agent.buffer.read(torch.device("cpu"))
+    r = agent.experience.buffer.read(torch.device("cpu"))
     each = [Rollout(*(getattr(r, name)[0, e].clone() for name in Rollout.__slots__)) for e in range(s.n_envs)]
     everything = Rollout(*(torch.cat([getattr(own, name) for own in each]) for name in Rollout.__slots__))
     n, length = s.rollout_steps, s.sequence_length
@@ -199,7 +197,7 @@ def test_rewarded_actions_become_likelier() -> None:
         agent = make(discrete=discrete, rollout_steps=64, actor_lr=0.01)
         fill(agent)
         rows = agent.buffer.incoming
-        agent.buffer.clear((0,))
+        agent.experience.buffer.clear((0,))
         for i in range(64):
             good = i % 2 == 0
             rows["action"][0] = float(good) if discrete else (0.5 if good else -0.5)
@@ -208,14 +206,14 @@ def test_rewarded_actions_become_likelier() -> None:
             rows["log_prob"][0] = np.log(0.5) if discrete else -2.0 * (0.125 + 0.918939)
             agent.buffer.append((0,))
         learn(agent, batch_size=64)
-        out, _ = agent._respond(torch.full((1, 1, 3), 0.1), agent.initial_hidden(), torch.ones(1, 1))
+        out, _ = agent.policy(torch.full((1, 1, 3), 0.1), agent.initial_hidden(), torch.ones(1, 1))
         assert (out[0, 0, 1] > out[0, 0, 0] + 0.05) if discrete else (out > 0.02).all()
 
 
 def test_a_time_limit_bootstraps_and_an_end_does_not() -> None:
     agent = make()
     fill(agent)
-    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout = agent.experience.buffer.read(torch.device("cpu"))
     advantage, returns, _ = agent.judge(rollout)
     critic = agent.learner.networks["critic"]
     value, following = critic.run(rollout.obs).out, critic.run(rollout.next_obs).out
@@ -241,8 +239,8 @@ def test_every_environment_has_advantages_of_its_own() -> None:
             0, obs=np.zeros((2, 3)), action=0.0, reward=np.reshape(reward, (2, 1)), next_obs=np.zeros((2, 3)),
             terminated=np.reshape(end, (2, 1)), truncated=0, dt=1.0, next_dt=1.0, start=0, log_prob=0.0, hidden=0.0,
         )  # fmt: skip
-    assert agent.due((0,), 4) == (0,)
-    advantage, returns, _ = agent.judge(agent.buffer.read(torch.device("cpu")))
+    assert agent.experience.due((0,), 4) == (0,)
+    advantage, returns, _ = agent.judge(agent.experience.buffer.read(torch.device("cpu")))
     # deltas: 0, 4, 2, 3 with an end after the second; and 1, 1, 1, 1
     assert advantage.tolist() == [[[1.0, 4.0, 2.75, 3.0], [1.328125, 1.3125, 1.25, 1.0]]]
     assert torch.equal(returns, advantage + 2.0)
@@ -252,7 +250,7 @@ def test_an_episode_that_was_left_unfinished_earns_nothing_from_the_next() -> No
     """As where a run ends by its number of steps, and another run follows."""
     agent = make()
     fill(agent)
-    rollout = agent.buffer.read(torch.device("cpu"))
+    rollout = agent.experience.buffer.read(torch.device("cpu"))
     rollout.start[0, 0, 5] = 1.0
     advantage, returns, _ = agent.judge(rollout)
     following = agent.learner.networks["critic"].run(rollout.next_obs).out
@@ -268,7 +266,7 @@ def test_a_seed_that_has_moved_too_far_stops_for_this_phase() -> None:
         fill(agent)
         agent.optimizers["actor"].param_groups[0]["lr"] = 0.05
     assert float(learn(near)["actor/kl"]) < float(learn(far)["actor/kl"])
-    steps = [float(agent.optimizer_tensors(0)["critic.layers.0.weight.step"]) for agent in (near, far)]
+    steps = [float(agent.learner.optimizer_state(0)["critic.layers.0.weight.step"]) for agent in (near, far)]
     assert 0 < steps[0] < steps[1] == 20 * 3
 
 
@@ -294,8 +292,8 @@ def test_a_seed_that_is_not_due_stays_as_it_is() -> None:
     fill(agent)
     first = dict(learn(agent, (0, 1)))
     fill(agent, seed=1)
-    agent.buffer.clear((0,))
-    assert agent.due((0, 1), 8) == (1,)
+    agent.experience.buffer.clear((0,))
+    assert agent.experience.due((0, 1), 8) == (1,)
     before, hidden = parameters(agent, "actor"), agent.critic_hidden.clone()
     second = learn(agent, (1,))
     after = parameters(agent, "actor")
@@ -374,13 +372,13 @@ def test_predict_is_the_mean_within_the_bounds_where_actions_are_continuous() ->
     agent = LiquidPPO(3, 6, 1, device="cpu", seed=0, initial_std=0.3)
     agent.adapt(gym.make("Pendulum-v1"))
     with torch.no_grad():
-        agent.policy.get_parameter("head.bias").fill_(0.25)
+        agent.actor.get_parameter("head.bias").fill_(0.25)
     mean, _ = agent.predict([1.0, 0.0, 0.0])
     assert mean == pytest.approx(0.5, abs=0.05)
     drawn, _ = agent.predict(np.tile([1.0, 0.0, 0.0], (4_000, 1)), explore=True)
     assert drawn.std() == pytest.approx(0.6, rel=0.05)
     with torch.no_grad():
-        agent.policy.get_parameter("head.bias").fill_(7.0)
+        agent.actor.get_parameter("head.bias").fill_(7.0)
     assert agent.predict([1.0, 0.0, 0.0])[0] == 2.0
 
 
@@ -445,7 +443,7 @@ def test_a_checkpoint_with_other_actions_is_refused(tmp_path: Path) -> None:
 def test_a_diverged_policy_is_reported() -> None:
     agent = make(discrete=True)
     with torch.no_grad():
-        agent.policy.get_parameter("head.bias").fill_(float("nan"))
+        agent.actor.get_parameter("head.bias").fill_(float("nan"))
     with pytest.raises(
         NonFiniteError, match=r"policy: gave the action .*nan.*; its weights or its input have diverged"
     ):

@@ -21,7 +21,7 @@ from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
 from velora.models import LiquidSAC, learner
-from velora.models.exploration import SquashedSampling
+from velora.models.sampling import SquashedSampling
 from velora.nn.networks import critics, policies
 from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
@@ -91,7 +91,9 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     )  # fmt: skip
     own = agent.settings
     nets = {name: copy.deepcopy(net).double() for name, net in agent.networks.items()}
-    stored = agent.buffer.sample(agent.sampling(16), own.burn_in + own.sequence_length, torch.device("cpu"))
+    stored = agent.experience.buffer.sample(
+        agent.draws.uniform("sampling", 16), own.burn_in + own.sequence_length, torch.device("cpu")
+    )
     batch = {name: getattr(stored, name).clone().double() for name in Batch.__slots__}
     shape = batch["action"].shape[1:]
     following, noise = (agent.normal(f"{which} actions", *shape).clone().double() for which in ("next", "policy"))
@@ -143,9 +145,9 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     agents = [filled(kernel=kernel, **settings) for _ in range(3)]
     stepwise, replayed, threaded = agents
     threaded.threads = 3
-    stepwise.__class__ = type("Stepwise", (LiquidSAC,), {"_replays": False})
+    stepwise.record = False
     stepwise.configure_training()
-    assert [agent._runs_as_program for agent in agents] == [False, True, True]
+    assert [agent.experience.updates.is_recorded for agent in agents] == [False, True, True]
     for update in range(5):
         results = [learn(agent, (0, 2) if update >= 3 else (0, 1, 2)) for agent in agents]
         for name, value in results[0].items():

@@ -20,7 +20,7 @@ from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, SpaceError
 from velora.models import LiquidDDPG, LiquidSAC
-from velora.models.exploration import ChoiceSampling
+from velora.models.sampling import ChoiceSampling
 
 KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")
@@ -84,7 +84,9 @@ def test_one_update_by_hand(settings: dict[str, Any], kernel: str) -> None:
     )  # fmt: skip
     own = agent.settings
     nets = {name: copy.deepcopy(net).double() for name, net in agent.networks.items()}
-    stored = agent.buffer.sample(agent.sampling(16), own.burn_in + own.sequence_length, torch.device("cpu"))
+    stored = agent.experience.buffer.sample(
+        agent.draws.uniform("sampling", 16), own.burn_in + own.sequence_length, torch.device("cpu")
+    )
     batch = {name: getattr(stored, name).clone().double() for name in Batch.__slots__}
     metrics = learn(agent, (0,))
 
@@ -182,8 +184,8 @@ def test_choices_are_drawn_by_the_softmax_and_uniformly_while_warming_up() -> No
 def test_predict_prefers_the_likeliest_choice_and_draws_when_asked() -> None:
     agent = make(seed=2)
     with torch.no_grad():
-        agent.policy.get_parameter("head.weight").zero_()
-        agent.policy.get_parameter("head.bias").copy_(torch.tensor([[0.4, 0.1, 0.3, 0.2]]).log())
+        agent.actor.get_parameter("head.weight").zero_()
+        agent.actor.get_parameter("head.bias").copy_(torch.tensor([[0.4, 0.1, 0.3, 0.2]]).log())
     choice, hidden = agent.predict([0.1, 0.2, 0.3])
     assert type(choice) is int
     assert choice == 0
@@ -260,6 +262,6 @@ def test_environments_that_do_not_fit_are_named(agent: Any, env: str, message: s
 def test_a_diverged_policy_is_reported() -> None:
     agent = make()
     with torch.no_grad():
-        agent.policy.get_parameter("head.bias").fill_(float("nan"))
+        agent.actor.get_parameter("head.bias").fill_(float("nan"))
     with pytest.raises(NonFiniteError, match="policy: gave the action"):
         agent.predict([0.1, 0.2, 0.3])

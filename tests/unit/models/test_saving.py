@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint, agents
 from velora.checkpoint.schema import PARTS
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import LiquidDDPG, OffPolicyAgent
+from velora.models import Agent, LiquidDDPG
 from velora.models.optimizers import OPTIMIZERS, OptimizerKind
 from velora.models.settings import DDPGSettings
 from velora.nn.cells import CELL_KINDS
@@ -71,7 +72,7 @@ def test_a_loaded_agent_predicts_and_learns_the_same(tmp_path: Path, settings: d
         assert np.array_equal(a, b)
     window = original.settings.sequence_length + original.settings.burn_in
     batches = [
-        x.buffer.sample(np.random.default_rng(0).random((1, 16)), window, torch.device("cpu"))
+        x.experience.buffer.sample(np.random.default_rng(0).random((1, 16)), window, torch.device("cpu"))
         for x in (original, loaded)
     ]
     for x, batch in zip((original, loaded), batches, strict=True):
@@ -119,10 +120,24 @@ def test_one_seed_of_many_is_saved_as_an_ordinary_agent(tmp_path: Path) -> None:
         many.seed(3)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "momentum"])
+def test_a_seed_of_many_keeps_its_optimizers_state(tmp_path: Path, optimizer: str) -> None:
+    """Saved by the run, and gone on with, to the same bits as in a run that was never stopped."""
+
+    def lived(steps: list[int], directory: Path) -> LiquidDDPG:
+        for k, n_steps in enumerate(steps):
+            agent = LiquidDDPG(4, 6, 1, device="cpu", seeds=(1, 2), warmup_steps=20, optimizer=optimizer)
+            own: dict[str, Any] = {"callbacks": [SaveCheckpoints(directory)], "resume": directory if k else None}
+            agent.train("InvertedPendulum-v5", 4, n_steps=n_steps, **own, **QUIET)
+        return agent
+
+    assert_same(lived([40, 60], tmp_path / "stopped"), lived([60], tmp_path / "whole"))
+
+
 def test_training_goes_on_after_loading_without_a_new_warm_up(agent: LiquidDDPG, tmp_path: Path) -> None:
     agent.save(tmp_path / "a")
     loaded = LiquidDDPG.load(tmp_path / "a")
-    assert loaded.warming_up((0,)) == ()
+    assert loaded.experience.warming_up((0,)) == ()
     loaded.train("InvertedPendulum-v5", 4, n_episodes=2, **QUIET)
     assert loaded.progress[0].episode == agent.progress[0].episode + 2
 
@@ -193,7 +208,7 @@ AUDIT = """
 import sys
 import velora
 from velora.nn.cells import CELL_KINDS
-from velora.models import LiquidDDPG, OffPolicyAgent
+from velora.models import Agent, LiquidDDPG
 
 LiquidDDPG(4, 6, 1, device="cpu", seed=0).predict([0.0] * 4)  # torch's own lazy imports come first
 load = {"velora.load": velora.load, "LiquidDDPG.load": LiquidDDPG.load}[sys.argv[2]]
@@ -234,14 +249,13 @@ def test_a_cuda_checkpoint_loads_on_the_cpu_and_the_other_way_round(tmp_path: Pa
 
 
 def test_an_agent_without_a_key_is_refused_when_it_is_made() -> None:
-    class Nameless(OffPolicyAgent):
+    class Nameless(Agent):
         settings_type = DDPGSettings
-        configure_networks, learning_rates, training_step = (
-            LiquidDDPG.configure_networks, LiquidDDPG.learning_rates, LiquidDDPG.training_step,
-        )  # fmt: skip
+        configure_networks, learning_rates = LiquidDDPG.configure_networks, LiquidDDPG.learning_rates
+        configure_experience, training_step = LiquidDDPG.configure_experience, LiquidDDPG.training_step
 
     with pytest.raises(SettingError, match=r"^Nameless: expected a key and a settings_type.*agents\.register[^\n]*$"):
-        Nameless(LiquidDDPG(3, 6, 1, device="cpu").settings.model_dump(), device="cpu", seed=0)
+        Nameless(3, 6, 1, device="cpu", seed=0)
 
 
 def test_what_fails_before_the_first_row_is_not_hidden(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.unit.models.experience import fill, learn, parameters
+from tests.unit.models.experience import count, fill, learn, parameters
+from tests.unit.nn.acting import step
 from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import SettingError
@@ -39,7 +40,9 @@ def filled(**settings: Any) -> LiquidTD3:
 
 
 def a_batch(agent: LiquidTD3) -> Batch:
-    return agent.buffer.sample(agent.sampling(16), agent._window, torch.device("cpu"))
+    return agent.experience.buffer.sample(
+        agent.draws.uniform("sampling", 16), agent.experience.updates.window, torch.device("cpu")
+    )
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -53,8 +56,8 @@ def test_an_update_by_hand(kernel: str) -> None:
     obs, action, next_obs = batch.obs[:, :, 0], batch.action[:, :, 0], batch.next_obs[:, :, 0]
     dt = torch.ones(3, 16)
     hidden = batch.hidden.masked_fill(batch.start, 0.0)
-    _, after = twin["target_actor"].step(obs, hidden, dt)  # type: ignore[operator]
-    best, _ = twin["target_actor"].step(next_obs, after, dt)  # type: ignore[operator]
+    _, after = step(twin["target_actor"], obs, hidden, dt)
+    best, _ = step(twin["target_actor"], next_obs, after, dt)
     best = (best + noise.clamp(-1.5, 1.5)).clamp(-1, 1)
     assert (best.abs() == 1).any()
     assert (noise.abs() > 1.5).any()
@@ -65,7 +68,7 @@ def test_an_update_by_hand(kernel: str) -> None:
         (twin[name](obs, action) - y.detach()).pow(2).mean(1).sum().backward()
         adam.step()
     adam = torch.optim.Adam(twin["actor"].parameters(), lr=agent.settings.actor_lr)
-    pi, _ = twin["actor"].step(obs, hidden, dt)  # type: ignore[operator]
+    pi, _ = step(twin["actor"], obs, hidden, dt)
     (-twin["critic_1"](obs, pi).mean(1)).sum().backward(inputs=list(twin["actor"].parameters()))
     adam.step()
     for net in ("critic_1", "critic_2", "actor"):
@@ -96,9 +99,9 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
     """Also with a seed that has stopped, and one that began to learn later, whose policy is due at other times."""
     agents = [filled(kernel=kernel, **settings) for _ in range(2)]
     stepwise, replayed = agents
-    stepwise.__class__ = type("Stepwise", (LiquidTD3,), {"_replays": False})
+    stepwise.record = False
     stepwise.configure_training()
-    assert [agent._runs_as_program for agent in agents] == [False, True]
+    assert [agent.experience.updates.is_recorded for agent in agents] == [False, True]
     for rows in ((0, 1, 2), (0, 1), (0, 1, 2), (0, 1, 2), (0, 2)):
         results = [learn(agent, rows) for agent in agents]
         for name, value in results[0].items():
@@ -174,16 +177,20 @@ def test_a_bad_setting_is_one_line_that_names_it(settings: dict[str, Any], messa
     assert message in str(error.value)
 
 
+def _learn_alone(agent: LiquidTD3, *, n_updates: int) -> None:
+    """Make updates of one of the seeds."""
+    for update in range(n_updates):
+        agent.experience.begin(150, (1,))
+        agent.experience.finish(update, lambda rows, metrics: count(agent, rows))
+
+
 @pytest.mark.skipif(kernels.extension is None, reason="the native kernel isn't built here")
 def test_threads_share_the_update_of_one_seed() -> None:
     """To the bit, whoever takes which part of a call; a batch of 150 has three of them."""
     alone, shared = (filled(kernel="native", sequence_length=2) for _ in range(2))
     shared.threads = 4
     for agent in (alone, shared):
-        for update in range(60):
-            agent.begin_learning(150, (1,))
-            agent.finish_learning(150, update)
-            agent.progress[1].update += 1
+        _learn_alone(agent, n_updates=60)
     for net in alone.networks:
         for name, value in parameters(alone, net).items():
             assert torch.equal(value, parameters(shared, net)[name]), (net, name)

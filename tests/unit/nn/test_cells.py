@@ -16,14 +16,11 @@ from velora.nn.cells import (
     CELL_KINDS,
     CELLS,
     BackboneSettings,
-    Cell,
     CfCCell,
     GRUCell,
     LayeredCell,
-    LeakyCell,
     LSTMCell,
     LTCCell,
-    MemorylessCell,
     MixedMemoryCell,
     make_cell,
 )
@@ -33,6 +30,7 @@ from velora.nn.wiring import NCPWiring, auto_ncp
 from . import reference as ref
 
 INPUTS, UNITS, OUTPUTS = 3, 9, 2
+TIMED = [name for name, row in CELLS.items() if row.takes_time]
 LAYERED = [name for row in CELLS.values() if not row.is_circuit for name in row.variants if "mixed" not in name]
 
 
@@ -86,9 +84,9 @@ def test_a_checkpoint_brings_its_wiring(variant: str) -> None:
 @pytest.mark.parametrize("variant", ref.VARIANTS)
 def test_only_what_reads_time_depends_on_it(variant: str) -> None:
     cell = ref.build(variant)
-    x, h = ref.noise(1, 4, cell.input_size), cell.initial_state(4)
+    x, h = ref.noise(1, 4, cell.input_size), torch.tanh(ref.noise(1, 4, cell.state_size))
     slow, fast = cell(x, h, torch.full((1, 4), 2.0)), cell(x, h, torch.full((1, 4), 0.1))
-    assert slow.equal(fast) == (variant in ("gru", "lstm", "memoryless"))
+    assert slow.equal(fast) == (variant in CELLS and not CELLS[variant].takes_time)
 
 
 def test_a_memoryless_cell_never_reads_its_state() -> None:
@@ -251,11 +249,11 @@ def test_wirings_must_fit_each_other_and_the_generators(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("rnn", {}, "cell: expected one of cfc, ltc, leaky, gru, lstm, memoryless, got 'rnn'"),
+        ("rnn", {}, f"cell: expected one of {', '.join(CELLS)}, got 'rnn'"),
         ("cfc", {"mode": "fast"}, "cell_mode: a CfC cell is one of default, pure, no_gate, got 'fast'"),
         ("leaky", {"mode": "pure"}, "cell_mode: a leaky cell is one of default, no_reset, got 'pure'"),
         ("ltc", {"mode": "pure"}, "only cfc and leaky cells have modes, but the cell is 'ltc'"),
-        ("gru", {"mixed_memory": True}, "mixed_memory: only for cfc, ltc, leaky cells, but the cell is 'gru'"),
+        ("gru", {"mixed_memory": True}, f"mixed_memory: only for {', '.join(TIMED)} cells, but the cell is 'gru'"),
     ],
 )
 def test_options_of_another_kind_are_refused(kind: str, options: dict[str, Any], message: str) -> None:
@@ -274,10 +272,10 @@ def test_backbone_settings_are_checked(settings: dict[str, Any]) -> None:
         BackboneSettings(**settings)
 
 
-@pytest.mark.parametrize("layer", [CfCCell, LeakyCell, GRUCell, LSTMCell, MemorylessCell])
-def test_a_layer_mask_of_another_shape_is_refused(layer: type[Cell]) -> None:
+@pytest.mark.parametrize("kind", [name for name, row in CELLS.items() if not row.is_circuit])
+def test_a_layer_mask_of_another_shape_is_refused(kind: str) -> None:
     with pytest.raises(ShapeError, match=r"mask: expected \(seeds, units, inputs\) = \(1, 4, 3\), got \(1, 3, 4\)"):
-        layer(3, 4, ref.generators(1), mask=torch.ones(1, 3, 4))  # type: ignore[call-arg,arg-type]
+        CELLS[kind].cell(3, 4, ref.generators(1), mask=torch.ones(1, 3, 4))
 
 
 def test_parts_that_do_not_fit_together_are_refused() -> None:

@@ -126,6 +126,36 @@ def test_masked_weights_get_no_gradient(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", [*ACTORS, *CRITICS])
+def test_a_nan_anywhere_comes_out_and_goes_back(name: str, kernel: str) -> None:
+    """In the output, and in the gradients, whichever units are closed."""
+    for where in [*dict(_module(name, 1).named_parameters()), "input", "hidden"]:
+        network, _ = _pair(name, kernel, 1)
+        flat = network.flat
+        sources, options = _sources(name, network, (1, 5, 2))
+        if where in flat.places:
+            flat.view(flat.values, where).fill_(torch.nan)
+            flat.values.copy_(flat.values if flat.mask is None else flat.values.where(flat.mask != 0, 0.0))
+        elif where == "input":
+            sources[0][0, 1, 0, 2] = torch.nan
+        elif "hidden" in options and name.split()[0] != "memoryless":
+            options["resets"].zero_()
+            options["hidden"][0, 1] = torch.nan
+        else:
+            continue
+        if "gaussian" in name and ".output_" in where:  # which is the readout of an LTC, and nothing reads it here
+            continue
+        out, pull = network.vjp(*sources, **options)
+        assert out.isnan().any(), where
+        pull.parameters(torch.ones_like(out))
+        d_source = network.vjp(*sources, **options)[1].source(len(sources) - 1, torch.ones_like(out))
+        assert flat.gradient is not None
+        if where != [*flat.places][-1] or "bias" not in where:  # no gradient depends on what is added at the very end
+            assert flat.gradient.isnan().any(), where
+            assert d_source.isnan().any(), where
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_another_wiring_may_be_loaded(kernel: str) -> None:
     ours, theirs = _pair("ltc", kernel, 1)
     sources, options = _sources("ltc", ours, (1, 5, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.unit.nn.acting import along, step
 from velora.core.errors import SettingError, ShapeError
 from velora.nn.linear import Linear
 from velora.nn.networks.critics import QNetwork
@@ -17,7 +18,7 @@ from . import reference as ref
 def test_actions_lie_between_minus_one_and_one(variant: str) -> None:
     actor = LiquidActor(ref.build(variant, seeds=(0, 1)))
     obs, dt = 50.0 * ref.noise(2, 6, 5, 3), ref.irregular(2, 6, 5)
-    actions, hidden = actor(obs, actor.initial_state(6), dt)
+    actions, hidden = along(actor, obs, actor.initial_state(6), dt)
     assert actions.shape == (2, 6, 5, actor.cell.output_size)
     assert hidden.shape == (2, 6, actor.cell.state_size)
     assert actions.abs().max() <= 1.0
@@ -27,12 +28,12 @@ def test_actions_lie_between_minus_one_and_one(variant: str) -> None:
 def test_acting_and_learning_compute_the_same(variant: str) -> None:
     actor = LiquidActor(ref.build(variant))
     obs, dt = ref.noise(1, 2, 4, 3), ref.irregular(1, 2, 4)
-    learned, last = actor(obs, actor.initial_state(2), dt)
+    learned, last = along(actor, obs, actor.initial_state(2), dt)
     states, _ = actor.states(obs, actor.initial_state(2), dt)
     hidden = actor.initial_state(2)
     with torch.inference_mode():
         for t in range(4):
-            action, hidden = actor.step(obs[:, :, t], hidden, dt[:, :, t])
+            action, hidden = step(actor, obs[:, :, t], hidden, dt[:, :, t])
             assert action.equal(learned[:, :, t])
             assert hidden.equal(states[:, :, t])
     assert hidden.equal(last)
@@ -40,23 +41,23 @@ def test_acting_and_learning_compute_the_same(variant: str) -> None:
 
 def test_the_motor_neurons_of_a_bounded_cell_are_the_action() -> None:
     actor = LiquidActor(ref.build("cfc"))
-    action, hidden = actor.step(ref.noise(1, 4, 3), actor.initial_state(4), torch.ones(1, 4))
+    action, hidden = step(actor, ref.noise(1, 4, 3), actor.initial_state(4), torch.ones(1, 4))
     assert action.equal(hidden[..., -2:])
 
 
 def test_an_unbounded_readout_goes_through_tanh() -> None:
     actor = LiquidActor(ref.build("ltc"))
-    action, hidden = actor.step(ref.noise(1, 4, 3), actor.initial_state(4), torch.ones(1, 4))
+    action, hidden = step(actor, ref.noise(1, 4, 3), actor.initial_state(4), torch.ones(1, 4))
     torch.testing.assert_close(action, torch.tanh(hidden[..., :2]))
 
 
 def test_resets_reach_the_cell() -> None:
     actor = LiquidActor(ref.build("cfc"))
     obs, hidden, dt = ref.noise(1, 2, 1, 3), ref.noise(1, 2, 8), torch.ones(1, 2, 1)
-    reset, _ = actor(obs, hidden, dt, torch.ones(1, 2, 1, dtype=torch.bool))
-    fresh, _ = actor(obs, actor.initial_state(2), dt)
+    reset, _ = along(actor, obs, hidden, dt, torch.ones(1, 2, 1, dtype=torch.bool))
+    fresh, _ = along(actor, obs, actor.initial_state(2), dt)
     assert reset.equal(fresh)
-    assert not reset.equal(actor(obs, hidden, dt)[0])
+    assert not reset.equal(along(actor, obs, hidden, dt)[0])
 
 
 @pytest.mark.parametrize(("variant", "n_read"), [("cfc", 8), ("ltc", 8), ("cfc mixed", 8)])

@@ -148,6 +148,17 @@ def test_the_clipped_loss_by_hand() -> None:
     assert made.clipped.tolist() == [1.0]
 
 
+@pytest.mark.parametrize("where", [0, 1, 2], ids=["log_prob", "old_log_prob", "advantage"])
+def test_the_clipped_loss_hides_no_nan(where: int) -> None:
+    given = [torch.zeros(2, 1, 3) for _ in range(3)]
+    given[where][0, 0, 1] = torch.nan
+    made = clipped_loss(*given, clip=0.2)
+    assert made.loss.isnan().tolist() == [True, False]
+    assert made.gradient.isnan().tolist() == [[[False, True, False]], [[False] * 3]]
+    of_ratio = [where < 2, False]
+    assert made.kl.isnan().tolist() == made.clipped.isnan().tolist() == of_ratio
+
+
 def test_the_clipped_loss_equals_autograd() -> None:
     new, old, advantage = (0.3 * normal(2, 5, 7, seed=k) for k in range(3))
     leaf = new.clone().requires_grad_()

@@ -60,7 +60,7 @@ def test_a_stopped_seed_is_saved_with_the_optimizer_it_stopped_with(tmp_path: Pa
     agent.train(ENV, 4, n_episodes=9, callbacks=[StopSeeds(0, after=5)], **QUIET)
     stopped = agent.progress[0].update
     assert 0 < stopped < agent.progress[1].update
-    counts = {int(t) for n, t in agent.seed(0).optimizer_tensors(0).items() if n.endswith(".step")}
+    counts = {int(t) for n, t in agent.seed(0).learner.optimizer_state(0).items() if n.endswith(".step")}
     assert counts == {stopped}
     agent.seed(0).save(tmp_path / "a")
     LiquidDDPG.load(tmp_path / "a").train(ENV, 4, n_episodes=1, **QUIET)

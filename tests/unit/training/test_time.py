@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.nn.acting import step
 from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
@@ -64,7 +65,7 @@ def make(**settings: Any) -> LiquidDDPG:
 def stored(agent: LiquidDDPG, seed_index: int) -> Batch:
     """Return all that one seed has stored, as one window, in order."""
     rows = agent.buffer.state_dict(seed_index)["rows"]
-    return agent.buffer._batch(rows[:, None])
+    return agent.experience.buffer._batch(rows[:, None])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -134,8 +135,8 @@ def test_an_update_discounts_by_the_time_of_each_step(kernel: str) -> None:
     )  # fmt: skip
     critic, policy = agent.networks["target_critic"], agent.networks["target_actor"]
     with torch.no_grad():
-        _, hidden = policy.step(batch.obs[:, :, 0], batch.hidden, batch.dt[:, :, 0])  # type: ignore[operator]
-        action, _ = policy.step(batch.next_obs[:, :, 0], hidden, batch.next_dt[:, :, 0])  # type: ignore[operator]
+        _, hidden = step(policy, batch.obs[:, :, 0], batch.hidden, batch.dt[:, :, 0])
+        action, _ = step(policy, batch.next_obs[:, :, 0], hidden, batch.next_dt[:, :, 0])
         y = torch.tensor([0.5, 0.25, 0.125, 0.5**0.5]) * critic(batch.next_obs[:, :, 0], action)
         expected = (critic(batch.obs[:, :, 0], batch.action[:, :, 0]) - y).square().mean(1)
     torch.testing.assert_close(agent.training_step(batch)["critic/loss"], expected)
@@ -157,12 +158,12 @@ def started(**settings: Any) -> LiquidDDPG:
 @pytest.mark.parametrize("time", [GATE, INPUT, BOTH, NONE])
 def test_the_policy_hears_of_time_as_its_setting_says(time: str, kernel: str) -> None:
     agent = started(time=time, kernel=kernel)
-    policy, obs, hidden = agent.policy, torch.tensor([[[0.3, -0.7]]]), 0.1 * torch.ones(1, 1, agent.state_size)
+    policy, obs, hidden = agent.actor, torch.tensor([[[0.3, -0.7]]]), 0.1 * torch.ones(1, 1, agent.state_size)
     for dt in (1.0, 4.0):
         read = torch.cat((obs, torch.full((1, 1, 1), np.log(dt))), 2) if time in (INPUT, BOTH) else obs
         told = torch.full((1, 1), dt if time in (GATE, BOTH) else 1.0)
         with torch.no_grad():
-            expected, after = policy.step(read, hidden, told)  # type: ignore[operator]
+            expected, after = step(policy, read, hidden, told)
         action, got = agent.predict(obs[0, 0].numpy(), hidden[0, 0].numpy(), dt=dt)
         np.testing.assert_allclose(action, expected[0, 0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(got, after[0, 0], rtol=1e-4, atol=1e-5)

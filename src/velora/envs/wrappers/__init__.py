@@ -1,18 +1,21 @@
 """Make an environment harder to see: partial observation, and time that doesn't pass regularly.
 
 Every wrapper records its arguments, so that further environments can be made from one, and draws only from a generator
-that ``reset(seed)`` seeds, so that an episode can be lived again exactly.
+that ``reset(seed)`` seeds, so that an episode can be lived again exactly. Every file here that registers a wrapper
+(:mod:`velora.envs.wrappers.registry`) is found; the imports below only tell editors and type checkers.
 """
 
 from __future__ import annotations
 
-import inspect
+import importlib
+import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gymnasium as gym
 
 from velora.core.errors import SettingError
+from velora.envs.wrappers import registry
 from velora.envs.wrappers.drop_observation import DropObservation
 from velora.envs.wrappers.flicker import Flicker
 from velora.envs.wrappers.hold_action import HoldAction
@@ -21,16 +24,18 @@ from velora.envs.wrappers.previous_action_reward import PreviousActionReward
 
 __all__ = ["DropObservation", "Flicker", "HoldAction", "NoisyObservation", "PreviousActionReward", "wrap"]
 
-KNOWN: dict[str, type[gym.Wrapper[Any, Any, Any, Any]]] = {
-    kind.__name__: kind for kind in (HoldAction, DropObservation, NoisyObservation, Flicker, PreviousActionReward)
-}
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+KNOWN = registry.known()
 """All wrappers that a description can name, from the inside out."""
+globals().update({name: row.kind for name, row in KNOWN.items()})
 
 
 def wrap(env: gym.Env[Any, Any], described: Iterable[Mapping[str, Any]]) -> gym.Env[Any, Any]:
     """Put wrappers around an environment, from the inside out, as a checkpoint or the settings describe them.
 
-    Only Velora's own wrappers can be named: what a file says never decides which code runs.
+    Only Velora's own wrappers can be named: a file never decides which code runs.
 
     Args:
         described: for each wrapper ``{"name": str, "kwargs": dict}``.
@@ -41,11 +46,10 @@ def wrap(env: gym.Env[Any, Any], described: Iterable[Mapping[str, Any]]) -> gym.
     """
     for one in described:
         name, kwargs = one.get("name"), one.get("kwargs", {})
-        kind = KNOWN.get(name) if isinstance(name, str) else None
-        if kind is None:
+        row = KNOWN.get(name) if isinstance(name, str) else None
+        if row is None:
             raise SettingError(f"wrappers: expected one of {', '.join(KNOWN)}, got {name!r}")
-        takes = [keyword for keyword in inspect.signature(kind).parameters if keyword != "env"]
-        if not isinstance(kwargs, Mapping) or not set(kwargs) <= set(takes):
-            raise SettingError(f"wrappers: {name} takes {', '.join(takes) or 'no keywords'}, got {kwargs!r}")
-        env = kind(env, **kwargs)
+        if not isinstance(kwargs, Mapping) or not set(kwargs) <= set(row.options):
+            raise SettingError(f"wrappers: {name} takes {', '.join(row.options) or 'no keywords'}, got {kwargs!r}")
+        env = row.kind(env, **kwargs)
     return env

@@ -11,6 +11,7 @@ import numpy as np
 from velora.core.errors import SettingError, SpaceError
 from velora.core.types import Array
 from velora.envs.wrappers.parts import flat_box
+from velora.envs.wrappers.registry import register
 
 VELOCITIES: dict[str, tuple[int, Sequence[int]]] = {
     "Acrobot": (6, (4, 5)),
@@ -35,6 +36,7 @@ VELOCITIES: dict[str, tuple[int, Sequence[int]]] = {
 """Numbers in an observation, and which of them are velocities, by the name of the environment without its version."""
 
 
+@register("mask", place=20)
 class DropObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Drop components of the observation: they aren't set to zero, they are gone, and ``state_dim`` is smaller.
 

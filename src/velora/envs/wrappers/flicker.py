@@ -10,8 +10,10 @@ import numpy as np
 from velora.core.errors import SettingError
 from velora.core.types import Array
 from velora.envs.wrappers.parts import chance, flat_box
+from velora.envs.wrappers.registry import register
 
 
+@register("flicker", place=40)
 class Flicker(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Show zeros instead of the whole observation, at every step with the same probability.
 

@@ -11,12 +11,14 @@ import numpy as np
 from velora.core.errors import SettingError
 from velora.envs.clock import told
 from velora.envs.wrappers.parts import chance
+from velora.envs.wrappers.registry import register
 
 MOST_STEPS = 10_000
 
 
+@register("time", place=10)
 class HoldAction(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Hold each action for several steps of the environment, and tell in ``info["dt"]`` how long that was.
+    """Wrapper that holds each action for several steps, and reports in ``info["dt"]`` how long that was.
 
     What the agent sees as one step is several of the environment, and it doesn't know how many before it acts. The
     last step of an episode may be cut short, and ``dt`` is what it really took. Steps of the environment count as long
@@ -60,7 +62,7 @@ class HoldAction(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Hold the action, to the end of the episode at most; return the last observation and the sum of rewards.
+        """Repeat the action, to the end of the episode at most; return the last observation and the sum of rewards.
 
         Raises:
             SpaceError: if one of the steps says that it took no time, or none that is a number.

@@ -11,8 +11,10 @@ import numpy as np
 from velora.core.errors import SettingError
 from velora.core.types import Array
 from velora.envs.wrappers.parts import chance, flat_box
+from velora.envs.wrappers.registry import register
 
 
+@register("noise", place=30)
 class NoisyObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Add Gaussian noise to every observation, independent from step to step and from component to component.
 
@@ -45,6 +47,7 @@ class NoisyObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         obs, reward, terminated, truncated, info = self.env.step(action)
         return self._blurred(obs), reward, terminated, truncated, info
 
+    @np.errstate(all="ignore")
     def _blurred(self, obs: Any) -> Array:
         assert self._generator is not None
         noise = self._std * self._generator.standard_normal(self.observation_space.shape)

@@ -1,4 +1,4 @@
-"""What the wrappers share."""
+"""Functions that the wrappers share."""
 
 from __future__ import annotations
 

@@ -10,8 +10,10 @@ import numpy as np
 from velora.core.errors import SpaceError
 from velora.core.types import Array
 from velora.envs.wrappers.parts import flat_box
+from velora.envs.wrappers.registry import register
 
 
+@register("previous", place=50, switch="action_reward")
 class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Append the last action, scaled to [-1, 1], and the last reward to every observation.
 
@@ -72,6 +74,7 @@ class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
             info,
         )
 
+    @np.errstate(all="ignore")
     def _in_numbers(self, action: Any) -> Array:
         acted = self._acted
         if isinstance(acted, gym.spaces.Discrete):
@@ -81,5 +84,6 @@ class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         shares: Array = ((np.asarray(action, np.float64) - low) / half - 1.0).clip(-1.0, 1.0)
         return shares
 
+    @np.errstate(all="ignore")
     def _joined(self, obs: Any, more: Array) -> Array:
         return np.concatenate((obs, more), dtype=self._dtype)

@@ -46,7 +46,7 @@ class ArrayBackend(Backend):
 
 
 def _is_dense(tensor: Tensor) -> bool:
-    """Tell whether numbers lie one after another, maybe with the features first, as array networks leave them."""
+    """Return whether numbers lie one after another, maybe with the features first, as array networks leave them."""
     if tensor.is_contiguous():
         return True
     return tensor.dim() == 4 and tensor.permute(3, 0, 1, 2).is_contiguous()

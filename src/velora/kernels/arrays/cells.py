@@ -1,8 +1,10 @@
-"""Gated cells and dense layers."""
+"""Gated cells, with a state that decays or without, and dense layers."""
 
 from __future__ import annotations
 
-from velora.kernels.arrays.layer import Extent, Heads, computes
+import numpy as np
+
+from velora.kernels.arrays.layer import Extent, Heads, by_seed, computes
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
 from velora.kernels.arrays.packing import Packing
 from velora.kernels.layers import Kind
@@ -24,8 +26,9 @@ class Gated(Heads):
 
     def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
         one, self._has_reset = xp.sign, layer.kind is not Kind.LEAKY_NO_RESET
-        self._reads_time = layer.kind is not Kind.GRU and extent.has_dt
-        middle = [one if layer.kind is Kind.GRU else 1.0 if self._reads_time else -one, 2 * one]
+        has_gate = layer.kind in (Kind.GRU, Kind.GRU_D)
+        self._reads_time = not has_gate and extent.has_dt
+        middle = [one if has_gate else 1.0 if self._reads_time else -one, 2 * one]
         scales = [one, *middle, 2 * one] if self._has_reset else middle
         super().__init__(xp, layer, extent, packing, recurs=recurs, scales=scales)
         self.direct = self.rows(self.n) if recurs and extent.keeps else None
@@ -115,6 +118,69 @@ class Gated(Heads):
         do(xp.multiply, out, self.elapsed[t], out)
 
 
+@computes(Kind.GRU_D)
+class Decayed(Gated):
+    """A GRU of x and ``keep * old`` with ``keep = exp(-max(0, w dt + c))``, for a weight w and a bias c of each neuron.
+
+    With dh of what the GRU reads, ``dold = dh keep``; and where ``w dt + c > 0``, else nothing, ``dc = -dh keep old``
+    and ``dw = dc dt``. Packed are -w and -c, so that no operation turns a sign. Kept are old and keep, besides a GRU's.
+    """
+
+    def __init__(self, xp: Namespace, layer: Layer, extent: Extent, packing: Packing, *, recurs: bool) -> None:
+        super().__init__(xp, layer, extent, packing, recurs=recurs)
+        neurons = np.arange(self.n)[:, None]
+        self._weight_of_time, self._bias = (
+            packing.add(layer.begin(name) + neurons, -1.0, has_values=recurs) for name in ("decay_weight", "decay_bias")
+        )
+        steps = extent.n_time if recurs else 0
+        self._before, self._keeps = self.rows(steps, self.n), self.rows(steps, self.n)
+        self._decays = xp.truths(steps, self.n, extent.n_seeds, extent.n_batch)
+
+    def prepare(self, do: Emit) -> None:
+        """See :class:`Part`. The decay needs no state, so that it is made for all steps at once."""
+        super().prepare(do)
+        xp, keep = self.xp, self._keeps
+        if not self.recurs:
+            return
+        weight, bias = by_seed(self._weight_of_time.values), by_seed(self._bias.values)
+        if self.elapsed is None:
+            do(xp.copy, weight, keep)
+        else:
+            do(xp.multiply, self.elapsed, weight, keep)
+        do(xp.add, keep, bias, keep)
+        do(xp.greater, xp.zero, keep, self._decays)
+        do(xp.minimum, keep, xp.zero, keep)
+        do(xp.exp, keep, keep)
+
+    def forward(self, do: Emit, t: int) -> None:
+        """See :class:`Part`."""
+        if self.recurs:
+            do(self.xp.copy, self.old[t], self._before[t])
+            do(self.xp.multiply, self.old[t], self._keeps[t], self.old[t])
+        super().forward(do, t)
+
+    def old_gradient(self, do: Emit, t: int, d_old: Values) -> None:
+        """See :class:`Part`."""
+        super().old_gradient(do, t, d_old)
+        do(self.xp.multiply, d_old, self._keeps[t], d_old)
+        do(self.xp.multiply, self._before[t], d_old, self._before[t])
+
+    def finish(self, do: Emit) -> None:
+        """See :class:`Part`."""
+        super().finish(do)
+        if not self.recurs:
+            return
+        xp, e, d = self.xp, self.extent, self._before
+        do(xp.multiply, d, self._decays, d)
+        sums = xp.empty(e.n_time, self.n, e.n_seeds)
+        do(xp.sum_last, d, sums)
+        do(xp.sum_first, sums.swapaxes(1, 2), self._bias.gradient[:, :, 0])
+        if self.elapsed is not None:
+            do(xp.multiply, d, self.elapsed, d)
+            do(xp.sum_last, d, sums)
+        do(xp.sum_first, sums.swapaxes(1, 2), self._weight_of_time.gradient[:, :, 0])
+
+
 @computes(Kind.TANH, Kind.RELU)
 class Dense(Heads):
     """``h = tanh(z)`` or ``h = max(z, 0)``."""
@@ -139,5 +205,9 @@ class Dense(Heads):
             self.tanh_slope(do, self.h[t], heads)
             do(xp.multiply, heads, dh, heads)
         else:
-            do(xp.greater, self.h[t], xp.zero, self._is_open)
-            do(xp.multiply, dh, self._is_open, heads)
+            h, slope = self.h[t], self.spare("slope", self.n)
+            do(xp.greater, h, xp.zero, self._is_open)
+            do(xp.copy, self._is_open, slope)
+            do(xp.subtract, h, h, heads)  # 0, but NaN where h is: it spreads
+            do(xp.subtract, slope, heads, slope)
+            do(xp.multiply, dh, slope, heads)

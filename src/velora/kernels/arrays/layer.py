@@ -1,4 +1,4 @@
-"""What every layer in memory offers, and layers that begin with linear heads of concat(input, 1, old state).
+"""Base of all layers in memory, and of layers that begin with linear heads of concat(input, 1, old state).
 
 Arrays are (T, features, S, B). So a step is one piece of memory, and in it the heads of one kind are one piece, for all
 seeds: what works element by element needs one operation, without gaps. A product sees the same memory by seed.
@@ -40,7 +40,7 @@ class Extent:
 
 
 class Carried(NamedTuple):
-    """What a layer carries from step to step besides its new state.
+    """Memory that a layer carries from step to step besides its new state.
 
     Shapes:
         after, before, d_after: (T, n, S, B), after each step and before it, and the gradients of those after it.
@@ -130,6 +130,11 @@ class Part(ABC):
     def read_gradient(self, do: Emit, t: int, begin: int, end: int, out: Values) -> None:
         """Write the gradient of the rows begin to end of z[t], after :meth:`backward`."""
 
+    def old_gradient(self, do: Emit, t: int, d_old: Values) -> None:
+        """Turn the gradient (n, S, B) that came through the heads into that of the old state."""
+        if self.direct is not None:
+            do(self.xp.add, d_old, self.direct, d_old)
+
     @abstractmethod
     def finish(self, do: Emit) -> None:
         """Write the gradients of the parameters, after all steps."""
@@ -159,8 +164,7 @@ class Heads(Part):
         width = self.n_in + (self.n if layer.kind.has_state else 0)
         weight = layer.at[0] + width * np.arange(rows)[:, None] + np.arange(width)
         bias = layer.at[1] + np.arange(rows)[:, None]
-        columns = [weight[:, : self.n_in], bias, weight[:, self.n_in :]]
-        index = np.concatenate(columns if recurs else columns[:2], 1)
+        index = np.concatenate([weight[:, : self.n_in], bias, *([weight[:, self.n_in :]] if recurs else [])], 1)
         factors = np.repeat(scales, self.n)[:, None]
         self._rows = rows - self.n if sums_last_two else rows
         self._weight = packing.add(index[: self._rows], factors[: self._rows])
@@ -231,8 +235,7 @@ def sum_of_products(xp: Namespace, do: Emit, d: Values, z: Values, out: Values) 
     Shapes:
         d: (T, R, S, B). z: (T, C, S, B). out: (S, R, C).
     """
-    n_time, rows, n_seeds, n_batch = d.shape
-    columns = z.shape[1]
+    (n_time, rows, n_seeds, n_batch), columns = d.shape, z.shape[1]
     if n_time == 1:
         do(xp.matmul, by_seed(d[0]), by_seed(z[0]).swapaxes(1, 2), out)
     elif n_batch * (rows + columns) > rows * columns:

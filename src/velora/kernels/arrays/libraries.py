@@ -11,6 +11,7 @@ from torch import Tensor
 
 from velora.kernels.arrays.blas import Quietly
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
+from velora.kernels.guard import unguarded
 
 # ------------------------------------------------------------------------------------------------------------- NumPy
 
@@ -153,9 +154,8 @@ class TorchNamespace(Namespace):
     sum_last = staticmethod(lambda a, out: torch.sum(a, -1, out=out))
 
     def __init__(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
-        self._like: dict[str, Any] = {"dtype": dtype, "device": device}
-        where = torch.device(device)
-        self.cuda = where if where.type == "cuda" else None
+        self._dtype, self._device = dtype, torch.device(device)
+        self.cuda = self._device if self._device.type == "cuda" else None
         self._whole = torch.int32 if dtype == torch.float32 else torch.int64
         self._numbers: dict[float, Values] = {}
         self._last_bit = 31 if dtype == torch.float32 else 63
@@ -180,30 +180,29 @@ class TorchNamespace(Namespace):
     def zeros(self, *shape: int) -> Values:
         """See :class:`Namespace`. Never in inference mode, which would make memory that nothing else may write to."""
         with torch.inference_mode(False):
-            return torch.zeros(shape, **self._like)
+            return torch.zeros(shape, dtype=self._dtype, device=self._device)
 
     def truths(self, *shape: int) -> Values:
         """See :class:`Namespace`."""
         with torch.inference_mode(False):
-            return torch.zeros(shape, dtype=torch.bool, device=self._like["device"])
+            return torch.zeros(shape, dtype=torch.bool, device=self._device)
 
     def number(self, value: float) -> Values:
         """See :class:`Namespace`."""
         if value not in self._numbers:  # making one waits for a GPU
             with torch.inference_mode(False):
-                self._numbers[value] = torch.tensor(value, **self._like)
+                self._numbers[value] = torch.tensor(value, dtype=self._dtype, device=self._device)
         return self._numbers[value]
 
     def constant(self, values: np.ndarray[Any, Any]) -> Values:
         """See :class:`Namespace`."""
-        with torch.inference_mode(False):
-            tensor = torch.tensor(values, device=self._like["device"])
-            return tensor.long() if values.dtype.kind in "iu" else tensor.to(self._like["dtype"])
+        with torch.inference_mode(False), unguarded():
+            dtype = torch.int64 if values.dtype.kind in "iu" else self._dtype
+            return torch.tensor(values, dtype=dtype, device=self._device)
 
     def doubles(self) -> Namespace:
         """See :class:`Namespace`."""
-        device = torch.device(self._like["device"])
-        return self if device.type == "mps" else TorchNamespace(torch.float64, device)
+        return self if self._device.type == "mps" else TorchNamespace(torch.float64, self._device)
 
     def bits(self, a: Values) -> Values:
         """See :class:`Namespace`."""

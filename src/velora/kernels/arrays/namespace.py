@@ -22,7 +22,7 @@ Operation: TypeAlias = Callable[..., object]
 
 
 class Emit(Protocol):
-    """What takes operations down, or makes them at once."""
+    """Recorder of operations, or maker of them at once."""
 
     def __call__(self, operation: Operation, *arguments: Any) -> None:
         """Take ``operation(*arguments)``."""

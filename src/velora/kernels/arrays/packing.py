@@ -68,7 +68,7 @@ class Packing:
         return block
 
     def share_gradient(self, block: Block, index: Index) -> None:
-        """Say that these parameters, for all seeds, have the same gradients as a block's."""
+        """Declare that these parameters, for all seeds, have the same gradients as a block's."""
         block.twin = np.broadcast_to(index, (self._n_seeds, *np.shape(index)))
 
     def finish(self, *, keeps: bool) -> None:

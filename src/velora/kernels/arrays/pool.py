@@ -8,6 +8,7 @@ from torch import Tensor
 from velora.kernels.arrays.namespace import Namespace
 from velora.kernels.arrays.unroll import Unrolled
 from velora.kernels.arrays.workspace import Form
+from velora.kernels.guard import unguarded
 from velora.kernels.plan import Plan
 
 _MOST = 16
@@ -29,7 +30,7 @@ class Pool:
         """Take one out, or make one, but not in inference mode: nothing else may write to memory made there."""
         spare = self._spare.pop(form, None)
         if spare is None:
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad(), unguarded():
                 spare = Unrolled(self.xp, self.plan, form, self._mask)
         return spare
 

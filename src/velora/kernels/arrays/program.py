@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from velora.core.errors import RecordingError
 from velora.kernels.arrays.namespace import Namespace, Operation
 
 
@@ -27,14 +28,13 @@ class Calls(list[partial[object]]):
 
 
 class Program:
-    """Note the operations of one update, and make them any number of times with the same memory, as a CUDA graph does.
+    """Operations of one update, recorded once and replayed with the same memory, as a CUDA graph is.
+
+    A recording notes the operations of its own thread; others go on making theirs.
 
     Args:
         quietly: makes the context that they run in.
     """
-
-    _recording: Program | None = None
-    _lock = threading.Lock()
 
     def __init__(self, quietly: Any) -> None:
         self.calls = Calls()
@@ -42,13 +42,18 @@ class Program:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Note the operations inside a ``with``, without making them."""
-        with Program._lock:
-            Program._recording = self
-            try:
-                yield
-            finally:
-                Program._recording = None
+        """Record the operations inside a ``with``, without making them.
+
+        Raises:
+            RecordingError: if this thread records a program already.
+        """
+        if _recorder.calls is not None:
+            raise RecordingError("record: this thread records a program already; end that recording first")
+        _recorder.calls = self.calls
+        try:
+            yield
+        finally:
+            _recorder.calls = None
 
     def run(self, seeds: tuple[int, ...] = ()) -> None:
         """Make all operations, for all seeds at once, whichever are named."""
@@ -107,22 +112,33 @@ def program(xp: Namespace) -> Program:
     return Program(xp.quietly) if xp.cuda is None else CapturedProgram(xp.quietly, xp.cuda)
 
 
+class _Recorder(threading.local):
+    """The operations that this thread records, if any."""
+
+    calls: Calls | None = None
+
+
+_recorder = _Recorder()
+
+
 def do(operation: Operation, *arguments: Any) -> None:
-    """Make an operation, or note it where a program is being recorded."""
-    if Program._recording is None:
+    """Make an operation, or note it where this thread records a program."""
+    calls = _recorder.calls
+    if calls is None:
         operation(*arguments)
     else:
-        Program._recording.calls(operation, *arguments)
+        calls(operation, *arguments)
 
 
 def do_all(calls: Calls) -> None:
     """Make or note several."""
-    if Program._recording is None:
+    recorded = _recorder.calls
+    if recorded is None:
         calls.run()
     else:
-        Program._recording.calls.extend(calls)
+        recorded.extend(calls)
 
 
 def is_recording() -> bool:
-    """Tell whether operations are noted instead of made."""
-    return Program._recording is not None
+    """Return whether operations of this thread are recorded instead of made."""
+    return _recorder.calls is not None

@@ -1,4 +1,4 @@
-"""What is read off the states of the layers: some neurons, those scaled and shifted, or a linear map of many."""
+"""Readout of the layers' states: some neurons, those scaled and shifted, or a linear map of many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a soft actor-critic computes between its networks, in arrays; see :class:`velora.kernels.backend.Backend`."""
+"""Calls of a soft actor-critic between its networks, in arrays; see :class:`velora.kernels.backend.Backend`."""
 
 from __future__ import annotations
 
@@ -96,8 +96,11 @@ def soft_minimum_gradient(
         for d in ds[:k]:  # whoever had it loses it
             do(xp.multiply, is_smaller, d, lost)
             do(xp.subtract, d, lost, d)
-        if k + 1 < len(values):
-            do(xp.minimum, least, xp.view(value)[:, :, skip:], least)
+        do(xp.minimum, least, xp.view(value)[:, :, skip:], least)
+    do(xp.absolute, least, least)
+    do(xp.multiply, least, xp.zero, least)  # 0, but NaN where a value is: it spreads to all
+    for d in ds:
+        do(xp.subtract, d, least, d)
     scale = xp.empty(*log_temperature.shape)
     do(xp.exp, xp.view(log_temperature), scale)
     do(xp.multiply, scale, xp.number(-each), scale)

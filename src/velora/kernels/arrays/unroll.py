@@ -1,4 +1,4 @@
-"""A network over sequences: the operations of a forward and of a backward call, taken down once and run many times."""
+"""A network over sequences: the operations of forward and backward, recorded once and replayed many times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from velora.kernels.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What a backward call is given, and what it shall compute."""
+    """Inputs and wanted results of a backward call."""
 
     d_out: bool = False
     d_states: bool = False
@@ -179,8 +179,8 @@ class Unrolled:
         """Go back through one step of one layer, to the gradients of what it read."""
         memory, n_in = self.memory, part.n_in
         part.backward(do, t)
-        is_after_lstm = memory.first > 0 and i > 0
-        wants_old = part.recurs and (t > 0 or wants.hidden or is_after_lstm)
+        is_after_lstm, changes_old = memory.first > 0 and i > 0, part.layer.kind.value.before is not None
+        wants_old = part.recurs and (t > 0 or wants.hidden or is_after_lstm or changes_old)
         begin, end = self._wanted_rows(i, part, wants)
         if wants_old:
             begin, end = min(begin, n_in + 1), part.n_read
@@ -195,8 +195,7 @@ class Unrolled:
             do(self.xp.add, below, out[:n_in], below)
         if wants_old:
             old = out[n_in + 1 - begin :]
-            if part.direct is not None:
-                do(self.xp.add, old, part.direct, old)
+            part.old_gradient(do, t, old)
             self._carry_back(do, i, t, old)
 
     def _wanted_rows(self, i: int, part: Part, wants: Wants) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 from torch import Tensor
 
 from velora.kernels.arrays.namespace import Namespace, Values
@@ -84,6 +85,39 @@ def smallest(xp: Namespace, values: Sequence[Tensor], out: Values) -> None:
         least = out
     if len(values) == 1:
         do(xp.copy, least, out)
+
+
+@update
+def minimum_of(xp: Namespace, values: Sequence[Tensor], chosen: Tensor) -> Made:
+    """Put all values in one piece of memory, look the chosen ones up in it, and take the smallest.
+
+    Number i of value k of seed s lies there at ``k (S n) + s n + i``.
+    """
+    n_seeds, n = len(chosen), values[0][0].numel()
+    out, together = xp.empty(*values[0].shape), xp.empty(len(values), n_seeds, n)
+    for k, value in enumerate(values):
+        do(xp.copy, xp.view(value).reshape(n_seeds, n), together[k])
+    own, size = xp.constant(np.arange(n_seeds * n).reshape(n_seeds, n)), xp.constant(np.array(n_seeds * n))
+    at, found, least = xp.constant(np.zeros((n_seeds, n), np.int64)), xp.empty(n_seeds, n), out.reshape(n_seeds, n)
+    for m in range(chosen.shape[1]):
+        do(xp.copy, xp.view(chosen)[:, m : m + 1], at)
+        do(xp.multiply, at, size, at)
+        do(xp.add, at, own, at)
+        do(xp.take, together.reshape(-1), at, found if m else least)
+        if m:
+            do(xp.minimum, least, found, least)
+    return (xp.tensor(out),)
+
+
+@update
+def average(xp: Namespace, values: Sequence[Tensor]) -> Made:
+    """Add them up, and divide."""
+    out = xp.empty(*values[0].shape)
+    do(xp.copy, xp.view(values[0]), out)
+    for value in values[1:]:
+        do(xp.add, out, xp.view(value), out)
+    do(xp.multiply, out, xp.number(1.0 / len(values)), out)
+    return (xp.tensor(out),)
 
 
 @update

@@ -20,7 +20,7 @@ from velora.kernels.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a call looks like; calls of one form can use one memory.
+    """Form of a call; calls of one form can use one memory.
 
     Attributes:
         widths: features of each source.
@@ -50,7 +50,7 @@ class Piece(NamedTuple):
 
 
 class Memory:
-    """Hold the rows of a network, (T, rows, S, B), and load into them what a call is given.
+    """Rows of a network, (T, rows, S, B), into which a call loads its inputs.
 
     For each layer the rows are its input, a row of ones (for the bias) and its old state, and then its new state as the
     input of the next layer. So a layer is one product, and its result is where it will be read. Without memory there is

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from velora.core.errors import ShapeError
+from velora.core.errors import RecordingError, ShapeError
 from velora.kernels.backend import CALLS
 from velora.kernels.calls import MOST_TOGETHER, sizes_of
 from velora.kernels.generate import NETWORK_CALLS
@@ -47,22 +48,20 @@ def address(tensor: Tensor | NDArray[Any] | None) -> int:
 
 def numbers(*shape: int) -> Tensor:
     """Allocate what the native kernel computes with, float32 on the CPU, whatever PyTorch's defaults are."""
-    return torch.empty(shape, dtype=torch.float32, device=_CPU)
+    return torch.empty(*shape, dtype=torch.float32, device=_CPU)
 
 
 # ------------------------------------------------------------------------------------------------------------- programs
 
 
 class Program:
-    """Note the calls of one update, and make them any number of times with the same memory, as a CUDA graph does.
+    """Calls of one update, recorded once and replayed with the same memory, as a CUDA graph is.
 
     Seeds share nothing, so that each runs through the whole program by itself. A thread that finds no seed to begin
     with takes tasks of the others' calls; any number of threads comes to the same results. Everything that the calls
-    read or write is kept alive with the program.
+    read or write is kept alive with the program. A recording notes the calls of its own thread; others go on making
+    theirs.
     """
-
-    _recording: Program | None = None
-    _lock = threading.Lock()
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
@@ -72,16 +71,21 @@ class Program:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Note the calls inside a ``with``, without making them."""
+        """Record the calls inside a ``with``, without making them.
+
+        Raises:
+            RecordingError: if this thread records a program already.
+        """
         assert extension is not None
-        with Program._lock:
-            self._calls = extension.record()
-            Program._recording = self
-            try:
-                yield
-            finally:
-                Program._recording = None
-                self.n_calls = extension.finish()
+        if _recorder.program is not None:
+            raise RecordingError("record: this thread records a program already; end that recording first")
+        self._calls = extension.record()
+        _recorder.program = self
+        try:
+            yield
+        finally:
+            _recorder.program = None
+            self.n_calls = extension.finish(self._calls)
 
     def keep(self, tensors: Sequence[Any]) -> None:
         """Keep these alive."""
@@ -107,11 +111,19 @@ class Program:
         """Lend a hand, and return when all calls have been made."""
         assert extension is not None
         if self._waiting is None:
-            extension.wait()
+            extension.wait(self._calls)
         else:
             waiting, self._waiting = self._waiting, None
             self.run(waiting)
 
+
+class _Recorder(threading.local):
+    """The program that this thread records, if any."""
+
+    program: Program | None = None
+
+
+_recorder = _Recorder()
 
 KINDS = {name: number for number, name in enumerate((*NETWORK_CALLS, *CALLS))}
 """The numbers of the calls in C."""
@@ -120,9 +132,12 @@ KINDS = {name: number for number, name in enumerate((*NETWORK_CALLS, *CALLS))}
 def call(name: str, words: Sequence[Word], touched: Sequence[Any], *, threads: int = 1) -> None:
     """Make or record one call; ``touched`` is everything whose memory it uses."""
     assert extension is not None
-    extension.call(threads, KINDS[name], *words)
-    if Program._recording is not None:
-        Program._recording.keep(touched)
+    program = _recorder.program
+    if program is None:
+        extension.call(None, threads, KINDS[name], *words)
+    else:
+        extension.call(program._calls, threads, KINDS[name], *words)
+        program.keep(touched)
 
 
 def run(name: str, given: Mapping[str, Any]) -> list[Any]:
@@ -157,8 +172,8 @@ def run(name: str, given: Mapping[str, Any]) -> list[Any]:
 
 
 def is_recording() -> bool:
-    """Tell whether calls are noted instead of made."""
-    return Program._recording is not None
+    """Return whether calls of this thread are recorded instead of made."""
+    return _recorder.program is not None
 
 
 def copied(tensor: Tensor) -> Tensor:
@@ -175,12 +190,12 @@ def copied(tensor: Tensor) -> Tensor:
 
 
 def is_known(plan: Plan) -> bool:
-    """Tell whether the native kernel can compute a plan, where it is built."""
+    """Return whether the native kernel can compute a plan, where it is built."""
     return extension is not None and len(plan.layers) <= MOST_LAYERS
 
 
 class CompiledPlan:
-    """Hold a plan in the native kernel's words; see ``plan`` in ``native.h``."""
+    """Plan in the native kernel's words; see ``plan`` in ``native.h``."""
 
     def __init__(self, plan: Plan) -> None:
         assert extension is not None
@@ -193,19 +208,22 @@ class CompiledPlan:
         words += [0] * ((MOST_LAYERS - len(plan.layers)) * (5 + MOST_TENSORS))
         self._owner, self.address = extension.plan(tuple(int(word) for word in words))
         self.state_size, self.out_size, self.n_inputs = plan.state_size, read.n_out, plan.n_inputs
-        self._spare: Tensor | None = None
+        self._spare: deque[Tensor] = deque(maxlen=1)  # whose operations no other thread can come between
 
     def workspace(self, n_seeds: int, n_batch: int, n_time: int, *, keeps: bool) -> Tensor:
         """Find memory to work in: that of the call before, if it fits, since fresh memory costs as much as the work."""
         assert extension is not None
         size = extension.workspace(self.address, n_batch, n_time, keeps)
-        spare, self._spare = self._spare, None
-        return spare if spare is not None and spare.shape == (n_seeds, size) else torch.empty(n_seeds, size)
+        try:
+            spare = self._spare.pop()
+        except IndexError:
+            return numbers(n_seeds, size)
+        return spare if spare.shape == (n_seeds, size) else numbers(n_seeds, size)
 
     def give_back(self, work: Tensor) -> None:
         """Let the next call have it."""
-        if Program._recording is None:
-            self._spare = work
+        if not is_recording():
+            self._spare.append(work)
 
 
 def strided(tensor: Tensor) -> tuple[int, int, int, int, int]:
@@ -256,9 +274,9 @@ class Unrolled:
         check_forward(plan.state_size, plan.n_inputs, torch.float32, sources, hidden, dt, resets)
         shape = n_seeds, n_batch, n_time = sources[0].shape[:3]
         h = plan.state_size
-        self.out = torch.empty(*shape, plan.out_size) if "out" in wants else None
-        self.states = torch.empty(*shape, h) if "states" in wants else None
-        self.last = torch.empty(n_seeds, n_batch, h) if "last" in wants else last
+        self.out = numbers(*shape, plan.out_size) if "out" in wants else None
+        self.states = numbers(*shape, h) if "states" in wants else None
+        self.last = numbers(n_seeds, n_batch, h) if "last" in wants else last
         self.work = work = plan.workspace(n_seeds, n_batch, n_time, keeps=keeps)
         first, second = strided(sources[0]), strided(sources[1]) if len(sources) > 1 else _NOTHING
         start = _NOTHING if hidden is None else (hidden.data_ptr(), hidden.stride(0), hidden.stride(1), 0, h)
@@ -301,11 +319,11 @@ class Unrolled:
         check_gradient("d_out", d_out, self.out, torch.float32, is_dense=True)
         check_gradient("d_states", d_states, self.states, torch.float32, is_dense=True)
         check_gradient("d_last", d_last, self.last, torch.float32, is_dense=True)
-        d_sources = [torch.empty(s.shape) if w else None for s, w in zip(self.sources, wants_sources, strict=False)]
+        d_sources = [numbers(*s.shape) if w else None for s, w in zip(self.sources, wants_sources, strict=False)]
         d_hidden = None
         if wants_hidden:
             shape = self.sources[0].shape
-            d_hidden = torch.empty(shape[0], shape[1], self.plan.state_size)
+            d_hidden = numbers(shape[0], shape[1], self.plan.state_size)
         second = d_sources[1] if len(d_sources) > 1 else None
         words = (
             *self.words, address(d_out), address(d_states), address(d_last), address(gradient),

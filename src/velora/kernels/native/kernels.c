@@ -4,6 +4,7 @@
 
 #include "rows.h"
 #include "cells.h"
+#include "gated.h"
 #include "ltc.h"
 #include "unroll.h"
 #include "update.h"

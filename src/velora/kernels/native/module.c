@@ -1,4 +1,4 @@
-/* The Python module velora.kernels._native: calls of kernels, one by one or noted down and run as a program.
+/* The Python module velora.kernels._native: calls of kernels, one by one, or recorded and replayed as a program.
 
    Every argument of a call is a whole number (a size, a stride or an address) or a float, and fills one 8-byte word of
    the call's struct in native.h. velora/kernels/native/binding.py is the only user and checks everything before. */
@@ -32,9 +32,9 @@ typedef struct {
 typedef struct {
     call *calls;
     Py_ssize_t n, room;
-    int64_t *seeds;  /* the seeds that the run in progress is for */
+    int64_t *seeds;  /* the seeds that the run in progress is for; none until the recording has ended */
     strand *strands; /* one for each of them */
-    int64_t n_running;
+    int64_t n_running, job; /* how many they are; the run in progress, as the pool counts them */
     /* A stage is a phase of a call whose tasks threads may share, or as many phases of one task as there are between two
        such: the steps from its first one to the next stage's. */
     call_phase *steps;
@@ -53,7 +53,6 @@ static const struct {
 };
 
 static const kernel_set *kernels = &velora_plain;
-static program *recording;
 
 /* ------------------------------------------------------------------------------------------------- running one call */
 
@@ -140,29 +139,38 @@ static int read_word(PyObject *object, int64_t *word) {
     return !(*word == -1 && PyErr_Occurred());
 }
 
-/* call(n_threads, kind, *words) */
+static program *program_of(PyObject *capsule) { return PyCapsule_GetPointer(capsule, "velora.program"); }
+
+static int note(program *p, const call *c) {
+    if (p->seeds) return PyErr_Format(PyExc_RuntimeError, "call: the program's recording has ended"), 0;
+    if (p->n == p->room) {
+        Py_ssize_t room = p->room ? 2 * p->room : 32;
+        call *calls = realloc(p->calls, sizeof(call) * (size_t)room);
+        if (!calls) return PyErr_NoMemory(), 0;
+        p->calls = calls, p->room = room;
+    }
+    p->calls[p->n++] = *c;
+    return 1;
+}
+
+/* call(program to note it in, or None to make it now, n_threads, kind, *words) */
 static PyObject *py_call(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
     (void)self;
     call c;
     int64_t n_threads, kind;
-    if (n_args < 2 || !read_word(args[0], &n_threads) || !read_word(args[1], &kind)) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "call: expected n_threads, kind, words");
+    if (n_args < 3 || !read_word(args[1], &n_threads) || !read_word(args[2], &kind)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "call: expected program, n_threads, kind, words");
         return NULL;
     }
-    if (kind < 0 || kind >= N_CALLS || (size_t)(n_args - 2) != KINDS[kind].n_words)
-        return PyErr_Format(PyExc_TypeError, "call: kind %lld doesn't take %zd words", (long long)kind, n_args - 2);
+    if (kind < 0 || kind >= N_CALLS || (size_t)(n_args - 3) != KINDS[kind].n_words)
+        return PyErr_Format(PyExc_TypeError, "call: kind %lld doesn't take %zd words", (long long)kind, n_args - 3);
     c.kind = kind;
-    for (Py_ssize_t i = 2; i < n_args; i++)
-        if (!read_word(args[i], &c.a.words[i - 2])) return NULL;
+    for (Py_ssize_t i = 3; i < n_args; i++)
+        if (!read_word(args[i], &c.a.words[i - 3])) return NULL;
     c.n_seeds = c.a.words[KINDS[kind].n_seeds_at];
-    if (recording) {
-        if (recording->n == recording->room) {
-            Py_ssize_t room = recording->room ? 2 * recording->room : 32;
-            call *calls = realloc(recording->calls, sizeof(call) * (size_t)room);
-            if (!calls) return PyErr_NoMemory();
-            recording->calls = calls, recording->room = room;
-        }
-        recording->calls[recording->n++] = c;
+    if (args[0] != Py_None) {
+        program *p = program_of(args[0]);
+        if (!p || !note(p, &c)) return NULL;
         Py_RETURN_NONE;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -172,27 +180,24 @@ static PyObject *py_call(PyObject *self, PyObject *const *args, Py_ssize_t n_arg
 }
 
 static void free_program(PyObject *capsule) {
-    program *p = PyCapsule_GetPointer(capsule, "velora.program");
-    if (!p) return;
-    if (p == recording) recording = NULL;
-    free(p->calls), free(p->seeds), free(p->strands), free(p->steps), free(p->first_step), free(p->n_parts), free(p);
+    program *p = program_of(capsule);
+    if (p) free(p->calls), free(p->seeds), free(p->strands), free(p->steps), free(p->first_step), free(p->n_parts), free(p);
 }
 
 static PyObject *py_record(PyObject *self, PyObject *unused) {
     (void)self, (void)unused;
-    if (recording) return PyErr_Format(PyExc_RuntimeError, "record: a program is being recorded");
     program *p = calloc(1, sizeof *p);
     if (!p) return PyErr_NoMemory();
-    recording = p;
-    return PyCapsule_New(p, "velora.program", free_program);
+    PyObject *capsule = PyCapsule_New(p, "velora.program", free_program);
+    return capsule ? capsule : (free(p), NULL);
 }
 
-/* finish() -> number of calls recorded */
-static PyObject *py_finish(PyObject *self, PyObject *unused) {
-    (void)self, (void)unused;
-    if (!recording) return PyErr_Format(PyExc_RuntimeError, "finish: no program is being recorded");
-    program *p = recording;
-    recording = NULL;
+/* finish(program) -> number of calls recorded */
+static PyObject *py_finish(PyObject *self, PyObject *capsule) {
+    (void)self;
+    program *p = program_of(capsule);
+    if (!p) return NULL;
+    if (p->seeds) return PyErr_Format(PyExc_RuntimeError, "finish: the program's recording has ended");
     int64_t n_seeds = p->n ? p->calls[0].n_seeds : 0;
     for (Py_ssize_t i = 0; i < p->n; i++)
         if (p->calls[i].n_seeds != n_seeds) return PyErr_Format(PyExc_RuntimeError, "finish: calls of different seeds");
@@ -203,12 +208,12 @@ static PyObject *py_finish(PyObject *self, PyObject *unused) {
 }
 
 /* start(program, seeds, n_threads): run it for these seeds; with one thread it is done on return, with more after
-   wait(), which has to come before anything the program touches is read or written. */
+   wait(program), which has to come before anything the program touches is read or written. */
 static PyObject *py_start(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
     (void)self;
     int64_t n_threads;
     if (n_args != 3 || !PyTuple_Check(args[1])) return PyErr_Format(PyExc_TypeError, "start: expected program, seeds, n_threads");
-    program *p = PyCapsule_GetPointer(args[0], "velora.program");
+    program *p = program_of(args[0]);
     if (!p || !read_word(args[2], &n_threads)) return NULL;
     if (!p->seeds) return PyErr_Format(PyExc_RuntimeError, "start: the program isn't finished");
     Py_ssize_t n = PyTuple_Size(args[1]);
@@ -221,15 +226,17 @@ static PyObject *py_start(PyObject *self, PyObject *const *args, Py_ssize_t n_ar
     memset(p->strands, 0, sizeof(strand) * (size_t)n);
     p->n_running = n;
     Py_BEGIN_ALLOW_THREADS
-    pool_start(do_program, help_program, p, n, n_threads);
+    p->job = pool_start(do_program, help_program, p, n, n_threads);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
 
-static PyObject *py_wait(PyObject *self, PyObject *unused) {
-    (void)self, (void)unused;
+static PyObject *py_wait(PyObject *self, PyObject *capsule) {
+    (void)self;
+    program *p = program_of(capsule);
+    if (!p) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    pool_wait();
+    pool_wait(p->job);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
@@ -310,11 +317,11 @@ static PyObject *py_use(PyObject *self, PyObject *name) {
 }
 
 static PyMethodDef METHODS[] = {
-    {"call", (PyCFunction)(void (*)(void))py_call, METH_FASTCALL, "call(n_threads, kind, *words)"},
-    {"record", py_record, METH_NOARGS, "record() -> program: note every call from now on, instead of making it"},
-    {"finish", py_finish, METH_NOARGS, "finish() -> number of calls noted"},
+    {"call", (PyCFunction)(void (*)(void))py_call, METH_FASTCALL, "call(program or None, n_threads, kind, *words)"},
+    {"record", py_record, METH_NOARGS, "record() -> program that calls can be recorded in"},
+    {"finish", py_finish, METH_O, "finish(program) -> number of calls recorded"},
     {"start", (PyCFunction)(void (*)(void))py_start, METH_FASTCALL, "start(program, seeds, n_threads)"},
-    {"wait", py_wait, METH_NOARGS, "wait() until what was started is done"},
+    {"wait", py_wait, METH_O, "wait(program) until its run is done"},
     {"plan", py_plan, METH_O, "plan(words) -> (owner, address)"},
     {"workspace", (PyCFunction)(void (*)(void))py_workspace, METH_FASTCALL, "workspace(plan, n_batch, n_time, keeps) -> floats"},
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "instruction_sets() -> names, the fastest last"},

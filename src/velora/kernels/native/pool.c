@@ -6,11 +6,12 @@ void pool_run(task_function run, const void *context, int64_t n_tasks, int64_t n
     (void)n_threads;
     for (int64_t i = 0; i < n_tasks; i++) run(context, i);
 }
-void pool_start(task_function run, void (*help)(const void *), const void *context, int64_t n_tasks, int64_t n_threads) {
+int64_t pool_start(task_function run, void (*help)(const void *), const void *context, int64_t n_tasks, int64_t n_threads) {
     (void)help;
     pool_run(run, context, n_tasks, n_threads);
+    return 0;
 }
-void pool_wait(void) {}
+void pool_wait(int64_t number) { (void)number; }
 void strand_work(strand *s, const int64_t *n_parts, int64_t n_phases, part_function run, const void *context, int64_t index) {
     (void)s;
     for (int64_t phase = 0; phase < n_phases; phase++)
@@ -24,9 +25,9 @@ void strand_work(strand *s, const int64_t *n_parts, int64_t n_phases, part_funct
 
 #define MOST_THREADS 64
 
-/* One job at a time; the lock guards everything. Tasks are long (tens of microseconds), so that it is hardly ever held
-   when another thread wants it. Before a thread sleeps it looks out for a while for what it waits for, since waking it
-   up would take as long as a task; what it looks at is only a hint. */
+/* One job at a time, whichever thread of the process began it; the lock guards everything. Tasks are long (tens of
+   microseconds), so that it is hardly ever held when another thread wants it. Before a thread sleeps it looks out for a
+   while for what it waits for, since waking it up would take as long as a task; what it looks at is only a hint. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_is_there = PTHREAD_COND_INITIALIZER, job_is_done = PTHREAD_COND_INITIALIZER;
 static struct {
@@ -37,6 +38,7 @@ static struct {
     int64_t helpers;                   /* threads of the pool that may still join */
 } job;
 static int64_t n_workers;
+static int64_t n_begun, n_done; /* jobs are numbered from 1 on; job k is done when n_done >= k */
 static __thread int is_worker;
 
 #define LOOKS 3000 /* about 50 microseconds */
@@ -57,7 +59,7 @@ static void look_out(const int64_t *number, int until_zero) {
 /* With the lock held. */
 static void count_done(void) {
     __atomic_store_n(&job.unfinished, job.unfinished - 1, __ATOMIC_RELAXED);
-    if (job.unfinished == 0) pthread_cond_broadcast(&job_is_done);
+    if (job.unfinished == 0) n_done = n_begun, pthread_cond_broadcast(&job_is_done);
 }
 
 /* Take tasks until there are none, then help with those that others do; called and left with the lock held. */
@@ -101,64 +103,71 @@ static void forget_everything(void) {
     static const pthread_cond_t fresh_condition = PTHREAD_COND_INITIALIZER;
     lock = fresh_lock;
     work_is_there = job_is_done = fresh_condition;
-    n_workers = 0;
+    n_workers = 0, n_done = n_begun;
     job.n_tasks = job.next = job.unfinished = job.helpers = 0;
 }
 
-/* With the lock held. */
-static void wake(task_function run, void (*help)(const void *), const void *context, int64_t n_tasks, int64_t n_helpers) {
+/* With the lock held: lend a hand, and return when a job is done. */
+static void finish(int64_t number) {
+    if (n_done >= number) return;
+    do_tasks();
+    if (n_done < number) {
+        pthread_mutex_unlock(&lock);
+        look_out(&job.unfinished, 1);
+        pthread_mutex_lock(&lock);
+    }
+    while (n_done < number) pthread_cond_wait(&job_is_done, &lock);
+    if (number == n_begun) __atomic_store_n(&job.helpers, 0, __ATOMIC_RELAXED);
+}
+
+/* With the lock held: begin a job when those that other threads of the process began are done; return its number. */
+static int64_t begin(task_function run, void (*help)(const void *), const void *context, int64_t n_tasks, int64_t n_helpers) {
     static int is_registered;
     if (!is_registered) is_registered = 1, pthread_atfork(0, 0, forget_everything);
+    while (n_done < n_begun) finish(n_begun);
     if (n_helpers > MOST_THREADS) n_helpers = MOST_THREADS;
     for (; n_workers < n_helpers; n_workers++) {
         pthread_t thread;
         if (pthread_create(&thread, 0, work, 0)) break; /* fewer threads, the same results */
         pthread_detach(thread);
     }
+    n_begun++;
+    if (n_tasks <= 0) return n_done = n_begun;
     job.run = run, job.help = help, job.context = context, job.n_tasks = n_tasks, job.next = 0;
     __atomic_store_n(&job.unfinished, n_tasks, __ATOMIC_RELAXED);
     __atomic_store_n(&job.helpers, n_helpers, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&work_is_there);
+    return n_begun;
 }
 
-/* With the lock held. */
-static void finish(void) {
-    do_tasks();
-    if (job.unfinished > 0) {
-        pthread_mutex_unlock(&lock);
-        look_out(&job.unfinished, 1);
-        pthread_mutex_lock(&lock);
-    }
-    while (job.unfinished > 0) pthread_cond_wait(&job_is_done, &lock);
-    __atomic_store_n(&job.helpers, 0, __ATOMIC_RELAXED);
+static void run_here(task_function run, const void *context, int64_t n_tasks) {
+    for (int64_t i = 0; i < n_tasks; i++) run(context, i);
 }
 
 void pool_run(task_function run, const void *context, int64_t n_tasks, int64_t n_threads) {
     if (n_threads <= 1 || n_tasks <= 1) {
-        for (int64_t i = 0; i < n_tasks; i++) run(context, i);
+        run_here(run, context, n_tasks);
         return;
     }
     pthread_mutex_lock(&lock);
-    finish(); /* what another thread of the process began */
-    wake(run, 0, context, n_tasks, n_threads - 1);
-    finish();
+    finish(begin(run, 0, context, n_tasks, n_threads - 1));
     pthread_mutex_unlock(&lock);
 }
 
-void pool_start(task_function run, void (*help)(const void *), const void *context, int64_t n_tasks, int64_t n_threads) {
+int64_t pool_start(task_function run, void (*help)(const void *), const void *context, int64_t n_tasks, int64_t n_threads) {
     if (n_threads <= 1) {
-        for (int64_t i = 0; i < n_tasks; i++) run(context, i);
-        return;
+        run_here(run, context, n_tasks);
+        return 0;
     }
     pthread_mutex_lock(&lock);
-    finish();
-    wake(run, help, context, n_tasks, n_threads - 1);
+    int64_t number = begin(run, help, context, n_tasks, n_threads - 1);
     pthread_mutex_unlock(&lock);
+    return number;
 }
 
-void pool_wait(void) {
+void pool_wait(int64_t number) {
     pthread_mutex_lock(&lock);
-    finish();
+    finish(number);
     pthread_mutex_unlock(&lock);
 }
 

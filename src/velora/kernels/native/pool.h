@@ -7,11 +7,12 @@ typedef void (*task_function)(const void *context, int64_t task);
 
 /* Do tasks 0 .. n_tasks - 1 on so many threads, the caller's among them; return when all are done. */
 void pool_run(task_function run, const void *context, int64_t n_tasks, int64_t n_threads);
-/* Begin the same on other threads; pool_wait lends a hand and returns when all are done. ``context`` must stay. A thread
-   that finds all tasks begun calls ``help``, to take part in those that aren't done. */
-void pool_start(task_function run, void (*help)(const void *context), const void *context, int64_t n_tasks,
-                int64_t n_threads);
-void pool_wait(void);
+/* Begin the same on other threads, and return the number of this job; pool_wait lends a hand and returns when that job
+   is done, whichever jobs other threads of the process begin. ``context`` must stay until then. A thread that finds all
+   tasks begun calls ``help``, to take part in those that aren't done. */
+int64_t pool_start(task_function run, void (*help)(const void *context), const void *context, int64_t n_tasks,
+                   int64_t n_threads);
+void pool_wait(int64_t number);
 
 /* Work in phases, one after another, whose parts any number of threads may do. All zero before it begins. */
 typedef struct {

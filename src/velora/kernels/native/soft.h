@@ -107,10 +107,13 @@ static void soft_minimum_gradient(const soft_minimum_gradient_args *a, int64_t s
     float d_log_prob = -each * expf(a->log_temperature[s]);
     for (int64_t b = s * a->n_batch; b < (s + 1) * a->n_batch; b++)
         for (int64_t t = 0; t < a->n_time; t++) {
-            int64_t i = b * a->n_time + t, counts = t >= a->skip, least = 0;
-            for (int64_t k = 1; k < a->n_values; k++)
+            int64_t i = b * a->n_time + t, counts = t >= a->skip, least = 0, has_nan = 0; /* which spreads to all */
+            for (int64_t k = 0; k < a->n_values; k++) {
                 if (a->values[least][i] > a->values[k][i]) least = k;
-            for (int64_t k = 0; k < a->n_values; k++) a->d_values[k][i] = counts && k == least ? each : 0.0f;
+                has_nan |= a->values[k][i] != a->values[k][i];
+            }
+            for (int64_t k = 0; k < a->n_values; k++)
+                a->d_values[k][i] = !counts ? 0.0f : has_nan ? NAN : k == least ? each : 0.0f;
             a->d_log_prob[i] = counts ? d_log_prob : 0.0f;
         }
 }

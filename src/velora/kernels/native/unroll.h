@@ -12,7 +12,8 @@ static int64_t read_rows_of(const plan *p, int64_t i) {
     return y->n_in + y->n;
 }
 
-/* Rows of what a layer keeps for its gradient. The first rows become the gradients of its heads. */
+/* Rows of what a layer keeps for its gradient. The first rows become the gradients of its heads, the next those of its own
+   tensors, which are one number a neuron. */
 static int64_t kept_rows_of(const layer *y) { return KIND_OF_LAYER[y->kind].kept * y->unfolds * y->n; }
 
 static int64_t head_rows_of(const layer *y) { return KIND_OF_LAYER[y->kind].heads * y->n; }
@@ -189,6 +190,10 @@ static void layer_forward(const task_of_seed *k, int64_t i, int64_t slot, const 
     /* With a memory the LSTM reads the old state, and has written it anew for the layers after it. */
     if (has_state(x.y) && (i == 0 || !p->has_memory)) read_state(k, read + n_in * stride, before, x.y->state_at, n, t);
     switch (x.y->kind) {
+#define FORWARD_BEFORE(kind, before) case kind: before##_forward(&x, read + n_in * stride); break;
+    CHANGES_OF_OLD_STATES(FORWARD_BEFORE)
+    }
+    switch (x.y->kind) {
 #define FORWARD_CASE(kind, function) case kind: function##_forward(&x); break;
     PAIRS_OF_FUNCTIONS(FORWARD_CASE)
     case LTC: ltc_forward(&x); break;
@@ -321,7 +326,7 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
     const float *d = g->now + y->state_at * stride;
     /* Where the gradient of the old state goes: with a memory it is that of what the LSTM revealed. */
     float *d_old = g->before + y->state_at * stride;
-    int adds = KIND_OF_LAYER[y->kind].has_direct_path;
+    int adds = KIND_OF_LAYER[y->kind].has_direct_path, changes_old = KIND_OF_LAYER[y->kind].changes_old;
     switch (y->kind) {
 #define BACKWARD_CASE(kind, function) case kind: function##_backward(&x, d, d_old); break;
     PAIRS_OF_FUNCTIONS(BACKWARD_CASE)
@@ -342,8 +347,13 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
         const float *w = x.parameters + y->at[0];
         int64_t pitch = has_state(y) ? n_in + n : n_in, heads = head_rows_of(y);
         if (below || g->wants_sources) product(d_in, w, 1, pitch, x.kept, n_in, heads, NULL, 0, stride, lanes);
-        if (x.n_read > n_in && (g->wants_state || p->has_memory))
+        if (x.n_read == n_in && changes_old) zero_rows(d_old, n, stride, lanes);
+        if (x.n_read > n_in && (g->wants_state || p->has_memory || changes_old))
             product(d_old, w + n_in, 1, pitch, x.kept, n, heads, NULL, adds, stride, lanes);
+    }
+    switch (y->kind) {
+#define BACKWARD_BEFORE(kind, before) case kind: before##_backward(&x, d_old); break;
+    CHANGES_OF_OLD_STATES(BACKWARD_BEFORE)
     }
     /* The input is the new state of the layer below. */
     if (below && is_overwritten(p, i - 1, g)) {
@@ -410,11 +420,10 @@ static void gradient_of_layer(const backward_args *b, const shape *z, const exte
         for (int64_t c = n_read; c < pitch; c++) dw[r * pitch + c] = 0.0f;
     if (mask)
         for (int64_t c = begin * pitch; c < end * pitch; c++) dw[c] *= mask[y->at[0] + c];
-    if (y->kind == CFC_PURE && part == 0) {
-        strided_rows leak = d, top = d;
-        leak.at += y->n * z->stride, top.at += 2 * y->n * z->stride;
-        row_sums(gradient + y->at[2], leak, e, y->n);
-        row_sums(gradient + y->at[3], top, e, y->n);
+    for (int64_t j = 0; part == 0 && j < KIND_OF_LAYER[y->kind].n_own; j++) {
+        strided_rows own = d;
+        own.at += (head_rows_of(y) + j * y->n) * z->stride;
+        row_sums(gradient + y->at[2 + j], own, e, y->n);
     }
 }
 

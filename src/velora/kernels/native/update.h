@@ -92,6 +92,26 @@ static void minimum(const minimum_args *a, int64_t s) {
     }
 }
 
+/* The smallest of the values that this seed has chosen, Chen et al. 2021, algorithm 1; a position that isn't there gives
+   NaN, so that it is found. */
+static void minimum_of(const minimum_of_args *a, int64_t s) {
+    int64_t n = a->n_batch * a->n_time;
+    float *out = a->out + s * n;
+    for (int64_t i = 0; i < n; i++) out[i] = INFINITY;
+    for (int64_t m = 0; m < a->width; m++) {
+        int64_t k = a->chosen[s * a->width + m], is_there = k >= 0 && k < a->n_values;
+        for (int64_t i = 0; i < n; i++) out[i] = smaller(out[i], is_there ? a->values[k][s * n + i] : NAN);
+    }
+}
+
+static void average(const average_args *a, int64_t s) {
+    float *out = a->out + s * a->n, share = 1.0f / (float)a->n_values;
+    memcpy(out, a->values[0] + s * a->n, sizeof(float) * (size_t)a->n);
+    for (int64_t k = 1; k < a->n_values; k++)
+        for (int64_t i = 0; i < a->n; i++) out[i] += a->values[k][s * a->n + i];
+    for (int64_t i = 0; i < a->n; i++) out[i] *= share;
+}
+
 /* Add clipped noise to actions in [-1, 1], and keep them there. */
 static void perturbed(const perturbed_args *a, int64_t s) {
     const float *action = a->action + s * a->n, *noise = a->noise + s * a->n;

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from velora.nn.cells.cfc import CfCCell, CfCMode
     from velora.nn.cells.factory import make_cell, make_layer
     from velora.nn.cells.gru import GRUCell
+    from velora.nn.cells.gru_d import GRUDCell
     from velora.nn.cells.layered import LayeredCell
     from velora.nn.cells.leaky import LeakyCell, LeakyMode
     from velora.nn.cells.lstm import LSTMCell
@@ -41,6 +42,7 @@ __all__ = [
     "CfCCell",
     "CfCMode",
     "GRUCell",
+    "GRUDCell",
     "LSTMCell",
     "LTCCell",
     "LayeredCell",

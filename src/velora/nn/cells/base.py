@@ -1,4 +1,4 @@
-"""What every recurrent cell offers: one step from (input, state, elapsed time) to the next state."""
+"""Base of all recurrent cells: one step from (input, state, elapsed time) to the next state."""
 
 from __future__ import annotations
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias, final, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from velora.core.errors import SettingError
 from velora.nn.cells.backbone import Backbone, BackboneSettings
 from velora.nn.cells.base import Cell, Weights
 from velora.nn.cells.heads import fused_heads
 from velora.nn.linear import Linear, affine
+from velora.nn.parameters import full
 
 CfCMode: TypeAlias = Literal["default", "pure", "no_gate"]
 
@@ -74,8 +75,8 @@ class CfCCell(Cell):
         else:
             self.heads = Linear(backbone.units, n_heads * units, generators=generators, init="xavier", n_heads=n_heads)
         if mode == "pure":
-            self.w_tau = nn.Parameter(torch.full((len(generators), units), 0.1))
-            self.A = nn.Parameter(torch.ones(len(generators), units))
+            self.w_tau = full(len(generators), units, value=0.1)
+            self.A = full(len(generators), units, value=1.0)
 
     def weights(self) -> Weights:
         """Form the masked heads, the backbone's layers and, in the pure form, |w_tau| and A."""

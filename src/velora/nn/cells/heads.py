@@ -59,7 +59,7 @@ def gated_heads(
         ShapeError: if the mask has another shape.
     """
     n_seeds = len(generators)
-    reads = torch.ones(n_seeds, units, input_size, dtype=torch.bool) if mask is None else mask != 0
+    reads = torch.ones(n_seeds, units, input_size, dtype=torch.bool, device="cpu") if mask is None else mask != 0
     check_mask(reads, n_seeds, units, input_size)
     recurs = reads.new_ones(n_seeds, units, units)
     gate = torch.cat([reads, recurs], 2)

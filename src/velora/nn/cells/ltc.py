@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
-from velora.nn.parameters import Masked, stack_seeds, uniform
+from velora.nn.parameters import Masked, full, stack_seeds, uniform
 from velora.nn.wiring import IntArray, NCPWiring
 
 _EPSILON = 1e-8
@@ -79,10 +79,10 @@ class LTCCell(Cell, Masked):
         self.sensory_mu = drawn(senses, 0.3, 0.8)
         self.sensory_w = drawn(senses, 0.001, 1.0)
         self.sensory_erev = nn.Parameter(sensory)
-        self.input_w = nn.Parameter(torch.ones(len(generators), first.inputs))
-        self.input_b = nn.Parameter(torch.zeros(len(generators), first.inputs))
-        self.output_w = nn.Parameter(torch.ones(len(generators), first.motor))
-        self.output_b = nn.Parameter(torch.zeros(len(generators), first.motor))
+        self.input_w = full(len(generators), first.inputs, value=1.0)
+        self.input_b = full(len(generators), first.inputs, value=0.0)
+        self.output_w = full(len(generators), first.motor, value=1.0)
+        self.output_b = full(len(generators), first.motor, value=0.0)
         with torch.no_grad():
             for name, mask in self.masked_parameters().items():
                 self.get_parameter(name).mul_(mask)
@@ -154,4 +154,4 @@ def _currents(synapses: tuple[Tensor, Tensor, Tensor], v: Tensor) -> Tensor:
 
 
 def _stack(adjacencies: Sequence[IntArray]) -> Tensor:
-    return torch.from_numpy(np.stack(adjacencies)).to(torch.get_default_dtype())
+    return torch.from_numpy(np.stack(adjacencies)).to(torch.float32)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError
 from velora.nn.cells.base import Cell, Weights
-from velora.nn.parameters import stack_seeds, uniform
+from velora.nn.parameters import blank, stack_seeds, uniform
 
 
 @final
@@ -46,7 +46,7 @@ class MixedMemoryCell(Cell):
         limit = (6.0 / (inputs + 4 * units)) ** 0.5
 
         def draw(generator: torch.Generator) -> Tensor:
-            recurrent = nn.init.orthogonal_(torch.empty(4 * units, units), generator=generator)
+            recurrent = nn.init.orthogonal_(blank(4 * units, units), generator=generator)
             return torch.cat([uniform((4 * units, inputs), -limit, limit, generator), recurrent], 1)
 
         self.weight = stack_seeds(generators, draw)

@@ -84,6 +84,13 @@ CELLS = {
             "gru", ("gru", "GRUCell"), {"default": Kind.GRU}, "gated recurrent unit on the same wiring; ignores `dt`"
         ),
         CellRow(
+            "gru_d",
+            ("gru_d", "GRUDCell"),
+            {"default": Kind.GRU_D},
+            "GRU whose state decays with the elapsed time (Che et al. 2018): the usual baseline for irregular time",
+            takes_time=True,
+        ),
+        CellRow(
             "lstm",
             ("lstm", "LSTMCell"),
             {"default": Kind.LSTM_LAYER},

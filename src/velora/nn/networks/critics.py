@@ -194,7 +194,7 @@ class RecurrentCritic(nn.Module):
         """
         x = joined(sources)
         before = self.cell.initial_state(x.shape[1]) if hidden is None else hidden[..., : self.cell.state_size]
-        states, _ = unroll(self.cell, x, before, torch.ones(x.shape[:3]).to(x) if dt is None else dt, resets)
+        states, _ = unroll(self.cell, x, before, x.new_ones(x.shape[:3]) if dt is None else dt, resets)
         shape, parts = x.shape[:3], [states]
         out = self.cell.readout(states)
         for layer in self.layers[:-1]:

@@ -25,7 +25,7 @@ SMALL_SIDE = 8
 
 @final
 class Convolution(nn.Module):
-    """Hold S convolutions of 3 x 3 with a step of 2 side by side, followed by ReLU.
+    """S convolutions of 3 x 3 with a step of 2 side by side, followed by ReLU.
 
     Shapes:
         weight: (S, out, in, 3, 3). bias: (S, out).
@@ -76,7 +76,7 @@ class ImageEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.image, self.pixel_range = image, pixel_range
-        planes, height, width = _planes(torch.empty(1, *image, device="meta")).shape[1:]
+        planes, height, width = _planes(torch.empty(1, *image, dtype=torch.uint8, device="meta")).shape[1:]
         layers: list[nn.Module] = []
         for filters in FILTERS:
             if len(layers) >= 2 and max(height, width) <= SMALL_SIDE:

@@ -14,6 +14,7 @@ from velora.nn.cells.layered import LayeredCell
 from velora.nn.cells.lstm import LSTMCell
 from velora.nn.cells.mixed import MixedMemoryCell
 from velora.nn.linear import Linear
+from velora.nn.parameters import full
 from velora.nn.run.describe import cell_plan, liquid_head_plan
 from velora.nn.run.network import joined
 from velora.nn.sequence import unroll
@@ -36,24 +37,14 @@ class LiquidActor(nn.Module):
         super().__init__()
         self.cell = cell
 
-    def forward(self, obs: Tensor, hidden: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Act along sequences.
-
-        Shapes:
-            obs: (S, B, T, O). hidden: (S, B, H). dt and resets: (S, B, T), see :func:`velora.nn.sequence.unroll`.
-            Returns actions (S, B, T, A) and the hidden state after the last step (S, B, H).
-
-        Raises:
-            ShapeError: if a tensor isn't shaped as above.
-        """
-        states, hidden = self.states(obs, hidden, dt, resets)
-        return self.actions(states), hidden
-
     def states(self, obs: Tensor, hidden: Tensor, dt: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the hidden state after every step (S, B, T, H), and after the last one (S, B, H).
 
+        Shapes:
+            obs: (S, B, T, O). hidden: (S, B, H). dt and resets: (S, B, T), see :func:`velora.nn.sequence.unroll`.
+
         Raises:
-            ShapeError: if a tensor isn't shaped as :meth:`forward` says.
+            ShapeError: if a tensor isn't shaped as above.
         """
         return unroll(self.cell, obs, hidden, dt, resets)
 
@@ -68,25 +59,12 @@ class LiquidActor(nn.Module):
         """Act along sequences, as :class:`velora.nn.run.network.Network` asks it to."""
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
-        states, last = self.states(obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        states, last = self.states(obs, hidden, obs.new_ones(obs.shape[:3]) if dt is None else dt, resets)
         return self.actions(states), states, last
 
     def plan(self) -> Plan | None:
         """Describe the actor to what computes it."""
         return cell_plan(self.cell, squash=not self.cell.is_bounded, module=self, prefix="cell.")
-
-    def step(self, obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """Act once.
-
-        Shapes:
-            obs: (S, B, O). hidden: (S, B, H). dt: (S, B).
-            Returns the action (S, B, A) and the next hidden state (S, B, H).
-
-        Raises:
-            ShapeError: if a tensor isn't shaped as above.
-        """
-        states, hidden = unroll(self.cell, obs.unsqueeze(2), hidden, dt.unsqueeze(2))
-        return self.actions(states).squeeze(2), hidden
 
     def initial_state(self, batch: int) -> Tensor:
         """Return the hidden state at an episode's start, zeros (S, batch, H)."""
@@ -129,8 +107,7 @@ class LiquidHead(nn.Module):
         with torch.no_grad():
             for parameter in self.head.parameters():
                 parameter.mul_(gain)
-        shape = len(generators), n_outputs
-        self.log_std = None if log_std is None else nn.Parameter(torch.full(shape, log_std))
+        self.log_std = None if log_std is None else full(len(generators), n_outputs, value=log_std)
 
     def unroll(
         self, sources: tuple[Tensor, ...], hidden: Tensor | None, dt: Tensor | None, resets: Tensor | None
@@ -138,7 +115,7 @@ class LiquidHead(nn.Module):
         """Respond along sequences, as :class:`velora.nn.run.network.Network` asks it to."""
         obs = joined(sources)
         hidden = self.initial_state(obs.shape[1]) if hidden is None else hidden
-        states, last = unroll(self.cell, obs, hidden, torch.ones(obs.shape[:3]).to(obs) if dt is None else dt, resets)
+        states, last = unroll(self.cell, obs, hidden, obs.new_ones(obs.shape[:3]) if dt is None else dt, resets)
         out: Tensor = self.head(states[..., self.reads].flatten(1, 2))
         return out.view(*obs.shape[:3], -1), states, last
 

@@ -100,19 +100,19 @@ class ArrayNetwork:
             source: (S, B, 1, features). dt: (S, B, 1); ``None`` is ones. hidden: (S, B, H), advanced in place.
             returns: out (S, B, 1, K), which every step writes to, and what makes a step.
         """
-        noted = program(self.xp)
-        with noted.record():
+        recorded = program(self.xp)
+        with recorded.record():
             unrolled = self._unrolled((source,), hidden, dt, None, keeps=False)
             out = self._result(unrolled, unrolled.out)
             unrolled.memory.write_last(self.xp.view(hidden))
 
         def step(rows: tuple[int, ...]) -> None:
             if len(rows) == len(hidden):
-                noted.run()
+                recorded.run()
                 return
             others = [k for k in range(len(hidden)) if k not in rows]
             before = hidden[others]
-            noted.run()
+            recorded.run()
             hidden[others] = before
 
         return out, step

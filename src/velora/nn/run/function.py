@@ -144,7 +144,7 @@ class _NativeUnroll(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_states: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
         wants_parameters, wants_x, wants_h = ctx.needs_input_grad[:3]
-        gradient = torch.empty(ctx.shape) if wants_parameters else None
+        gradient = binding.numbers(*ctx.shape) if wants_parameters else None
         (d_x,), d_h = ctx.run.backward(
             d_states=None if d_states is None else d_states.contiguous(),
             d_last=None if d_last is None else d_last.contiguous(),

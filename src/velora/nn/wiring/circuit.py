@@ -71,7 +71,7 @@ class NCPWiring:
         return int(np.count_nonzero(self.sensory_adjacency))
 
     def describe(self) -> str:
-        """Say the circuit in one line.
+        """Describe the circuit in one line.
 
         Example:
             >>> auto_ncp(3, 12, 2).describe()

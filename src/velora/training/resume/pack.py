@@ -102,7 +102,7 @@ def set_generator_state(generator: np.random.Generator, text: str) -> None:
 
 
 def _cuda_is_used() -> bool:
-    """Tell whether this process has touched a GPU; asking for generator states would start one."""
+    """Return whether this process has touched a GPU; asking for generator states would start one."""
     return bool(torch.cuda.is_available() and torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
@@ -111,7 +111,7 @@ def global_generators() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     numpy_state: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - reading, not drawing
     return {
-        "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64), "gauss": gauss},
+        "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64, device="cpu"), "gauss": gauss},
         "numpy": {
             "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
             "pos": numpy_state["state"]["pos"],

@@ -29,7 +29,7 @@ PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Hold the saved state of one seed as it is taken apart again."""
+    """Saved state of one seed."""
 
     run_id: str
     evaluated_at: int
@@ -45,7 +45,7 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Hold what a run goes on from.
+    """Saved state that a run goes on from.
 
     Attributes:
         seeds: the run seeds, in the order of the seed axis.
@@ -162,9 +162,9 @@ def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
 def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
     """Refuse to go on in another number of environments, each of which has an unfinished episode to go on with."""
     lived = checkpoint.metadata.settings.get("n_envs", 1)
-    if lived != agent.n_envs:
+    if lived != (n_envs := agent.experience.n_envs):
         raise CheckpointError(
-            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={agent.n_envs}; each has "
+            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={n_envs}; each has "
             f"an unfinished episode to go on with, so resume with n_envs={lived}"
         )
 

@@ -1,0 +1,224 @@
+"""Run a job under Hydra: a command line in, an exit code out, and every mistake of the user's in one line."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+import hydra.utils
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import velora
+from velora.cli.command.arguments import Arguments
+from velora.cli.command.mistakes import find_mistake, is_mistake, one_line
+from velora.cli.run import run_directory
+from velora.cli.settings import budget, schema
+from velora.cli.settings.explained import explain
+from velora.core.errors import RunDirectoryError, SettingError
+
+OK, CRASH, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_IS_HYDRA_1_4 = hasattr(hydra.utils, "execution_whitelist")
+_VERSION_BASE: dict[str, Any] = {} if _IS_HYDRA_1_4 else {"version_base": "1.3"}
+"""Keywords that choose today's defaults of Hydra; 1.4 has no others and warns when asked."""
+
+_failure_log = logging.getLogger("velora.cli.failure")
+
+
+class _Failed(BaseException):
+    """The exit code of a job that has reported its failure, carried past Hydra, which would print lines of its own."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+@dataclass
+class _Session:
+    """One command: how it reports errors, and the results and failures of its jobs."""
+
+    command: str
+    full_errors: bool
+    results: list[tuple[str, float]] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    began: bool = False
+
+    def report(self, error: BaseException, line: str | None = None) -> int:
+        """Print an error to stderr and return the exit code for it."""
+        if is_mistake(error) and not self.full_errors:
+            sys.stderr.write(f"velora {self.command}: {line or one_line(error)}\n")
+            return BAD_INPUT
+        traceback.print_exception(error)
+        return BAD_INPUT if is_mistake(error) else CRASH
+
+    def summarise(self) -> None:
+        """Report how many jobs of a sweep failed, and list the objective of the others."""
+        if self.failures:
+            done = len(self.results) + len(self.failures)
+            sys.stderr.write(f"velora {self.command}: {len(self.failures)} of {done} jobs failed, see above\n")
+        for label, result in self.results:
+            sys.stdout.write(f"{label}  {result:.6g}\n")
+
+
+def config_dir() -> Path:
+    """Return the directory of the configuration files: in an installed package, or at the top of a checkout."""
+    package = Path(velora.__file__).parent
+    packaged = package / "conf"
+    return packaged if packaged.is_dir() else package.parents[1] / "conf"
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Let ``hydra.compose`` read the configuration files."""
+    _register()
+    with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
+        yield
+
+
+def launch(command: str, job: str, arguments: Arguments, *, config_name: str | None = None) -> int:
+    """Compose the settings and run the job once, or for every combination that ``-m`` asks for.
+
+    Classes that the settings name are also looked for in the current directory, so that a user's own callback needs no
+    installation.
+
+    Args:
+        command: the command's name, such as ``"train"``; errors begin with it.
+        job: the function to run, as ``"module:function"``; its module is imported once the settings are composed. It
+            takes the settings and the run directory, and returns the objective that a sweep would maximise.
+        arguments: the command line.
+        config_name: the file in ``conf/`` to begin with; by default that of the command's name.
+
+    Returns:
+        The exit code: 0; 1 after an unexpected error, whose traceback was printed; 2 for a mistake of the user's; 130
+        when interrupted.
+    """
+    _register()
+    name = config_name or command
+    if arguments.is_multirun:  # Hydra would make the sweep's directory before it finds this
+        mistake = _find_mistake(name, arguments)
+        if mistake is not None:
+            raise SettingError(mistake)
+    session = _Session(command, full_errors=os.environ.get("HYDRA_FULL_ERROR") == "1")
+    entry = hydra.main(config_path=str(config_dir()), config_name=name, **_VERSION_BASE)(_guard(job, session))
+    with _hydra_process(command, arguments):
+        try:
+            return _helped(entry, session) if arguments.asks_for_help else _outcome(entry, session)
+        except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
+            if isinstance(error, OSError) and error.filename is not None:
+                return session.report(RunDirectoryError(_unwritable(error)))
+            mistake = _find_mistake(name, arguments)
+            return session.report(error if mistake is None or session.full_errors else SettingError(mistake))
+
+
+def _register() -> None:
+    """Make schemas and resolvers known to Hydra."""
+    schema.register()
+    # OmegaConf 2.3 has a register_resolver too: an older one, which is gone when Hydra 1.4 is there.
+    register: Any = OmegaConf.register_resolver if _IS_HYDRA_1_4 else OmegaConf.register_new_resolver
+    register("velora.run_label", run_directory.run_label, use_cache=True, replace=True)  # one name for one run
+
+
+def _find_mistake(config_name: str, arguments: Arguments) -> str | None:
+    """Explain the first word that can't be composed; ``None`` if the files can't be, even without the words."""
+    try:
+        with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
+            return find_mistake(config_name, arguments)
+    except (HydraException, OmegaConfBaseException):
+        return None
+
+
+def _outcome(entry: Callable[[], object], session: _Session) -> int:
+    """Run all jobs and return the exit code; an error before the first of them is raised."""
+    try:
+        entry()
+    except _Failed as failed:
+        return failed.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            sys.stderr.write(f"{stop.code}\n")
+            return CRASH
+        return stop.code or OK
+    except Exception as error:
+        if not session.began:
+            raise
+        if not session.failures:  # of a launcher that runs its jobs in other processes
+            return session.report(error)
+    session.summarise()
+    return session.failures[0] if session.failures else OK
+
+
+def _helped(entry: Callable[[], object], session: _Session) -> int:
+    """Print Hydra's help with what each setting means."""
+    with redirect_stdout(io.StringIO()) as printed:
+        code = _outcome(entry, session)
+    sys.stdout.write(explain(printed.getvalue()))
+    return code
+
+
+def _unwritable(error: OSError) -> str:
+    where = f"{error.filename} can't be made ({error.strerror})"
+    return f"{where}; go to a directory that you may write to, or choose another hydra.run.dir"
+
+
+def _guard(job: str, session: _Session) -> Callable[[DictConfig], float]:
+    """Wrap a job so that its failure is reported at once, in its log file too, and leaves no empty directory."""
+
+    def run(cfg: DictConfig) -> float:
+        settings = HydraConfig.get()
+        run_dir = Path(settings.runtime.output_dir)
+        is_sweep = settings.mode == RunMode.MULTIRUN
+        words = " ".join(word for word in settings.overrides.task if not budget.is_added(word))
+        label = f"#{settings.job.num}  {words}" if is_sweep else ""
+        session.began = True
+        if os.getcwd() not in sys.path:  # set here, since a launcher may run this in another process
+            sys.path.append(os.getcwd())
+        try:
+            schema.check(cfg)
+            module, _, function = job.partition(":")
+            result: float = getattr(importlib.import_module(module), function)(cfg, run_dir)
+        except Exception as error:
+            code = session.report(error, f"{label}: {one_line(error)}" if is_sweep else None)
+            if (run_dir / run_directory.CONFIG).exists() and not isinstance(error, RunDirectoryError):
+                _failure_log.error(one_line(error), exc_info=error)
+            if not is_sweep:
+                raise _Failed(code) from error
+            session.failures.append(code)
+            raise
+        finally:
+            run_directory.remove_if_empty(run_dir)
+        if is_sweep:
+            session.results.append((label, result))
+        return result
+
+    return run
+
+
+@contextmanager
+def _hydra_process(command: str, arguments: Arguments) -> Iterator[None]:
+    """Give Hydra the command line it reads, and make it raise errors instead of printing them and exiting."""
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [f"velora {command}", *arguments.options, *arguments.overrides]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

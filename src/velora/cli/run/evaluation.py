@@ -1,0 +1,214 @@
+"""The job of ``velora evaluate``: play an agent from a checkpoint, without exploration noise and without learning."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from velora.checkpoint import Checkpoint
+from velora.cli.run.report import counted
+from velora.cli.settings.choice import choose_checkpoints
+from velora.cli.settings.instantiate import locate_class
+from velora.cli.settings.objects import Wrappers, chosen_wrappers, make_environment, merged
+from velora.core import seeding
+from velora.core.devices import set_device
+from velora.core.errors import CheckpointError, SettingError
+from velora.envs import Environments, EnvironmentSource, dimensions
+from velora.envs.make import Env
+from velora.envs.wrappers import KNOWN
+from velora.models import Agent
+from velora.models.loading import find_class
+from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
+
+OTHER_EPISODES = 2
+"""Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """The returns of one agent's episodes."""
+
+    seed: int
+    checkpoint: Path
+    environment: str
+    returns: Sequence[float]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        return float(np.std(self.returns))
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as JSON."""
+        numbers = {"mean": self.mean, "std": self.std, "returns": list(self.returns)}
+        return {"checkpoint": str(self.checkpoint), "environment": self.environment, **numbers}
+
+
+def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
+    """Print the return of every episode, their mean and standard deviation, and the same as a last line of JSON.
+
+    Every seed of a run of several is evaluated; a line is printed for each, and the mean over seeds.
+
+    Args:
+        cfg: settings of the shape of ``conf/evaluate.yaml``.
+        run_dir: not used; evaluating writes nothing.
+
+    Returns:
+        The mean return, over seeds where there are several.
+
+    Raises:
+        VeloraError: if the checkpoint can't be loaded, or its environment not be made.
+    """
+    if cfg.episodes < 1:
+        raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
+    if cfg.checkpoint.path is None:
+        raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
+    given = Path(cfg.checkpoint.path)
+    chosen = choose_checkpoints(given)
+    if len(chosen) == 1:
+        one = _evaluate(cfg, chosen[0])
+        _print_one(given, one)
+        return one.mean
+    played = []
+    for path in chosen:
+        played.append(_evaluate(cfg, path))
+        _print_seed(played[-1])
+    return _print_seeds(given, played)
+
+
+def _evaluate(cfg: DictConfig, path: Path) -> _Played:
+    checkpoint = Checkpoint.open(path)
+    agent = _find_class(cfg, checkpoint).load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
+    env_id, kwargs = _environment(cfg, path, agent.environment)
+    wrappers = merged(_saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
+    env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
+    try:
+        returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
+    finally:
+        env.close()
+    return _Played(checkpoint.metadata.seed, path, env_id, returns)
+
+
+def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
+    """Look the agent's class up by its key; one from outside Velora is imported first, if the command line names it.
+
+    Raises:
+        CheckpointError: if no class has the key.
+    """
+    if cfg.agent._target_ is not None:
+        locate_class("agent", cfg.agent)
+    return find_class(checkpoint, advice="name a class of your own: agent._target_=my_module.MyAgent")
+
+
+def _choose_device(cfg: DictConfig) -> torch.device:
+    """Set the number of threads, and return the device."""
+    if cfg.threads is not None:
+        if cfg.threads < 1:
+            raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
+        torch.set_num_threads(cfg.threads)
+    return set_device(cfg.name)
+
+
+def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    """Return id and keywords of the environment: the command line's, or else those that the agent was trained in.
+
+    On the command line, the saved environment's id may have the module in front that registers it.
+
+    Raises:
+        CheckpointError: if neither names one, or the checkpoint names a module to import.
+    """
+    kwargs: Any = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
+    given = cfg.env.id
+    if given is not None and not _names(given, saved):
+        return given, kwargs
+    if saved is None:
+        raise CheckpointError(f"{path}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
+    if given is None and ":" in saved["id"]:
+        raise CheckpointError(
+            f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
+        )
+    return given or saved["id"], {**saved.get("kwargs", {}), **kwargs}
+
+
+def _saved_wrappers(path: Path, saved: Mapping[str, Any] | None) -> Wrappers:
+    """Return the wrappers that an agent was trained with; it is evaluated with them in any environment.
+
+    Raises:
+        CheckpointError: if one isn't Velora's.
+    """
+    wrappers: Wrappers = (saved or {}).get("wrappers", ())
+    unknown = [one["name"] for one in wrappers if one["name"] not in KNOWN]
+    if unknown:
+        raise CheckpointError(
+            f"{path}: environment: this version has no wrapper {unknown[0]!r}, only {', '.join(KNOWN)}"
+        )
+    return wrappers
+
+
+def _names(given: str, saved: Mapping[str, Any] | None) -> bool:
+    """Return whether an id is the saved environment's with the module that registers it in front."""
+    return saved is not None and ":" in given and given.rpartition(":")[2] == saved["id"].rpartition(":")[2]
+
+
+def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
+    """List the reset seeds: training's evaluation episodes, or others that ``seed`` decides."""
+    if seed is None:
+        return evaluation_seeds(episodes)
+    seeding.check_seed(seed)
+    return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
+
+
+def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
+    """Run the episodes, side by side or (``alone``) one by one; return the return of each."""
+    obs_dim, _ = dimensions(env)
+    agent.adapt(env)
+    shows = agent.sees_time
+    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim, shows_time=shows)
+    try:
+        n = len(reset_seeds)
+        watched = Environments([env], obs_dim=obs_dim, shows_time=shows)
+        envs = watched if alone else side_by_side.get(n_seeds=1, episodes=n)
+        returns = evaluate(agent, envs, reset_seeds)
+    finally:
+        side_by_side.close()
+    return [float(value) for value in returns[0]]
+
+
+def _print_one(given: Path, one: _Played) -> None:
+    if one.checkpoint != given:
+        sys.stdout.write(f"checkpoint    {one.checkpoint}\n")
+    for number, value in enumerate(one.returns, start=1):
+        sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
+    over = f"over {counted([len(one.returns)], 'episode')}"
+    sys.stdout.write(f"return  {one.mean:.1f} ± {one.std:.1f} {over} of {one.environment}\n")
+    sys.stdout.write(json.dumps(one.record()) + "\n")
+
+
+def _print_seed(one: _Played) -> None:
+    """Print the result of one of several seeds as soon as it is known."""
+    over = f"over {counted([len(one.returns)], 'episode')}"
+    sys.stdout.write(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
+    sys.stdout.flush()
+
+
+def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
+    """Print mean and standard deviation over seeds, and return the mean."""
+    means = [one.mean for one in played]
+    mean, std = float(np.mean(means)), float(np.std(means))
+    environment = played[0].environment
+    sys.stdout.write(f"return     {mean:>9.1f} ± {std:.1f} over {len(played)} seeds, in {environment}\n")
+    seeds = [{"seed": one.seed, **one.record()} for one in played]
+    record = {"run": str(given), "environment": environment, "mean": mean, "std": std, "seeds": seeds}
+    sys.stdout.write(json.dumps(record) + "\n")
+    return mean

@@ -1,0 +1,113 @@
+"""The report at a run's end: status, length, returns of its seeds, and the commands to go on with."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from velora.checkpoint.layout import CHECKPOINTS, seed_directory
+from velora.cli.command.arguments import written
+from velora.cli.run import resume
+from velora.cli.settings import budget
+from velora.core.types import Evaluation
+from velora.training.result import TrainResult
+
+
+def final_evaluations(result: TrainResult) -> list[Evaluation]:
+    """Return the newest evaluation of every seed, in the order of the seed axis."""
+    newest = {evaluation.seed_index: evaluation for evaluation in result.evaluations}
+    return [newest[k] for k in sorted(newest)]
+
+
+def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[int]) -> None:
+    """Print the report."""
+    evaluations = final_evaluations(result)
+    run = shown(run_dir)
+    lines = [
+        f"run       {run}",
+        f"ended     {_ended(result)}",
+        f"trained   {_trained(evaluations)}",
+        f"return    {_return(evaluations)}",
+    ]
+    if len(evaluations) > 1:
+        lines += ["", *_table(evaluations, result, seeds), ""]
+    lines += _next_commands(cfg, run, result, evaluations, seeds)
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def can_go_on(cfg: DictConfig) -> bool:
+    """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
+    return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
+
+
+def shown(path: Path) -> Path:
+    """Shorten a path for printing, if it is below the current directory."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def counted(numbers: Iterable[int], noun: str) -> str:
+    """Write one count with its noun, or the smallest and the largest of several."""
+    low, high = min(known := list(numbers)), max(known)
+    return (f"{low:,}" if low == high else f"{low:,} to {high:,}") + f" {noun}" + ("" if low == high == 1 else "s")
+
+
+def _ended(result: TrainResult) -> str:
+    n_stopped = sum(reason is not None for reason in result.stop_reasons)
+    if not any(result.steps):
+        return f"{result.status}: there was nothing left to train"
+    if n_stopped:
+        return f"{result.status}: {n_stopped} of {len(result.stop_reasons)} seeds were stopped by a callback"
+    return result.status + (f": {result.stop_reason}" if result.stop_reason else "")
+
+
+def _trained(evaluations: Sequence[Evaluation]) -> str:
+    episodes = counted((e.episode for e in evaluations), "episode")
+    steps = counted((e.step for e in evaluations), "step")
+    return f"{episodes}, {steps}" if len(evaluations) == 1 else f"{len(evaluations)} seeds, each {episodes}, {steps}"
+
+
+def _return(evaluations: Sequence[Evaluation]) -> str:
+    episodes = counted([len(evaluations[0].returns)], "evaluation episode")
+    if len(evaluations) == 1:
+        return f"{evaluations[0].mean:.1f} ± {np.std(evaluations[0].returns):.1f} over {episodes}"
+    means = [evaluation.mean for evaluation in evaluations]
+    return f"{np.mean(means):.1f} ± {np.std(means):.1f} over {len(means)} seeds, each over {episodes}"
+
+
+def _table(evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequence[int]) -> list[str]:
+    """List the result of each seed, as lines of a table."""
+    reasons = result.stop_reasons or [None] * len(seeds)
+    lines = [f"{'seed':>10}  {'episodes':>8}  {'steps':>10}  {'return':>10}"]
+    for e in evaluations:
+        seed, reason = seeds[e.seed_index], reasons[e.seed_index]
+        earned = f"{e.mean:>10.1f} ± {np.std(e.returns):.1f}" + ("" if reason is None else f"   stopped: {reason}")
+        lines.append(f"{seed:>10}  {e.episode:>8,}  {e.step:>10,}  {earned}")
+    return lines
+
+
+def _next_commands(
+    cfg: DictConfig, run: Path, result: TrainResult, evaluations: Sequence[Evaluation], seeds: Sequence[int]
+) -> list[str]:
+    lines = []
+    if cfg.checkpoint.final:
+        best = max(evaluations, key=lambda evaluation: evaluation.mean)
+        home = run / CHECKPOINTS
+        home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
+        where = [written("checkpoint", str(home / "final"))]
+        own = dict(resume.foreign_code(cfg))  # a checkpoint imports nothing that isn't named again
+        where += [written(name, own[name]) for name in ("agent._target_", "env.id") if name in own]
+        lines.append(f"evaluate  velora evaluate {' '.join(where)}")
+    if len(seeds) > 1:
+        lines.append(f"plot      velora plot {shlex.quote(str(run))}")
+    reasons = result.stop_reasons or [None]
+    going_on = [e for e in evaluations if len(seeds) == 1 or reasons[e.seed_index] is None]
+    if can_go_on(cfg) and going_on:
+        used = {"episode": max(e.episode for e in going_on), "step": max(e.step for e in going_on)}
+        lines.append(f"go on     {resume.command(run, cfg, budget.doubled(cfg, **used))}")
+    return lines

@@ -1,0 +1,120 @@
+"""Resume a run: its saved settings replace the configuration files, and the command line wins over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from velora.cli.command.arguments import Arguments, written
+from velora.cli.run.run_directory import load_settings
+from velora.cli.settings.instantiate import targets
+from velora.core.errors import RunDirectoryError, SettingError
+
+CONFIG_NAME = "resumed_run"
+FREE_GROUPS = ("device", "checkpoint", "train", "callbacks", "logger")
+"""Groups of which another file may be chosen for the rest of a run."""
+FIXED_GROUPS = ("agent", "env", "experiment")
+"""Groups that make it another run."""
+TRUSTED = ("velora.callbacks.", "velora.models.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
+"""Where classes may come from that only the run's own config.yaml names."""
+
+
+def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
+    """Store a run's saved settings for Hydra as the file ``resumed_run``, and choose the run's directory for output.
+
+    A file in a directory shouldn't decide which code runs, so a class or an environment's module from outside Velora
+    and Lightning must be named again on the command line.
+
+    Args:
+        run_dir: the run to go on with.
+        arguments: the command line.
+
+    Returns:
+        The command line, with the output directory added.
+
+    Raises:
+        SettingError: if the command line asks for another run, or for several.
+        RunDirectoryError: if there is no run to go on with.
+    """
+    if arguments.is_multirun:
+        raise SettingError("resume: goes on with one run; leave -m (--multirun) out")
+    named = {override.key_or_group for override in arguments.parsed()}
+    for group in sorted(named):
+        if group.partition("/")[0] in FIXED_GROUPS:
+            raise SettingError(f"{group}: can't change when a run is resumed; start a new run by leaving resume= out")
+    saved = load_settings(run_dir)
+    kept: dict[str, Any] = {}
+    for key in (*FREE_GROUPS, "agent", "env"):
+        if key not in saved:
+            raise RunDirectoryError(f"{run_dir}/config.yaml has no {key!r}; expected the settings of a training run")
+        if key not in named:
+            kept[key] = saved[key]
+    _refuse_foreign_code(run_dir, kept, named)
+    defaults: list[Any] = ["train_schema"]
+    defaults += [{group: None if group in kept else "default"} for group in FREE_GROUPS]
+    defaults += ["_self_", {"override hydra/job_logging": "velora"}, {"override hydra/help": "velora_train"}]
+    node = {"defaults": defaults, **kept, "hydra": {"output_subdir": None, "job": {"name": "train"}}}
+    ConfigStore.instance().store(name=CONFIG_NAME, node=node, provider="velora")
+    return arguments.adding(hydra__run__dir=str(run_dir))
+
+
+def _refuse_foreign_code(run_dir: Path, kept: dict[str, Any], named: set[str]) -> None:
+    foreign = {where: code for where, code in foreign_code(kept) if where not in named}
+    if foreign:
+        words = " ".join(written(where, code) for where, code in foreign.items())
+        raise SettingError(
+            f"{next(iter(foreign))}: {run_dir}/config.yaml names code from outside Velora; "
+            f"if you trust it, add {words} to the command line"
+        )
+
+
+def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Find the settings that name code from outside Velora and Lightning: classes, and the module of an environment."""
+    for group in ("agent", "callbacks", "logger"):
+        for where, path in targets(group, settings.get(group, {})):
+            if not path.startswith(TRUSTED):
+                yield where, path
+    env_id = str(settings["env"]["id"])
+    if ":" in env_id:
+        yield "env.id", env_id
+
+
+def command(run_dir: Path, settings: Mapping[Any, Any], *more: str) -> str:
+    """Write the command that resumes a run; code from outside Velora is named in it again.
+
+    Args:
+        run_dir: the run.
+        settings: the run's settings.
+        more: further words of the command.
+    """
+    again = [written(where, code) for where, code in foreign_code(settings)]
+    return " ".join(["velora train", written("resume", str(run_dir)), *again, *more])
+
+
+def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
+    """List the settings that a resumed run changes, as ``name: old -> new``.
+
+    Changes of the agent are left to the trainer, which compares them with the checkpoint itself.
+    """
+    old, new = dict(_leaves(saved)), dict(_leaves(cfg))
+    return [
+        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) and name != "resume" and not name.startswith("agent.")
+    ]
+
+
+def _leaves(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    return _walk(OmegaConf.to_container(cfg, resolve=True), "")
+
+
+def _walk(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _walk(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, tree

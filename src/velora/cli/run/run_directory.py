@@ -1,0 +1,130 @@
+"""The directory of one run: its name, the settings in it, and the rule that no two runs share one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from velora.checkpoint.layout import CHECKPOINTS, seed_directories
+from velora.core.errors import RunDirectoryError
+
+CONFIG, METRICS = "config.yaml", "metrics.db"
+
+
+def run_label(name: str) -> str:
+    """Make the end of a run directory's name: the environment, or ``sweep``, and four random digits.
+
+    Two processes that start in the same microsecond, on two machines even, still get two directories.
+    """
+    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}_{secrets.token_hex(2)}"
+
+
+def check_free(run_dir: Path) -> None:
+    """Refuse to begin a run in the directory of another.
+
+    Raises:
+        RunDirectoryError: if the directory holds a run already.
+    """
+    held = next((name for name in (CONFIG, METRICS, CHECKPOINTS) if (run_dir / name).exists()), None)
+    if held is not None:
+        raise RunDirectoryError(
+            f"{run_dir} holds a run already ({held}); go on with it by resume={run_dir}, "
+            "or choose another hydra.run.dir"
+        )
+
+
+def save_settings(run_dir: Path, cfg: DictConfig) -> None:
+    """Write ``config.yaml`` in one step: a reader finds the old file whole or the new one.
+
+    Raises:
+        RunDirectoryError: if the directory can't be written.
+    """
+    text = OmegaConf.to_yaml(cfg, resolve=True)
+    staged = run_dir / f".{CONFIG}.{secrets.token_hex(4)}"
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with staged.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(run_dir / CONFIG)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{run_dir} can't be written ({error.strerror}); choose another hydra.run.dir"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+
+
+def distinguishing(cfg: DictConfig) -> dict[str, Any]:
+    """List the settings beside the agent's that change the result of learning, by their full names.
+
+    ``velora plot`` tells curves apart by them: batch size, callbacks, the environment's keywords and
+    wrappers. Settings that are null or false are left out.
+    """
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    callbacks = {name: entry for name, entry in plain["callbacks"].items() if entry is not None}
+    parts = {f"callbacks.{name}": entry for name, entry in callbacks.items()}
+    for name, part in plain["env"].items():
+        if name not in ("id", "recommended") and part is not None:
+            parts[f"env.{name}"] = {
+                key: value for key, value in part.items() if value is not None and value is not False
+            }
+    settings = {f"{part}.{name}": value for part, entry in parts.items() for name, value in entry.items()}
+    whole = {"train.batch_size": plain["train"]["batch_size"], "callbacks": "+".join(sorted(callbacks)) or "none"}
+    return {**whole, **settings}
+
+
+def load_settings(run_dir: Path) -> DictConfig:
+    """Read a run's ``config.yaml``.
+
+    Raises:
+        RunDirectoryError: if there is no run, or its settings can't be read.
+    """
+    path = run_dir / CONFIG
+    if not path.is_file():
+        what = "is no run: it has no config.yaml" if run_dir.is_dir() else "does not exist"
+        raise RunDirectoryError(f"{run_dir} {what}; expected the directory that velora train printed as 'run'")
+    try:
+        settings = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        raise RunDirectoryError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(settings, DictConfig):
+        raise RunDirectoryError(f"{path} holds no settings: expected name: value pairs")
+    return settings
+
+
+def discard_unstarted(run_dir: Path) -> None:
+    """Remove the files of a run that was refused before its settings were written.
+
+    A directory with settings holds a run, and is left alone.
+    """
+    if (run_dir / CONFIG).exists():
+        return
+    checkpoints = run_dir / CHECKPOINTS
+    for path in (run_dir / METRICS, run_dir / f"{METRICS}-wal", run_dir / f"{METRICS}-shm", checkpoints / ".lock"):
+        path.unlink(missing_ok=True)
+    for directory in (*seed_directories(checkpoints).values(), checkpoints):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+
+
+def remove_if_empty(run_dir: Path) -> None:
+    """Remove the directory of a run that never began, with the parents that it leaves empty.
+
+    Nothing outside the current directory is touched.
+    """
+    here = Path.cwd()
+    with contextlib.suppress(OSError):
+        while here in run_dir.parents:
+            run_dir.rmdir()  # refuses when there is anything inside
+            run_dir = run_dir.parent

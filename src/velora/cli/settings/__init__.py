@@ -1,0 +1,1 @@
+"""Settings: their names and types, and the objects that they describe."""

@@ -1,0 +1,115 @@
+"""Make an object from an entry with ``_target_``, and explain a mistake in the entry in one line."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import hydra.utils
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from velora.cli.command.mistakes import one_line
+from velora.core.errors import SettingError, VeloraError
+from velora.core.names import did_you_mean
+
+
+def instantiate(name: str, node: Any, **more: Any) -> Any:
+    """Make the object that one entry describes.
+
+    Args:
+        name: the entry's full name in the settings, for errors: ``"callbacks.early_stopping"``.
+        node: the entry: ``_target_`` and keywords.
+        more: further keywords.
+
+    Raises:
+        SettingError: if the class can't be found, or doesn't take one of the keywords.
+    """
+    target = locate_class(name, node)
+    check_keywords(name, node, target)
+    if hasattr(hydra.utils, "execution_whitelist"):  # Hydra 1.4 calls only classes that are allowed by name
+        more["_execution_whitelist_"] = sorted({path for _, path in targets(name, node)})
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **more)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, VeloraError):
+            raise type(cause)(_placed(name, str(cause), node)) from cause
+        if isinstance(cause, ImportError):
+            raise SettingError(f"{name}: {one_line(cause)}") from cause
+        raise cause or error from None
+
+
+def _placed(name: str, message: str, node: Any) -> str:
+    """Begin a constructor's message with the setting's full name, of which it may have the last part already."""
+    parent, _, own = name.rpartition(".")
+    if message.startswith((f"{own}.", f"{own}:")):
+        return f"{parent}.{message}"
+    return f"{name}.{message}" if message.partition(":")[0] in node else f"{name}: {message}"
+
+
+def locate_class(name: str, node: Any) -> type[Any]:
+    """Import the class that an entry names.
+
+    Raises:
+        SettingError: if the entry names none, or it can't be found.
+    """
+    path = node.get("_target_") if isinstance(node, DictConfig) else None
+    if not isinstance(path, str):
+        raise SettingError(f"{name}: expected an entry with a class in _target_, got {node!r}")
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ValueError as error:
+        raise SettingError(f"{name}._target_: expected module.Class, got {path!r}") from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise SettingError(f"{name}: {path} needs a package that isn't installed: {error.name}") from error
+        raise SettingError(
+            f"{name}._target_: there is no module {error.name!r}; modules are looked for in the current directory too"
+        ) from error
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        classes = [member for member, _ in inspect.getmembers(module, inspect.isclass)]
+        hint = did_you_mean(class_name, classes, "expected a class")
+        raise SettingError(f"{name}._target_: {module_name} has no class {class_name!r}; {hint}")
+    return found
+
+
+def check_keywords(name: str, node: Mapping[str, Any], target: type[Any]) -> None:
+    """Check that an entry's class takes its keywords.
+
+    Raises:
+        SettingError: naming the nearest keyword.
+    """
+    known = takes(target)
+    for keyword in node:
+        if known is not None and not keyword.startswith("_") and keyword not in known:
+            hint = did_you_mean(keyword, known, f"it takes {', '.join(sorted(known))}")
+            raise SettingError(f"{name}.{keyword}: {target.__name__} has no such setting; {hint}")
+
+
+def takes(target: type[Any]) -> set[str] | None:
+    """List the keywords that a class takes, or return ``None`` if it takes any."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return {p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+
+
+def targets(name: str, node: Any) -> Iterator[tuple[str, str]]:
+    """Find every ``_target_`` in an entry: its full name, and its value."""
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if isinstance(plain, dict):
+        if isinstance(plain.get("_target_"), str):
+            yield f"{name}._target_", plain["_target_"]
+        for key, child in plain.items():
+            yield from targets(f"{name}.{key!s}", child)
+    elif isinstance(plain, list):
+        for position, child in enumerate(plain):
+            yield from targets(f"{name}.{position}", child)

@@ -1,0 +1,204 @@
+"""Make the objects of a run from its settings: environment, agent, callbacks and loggers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import torch
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from velora.callbacks import Callback, SaveCheckpoints
+from velora.cli.settings.instantiate import instantiate, locate_class, takes
+from velora.core.errors import SettingError, SpaceError
+from velora.envs import EnvironmentSource, dimensions, image_settings, is_discrete
+from velora.envs.images import covering_wrapper
+from velora.envs.make import Env
+from velora.envs.wrappers import KNOWN, wrap
+from velora.models import Agent
+
+log = logging.getLogger(__name__)
+
+Wrappers: TypeAlias = Sequence[Mapping[str, Any]]
+"""Wrappers as :func:`velora.envs.wrappers.wrap` takes them."""
+
+
+def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
+    """Read from the settings which wrappers are put around the environment.
+
+    Returns:
+        For every wrapper that the settings mention, its description as :func:`velora.envs.wrappers.wrap` takes it, or
+        ``None`` if it is left out.
+
+    Raises:
+        SettingError: if an option of a wrapper is set that is left out.
+    """
+    found: dict[str, Mapping[str, Any] | None] = {}
+    for name, row in KNOWN.items():
+        if env.get(row.group) is None:
+            continue
+        own: Any = OmegaConf.to_container(env[row.group], resolve=True)
+        switch, first = next(iter(own.items()))
+        is_on = first is not None
+        if row.switch is not None:
+            is_on = own.pop(row.switch) is True
+        kwargs = {key: value for key, value in own.items() if value is not None}
+        if kwargs and not is_on:
+            group, idle = row.group, next(iter(kwargs))
+            raise SettingError(
+                f"env.{group}.{idle}: says nothing without env.{group}.{switch}; give that too, or choose one with "
+                f"env/{group}=..."
+            )
+        found[name] = {"name": name, "kwargs": kwargs} if is_on else None
+    return found
+
+
+def merged(saved: Wrappers, chosen: Mapping[str, Mapping[str, Any] | None]) -> Wrappers:
+    """Replace saved wrappers by chosen ones of the same kind; insert the others at the place of their kind."""
+    kept = [chosen.get(one["name"], one) for one in saved]
+    found = [one for one in kept if one is not None]
+    order = list(KNOWN)
+    for name, one in chosen.items():
+        if one is not None and all(other["name"] != name for other in found):
+            inside = [other for other in found if order.index(other["name"]) < order.index(name)]
+            found.insert(len(inside), one)
+    return found
+
+
+def make_environment(
+    env_id: str, kwargs: Mapping[str, Any], *, wrappers: Wrappers = (), render: str | None = None
+) -> Env:
+    """Make a registered environment with flat observations, and Velora's wrappers around it.
+
+    Args:
+        env_id: its Gymnasium id; ``my_module:MyEnv-v0`` imports the module that registers it first.
+        kwargs: keywords for ``gymnasium.make``.
+        wrappers: from the inside out.
+        render: a render mode, such as ``"human"``.
+
+    Raises:
+        SpaceError: if the id is unknown, something the environment needs isn't installed, its observations
+            aren't numbers, or it can't be wrapped.
+        SettingError: if the environment doesn't take a keyword, or a wrapper a setting.
+    """
+    env = _make_bare(env_id, dict(kwargs) if render is None else {**kwargs, "render_mode": render})
+    for one in wrappers:
+        try:
+            env = wrap(env, [one])
+        except (SettingError, SpaceError) as error:
+            env.close()
+            raise type(error)(f"env.{KNOWN[one['name']].group}.{error}") from error
+    return env
+
+
+def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
+    try:
+        return EnvironmentSource(env_id, given).make()
+    except gym.error.Error as error:
+        raise SpaceError(f"env: {env_id} can't be made: {str(error).splitlines()[0]}") from error
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise SettingError(f"env.kwargs: {env_id} takes other keywords: {str(error).splitlines()[0]}") from error
+
+
+def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seeds: Sequence[int]) -> Agent:
+    """Make the agent for an environment, which decides its dimensions.
+
+    Raises:
+        SettingError, SpaceError: if a setting is out of its domain, the environment doesn't fit, or there are more
+            seeds than memory holds.
+    """
+    state_dim, action_dim = dimensions(env)
+    own: dict[str, Any] = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
+    known = takes(locate_class("agent", cfg)) or ()
+    if is_discrete(env) and "discrete" in known:
+        own["discrete"] = True
+    if "image" in known:
+        own |= _image(cfg, env)
+    try:
+        agent = instantiate(
+            "agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, kernel=kernel, **own
+        )
+    except SettingError as error:
+        text = str(error)
+        if text.startswith("agent: seeds:"):
+            text = text.replace("agent: seeds:", "train.seeds:", 1)
+            for name in ("buffer_size", "rollout_steps"):
+                text = text.replace(name, f"agent.{name}")
+        raise SettingError(text) from error
+    if not isinstance(agent, Agent):
+        raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
+    agent.adapt(env)
+    return agent
+
+
+def _image(cfg: DictConfig, env: Env) -> dict[str, Any]:
+    """Return the agent's settings for images: those of the environment where ``agent.image`` isn't set.
+
+    With ``agent.image=false`` the agent reads the pixels of an image as plain numbers.
+
+    Raises:
+        SettingError: if ``image`` is neither a shape nor ``false``.
+    """
+    chosen = cfg.get("image")
+    if chosen is None:
+        if (covering := covering_wrapper(env)) is not None:
+            log.warning(
+                "env: the agent reads what %s makes of images as plain numbers, pixel by pixel; leave it out for a "
+                "convolutional encoder, or say that it is meant: agent.image=false",
+                covering,
+            )
+        return {name: value for name, value in image_settings(env).items() if cfg.get(name) is None}
+    if chosen is False:
+        return {"image": None}
+    if not isinstance(chosen, ListConfig):
+        raise SettingError(f"agent.image: expected a shape such as [64,64,3], or false, got {chosen!r}")
+    return {}
+
+
+def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir: Path) -> list[Callback]:
+    """Make the callbacks; the one that saves checkpoints comes last, so that the others' state is up to date.
+
+    An entry set to null is left out.
+
+    Raises:
+        SettingError: if an entry isn't a callback.
+    """
+    made: list[Callback] = []
+    for name, node in _entries("callbacks", callbacks):
+        made.append(instantiate(name, node))
+    if checkpoint.frequency is not None or checkpoint.final:
+        made.append(_make_saver(checkpoint, checkpoint_dir))
+    return made
+
+
+def _make_saver(cfg: DictConfig, directory: Path) -> SaveCheckpoints:
+    try:
+        return SaveCheckpoints(
+            directory, frequency=cfg.frequency, buffer=cfg.buffer, keep_last=cfg.keep_last, final=cfg.final
+        )
+    except SettingError as error:
+        raise SettingError(str(error).replace("save_checkpoints.", "checkpoint.")) from error
+
+
+def make_loggers(cfg: DictConfig, run_dir: Path) -> list[Any]:
+    """Make the loggers; they write into the run directory, unless their settings name another one.
+
+    Raises:
+        SettingError: if an entry isn't a logger, or its package isn't installed.
+    """
+    made = []
+    for name, node in _entries("logger", cfg):
+        known = takes(locate_class(name, node)) or {"save_dir"}
+        needs_dir = "save_dir" in known and "save_dir" not in node
+        made.append(instantiate(name, node, **({"save_dir": str(run_dir)} if needs_dir else {})))
+    return made
+
+
+def _entries(group: str, cfg: DictConfig) -> list[tuple[str, Any]]:
+    """List the entries of a group under their full names."""
+    return [(f"{group}.{key!s}", node) for key, node in cfg.items() if node is not None]

@@ -1,0 +1,182 @@
+"""Names, types, defaults and meanings of all settings of ``conf/``, so that a slip fails before anything is built.
+
+Those of agents, of ``agent.train`` and of the callback that saves are made from the code. The YAML files hold choices,
+and values that differ. Hydra merges each file into its class, and :func:`check` goes over the result once more, for
+settings that ``+name=value`` lets through.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field, make_dataclass
+from functools import partial
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from velora.cli.settings import wrappers
+from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
+from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
+from velora.models.keywords import CheckpointKeywords, DDPGKeywords, RunKeywords, TrainKeywords
+
+
+@dataclass
+class RecommendedSchema:
+    """Defaults of ``train``, ``checkpoint`` and ``agent`` that an environment's file may set."""
+
+    n_episodes: int = told(100, "episodes of a run")
+    n_steps: int | None = told(None, "environment steps of a run; ``None`` sets no limit")
+    checkpoint_frequency: int = told(50, "episodes between two checkpoints")
+    actor_lr: float = taken(DDPGKeywords, "actor_lr")
+    noise_std: float = taken(DDPGKeywords, "noise_std")
+    noise_correlation: float = taken(DDPGKeywords, "noise_correlation")
+
+
+@dataclass
+class BareEnvSchema:
+    """An environment without wrappers, and how long to train on it."""
+
+    id: str = told(..., "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first")
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+
+
+@dataclass
+class EnvSchema(wrappers.extended(BareEnvSchema)):  # type: ignore[misc]
+    """An environment with its wrappers, and how long to train on it."""
+
+
+@dataclass
+class DeviceSchema:
+    """The device, the number of threads, and the kernel."""
+
+    name: str = told(..., "``auto`` is the first GPU if there is one, else the CPU; or ``cpu``, ``cuda``, ``cuda:1``")
+    threads: int | None = taken(TrainKeywords, "threads")
+    kernel: str = taken(RunKeywords, "kernel")
+
+
+@dataclass
+class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):  # type: ignore[misc]
+    """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
+
+
+@dataclass
+class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=("threads",)))):  # type: ignore[misc]
+    """The arguments of ``agent.train``, and the seeds."""
+
+    n_episodes: int = told(..., "episodes to train for, for each seed")
+    n_steps: int | None = taken(
+        TrainKeywords, "n_steps", "environment steps to train for, for each seed; ``None`` sets no limit"
+    )
+    evaluate_every: int | None = taken(
+        TrainKeywords, "evaluate_every", "episodes between evaluations; ``None`` evaluates at the end only"
+    )
+    seed: int | None = told(None, "decides everything random; ``None`` draws one and writes it into config.yaml")
+    seeds: Any = told(  # noqa: RUF009 - makes a field
+        None, "train several side by side: ``10`` (from train.seed on, or 0 to 9), or a list such as ``[3,5,8]``"
+    )
+
+
+@dataclass
+class TrainConfig:
+    """All settings of ``velora train``."""
+
+    agent: Any = MISSING
+    env: EnvSchema = field(default_factory=EnvSchema)
+    device: DeviceSchema = field(default_factory=DeviceSchema)
+    checkpoint: CheckpointSchema = field(default_factory=CheckpointSchema)
+    train: TrainSchema = field(default_factory=TrainSchema)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    resume: str | None = told(None, "a run directory to go on from")
+
+
+@dataclass
+class SavedAgentSchema:
+    """The checkpoint to evaluate, or the run whose checkpoint to evaluate."""
+
+    path: str | None = told(None, "a run, or a checkpoint of it; ``checkpoint=<run>`` is short for it")
+
+
+@dataclass
+class BareElsewhereSchema:
+    """The environment to evaluate in, without wrappers; settings that are null are those of training."""
+
+    id: str | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+
+
+@dataclass
+class ElsewhereSchema(wrappers.extended(BareElsewhereSchema, is_optional=True)):  # type: ignore[misc]
+    """The environment to evaluate in, with its wrappers; settings that are null are those of training."""
+
+
+@dataclass
+class AgentClassSchema:
+    """The class of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
+
+    _target_: str | None = told(None, "of an agent of a class of your own: my_module.MyAgent")
+
+
+@dataclass
+class EvaluateConfig:
+    """All settings of ``velora evaluate``."""
+
+    agent: AgentClassSchema = field(default_factory=AgentClassSchema)
+    checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
+    episodes: int = told(10, "episodes to play")
+    seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
+    render: str | None = told(None, "``human``: watch it in a window")
+    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
+    device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
+def register() -> None:
+    """Store the schemas, and the choices that need no file, where Hydra looks for them."""
+    store = ConfigStore.instance()
+    store.__deepcopy__ = partial(_itself, store)  # type: ignore[attr-defined]
+    store.store(name="train_schema", node=TrainConfig, provider="velora")
+    store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
+    for key, node in AGENT_SCHEMAS.items():
+        store.store(name=f"{key}_schema", node=node, provider="velora")
+    names = [f"env/{group.name}" for group in wrappers.GROUPS]
+    for name, group in zip(names, wrappers.GROUPS, strict=True):
+        store.store(group=name, name="none", node=dataclasses.asdict(group.schema()), provider="velora")
+    store.store(name="no_wrappers", node={"defaults": [{name: "none"} for name in names]}, provider="velora")
+    store.store(name="wrappers_as_trained", node={"defaults": [{name: None} for name in names]}, provider="velora")
+
+
+def _itself(store: ConfigStore, memo: Mapping[int, Any]) -> ConfigStore:
+    """Return the store itself for a copy: Hydra makes dozens, two thirds of the time that ``--help`` took.
+
+    Nothing changes such a copy, and ``load`` copies the configurations that it hands out.
+    """
+    return store
+
+
+def check(cfg: DictConfig, prefix: str = "") -> None:
+    """Check every part of composed settings that has a schema.
+
+    Raises:
+        SettingError: if a setting is unknown, or has no value.
+        OmegaConfBaseException: if a reference can't be resolved.
+    """
+    schema = OmegaConf.get_type(cfg)
+    if schema is not None and dataclasses.is_dataclass(schema):
+        known = [f.name for f in dataclasses.fields(schema)]
+        for key in map(str, cfg):
+            if key not in known:
+                names = [f"{prefix}{name}" for name in known]
+                hint = did_you_mean(f"{prefix}{key}", names, "see --help for all of them")
+                raise SettingError(f"{prefix}{key}: no such setting; {hint}")
+    for key in map(str, cfg):
+        name = f"{prefix}{key}"
+        if OmegaConf.is_missing(cfg, key):
+            raise SettingError(f"{name}: needs a value; give it as {name}=...")
+        child = cfg[key]  # resolves ${...}, which may lead nowhere or to the wrong type
+        if isinstance(child, DictConfig):
+            check(child, f"{name}.")

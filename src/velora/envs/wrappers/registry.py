@@ -1,0 +1,57 @@
+"""The wrappers that settings and checkpoints can name, each registered in its own file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import gymnasium as gym
+
+WrapperClass: TypeAlias = type[gym.Wrapper[Any, Any, Any, Any]]
+Kind = TypeVar("Kind", bound=WrapperClass)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A wrapper, and its group of settings below ``env``; see :func:`register`."""
+
+    kind: WrapperClass
+    group: str
+    place: int
+    switch: str | None
+
+    @property
+    def options(self) -> list[str]:
+        """The arguments that its constructor takes beside the environment; the first one says whether it is there."""
+        return [name for name in inspect.signature(self.kind).parameters if name != "env"]
+
+
+_rows: list[Row] = []
+
+
+def register(group: str, *, place: int, switch: str | None = None) -> Callable[[Kind], Kind]:
+    """Let settings and checkpoints name a wrapper of Velora's.
+
+    The options of ``env.<group>`` are what its constructor takes, with the types that it declares. The command line
+    reads this call and the constructor from the source, without importing it, so both are written out in full.
+    ``conf/env/<group>/`` holds files of options to choose from; ``none`` is always there. A wrapper is put around the
+    environment where its first option is set.
+
+    Args:
+        group: the group's name, as in ``env/time=irregular``.
+        place: the wrapper's place among those that are chosen together; the smallest is innermost.
+        switch: of a wrapper that takes no options, the setting that is true where it is there.
+    """
+
+    def add(kind: Kind) -> Kind:
+        _rows.append(Row(kind, group, place, switch))
+        return kind
+
+    return add
+
+
+def known() -> dict[str, Row]:
+    """Return what was registered, by the name of the class, from the inside out."""
+    return {row.kind.__name__: row for row in sorted(_rows, key=lambda row: row.place)}

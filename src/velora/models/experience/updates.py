@@ -1,0 +1,128 @@
+"""Updates from windows of a buffer: recorded once and replayed, or made step by step with the hooks inside."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from velora.buffers import Batch, ReplayBuffer
+from velora.core.types import Metrics
+from velora.kernels.arrays.namespace import Values
+from velora.models.agent import Agent
+from velora.models.experience.part import AgentPart
+from velora.models.learner import Source, Update, can_record
+from velora.models.normalisation import NormalisedReplay
+from velora.training.experience import Count
+
+
+class Updates(AgentPart):
+    """The updates of one agent from the windows of one buffer, one after the other.
+
+    Attributes:
+        window: steps of a window (T), burn-in and all.
+        is_recorded: whether updates are recorded and replayed, where no hook looks into them.
+    """
+
+    def __init__(self, agent: Agent, buffer: ReplayBuffer) -> None:
+        super().__init__(agent)
+        self.buffer, s = buffer, agent.settings
+        self.window: int = s.burn_in + s.sequence_length
+        self.is_recorded = False
+        self._normalised = None if agent.normaliser is None else NormalisedReplay(buffer, agent.normaliser)
+        self._batch_size = 0
+        self._uniform: Values = None  # of this batch size, where they are drawn again and again
+        self._rows: tuple[int, ...] = ()
+        self._parts: list[_Part] = []
+        self._metrics: dict[str, Tensor] = {}
+
+    def prepare(self) -> None:
+        """Build the optimizers, and find out whether updates can be recorded."""
+        agent = self.agent
+        networks, optimizers = list(agent.learner.networks.values()), list(agent.optimizers.values())
+        self.is_recorded = agent.record and agent.replays and can_record(agent.kernel, networks, optimizers)
+
+    def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin an update of these seeds, from what is stored now.
+
+        Where no hook looks into it, it is replayed as one program, on other threads if there are any.
+        """
+        agent = self.agent
+        self._rows, self._parts = rows, self._parted(agent, rows)
+        if batch_size != self._batch_size:
+            self._batch_size, self._uniform = batch_size, agent.draws.uniform("sampling", batch_size)
+        if self.is_recorded and not agent.hooks.look_into_updates:
+            self._start(agent, self._parts[0])
+
+    @staticmethod
+    def _parted(agent: Agent, rows: tuple[int, ...]) -> list[_Part]:
+        """Split seeds into those whose policy is due and the rest; they may have made different numbers of updates."""
+        due = tuple(k for k in rows if agent.improves_policy(agent.progress[k].update))
+        rest = tuple(k for k in rows if k not in due)
+        return [_Part(part, learns_policy=part is due) for part in (due, rest) if part]
+
+    def _start(self, agent: Agent, part: _Part) -> None:
+        agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
+        agent.draws.advance()
+        uniform = self._uniform
+        source: Source = self.buffer
+        if self._normalised is not None:
+            self._normalised.read(uniform, self.window, agent.device)
+            source = self._normalised
+        part.update = agent.learner.program(part.learns_policy, self.window, source, uniform, agent.training_step)
+        part.update.program.start(part.rows, agent.threads)
+
+    def finish(self, update: int, count: Count) -> Metrics:
+        """Wait for the update, or make it now, with the hooks around it.
+
+        The metrics of a program, and its batch, are overwritten by the next update.
+        """
+        agent, batch = self.agent, None
+        if self._parts[0].update is None:
+            batch = self._sampled(agent)
+            for hook in agent.hooks.on_train_batch_start:
+                hook(batch, update)
+        for part in self._parts:
+            self._report(part.rows, self._made(agent, part) if batch is None else self._stepwise(agent, part, batch))
+        count(self._rows, self._metrics)
+        if agent.hooks.on_train_batch_end:
+            if batch is None:
+                assert self._parts[-1].update is not None
+                batch = self._parts[-1].update.batch
+            for hook in agent.hooks.on_train_batch_end:
+                hook(self._metrics, batch, update)
+        return self._metrics
+
+    def _sampled(self, agent: Agent) -> Batch:
+        batch = self.buffer.sample(agent.draws.uniform("sampling", self._batch_size), self.window, agent.device)
+        if agent.normaliser is not None:
+            agent.normaliser.fit(batch)
+        return batch
+
+    @staticmethod
+    def _stepwise(agent: Agent, part: _Part, batch: Batch) -> Metrics:
+        agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
+        return agent.training_step(batch)
+
+    def _made(self, agent: Agent, part: _Part) -> Metrics:
+        if part.update is None:
+            self._start(agent, part)
+        assert part.update is not None
+        part.update.program.wait()
+        return part.update.metrics
+
+    def _report(self, rows: tuple[int, ...], metrics: Metrics) -> None:
+        """Take over the metrics of these seeds; what an update doesn't report stays as the last one left it."""
+        if len(rows) == self.agent.n_seeds or not self._metrics.keys() >= metrics.keys():
+            self._metrics = {**self._metrics, **metrics}
+            return
+        where = list(rows)
+        for name, value in metrics.items():
+            known = self._metrics[name] = self._metrics[name].clone()
+            known[where] = value[where]
+
+
+class _Part:
+    """Seeds that learn the same things in one update; ``update`` is its program once it was started."""
+
+    def __init__(self, rows: tuple[int, ...], *, learns_policy: bool) -> None:
+        self.rows, self.learns_policy = rows, learns_policy
+        self.update: Update | None = None

@@ -1,0 +1,118 @@
+"""How an agent is saved, loaded, and taken out of several seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from velora.checkpoint import Checkpoint
+from velora.core.errors import CheckpointError, SettingError
+from velora.models import idle, persistence
+from velora.models.parts import AgentParts
+
+
+class SavedAgent(AgentParts):
+    """An agent that is saved to a directory and read from one; :mod:`velora.models.persistence` knows the files."""
+
+    def reseed(self) -> None:
+        """Draw for the seeds that ``seeds`` names from now on."""
+        self.exploration.reseed(self.seeds)
+        self.draws.reseed(self.seeds)
+
+    def seed(self, index: int) -> Self:
+        """Copy the agent at one position of the seed axis out, as an ordinary agent of one seed.
+
+        The replay buffer and the generators stay behind: the copy is for acting, evaluating and saving.
+
+        Raises:
+            SettingError: if there is no such position.
+        """
+        if not isinstance(index, int | np.integer) or not 0 <= index < self.n_seeds:
+            raise SettingError(f"seed: expected a position from 0 to {self.n_seeds - 1}, got {index!r}")
+        own: dict[str, Any] = {"device": self.device, "kernel": self.kernel, "seed": self.seeds[index]}
+        with idle.taken_over(is_known=True):
+            alone = type(self)(**self.settings.model_dump(), **own)
+        persistence.copy_seed(self, index, alone)
+        return alone
+
+    def save_training(
+        self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: persistence.TrainState
+    ) -> Path:
+        """Write a checkpoint of one seed together with the state of its run; the trainer calls it."""
+        return persistence.write(
+            self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
+        )
+
+    def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> list[str]:
+        """Become the agent of a checkpoint at one position of the seed axis, but keep the settings this one was given.
+
+        Returns:
+            One line for each setting that differs.
+
+        Raises:
+            CheckpointError: if the checkpoint is another agent's, or a tensor doesn't fit.
+        """
+        if checkpoint.metadata.agent != self.key:
+            raise CheckpointError(
+                f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
+            )
+        persistence.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
+        self.reseed()
+        return persistence.differences(checkpoint.metadata.settings, self.settings_dict())
+
+    def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:
+        """Write the agent to a directory, all of it or nothing.
+
+        An existing checkpoint there is replaced in one step. If that one holds the same weights and a replay buffer,
+        and this call saves none, its buffer stays.
+
+        Args:
+            dirpath: the directory of this checkpoint, such as ``checkpoints/ddpg-InvertedPendulum/ep10``.
+            buffer: save the replay buffer too.
+            config: write ``model_config.json``, an overview of the agent, in the directory above (once).
+            overwrite: ``False`` refuses to replace an existing checkpoint.
+
+        Raises:
+            CheckpointError: if the directory holds anything else, or can't be written.
+            SettingError: if the agent holds several seeds; save one with ``agent.seed(k).save(...)``.
+        """
+        if self.n_seeds > 1:
+            raise SettingError(f"save: this agent holds {self.n_seeds} seeds; save one with agent.seed(k).save(...)")
+        return persistence.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        dirpath: str | Path,
+        *,
+        buffer: bool = False,
+        device: str | torch.device | None = None,
+        kernel: str = "auto",
+    ) -> Self:
+        """Read an agent from a directory that :meth:`save` or a training run wrote.
+
+        Every byte is checked first; nothing in the files is ever run.
+
+        Args:
+            dirpath: the checkpoint directory.
+            buffer: load the replay buffer too.
+            device: where to put it; ``None`` chooses.
+            kernel: what computes; see the constructor.
+
+        Raises:
+            FileNotFoundError: if there is no such checkpoint.
+            CheckpointError: if it is damaged, of another agent, or has no buffer where one was asked for.
+        """
+        checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
+        try:
+            settings: dict[str, Any] = dict(checkpoint.metadata.settings)
+            make: Any = cls
+            with idle.taken_over():
+                agent: Self = make(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
+        except (SettingError, TypeError) as error:
+            raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
+        persistence.read(agent, checkpoint, buffer=buffer)
+        return agent

@@ -1,0 +1,90 @@
+"""Experience as the loop knows it: where transitions go, and the updates that are made from them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from velora.buffers import Buffer
+from velora.core.types import Metrics
+
+Count: TypeAlias = Callable[[tuple[int, ...], Metrics], None]
+"""Called once for every update that was made, with the positions of the seeds that learned and what it reports."""
+
+
+class Experience(ABC):
+    """A part of an agent: what it learns from, and when.
+
+    At every step the loop calls :meth:`warming_up`, :meth:`due`, :meth:`begin`, :meth:`finish` and :meth:`store`, in
+    this order; the environments step between begin and finish. ``rows`` are positions on the seed axis.
+    """
+
+    @property
+    def n_envs(self) -> int:
+        """Environments that each seed acts in at once (E)."""
+        return 1
+
+    @property
+    @abstractmethod
+    def buffer(self) -> Buffer:
+        """Where transitions go, allocated when it is first needed."""
+
+    @abstractmethod
+    def check_memory(self) -> None:
+        """Refuse more seeds than memory holds, before networks are made for them.
+
+        Raises:
+            SettingError: if there are too many.
+        """
+
+    @abstractmethod
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch that can never be filled.
+
+        Raises:
+            SettingError: if it can't.
+        """
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Build what only training needs; called when training begins."""
+
+    def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """Choose, of these seeds, those whose next action is drawn at random; here none."""
+        return ()
+
+    @abstractmethod
+    def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
+        """Choose, of these seeds, those that learn during this step."""
+
+    @abstractmethod
+    def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
+        """Begin to learn with these seeds, from what is stored now; :meth:`finish` has to follow.
+
+        Until then nothing may be acted, stored or saved.
+        """
+
+    @abstractmethod
+    def finish(self, update: int, count: Count) -> Metrics:
+        """Finish what was begun, with the hooks around every update; return detached metrics of shape (S,).
+
+        Args:
+            update: updates of this run before.
+            count: called after each update, before ``on_train_batch_end`` fires.
+        """
+
+    @abstractmethod
+    def store(self, rows: tuple[int, ...]) -> None:
+        """Keep the buffer's ``incoming`` transition of these seeds."""
+
+    def state_dict(self, seed_index: int) -> dict[str, Any]:
+        """Return what an exact resume of one seed needs besides the buffer, as JSON and tensors; here nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:  # noqa: B027 - nothing to load
+        """Take that over.
+
+        Raises:
+            KeyError, TypeError, ValueError: if the state isn't one of this experience.
+        """

@@ -1,0 +1,91 @@
+"""A NaN anywhere comes out: in the metrics of the update that meets it, and as an error of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from velora.buffers import RolloutBuffer
+from velora.callbacks import Callback
+from velora.core.errors import NonFiniteError
+from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+
+KERNELS = ["native", "numpy", "torch"]
+REPLAY: dict[str, Any] = {"warmup_steps": 20, "buffer_size": 40, "critic_units": (8, 8), "device": "cpu", "seed": 0}
+ROLLOUT: dict[str, Any] = {
+    "rollout_steps": 16,
+    "sequence_length": 4,
+    "critic_units": (8, 8),
+    "device": "cpu",
+    "seed": 0,
+}
+WINDOWS: dict[str, Any] = {"critic": "recurrent", "sequence_length": 3, "burn_in": 1}
+AGENTS: dict[str, Callable[..., Agent]] = {
+    "ddpg": lambda **own: LiquidDDPG(3, 4, 1, **REPLAY, **own),
+    "td3": lambda **own: LiquidTD3(3, 4, 1, **REPLAY, **WINDOWS, **own),
+    "sac": lambda **own: LiquidSAC(3, 4, 1, **REPLAY, **own),
+    "choosing sac": lambda **own: LiquidSAC(4, 4, 2, discrete=True, **REPLAY, **own),
+    "ppo": lambda **own: LiquidPPO(3, 4, 1, target_kl=0.05, n_epochs=2, **ROLLOUT, **own),
+    "choosing ppo": lambda **own: LiquidPPO(4, 4, 2, discrete=True, n_epochs=2, **ROLLOUT, **own),
+}
+
+
+class _Poison(Callback):
+    """Put NaN somewhere once, and keep what updates report from then on."""
+
+    def __init__(self, where: str) -> None:
+        self.where, self.at, self.reported = where, 34, list[dict[str, float]]()
+        self.is_done = False
+
+    def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
+        if trainer.step < self.at or self.is_done:
+            return
+        self.is_done = True
+        if self.where in ("reward", "obs"):
+            agent.buffer._rows[:, ::2, agent.buffer._columns[self.where]] = torch.nan
+            return
+        net, _, last = self.where.partition(" ")
+        net = net if net in agent.networks else f"{net}_1"
+        parameters = [p for name, p in agent.networks[net].named_parameters() if name != "log_std"]
+        with torch.no_grad():
+            parameters[-1 if last else 0].fill_(torch.nan)
+
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.is_done:
+            self.reported.append({name: value.item() for name, value in outputs.items()})
+
+
+@pytest.mark.parametrize("where", ["reward", "obs", "critic first", "critic last", "actor first"])
+@pytest.mark.parametrize("clip", [1.0, None], ids=["clipped", "unclipped"])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_nan_ends_the_run_and_is_reported(name: str, kernel: str, clip: float | None, where: str) -> None:
+    agent, poison = AGENTS[name](kernel=kernel, grad_clip=clip), _Poison(where)
+    env = "CartPole-v1" if agent.discrete else "Pendulum-v1"
+    with pytest.raises(NonFiniteError, match="policy: gave the action"):
+        agent.train(env, 8, n_steps=100, progress_bar=False, summary=False, callbacks=[poison])
+    assert poison.is_done
+    if where == "actor first":  # it acts before it learns
+        return
+    newest = poison.reported[-1]
+    losses = {name: value for name, value in newest.items() if name.endswith("/loss")}
+    assert any(name.startswith("critic") for name in losses)
+    for name, value in losses.items():
+        assert value != value, name
+
+
+@pytest.mark.parametrize("where", ["advantage", "returns"])
+def test_a_nan_in_what_ppo_judged_reaches_the_weights(where: str) -> None:
+    agent = AGENTS["ppo"](kernel="numpy")
+    assert isinstance(agent, LiquidPPO)
+    assert isinstance(agent.buffer, RolloutBuffer)
+    rollout = agent.buffer.read(agent.device).windows(4)
+    given = {name: torch.randn(1, 4, 4) for name in ("advantage", "returns")}
+    given[where][0, 2, 1] = torch.nan
+    metrics = agent.minibatch_step(rollout, **given, critic_hidden=torch.zeros(1, 4, 0))
+    net = "actor" if where == "advantage" else "critic"
+    assert metrics[f"{net}/loss"].isnan().all()
+    assert all(p.isnan().any() for p in agent.networks[net].parameters())
