@@ -34,7 +34,14 @@ class BuildWithTables(build_ext):
         super().run()
 
 
-gnu_flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Werror=implicit-function-declaration"]
+gnu_flags = [
+    "-O3",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-tree-loop-distribute-patterns",  # a row is too short for a call of memset or memcpy
+    "-Wno-psabi",
+    "-Werror=implicit-function-declaration",
+]
 setup(
     cmdclass={"build_py": BuildWithConf, "build_ext": BuildWithTables},
     ext_modules=[

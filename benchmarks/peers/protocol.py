@@ -7,6 +7,7 @@ last line of its standard output. This module runs in both environments, so it k
 from __future__ import annotations
 
 import json
+import os
 import platform
 import resource
 import shutil
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import torch
 
 Settings = dict[str, Any]
 Answer = dict[str, Any]
@@ -36,6 +36,9 @@ PACKAGES = {
     "jax": "jax",
     "cleanrl": "cleanrl",
     "ncps": "ncps",
+    "rltools": "rltools",
+    "rejax": "rejax",
+    "gymnax": "gymnax",
 }
 """Modules whose versions are reported if they were used, and what they are called on the registry."""
 WINDOW = 10
@@ -43,20 +46,31 @@ WINDOW = 10
 
 
 def serve(tasks: Mapping[str, Task]) -> None:
-    """Do the task that the command line asks for, and print the answer."""
+    """Do the task that the command line asks for, and print the answer.
+
+    PyTorch is told its threads where the task's module has imported it; not every peer needs it. A task may name
+    versions of its own.
+    """
     settings = json.loads(sys.argv[1])
-    torch.set_num_threads(settings["threads"])
-    wall, cpu = time.perf_counter(), time.process_time()
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(settings["threads"])
+    wall, cpu = time.perf_counter(), _processor_time()
     answer = tasks[settings["task"]](settings)
-    answer["cores_had"] = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    answer["cores_had"] = (_processor_time() - cpu) / (time.perf_counter() - wall)
     answer["peak_mb"] = peak_memory_mb()
-    answer["threads"] = torch.get_num_threads()
+    answer["threads"] = settings["threads"]
     used = {name: version(name) for module, name in PACKAGES.items() if module in sys.modules}
     if "velora" in sys.modules:  # ours, or the other code base of that name
         used["velora"] = getattr(sys.modules["velora"], "__version__", None) or version("velora")
-    answer["versions"] = {"python": platform.python_version(), **used}
+    answer["versions"] = {"python": platform.python_version(), **used, **answer.get("versions", {})}
     sys.stdout.flush()
     print("\n" + json.dumps(answer), flush=True)
+
+
+def _processor_time() -> float:
+    """Return the processor time of this process and of those that it started and that have ended, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def peak_memory_mb() -> float:

@@ -10,6 +10,7 @@ from ncps.wirings import AutoNCP
 from torch import Tensor, nn
 
 from benchmarks.peers.protocol import Answer, Settings, median_ms, serve
+from benchmarks.speed.arithmetic import sequence_mflop
 
 LAYERS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "ncps CfC": lambda inputs, units, outputs: CfC(inputs, AutoNCP(units, outputs)),
@@ -35,8 +36,13 @@ def sequence(settings: Settings) -> Answer:
         layer.zero_grad()
         layer(x)[0].backward(pull)
 
-    return {"forward_ms": median_ms(forward, seconds=settings["seconds"]),
-            "both_ms": median_ms(both, seconds=settings["seconds"])}  # fmt: skip
+    times = {
+        "forward_ms": median_ms(forward, seconds=settings["seconds"]),
+        "both_ms": median_ms(both, seconds=settings["seconds"]),
+    }
+    if isinstance(layer, nn.RNNBase):  # ncps multiplies with its missing synapses too
+        times |= sequence_mflop(sum(p.numel() for p in layer.parameters()), batch * time)
+    return times
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import torch
 
 from benchmarks.speed import campaign, plots, report, results
 from benchmarks.speed.jobs import PEERS_PYTHON, ROOT, SCRATCH
-from benchmarks.speed.rows import ROWS, Plan
+from benchmarks.speed.plan import Plan
+from benchmarks.speed.rows import ROWS
 
 HERE = Path(__file__).parent
 

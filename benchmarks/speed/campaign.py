@@ -13,8 +13,9 @@ from typing import Any
 
 from benchmarks.speed import jobs, results
 from benchmarks.speed.jobs import Job, JobFailedError
+from benchmarks.speed.plan import Plan
 from benchmarks.speed.results import Measurement
-from benchmarks.speed.rows import Plan, Row
+from benchmarks.speed.rows import Row
 
 GUESS_S = 12.0
 """What a job takes as long as none has been timed."""
@@ -141,7 +142,9 @@ def _rounded(answer: jobs.Answer) -> jobs.Answer:
 
 
 def _line(item: Pending, measurement: Measurement) -> str:
-    numbers = ", ".join(f"{name} {measurement[name]}" for name in item.row.metrics if name in measurement)
+    numbers = ", ".join(
+        f"{name} {measurement[name]}" for name in (*item.row.metrics, "peak_gflops") if name in measurement
+    )
     said = numbers or f"FAILED: {measurement['failed']}"
     job = item.job
     return f"row {item.row.number} round {item.number + 1} | {job.contender:24} {job.case:28} | {said}"

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.protocol import Answer, Settings, median_ms, serve
+from benchmarks.speed.arithmetic import sequence_mflop
 from velora import kernels
 from velora.nn.cells import make_cell
+from velora.nn.parameters import count_parameters
 from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
 
@@ -33,8 +35,11 @@ def sequence(settings: Settings) -> Answer:
         cell.readout(unroll(cell, x, h, dt)[0]).backward(pull)
 
     with kernels.using(settings["kernel"]):
-        return {"forward_ms": median_ms(forward, seconds=settings["seconds"]),
-                "both_ms": median_ms(both, seconds=settings["seconds"])}  # fmt: skip
+        return {
+            "forward_ms": median_ms(forward, seconds=settings["seconds"]),
+            "both_ms": median_ms(both, seconds=settings["seconds"]),
+            **sequence_mflop(count_parameters(cell).active, batch * time),
+        }
 
 
 if __name__ == "__main__":

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from benchmarks.peers.protocol import Answer, Settings, median_ms, serve, time_checkpoints
+from benchmarks.speed.arithmetic import mflop
+from velora import models
 from velora.callbacks import Callback, EarlyStopping
 from velora.core.types import Metrics
-from velora.models import LiquidDDPG
 from velora.nn.parameters import count_parameters
 
 SIZES = {"InvertedPendulum-v5": (4, 1), "Pendulum-v1": (3, 1)}
 """State and action dimensions."""
 FOREVER = 1_000_000_000
-GEMM_SIZE = 1024
+Agent: TypeAlias = models.LiquidDDPG | models.LiquidTD3 | models.LiquidSAC
 
 
 class Clock(Callback):
@@ -62,15 +63,29 @@ class Limit(Callback):
             trainer.stop("out of time")
 
 
-def _agent(settings: Settings) -> LiquidDDPG:
+def make_agent(settings: Settings) -> Agent:
+    """Make the agent that is measured: a LiquidDDPG if no other algorithm is named."""
     state_dim, action_dim = SIZES[settings["env"]]
+    make: type[Agent] = getattr(models, f"Liquid{settings.get('algorithm', 'DDPG')}")
     more = settings.get("agent", {})
-    return LiquidDDPG(
+    return make(
         state_dim, settings["n"], action_dim, kernel=settings["kernel"], device=settings.get("device", "cpu"), **more
     )
 
 
-def _timed(agent: LiquidDDPG, settings: Settings) -> Clock:
+def step_mflop(agent: Agent, batch_size: int) -> float:
+    """Return the arithmetic of one update of one seed: every weight in use counts."""
+    weights = {name: count_parameters(agent.networks[name]).active for name in agent.learning_rates()}
+    return mflop(
+        type(agent).__name__.removeprefix("Liquid"),
+        actor=weights["actor"],
+        critic=weights["critic" if "critic" in weights else "critic_1"],
+        samples=batch_size * agent.settings.sequence_length,
+        policy_delay=getattr(agent.settings, "policy_delay", 1),
+    )
+
+
+def _timed(agent: Agent, settings: Settings) -> Clock:
     """Train as a user does, with progress bar, summary and the metrics on the disk."""
     clock = Clock(skip=settings["skip"], seconds=settings["seconds"])
     agent.train(
@@ -85,16 +100,17 @@ def _timed(agent: LiquidDDPG, settings: Settings) -> Clock:
 
 
 def train(settings: Settings) -> Answer:
-    """Rows 1 and 5; with several seeds the steps of all are counted."""
-    agent = _agent(settings)
+    """Rows 1, 5 and 8; with several seeds the steps of all are counted."""
+    agent = make_agent(settings)
     clock = _timed(agent, settings)
     steps = clock.updates * agent.n_seeds
-    return {"steps": steps, "seconds": clock.seconds, "steps_per_s": steps / clock.seconds}
+    rates = {"steps": steps, "seconds": clock.seconds, "steps_per_s": steps / clock.seconds}
+    return {**rates, "step_mflop": step_mflop(agent, settings["batch_size"])}
 
 
 def solve(settings: Settings) -> Answer:
     """Row 2: until the callback that ships with us stops the run."""
-    agent = _agent({**settings, "agent": {**settings["agent"], "seed": settings["seed"]}})
+    agent = make_agent({**settings, "agent": {**settings["agent"], "seed": settings["seed"]}})
     result = agent.train(
         settings["env"],
         settings["batch_size"],
@@ -111,39 +127,25 @@ def solve(settings: Settings) -> Answer:
 
 
 def scaling(settings: Settings) -> Answer:
-    """Rows 4 and 7: a step with all around it, an update alone, its arithmetic, and how fast arithmetic can be.
-
-    The arithmetic counts every weight in use: for the actor one pass of its target, one forward and two backward; for
-    the critic one of its target, three of its own loss, and two under the actor's.
-    """
-    agent = _agent(settings)
+    """Rows 4 and 7: a step with all around it, an update alone, and its arithmetic."""
+    agent = make_agent(settings)
     clock = _timed(agent, settings)
     size = settings["batch_size"]
     step_ms = clock.seconds / clock.updates * 1e3
     update_ms = median_ms(lambda: _update(agent, size), seconds=settings["seconds"] / 2)
-    weights = {name: count_parameters(agent.networks[name]).active for name in ("actor", "critic")}
-    samples = size * agent.settings.sequence_length * agent.n_seeds
-    flop = 2 * samples * (4 * weights["actor"] + 6 * weights["critic"])
-    return {"step_ms": step_ms, "update_ms": update_ms, "update_mflop": flop / 1e6, "peak_gflops": _peak_flops() / 1e9}
+    return {"step_ms": step_ms, "update_ms": update_ms, "update_mflop": agent.n_seeds * step_mflop(agent, size)}
 
 
-def _update(agent: LiquidDDPG, batch_size: int) -> None:
+def _update(agent: Agent, batch_size: int) -> None:
     agent.experience.begin(batch_size, tuple(range(agent.n_seeds)))
     agent.experience.finish(0, lambda rows, metrics: None)
     if agent.device.type == "cuda":
         torch.cuda.synchronize()
 
 
-def _peak_flops() -> float:
-    """Measure the arithmetic of this machine: a product of large matrices."""
-    a = torch.randn(GEMM_SIZE, GEMM_SIZE)
-    with torch.no_grad():
-        return 2 * GEMM_SIZE**3 / (median_ms(lambda: a @ a, seconds=0.5) / 1e3)
-
-
 def checkpoint(settings: Settings) -> Answer:
     """Row 6: an agent that has learned, with a buffer that is full."""
-    agent = _agent(settings)
+    agent = make_agent(settings)
     _timed(agent, {**settings, "skip": 10, "seconds": 0.5})
     buffer, draw = agent.buffer, np.random.default_rng(0)
     obs_dim, action_dim = SIZES[settings["env"]]
@@ -163,7 +165,7 @@ def checkpoint(settings: Settings) -> Answer:
         )
     return time_checkpoints(
         lambda place, with_buffer: agent.save(place, buffer=with_buffer),
-        lambda place, with_buffer: LiquidDDPG.load(place, buffer=with_buffer, kernel=settings["kernel"]),
+        lambda place, with_buffer: models.LiquidDDPG.load(place, buffer=with_buffer, kernel=settings["kernel"]),
         repeats=settings["repeats"],
     )
 

@@ -10,8 +10,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.speed.plan import INVERTED, case
 from benchmarks.speed.results import Result
-from benchmarks.speed.rows import INVERTED, case
 from benchmarks.speed.scale import AXES, limits, points
 
 OURS, THEIRS = "#0072B2", "#999999"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.speed.results import Result
 from benchmarks.speed.rows import ROWS
-from benchmarks.speed.scale import limits
+from benchmarks.speed.scale import WORK, limit, limits, peak_gflops
 from benchmarks.speed.targets import NATIVE, TARGETS, Target, Verdict, judge, spread
 
 CAPTIONS = {
@@ -16,6 +16,8 @@ CAPTIONS = {
     "peak_mb": "peak memory, MB",
     "solved_s": "seconds until solved",
     "steps": "environment steps until then",
+    "total_s": "seconds from start to end",
+    "compile_s": "seconds of compiling",
     "forward_ms": "forward, ms",
     "both_ms": "forward and backward, ms",
     "step_ms": "a step with everything around it, ms",
@@ -59,17 +61,19 @@ def _cells(target: Target, verdict: Verdict, result: Result) -> str:
     if verdict.ratio is None:
         return f"- | {_times(target, verdict.wanted)} | {verdict.text}"
     said = _times(target, verdict.ratio)
-    if target.peer is not None and target.row != 2:  # the rounds of row 2 are seeds, and luck
+    if target.peer is not None and not ROWS[target.row].by_seed:
         ours = result.values(target.ours.format(kernel=verdict.kernel), target.case, target.metric)
         low, high = spread(ours, result.values(target.peer, target.peer_case, target.metric), target.metric)
         said += f" ({low:.3g} .. {high:.3g})"
     if verdict.kernel != NATIVE:
         said += f" {verdict.kernel}"
-    mark = verdict.text if verdict.text == "reached" else f"**{verdict.text}**"
+    mark = verdict.text if verdict.text in ("", "reached") else f"**{verdict.text}**"
     return f"{said} | {_times(target, verdict.wanted)} | {mark}"
 
 
-def _times(target: Target, ratio: float) -> str:
+def _times(target: Target, ratio: float | None) -> str:
+    if ratio is None:
+        return "-"
     return f"{100 * ratio:.0f} %" if target.peer is None else f"{ratio:.3g}x"
 
 
@@ -86,11 +90,12 @@ def medians(result: Result, metric: str) -> str:
 
 
 def solved(result: Result) -> str:
-    """Write every seed of row 2."""
-    lines = ["| seconds until solved, by seed | |", "|---|---|"]
-    for contender in result.names("contender"):
-        values = [v for case in result.names("case") for v in result.values(contender, case, "solved_s")]
-        lines.append(f"| {contender} | {' '.join(number(v) for v in values)} |")
+    """Write every seed of a row whose rounds are seeds."""
+    lines, cases = ["| seconds until solved, by seed | |", "|---|---|"], result.names("case")
+    for case in cases:
+        for contender in result.names("contender"):
+            named = contender if len(cases) == 1 else f"{case}: {contender}"
+            lines.append(f"| {named} | {' '.join(map(number, result.values(contender, case, 'solved_s')))} |")
     return "\n".join(lines)
 
 
@@ -98,6 +103,23 @@ def arithmetic(result: Result) -> str:
     """Write what row 4 compares with."""
     lines = ["| arithmetic of an update | at the speed of a large matrix product, ms |", "|---|---|"]
     return "\n".join(lines + [f"| {case} | {number(limit)} |" for case, limit in limits(result).items()])
+
+
+def beside_the_limit(result: Result, metric: str) -> str | None:
+    """Write a number of a row beside what arithmetic alone would come to; ``None`` where no limit is known."""
+    lines = []
+    for case in result.names("case"):
+        for contender in result.names("contender"):
+            reached, best = result.median(contender, case, metric), limit(result, contender, case, metric)
+            if reached is not None and best is not None:
+                share = reached / best if metric == "steps_per_s" else best / reached
+                work = result.median(contender, case, WORK[metric])
+                cells = (contender, case, number(work), number(best), number(reached), f"{100 * share:.0f} %")
+                lines.append(f"| {' | '.join(cells)} |")
+    if not lines:
+        return None
+    head = f"| {CAPTIONS[metric]} | | MFLOP | limit at {peak_gflops(result):.0f} GFLOP/s a core | reached | of it |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *lines])
 
 
 def failures(result: Result) -> list[str]:
@@ -122,7 +144,8 @@ def section(result: Result) -> str:
     row = ROWS[head["row"]]
     rounds = 1 + max(m["round"] for m in result.measurements)
     tables = [medians(result, metric) for metric in row.metrics]
-    if row.number == 2:
+    tables += [table for metric in row.metrics if (table := beside_the_limit(result, metric))]
+    if row.by_seed:
         tables.insert(0, solved(result))
     if row.number == 4:
         tables.append(arithmetic(result))

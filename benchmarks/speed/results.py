@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.speed.arithmetic import CORE
 from benchmarks.speed.jobs import ROOT
 
 Measurement = dict[str, Any]
@@ -81,7 +82,9 @@ def describe(row: int, command: str, measurements: Sequence[Measurement]) -> Res
     kept = []
     for m in measurements:
         m = dict(m)
-        versions["peers" if m["kernel"] is None else "ours"].update(m.pop("versions", {}))
+        used = m.pop("versions", {})
+        if m["contender"] != CORE:
+            versions["peers" if m["kernel"] is None else "ours"].update(used)
         kept.append(m)
     head = {
         "row": row,

@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.speed import pendulum
 from benchmarks.speed.jobs import Job
+from benchmarks.speed.plan import BATCH_SIZE, FIRST_SEED, INVERTED, LIMIT_S, OURS, PENDULUM, WARMUP, Plan, case, core
 
 VELORA, SB3, SBX, CLEANRL, RECURRENT_PPO = "velora 0.1.1", "SB3", "SBX", "CleanRL", "RecurrentPPO"
-INVERTED, PENDULUM = "InvertedPendulum-v5", "Pendulum-v1"
-OURS, OUR_SEQUENCES = "benchmarks.speed.ours", "benchmarks.speed.our_sequences"
+OUR_SEQUENCES = "benchmarks.speed.our_sequences"
 PUBLISHED, BASELINES = "benchmarks.peers.velora_published", "benchmarks.peers.stable_baselines"
 LIBRARIES = {SB3: "stable_baselines3", SBX: "sbx"}
-BATCH_SIZE = 128
-WARMUP = 400
-"""Steps of a peer that don't count: random actions, compilation, and some more."""
 SOLVED = 950.0
-SOLVE_LIMIT_S = 120.0
 RECOMMENDED = {"batch_size": 256, "agent": {"actor_lr": 2e-4, "noise_final_std": 0.02}}
 """Of conf/env/inverted_pendulum, and noise that goes away, since what row 2 counts are returns of training."""
-FIRST_SEED = 100
-"""Of row 2: no setting was chosen on these."""
 SHAPES = {"(128, 64, 17), 64 neurons": ((128, 64, 17), 64, 8), "(32, 16, 4), 20 neurons": ((32, 16, 4), 20, 1)}
 """(batch, time, inputs), neurons, and how many of them are motor neurons."""
 SEQUENCE_LENGTH = 8
 """Of our recurrent training: 16 windows of 8 are as many samples as a batch of 128."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Say how thorough to be.
-
-    Attributes:
-        kernels: of ours, each measured for itself.
-        quick: a smoke test: the shortest times, and one case of each row.
-    """
-
-    kernels: Sequence[str] = ("native", "numpy")
-    quick: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """How long to measure each thing."""
-        return 1.0 if self.quick else 5.0
-
-
-def case(env: str, n: int) -> str:
-    """Name a case that depends on our number of neurons."""
-    return f"{env}, n = {n}"
-
-
 def same_work(plan: Plan) -> Iterator[Job]:
     """Row 1: DDPG, one update per step, batch 128, replay of 100k."""
+    yield core(plan)
     for env in (INVERTED,) if plan.quick else (INVERTED, PENDULUM):
         work = {"task": "train", "env": env, "batch_size": BATCH_SIZE, "skip": WARMUP, "seconds": plan.seconds}
         for name, library in LIBRARIES.items():
@@ -74,7 +47,7 @@ def same_work(plan: Plan) -> Iterator[Job]:
 
 def time_to_solve(plan: Plan, seed: int) -> Iterator[Job]:
     """Row 2: from the start of the process until the last ten training episodes return 950 on average."""
-    limit_s = 20.0 if plan.quick else SOLVE_LIMIT_S
+    limit_s = 20.0 if plan.quick else LIMIT_S
     work = {"task": "solve", "env": INVERTED, "target": SOLVED, "limit_s": limit_s, "seed": FIRST_SEED + seed}
     for kernel in plan.kernels:
         yield Job(kernel, INVERTED, OURS, {**work, **RECOMMENDED, "n": 20, "kernel": kernel}, limit_s=2 * limit_s)
@@ -86,6 +59,7 @@ def time_to_solve(plan: Plan, seed: int) -> Iterator[Job]:
 
 def sequences(plan: Plan) -> Iterator[Job]:
     """Row 3: whole sequences through one recurrent layer."""
+    yield core(plan)
     for name, (shape, units, outputs) in list(SHAPES.items())[1 if plan.quick else 0 :]:
         work = {"task": "sequence", "shape": shape, "units": units, "outputs": outputs, "seconds": plan.seconds / 2}
         for layer in ("ncps CfC", "ncps LTC", "GRU", "LSTM"):
@@ -97,6 +71,7 @@ def sequences(plan: Plan) -> Iterator[Job]:
 
 def scaling(plan: Plan) -> Iterator[Job]:
     """Row 4: how our cost grows; there is one environment for each seed, so S is E too."""
+    yield core(plan)
     base = {"task": "scaling", "env": INVERTED, "batch_size": BATCH_SIZE, "skip": 50, "seconds": plan.seconds / 2}
     points: dict[str, tuple[int, dict[str, Any]]] = {}
     for s in (1, 4) if plan.quick else (1, 2, 4, 10, 32, 64):
@@ -112,6 +87,7 @@ def scaling(plan: Plan) -> Iterator[Job]:
 
 def recurrent_training(plan: Plan) -> Iterator[Job]:
     """Row 5: learning along time, one update of 128 samples per step."""
+    yield core(plan)
     work = {"env": PENDULUM, "seconds": plan.seconds}
     for n in (20,) if plan.quick else (20, 64):
         peer = {**work, "task": "recurrent", "batch_size": BATCH_SIZE, "n": n}
@@ -148,25 +124,34 @@ def on_a_gpu(plan: Plan) -> Iterator[Job]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Name a row, its rounds, what it measures, and the jobs of a round."""
+    """Name a row, its rounds, what it measures, and the jobs of a round.
+
+    Attributes:
+        by_seed: each round is another seed of the same run, so that rounds differ by luck and all are shown.
+    """
 
     number: int
     title: str
     rounds: int
     metrics: tuple[str, ...]
     jobs: Callable[[Plan, int], Iterator[Job]]
+    by_seed: bool = False
 
 
 ROWS = {
     row.number: row
     for row in (
         Row(1, "The same work", 5, ("steps_per_s", "peak_mb"), lambda plan, _: same_work(plan)),
-        Row(2, "Time to solve InvertedPendulum-v5", 5, ("solved_s", "steps"), time_to_solve),
+        Row(2, "Time to solve InvertedPendulum-v5", 5, ("solved_s", "steps"), time_to_solve, by_seed=True),
         Row(3, "Sequences", 5, ("forward_ms", "both_ms"), lambda plan, _: sequences(plan)),
         Row(4, "Scaling", 3, ("step_ms", "update_ms"), lambda plan, _: scaling(plan)),
         Row(5, "Recurrent training", 5, ("steps_per_s",), lambda plan, _: recurrent_training(plan)),
         Row(6, "Saving and loading", 5, ("save_ms", "load_ms", "buffer_save_ms", "buffer_load_ms"),
             lambda plan, _: saving(plan)),
         Row(7, "On a GPU", 1, ("step_ms", "update_ms"), lambda plan, _: on_a_gpu(plan)),
+        Row(8, "Beside RLtools", 5, ("steps_per_s", "compile_s"), lambda plan, _: pendulum.beside_rltools(plan)),
+        Row(9, "Time to learn Pendulum-v1", 5, ("solved_s", "steps", "compile_s"), pendulum.time_to_learn,
+            by_seed=True),
+        Row(10, "Ten seeds beside rejax", 3, ("total_s", "solved_s", "steps", "compile_s"), pendulum.side_by_side),
     )
 }  # fmt: skip

@@ -61,14 +61,16 @@ class Stream:
             positions: (S,).
             returns: (S, *shape); the same memory each time (``newest``).
         """
-        for k, position in enumerate(positions):
-            if position // BLOCK != self._blocks[k]:
-                self._fill(k, position // BLOCK)
-        offsets = [position % BLOCK for position in positions]
-        if offsets.count(offsets[0]) == len(offsets):  # as they are, unless a seed has stopped or begun later
-            self.newest[...] = self._numbers[:, offsets[0]]
+        first = positions[0]
+        are_together = positions.count(first) == len(positions)  # unless a seed has stopped or begun later
+        if not (are_together and self._blocks.count(first // BLOCK) == len(positions)):
+            for k, position in enumerate(positions):
+                if position // BLOCK != self._blocks[k]:
+                    self._fill(k, position // BLOCK)
+        if are_together:
+            self.newest[...] = self._numbers[:, first % BLOCK]
         else:
-            self.newest[...] = self._numbers[np.arange(len(offsets)), offsets]
+            self.newest[...] = self._numbers[np.arange(len(positions)), [position % BLOCK for position in positions]]
         return self.newest
 
     def _fill(self, seed_index: int, block: int) -> None:

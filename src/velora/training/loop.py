@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from velora.core.types import Action, Metrics, Transition
+from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
@@ -33,7 +33,8 @@ class Loop:
         self.agent, self.envs, self.lanes, self.hooks = agent, envs, lanes, hooks
         self.experience, self.batch_size = agent.experience, batch_size
         self.hidden: Tensor = agent.initial_hidden(agent.experience.n_envs)
-        self._hidden = self.hidden.flatten(0, 1)
+        flat = self.hidden.flatten(0, 1)
+        self._hidden: Tensor | Array = flat.numpy() if flat.device.type == "cpu" else flat  # a view, and cheaper to set
         buffer = self.experience.buffer
         self._keep_hidden = buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}

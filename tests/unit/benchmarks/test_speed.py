@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from benchmarks.speed import campaign, plots, report, results, scale
+from benchmarks.speed import arithmetic, campaign, pendulum, plots, report, results, scale
 from benchmarks.speed.jobs import Job, JobFailedError, run
+from benchmarks.speed.ours import make_agent, step_mflop
+from benchmarks.speed.plan import INVERTED, PENDULUM, Plan, case, core
 from benchmarks.speed.results import Result
-from benchmarks.speed.rows import INVERTED, RECOMMENDED, ROWS, SB3, Plan, case
+from benchmarks.speed.rows import RECOMMENDED, ROWS, SB3
 from benchmarks.speed.targets import TARGETS, Target, judge, ratio, spread
+from velora.nn.parameters import count_parameters
 
 ROOT = Path(__file__).parents[3]
 HEAD = {"row": 1, "date": "2026-11-24", "machine": "one", "command": "c", "commit": "a", "versions": {"ours": {}}}
@@ -54,6 +57,12 @@ def test_a_promise_is_judged_by_medians_and_for_the_best_kernel_without_a_compil
     assert spread([50.0, 100.0], [10.0, 10.0, 10.0], "steps_per_s") == (5.0, 10.0)
 
 
+def test_where_nothing_is_promised_without_a_compiler_nothing_is_judged() -> None:
+    target = Target(8, "us against them", "we, {kernel}", "work", "they", "work", "steps_per_s", 10, None)
+    native, other = judge(target, _result(native=[200.0], numpy=[30.0], they=[10.0]), ["native", "numpy"])
+    assert (native.text, other.ratio, other.text) == ("reached", 3.0, "")
+
+
 def test_what_was_not_measured_is_not_judged() -> None:
     native, other = judge(TARGET, _result(native=[1.0]), ["native"])
     assert (native.ratio, native.text, other.text) == (None, "not measured", "not measured")
@@ -73,7 +82,7 @@ def test_every_promise_is_about_something_that_is_measured() -> None:
         assert all((target.ours.format(kernel=k), target.case) in measured[target.row] for k in plan.kernels)
         assert target.peer is None or (target.peer, target.peer_case) in measured[target.row]
     assert {t.row for t in TARGETS} == set(ROWS) - {4, 7}
-    assert len(TARGETS) == len(set(TARGETS)) == 19
+    assert len(TARGETS) == len(set(TARGETS)) == 31
 
 
 @pytest.mark.parametrize("is_quick", [False, True])
@@ -153,6 +162,67 @@ def test_the_limit_is_arithmetic_at_the_best_speed_measured() -> None:
     assert scale.limits(result) == {"S = 1": 0.1, "S = 2": 0.2}
     assert scale.points(result, "S") == {1: "S = 1", 2: "S = 2"}
     assert scale.points(result, "T") == {}
+
+
+def test_the_passes_of_an_update_are_counted() -> None:
+    assert arithmetic.passes("DDPG") == (4, 6)
+    assert arithmetic.passes("TD3", policy_delay=2) == (2.5, 9)
+    assert arithmetic.passes("SAC") == (4, 12)
+    assert arithmetic.dense_weights([3, 64, 64, 1]) == 4 * 64 + 65 * 64 + 65
+    assert arithmetic.mflop("DDPG", actor=10, critic=100, samples=128) == 2 * 128 * (4 * 10 + 6 * 100) / 1e6
+    work = arithmetic.dense_mflop("SAC", obs_dim=3, action_dim=1, units=(64, 64), batch_size=128)
+    assert work == 2 * 128 * (4 * (4 * 64 + 65 * 64 + 65 * 2) + 12 * (5 * 64 + 65 * 64 + 65)) / 1e6
+
+
+def test_every_critic_of_ours_is_counted() -> None:
+    agent = make_agent({"env": PENDULUM, "n": 20, "kernel": "auto", "algorithm": "TD3"})
+    actor = count_parameters(agent.networks["actor"]).active
+    critic = arithmetic.dense_weights([4, 64, 64, 1])
+    assert step_mflop(agent, 128) == 2 * 128 * (2.5 * actor + 9 * critic) / 1e6
+
+
+def test_a_rate_is_drawn_beside_the_limit_of_all_its_cores() -> None:
+    fastest = {"contender": arithmetic.CORE, "case": "products", "kernel": None, "round": 0, "threads": 1}
+    ours = {"contender": "native", "case": "work", "kernel": "native", "round": 0, "threads": 2}
+    measured: list[dict[str, Any]] = [
+        {**fastest, "peak_gflops": 80.0},
+        {**fastest, "peak_gflops": 100.0},
+        {**ours, "steps_per_s": 5_000.0, "step_mflop": 10.0, "total_s": 4.0, "run_mflop": 200_000.0},
+    ]
+    result = Result(HEAD, measured)
+    assert scale.limit(result, "native", "work", "steps_per_s") == 20_000.0
+    assert scale.limit(result, "native", "work", "total_s") == 1.0
+    assert scale.limit(result, "native", "work", "peak_mb") is None
+    assert scale.limit(Result(HEAD, measured[2:]), "native", "work", "steps_per_s") is None
+    table = report.beside_the_limit(result, "steps_per_s")
+    assert table is not None
+    assert table.splitlines()[-1] == "| native | work | 10 | 20,000 | 5,000 | 25 % |"
+    assert report.beside_the_limit(result, "peak_mb") is None
+
+
+def test_rows_with_arithmetic_measure_the_core() -> None:
+    for row in ROWS.values():
+        first = next(iter(row.jobs(Plan(), 0)))
+        assert (first == core(Plan())) == (row.number in (1, 3, 4, 5, 8, 10))
+
+
+def test_the_seeds_of_each_round_are_others() -> None:
+    for row in (ROWS[9], ROWS[10]):
+        seeds = [{str(job.settings["agent"]) for job in row.jobs(Plan(("native",)), k) if job.kernel} for k in range(2)]
+        assert not seeds[0] & seeds[1]
+
+
+@pytest.mark.parametrize(("task", "metric"), [("seeds", "total_s"), ("learn", "solved_s")])
+def test_two_seeds_side_by_side_are_measured(task: str, metric: str) -> None:
+    jobs = [job for job in ROWS[10].jobs(Plan(("auto",), quick=True), 0) if job.kernel and job.settings["task"] == task]
+    settings = {**jobs[0].settings, "n_steps": 1_200, "n": 3, "agent": {"seeds": [0, 1], "warmup_steps": 1_100}}
+    answer = run(Job("we", "work", pendulum.OUR_PENDULUM, {**settings, "target": -1e9, "n_needed": 2}, 2))
+    assert answer[metric] > 0.0
+    assert answer["threads"] == 2
+    if task == "seeds":
+        assert answer["run_mflop"] > 0.0
+    else:
+        assert answer["steps"] == 1_000
 
 
 def test_a_process_without_an_answer_is_a_failure_that_says_why() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.unit.models.experience import fill, learn, parameters
+from tests.unit.models.experience import count, fill, learn, parameters
 from tests.unit.nn.acting import step
 from velora import kernels
 from velora.buffers import Batch
@@ -175,3 +175,22 @@ def test_a_bad_setting_is_one_line_that_names_it(settings: dict[str, Any], messa
     with pytest.raises(SettingError) as error:
         make(**settings)
     assert message in str(error.value)
+
+
+def _learn_alone(agent: LiquidTD3, *, n_updates: int) -> None:
+    """Make updates of one of the seeds."""
+    for update in range(n_updates):
+        agent.experience.begin(150, (1,))
+        agent.experience.finish(update, lambda rows, metrics: count(agent, rows))
+
+
+@pytest.mark.skipif(kernels.extension is None, reason="the native kernel isn't built here")
+def test_threads_share_the_update_of_one_seed() -> None:
+    """To the bit, whoever takes which part of a call; a batch of 150 has three of them."""
+    alone, shared = (filled(kernel="native", sequence_length=2) for _ in range(2))
+    shared.threads = 4
+    for agent in (alone, shared):
+        _learn_alone(agent, n_updates=60)
+    for net in alone.networks:
+        for name, value in parameters(alone, net).items():
+            assert torch.equal(value, parameters(shared, net)[name]), (net, name)

@@ -57,9 +57,10 @@ def numbers(*shape: int) -> Tensor:
 class Program:
     """Calls of one update, recorded once and replayed with the same memory, as a CUDA graph is.
 
-    Seeds share nothing, so that each runs through the whole program by itself, on any number of threads, with the same
-    results. Everything that the calls read or write is kept alive with the program. A recording notes the calls of its
-    own thread; others go on making theirs.
+    Seeds share nothing, so that each runs through the whole program by itself. A thread that finds no seed to begin
+    with takes tasks of the others' calls; any number of threads comes to the same results. Everything that the calls
+    read or write is kept alive with the program. A recording notes the calls of its own thread; others go on making
+    theirs.
     """
 
     def __init__(self) -> None:

@@ -25,10 +25,20 @@ typedef struct {
 } call;
 
 typedef struct {
+    const call *c;
+    int64_t phase;
+} call_phase;
+
+typedef struct {
     call *calls;
     Py_ssize_t n, room;
-    int64_t *seeds; /* the seeds that the run in progress is for; none until the recording has ended */
-    int64_t job;    /* the run in progress, as the pool counts them */
+    int64_t *seeds;  /* the seeds that the run in progress is for; none until the recording has ended */
+    strand *strands; /* one for each of them */
+    int64_t n_running, job; /* how many they are; the run in progress, as the pool counts them */
+    /* A stage is a phase of a call whose tasks threads may share, or as many phases of one task as there are between two
+       such: the steps from its first one to the next stage's. */
+    call_phase *steps;
+    int64_t n_stages, *first_step, *n_parts;
 } program;
 
 static const struct {
@@ -65,11 +75,6 @@ static void do_task(const call *c, int64_t phase, int64_t seed, int64_t task) {
     }
 }
 
-typedef struct {
-    const call *c;
-    int64_t phase;
-} call_phase;
-
 static void do_phase_task(const void *context, int64_t task) {
     const call_phase *p = context;
     int64_t each = n_tasks(p->c, p->phase);
@@ -83,15 +88,43 @@ static void do_call(const call *c, int64_t n_threads) {
     }
 }
 
-/* Seeds share nothing, so that a program runs through for one of them without waiting for the others. */
-static void do_program(const void *context, int64_t task) {
+static void do_part(const void *context, int64_t index, int64_t stage, int64_t part) {
     const program *p = context;
-    int64_t seed = p->seeds[task];
-    for (Py_ssize_t i = 0; i < p->n; i++) {
-        const call *c = &p->calls[i];
-        for (int64_t phase = 0; phase < n_phases(c); phase++)
-            for (int64_t k = 0; k < n_tasks(c, phase); k++) do_task(c, phase, seed, k);
-    }
+    for (int64_t i = p->first_step[stage]; i < p->first_step[stage + 1]; i++)
+        do_task(p->steps[i].c, p->steps[i].phase, p->seeds[index], part);
+}
+
+/* Arrange the calls of a program in stages; 0 if there is no memory for it. */
+static int make_stages(program *p) {
+    size_t most = 2 * (size_t)p->n + 1;
+    p->steps = calloc(most, sizeof(call_phase)), p->n_parts = calloc(most, sizeof(int64_t));
+    p->first_step = calloc(most + 1, sizeof(int64_t));
+    if (!p->steps || !p->n_parts || !p->first_step) return 0;
+    int64_t n_steps = 0;
+    for (Py_ssize_t i = 0; i < p->n; i++)
+        for (int64_t phase = 0; phase < n_phases(&p->calls[i]); phase++) {
+            int64_t parts = n_tasks(&p->calls[i], phase);
+            if (parts > 1 || p->n_stages == 0 || p->n_parts[p->n_stages - 1] > 1) {
+                p->first_step[p->n_stages] = n_steps, p->n_parts[p->n_stages] = parts;
+                p->n_stages++;
+            }
+            p->steps[n_steps].c = &p->calls[i], p->steps[n_steps].phase = phase;
+            n_steps++;
+        }
+    p->first_step[p->n_stages] = n_steps;
+    return 1;
+}
+
+/* Seeds share nothing, so that a program runs through for one of them without waiting for the others. */
+static void do_program(const void *context, int64_t index) {
+    const program *p = context;
+    strand_work(&p->strands[index], p->n_parts, p->n_stages, do_part, p, index);
+}
+
+/* Where there are more threads than seeds that haven't begun, several share the calls of one. */
+static void help_program(const void *context) {
+    const program *p = context;
+    for (int64_t index = 0; index < p->n_running; index++) do_program(p, index);
 }
 
 /* ----------------------------------------------------------------------------------------------- the Python functions */
@@ -148,7 +181,7 @@ static PyObject *py_call(PyObject *self, PyObject *const *args, Py_ssize_t n_arg
 
 static void free_program(PyObject *capsule) {
     program *p = program_of(capsule);
-    if (p) free(p->calls), free(p->seeds), free(p);
+    if (p) free(p->calls), free(p->seeds), free(p->strands), free(p->steps), free(p->first_step), free(p->n_parts), free(p);
 }
 
 static PyObject *py_record(PyObject *self, PyObject *unused) {
@@ -169,7 +202,8 @@ static PyObject *py_finish(PyObject *self, PyObject *capsule) {
     for (Py_ssize_t i = 0; i < p->n; i++)
         if (p->calls[i].n_seeds != n_seeds) return PyErr_Format(PyExc_RuntimeError, "finish: calls of different seeds");
     p->seeds = calloc((size_t)n_seeds + 1, sizeof(int64_t));
-    if (!p->seeds) return PyErr_NoMemory();
+    p->strands = calloc((size_t)n_seeds + 1, sizeof(strand));
+    if (!p->seeds || !p->strands || !make_stages(p)) return PyErr_NoMemory();
     return PyLong_FromSsize_t(p->n);
 }
 
@@ -189,8 +223,10 @@ static PyObject *py_start(PyObject *self, PyObject *const *args, Py_ssize_t n_ar
         if (!read_word(PyTuple_GetItem(args[1], i), &p->seeds[i])) return NULL;
         if (p->seeds[i] < 0 || p->seeds[i] >= n_seeds) return PyErr_Format(PyExc_ValueError, "start: no such seed");
     }
+    memset(p->strands, 0, sizeof(strand) * (size_t)n);
+    p->n_running = n;
     Py_BEGIN_ALLOW_THREADS
-    p->job = pool_start(do_program, p, n, n_threads);
+    p->job = pool_start(do_program, help_program, p, n, n_threads);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }

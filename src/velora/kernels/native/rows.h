@@ -61,36 +61,60 @@ typedef struct {
 
 static int64_t lanes_of(const extent *e, int64_t task) { return task + 1 < e->n_tasks ? e->stride : e->last_lanes; }
 
+/* Rows and columns of dw that are summed at a time: as many as the registers hold. */
+#define BLOCK_ROWS 4
+#if VL == 16
+#define BLOCK_COLUMNS 4
+#else
+#define BLOCK_COLUMNS 2
+#endif
+
+/* One block of an outer product, of so many rows and columns. Missing ones repeat the last, and their sums are left. */
+INLINE void outer_block(float *dw, int64_t pitch, strided_rows d, strided_rows z, const extent *e, int64_t rows,
+                        int64_t columns) {
+    vf sums[BLOCK_ROWS * BLOCK_COLUMNS];
+    int64_t stride = e->stride, row[BLOCK_ROWS], column[BLOCK_COLUMNS];
+    for (int i = 0; i < BLOCK_ROWS * BLOCK_COLUMNS; i++) sums[i] = v_zero();
+    for (int r = 0; r < BLOCK_ROWS; r++) row[r] = least(r, rows - 1) * stride;
+    for (int c = 0; c < BLOCK_COLUMNS; c++) column[c] = least(c, columns - 1) * stride;
+    for (int64_t t = 0; t < e->n_steps; t++)
+        for (int64_t k = 0; k < e->n_tasks; k++) {
+            const float *own = d.at + t * d.step + k * d.task, *read = z.at + t * z.step + k * z.task;
+            int64_t lanes = lanes_of(e, k);
+            LOOP(l) {
+                vf x[BLOCK_COLUMNS];
+                for (int c = 0; c < BLOCK_COLUMNS; c++) x[c] = v_load(read + column[c] + l);
+                for (int r = 0; r < BLOCK_ROWS; r++) {
+                    vf y = v_load(own + row[r] + l), *into = sums + r * BLOCK_COLUMNS;
+                    for (int c = 0; c < BLOCK_COLUMNS; c++) into[c] = v_fma(y, x[c], into[c]);
+                }
+            }
+        }
+    float all[BLOCK_ROWS * BLOCK_COLUMNS];
+#if VL == 16
+    v_store(all, v_sums16(sums));
+#else
+    v_sums8(sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7], all);
+#endif
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) dw[r * pitch + c] = all[r * BLOCK_COLUMNS + c];
+}
+
+static strided_rows further(strided_rows rows, int64_t floats) {
+    rows.at += floats;
+    return rows;
+}
+
 /* dw[o][i] = sum over steps, tasks and lanes of d[o] * z[i], for the rows [first, end) of dw, which are ``pitch`` floats
    apart; db[o] the same with z = 1. */
 static void outer_product(float *dw, int64_t pitch, float *db, strided_rows d, strided_rows z, const extent *e,
                           int64_t first, int64_t end, int64_t n_in) {
     int64_t stride = e->stride;
-    for (int64_t o = first; o < end; o += 4) {
-        int64_t rows = least(4, end - o);
-        for (int64_t i = 0; i < n_in; i += 2) {
-            int64_t columns = least(2, n_in - i);
-            vf a0 = v_zero(), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-            for (int64_t t = 0; t < e->n_steps; t++)
-                for (int64_t k = 0; k < e->n_tasks; k++) {
-                    /* A missing row or column repeats the last one; its sum is thrown away. */
-                    const float *d0 = d.at + t * d.step + k * d.task + o * stride, *d1 = d0 + (rows > 1) * stride;
-                    const float *d2 = d1 + (rows > 2) * stride, *d3 = d2 + (rows > 3) * stride;
-                    const float *z0 = z.at + t * z.step + k * z.task + i * stride, *z1 = z0 + (columns > 1) * stride;
-                    int64_t lanes = lanes_of(e, k);
-                    LOOP(l) {
-                        vf x = v_load(z0 + l), y = v_load(z1 + l), s;
-                        s = v_load(d0 + l), a0 = v_fma(s, x, a0), b0 = v_fma(s, y, b0);
-                        s = v_load(d1 + l), a1 = v_fma(s, x, a1), b1 = v_fma(s, y, b1);
-                        s = v_load(d2 + l), a2 = v_fma(s, x, a2), b2 = v_fma(s, y, b2);
-                        s = v_load(d3 + l), a3 = v_fma(s, x, a3), b3 = v_fma(s, y, b3);
-                    }
-                }
-            float sums[8];
-            v_sums8(a0, a1, a2, a3, b0, b1, b2, b3, sums);
-            for (int64_t r = 0; r < rows; r++)
-                for (int64_t c = 0; c < columns; c++) dw[(o + r) * pitch + i + c] = sums[4 * c + r];
-        }
+    for (int64_t o = first; o < end; o += BLOCK_ROWS) {
+        int64_t rows = least(BLOCK_ROWS, end - o);
+        for (int64_t i = 0; i < n_in; i += BLOCK_COLUMNS)
+            outer_block(dw + o * pitch + i, pitch, further(d, o * stride), further(z, i * stride), e, rows,
+                        least(BLOCK_COLUMNS, n_in - i));
         if (!db) continue;
         vf a[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
         for (int64_t t = 0; t < e->n_steps; t++)

@@ -80,6 +80,7 @@ typedef struct {
     const forward_args *a;
     shape z;
     int64_t seed, first, n_batch, lanes; /* its first sample, how many samples it has, and lanes with the padding */
+    int is_timed; /* a layer has a state, and may ask how much time has passed */
     float *work;
     float elapsed[LANES];
 } task_of_seed;
@@ -91,11 +92,14 @@ static void begin_task(task_of_seed *k, const forward_args *a, int64_t seed, int
     k->n_batch = least(LANES, a->n_batch - k->first);
     k->lanes = padded(k->n_batch);
     k->work = a->work + (seed * k->z.tasks + task) * k->z.task_size;
+    k->is_timed = 0;
+    for (int64_t i = 0; i < a->p->n_layers; i++) k->is_timed |= has_state(&a->p->layers[i]);
 }
 
 static void read_elapsed(task_of_seed *k, int64_t t) {
     const input *dt = &k->a->dt;
     const float *at = dt->at ? dt->at + k->seed * dt->seed + k->first * dt->batch + t * dt->time : NULL;
+    if (!k->is_timed) return;
     for (int64_t b = 0; b < k->lanes; b++) k->elapsed[b] = at && b < k->n_batch ? at[b * dt->batch] : 1.0f;
 }
 
@@ -285,7 +289,34 @@ static void write_source_gradients(const task_of_seed *k, const backward_args *b
 typedef struct {
     float *now, *before, *inner; /* of the new state, of the old state, of what a layer reads */
     int wants_sources, wants_state;
+    int is_fresh; /* the new state's is what the read-out and the layers above give it, and nothing else */
 } gradients;
+
+static int is_read_out(const plan *p, int64_t i) {
+    const layer *y = &p->layers[i];
+    int64_t n = p->readout == READ_LINEAR ? p->n_read : p->n_out;
+    return y->state_at < p->read_at + n && p->read_at < y->state_at + y->n;
+}
+
+/* Whether the gradient of this layer's new state is written by the layer above it alone, so that it needn't begin as 0. */
+static int is_overwritten(const plan *p, int64_t i, const gradients *g) {
+    return g->is_fresh && i + 1 < p->n_layers && !is_read_out(p, i);
+}
+
+/* The gradient of the last step's new state, before anything has been added to it. */
+static void begin_gradient(const task_of_seed *k, const backward_args *b, const gradients *g) {
+    const plan *p = k->a->p;
+    int64_t stride = k->z.stride, lanes = k->lanes, H = p->state_size;
+    if (b->d_last) read_rows(g->now, stride, b->d_last + (k->seed * k->a->n_batch + k->first) * H, H, H, k->n_batch, lanes);
+    else if (!g->is_fresh) zero_rows(g->now, H, stride, lanes);
+    else
+        for (int64_t i = 0, from = 0; i < p->n_layers; i++) {
+            const layer *y = &p->layers[i];
+            int64_t end = is_overwritten(p, i, g) ? y->state_at : y->state_at + y->n; /* memories lie before the neurons */
+            zero_rows(g->now + from * stride, end - from, stride, lanes);
+            from = y->state_at + y->n;
+        }
+}
 
 static void layer_backward(const task_of_seed *k, const backward_args *b, int64_t i, int64_t t, const gradients *g) {
     const plan *p = k->a->p;
@@ -309,10 +340,13 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
         lstm_backward(&x, g->before, g->now + n * stride, g->before + n * stride);
         break;
     }
+    if (!has_state(y) && g->wants_state) zero_rows(d_old, n, stride, lanes);
+    float *below = i > first ? g->now + p->layers[i - 1].state_at * stride : NULL, *d_in = g->inner;
+    if (below && is_overwritten(p, i - 1, g) && y->kind != LTC) d_in = below;
     if (y->kind != LTC) {
         const float *w = x.parameters + y->at[0];
         int64_t pitch = has_state(y) ? n_in + n : n_in, heads = head_rows_of(y);
-        if (i > first || g->wants_sources) product(g->inner, w, 1, pitch, x.kept, n_in, heads, NULL, 0, stride, lanes);
+        if (below || g->wants_sources) product(d_in, w, 1, pitch, x.kept, n_in, heads, NULL, 0, stride, lanes);
         if (x.n_read == n_in && changes_old) zero_rows(d_old, n, stride, lanes);
         if (x.n_read > n_in && (g->wants_state || p->has_memory || changes_old))
             product(d_old, w + n_in, 1, pitch, x.kept, n, heads, NULL, adds, stride, lanes);
@@ -322,7 +356,9 @@ static void layer_backward(const task_of_seed *k, const backward_args *b, int64_
     CHANGES_OF_OLD_STATES(BACKWARD_BEFORE)
     }
     /* The input is the new state of the layer below. */
-    if (i > first) add_rows(g->now + p->layers[i - 1].state_at * stride, g->inner, n_in, stride, lanes);
+    if (below && is_overwritten(p, i - 1, g)) {
+        if (d_in != below) copy_rows(below, g->inner, n_in, stride, lanes);
+    } else if (below) add_rows(below, g->inner, n_in, stride, lanes);
     else if (g->wants_sources) write_source_gradients(k, b, g->inner, i < first, t);
 }
 
@@ -336,11 +372,11 @@ static void backward_in_time(const backward_args *b, int64_t seed, int64_t task)
     task_of_seed k;
     begin_task(&k, a, seed, task);
     int64_t stride = k.z.stride, lanes = k.lanes, H = p->state_size, T = a->n_time, of_ltc = p->has_memory ? 1 : 0;
-    gradients g = {k.work + k.z.back[0], k.work + k.z.back[1], k.work + k.z.inner, b->d_source[0] || b->d_source[1], 1};
+    gradients g = {k.work + k.z.back[0], k.work + k.z.back[1], k.work + k.z.inner, b->d_source[0] || b->d_source[1], 1,
+                   !b->d_last && !b->d_states && !p->has_memory};
     if (p->layers[of_ltc].kind == LTC) /* the constants are those of the forward call */
         memset(k.work + k.z.ltc_sums, 0, sizeof(float) * VL * ltc_sums_of(&p->layers[of_ltc]));
-    if (b->d_last) read_rows(g.now, stride, b->d_last + (seed * a->n_batch + k.first) * H, H, H, k.n_batch, lanes);
-    else zero_rows(g.now, H, stride, lanes);
+    begin_gradient(&k, b, &g);
     for (int64_t t = T - 1; t >= 0; t--) {
         read_elapsed(&k, t);
         if (b->d_states) {
@@ -351,10 +387,10 @@ static void backward_in_time(const backward_args *b, int64_t seed, int64_t task)
         g.wants_state = t > 0 || b->d_hidden;
         if (p->has_memory) zero_rows(g.before, H, stride, lanes);
         for (int64_t i = p->n_layers - 1; i >= 0; i--) layer_backward(&k, b, i, t, &g);
-        if (a->begins_afresh) zero_rows(g.before, H, stride, lanes);
-        else forget(&k, g.before, H, t);
+        if (g.wants_state && a->begins_afresh) zero_rows(g.before, H, stride, lanes);
+        else if (g.wants_state) forget(&k, g.before, H, t);
         float *other = g.now;
-        g.now = g.before, g.before = other;
+        g.now = g.before, g.before = other, g.is_fresh = 0;
     }
     if (b->d_hidden) write_rows(g.now, stride, b->d_hidden + (seed * a->n_batch + k.first) * H, H, H, k.n_batch);
 }

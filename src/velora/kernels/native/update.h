@@ -138,7 +138,8 @@ static void gather(const gather_args *a, int64_t s) {
     int64_t size = a->size[s], oldest = size == a->capacity ? a->position[s] : 0;
     double n_starts = size < a->n_time ? 1.0 : (double)(size - a->n_time + 1);
     for (int64_t b = 0; b < a->n_batch; b++) {
-        int64_t at = (oldest + (int64_t)(a->uniform[s * a->n_batch + b] * n_starts)) % a->capacity;
+        int64_t at = oldest + (int64_t)(a->uniform[s * a->n_batch + b] * n_starts);
+        if (at >= a->capacity) at -= a->capacity;
         float *out = a->out + (s * a->n_batch + b) * a->n_time * a->width;
         for (int64_t t = 0; t < a->n_time; t++, at = at + 1 < a->capacity ? at + 1 : 0)
             memcpy(out + t * a->width, a->rows + (s * a->capacity + at) * a->width, sizeof(float) * a->width);

@@ -180,6 +180,20 @@ INLINE void v_sums8(vf a, vf b, vf c, vf d, vf e, vf f, vf g, vf h, float out[8]
     v_store(lanes, all);
     for (int i = 0; i < 8; i++) out[i] = VL == 16 ? lanes[i] + lanes[(i + 8) % VL] : lanes[i];
 }
+#if VL == 16
+#define LOWER 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define UPPER 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+/* Sum the lanes of each of sixteen vectors, in the order of v_sums8. */
+INLINE vf v_sums16(const vf a[16]) {
+    vf by2[8], by4[4], by8[2];
+    for (int i = 0; i < 8; i++) by2[i] = SHUFFLE2(a[2 * i], a[2 * i + 1], EVEN1) + SHUFFLE2(a[2 * i], a[2 * i + 1], ODD1);
+    for (int i = 0; i < 4; i++)
+        by4[i] = SHUFFLE2(by2[2 * i], by2[2 * i + 1], EVEN2) + SHUFFLE2(by2[2 * i], by2[2 * i + 1], ODD2);
+    for (int i = 0; i < 2; i++)
+        by8[i] = SHUFFLE2(by4[2 * i], by4[2 * i + 1], EVEN4) + SHUFFLE2(by4[2 * i], by4[2 * i + 1], ODD4);
+    return SHUFFLE2(by8[0], by8[1], LOWER) + SHUFFLE2(by8[0], by8[1], UPPER);
+}
+#endif
 #else
 INLINE float v_sum(vf a) {
     float s = 0;
