@@ -73,10 +73,8 @@ def test_settings_are_imported_without_torch() -> None:
 
 
 def test_whoever_imports_one_agent_has_them_all_by_their_keys() -> None:
-    code = (
-        "from velora.models import LiquidDDPG\nfrom velora.models.keywords import AGENTS\n"
-        "from velora.checkpoint import agents\nassert sorted(agents) == sorted(AGENTS)"
-    )
+    imports = "from velora.models import LiquidDDPG\nfrom velora.checkpoint import agents\n"
+    code = imports + "from velora.models.keywords import AGENTS\nassert sorted(agents) == sorted(AGENTS)"
     assert "torch" in loaded_after(code)
 
 
