@@ -139,6 +139,12 @@ def _running(**ours: Any) -> tuple[Arm, ...]:
     return tuple(arm for arm in _continuous(n_neurons=64, **ours) if "DDPG" not in arm.name)
 
 
+_FEW_STEPS = (
+    _ours("LiquidREDQ", "liquid_redq", batch_size=128, n_neurons=64),
+    _ours("LiquidSAC", "liquid_sac", batch_size=128, n_neurons=64),
+    _ours("LiquidSAC, 20 updates a step", "liquid_sac", batch_size=128, n_neurons=64, updates_per_step=20),
+)
+"""REDQ with its paper's ensemble and updates; beside it one, and as many, updates a step of two critics."""
 _ROLLOUTS = {"n_envs": 8, "rollout_steps": 256, "sequence_length": 64}
 """Of our PPO, with 512 in a minibatch: with windows of 8 steps and 64 in a minibatch it learned and didn't hold."""
 _NO_VELOCITY = _wrapper("DropObservation", drop="velocity")
@@ -267,6 +273,9 @@ STUDIES = {
         Study(
             "1", "Hopper", "Hopper-v5", 20_000, 2_000, _running(),
             published="CleanRL, v4, 1M steps: TD3 3135 +- 360; SAC, v2, 2310 +- 343",
+        ),
+        Study(
+            "1", "Hopper, few steps", "Hopper-v5", 6_000, 1_000, _FEW_STEPS,
         ),
         Study(
             "1", "Walker2d", "Walker2d-v5", 20_000, 2_000, _running(),

@@ -78,7 +78,7 @@ IDLE: tuple[Idle, ...] = (
     Idle("target_noise_clip", {"target_noise": (0.0,)}, "there is no noise to clip", unless=(0.0,)),
     *(
         Idle(setting, {"gamma": (0.0,)}, "what comes next doesn't count")
-        for setting in ("tau", "gae_lambda", "target_noise", "target_noise_clip")
+        for setting in ("tau", "gae_lambda", "target_noise", "target_noise_clip", "n_target_critics")
     ),
 )
 """Every such setting. An agent may lack some of them; defaults are those of its constructor."""

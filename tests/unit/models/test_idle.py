@@ -13,7 +13,7 @@ import torch
 
 from velora.core.errors import SettingError
 from velora.envs.wrappers import HoldAction
-from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidREDQ, LiquidSAC, LiquidTD3
 from velora.models.idle import IDLE, Idle, taken_over
 
 Made = tuple[Callable[..., Agent], dict[str, Any], dict[str, Any]]
@@ -35,6 +35,7 @@ CASES: list[tuple[str, Made]] = [
     ("target_noise_clip", (LiquidTD3, {"gamma": 0.0}, {"target_noise_clip": 0.1})),
     ("tau", (LiquidDDPG, {"gamma": 0.0}, {"tau": 0.3})),
     ("tau", (LiquidSAC, {"gamma": 0.0}, {"tau": 0.3})),
+    ("n_target_critics", (LiquidREDQ, {"gamma": 0.0, "updates_per_step": 2}, {"n_target_critics": 1})),
     ("gae_lambda", (LiquidPPO, {"gamma": 0.0}, {"gae_lambda": 0.5})),
 ]
 ONLY_TOLD: list[tuple[str, Made]] = [
