@@ -106,7 +106,7 @@ def _tensors(kind: str, mib: int) -> dict[str, Any]:
     import torch
 
     from velora.models import LiquidDDPG
-    from velora.models.persistence import model_tensors
+    from velora.models.checkpoint_contents import model_tensors
 
     if kind == "agent":
         weights = model_tensors(LiquidDDPG(3, 20, 1, device="cpu", seed=0))

@@ -13,6 +13,8 @@ from typing import Any
 
 import griffe
 
+from velora.envs.wrappers import KNOWN
+
 _ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`(~?)([\w.]+)`")
 _EXAMPLE = re.compile(r"^( *)Example:$", re.M)
 
@@ -22,7 +24,16 @@ class Reference(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Go over all that was read."""
+        offer_wrappers(pkg["envs.wrappers"])
         _translate(pkg)
+
+
+def offer_wrappers(package: Any) -> None:
+    """Add the wrappers that register themselves, which the package's source need not name."""
+    for name, row in KNOWN.items():
+        if name not in package.members:
+            package[name] = griffe.Alias(name, f"{row.kind.__module__}.{name}")
+            package.exports.append(name)
 
 
 def _take_over(cls: griffe.Class) -> None:

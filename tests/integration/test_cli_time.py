@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from velora.checkpoint import Checkpoint
+from velora.cli.command.launch import config_dir
+from velora.envs.wrappers import KNOWN
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics import queries
 from velora.models import LiquidDDPG
@@ -20,16 +23,19 @@ TINY = [
     "train.progress_bar=false", "train.summary=false", "agent.warmup_steps=20", "agent.sequence_length=2",
     "checkpoint.frequency=1",
 ]  # fmt: skip
+MILDER: dict[str, dict[str, Any]] = {"time": {"hold": [4, 8]}, "noise": {"std": 0.01}, "flicker": {"probability": 0.1}}
+"""Options that take the place of those of the files in ``conf/env``."""
+FILES = {row.group: sorted((config_dir() / "env" / row.group).glob("*.yaml"))[0] for row in KNOWN.values()}
+"""The first file of every group that puts a wrapper around the environment, from the inside out."""
 HARDER = [
-    "env=pendulum", "env/mask=velocity", "env/time=irregular", "env/noise=gaussian", "env/flicker=half",
-    "env/previous=action_reward", "env.time.hold=[4,8]", "env.noise.std=0.01", "env.flicker.probability=0.1",
-]  # fmt: skip
+    "env=pendulum",
+    *(f"env/{group}={file.stem}" for group, file in FILES.items()),
+    *(f"env.{group}.{name}={value}" for group, own in MILDER.items() for name, value in own.items()),
+]
 WRAPPERS = [
-    {"name": "HoldAction", "kwargs": {"hold": [4, 8], "order": "random"}},
-    {"name": "DropObservation", "kwargs": {"drop": "velocity"}},
-    {"name": "NoisyObservation", "kwargs": {"std": 0.01}},
-    {"name": "Flicker", "kwargs": {"probability": 0.1}},
-    {"name": "PreviousActionReward", "kwargs": {}},
+    {"name": name, "kwargs": {k: v for k, v in options.items() if k != row.switch}}
+    for name, row in KNOWN.items()
+    for options in [{**yaml.safe_load(FILES[row.group].read_text()), **MILDER.get(row.group, {})}]
 ]
 
 
@@ -130,7 +136,7 @@ def test_a_wrapper_that_is_not_known_is_never_imported(home: Path, command: Comm
     agent.environment["wrappers"] = [{"name": "os.system", "kwargs": {}}]
     agent.save(home / "forged")
     line = refused(command, "evaluate", "checkpoint=forged")
-    assert "forged: environment: this version has no wrapper 'os.system', only HoldAction, DropObservation" in line
+    assert f"forged: environment: this version has no wrapper 'os.system', only {', '.join(KNOWN)}" in line
 
 
 def test_a_cell_without_a_gate_for_the_time_is_named(command: Command) -> None:

@@ -12,15 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import griffe
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from docs._reference import offer_wrappers
 from docs._settings import rendered
 from velora.callbacks import HOOKS, Callback
 from velora.cli.command.launch import composing, config_dir
+from velora.envs.wrappers import KNOWN
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics.schema import connect
 from velora.models.keywords import AGENTS
@@ -190,3 +193,13 @@ def test_groups_of_the_command_line_show_what_it_composes() -> None:
     assert "| `n_steps` | `${env.recommended.n_steps}` | environment steps to train for" in made
     assert "for each seed; `null` sets no limit |" in made
     assert "of the source" not in made
+
+
+def test_the_reference_has_the_wrappers_that_their_package_need_not_name() -> None:
+    package: Any = griffe.Module("wrappers")
+    package.exports = ["wrap"]
+    offer_wrappers(package)
+    assert package.exports == ["wrap", *KNOWN]
+    assert package.members["HoldAction"].target_path == "velora.envs.wrappers.hold_action.HoldAction"
+    offer_wrappers(package)
+    assert package.exports == ["wrap", *KNOWN]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from velora.checkpoint import Checkpoint, saving
+from velora.checkpoint import Checkpoint, atomic_save
 from velora.checkpoint.layout import seed_directory
 from velora.checkpoint.schema import CONFIG_FILE
 from velora.core.errors import CheckpointError, RunDirectoryError
@@ -133,7 +133,7 @@ class CheckpointHome:
 
     def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
         for name in _names(directory):
-            if name not in {LOCK_NAME, *saving.IGNORED, *allowed} and not name.startswith(_OWN_PREFIX):
+            if name not in {LOCK_NAME, *atomic_save.IGNORED, *allowed} and not name.startswith(_OWN_PREFIX):
                 raise RunDirectoryError(
                     f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
                     f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
@@ -148,7 +148,7 @@ class CheckpointHome:
         owner = self._owner(path)
         if owner is None:
             try:
-                saving.check_target(path, overwrite=True)
+                atomic_save.check_target(path, overwrite=True)
             except CheckpointError as error:
                 raise RunDirectoryError(str(error)) from error
         elif owner != self._run_id:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, final
 
 from torch import Tensor
 
-from velora.checkpoint import files, json_text, saving, staging, tensors
+from velora.checkpoint import atomic_save, files, json_text, staging, tensors
 from velora.checkpoint.registry import agents
 from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
 from velora.core.errors import CheckpointError
@@ -62,7 +62,7 @@ class Checkpoint:
         """
         fields = metadata.document() if isinstance(metadata, Metadata) else metadata
         checked = Metadata.build({**fields, "files": {}})
-        saving.check_parts(tensors)
+        atomic_save.check_parts(tensors)
         checked.check_parts(tensors)
         overview = None
         if config is not None:
@@ -70,7 +70,9 @@ class Checkpoint:
         target, path = _resolve(directory), Path(directory).absolute()
         if target == Path.cwd():
             raise CheckpointError(f"{target}: the working directory can't be replaced; save to a directory inside it")
-        complete = saving.save(target, checked, tensors, config=overview, overwrite=overwrite, keep_buffer=keep_buffer)
+        complete = atomic_save.save(
+            target, checked, tensors, config=overview, overwrite=overwrite, keep_buffer=keep_buffer
+        )
         return cls(path, complete)
 
     @classmethod
@@ -119,7 +121,7 @@ class Checkpoint:
                 self.path / file,
                 self.metadata.files[file],
                 expect=expect,
-                allow_nonfinite=name in saving.MAY_BE_NONFINITE,
+                allow_nonfinite=name in atomic_save.MAY_BE_NONFINITE,
             )
         except CheckpointError as error:
             self._check_current(error)
@@ -134,7 +136,7 @@ class Checkpoint:
         """
         for part, file in TENSOR_FILES.items():
             if file in self.metadata.files:
-                allow = part in saving.MAY_BE_NONFINITE
+                allow = part in atomic_save.MAY_BE_NONFINITE
                 tensors.verify(self.path / file, self.metadata.files[file], allow_nonfinite=allow)
 
     @classmethod
@@ -201,7 +203,7 @@ def _check_names(path: Path, metadata: Metadata) -> None:
         raise CheckpointError(
             f"{path / stray[0]}: not listed in {METADATA_FILE}, so of another checkpoint; move it away"
         )
-    if foreign := sorted(names - FILE_NAMES - saving.IGNORED):
+    if foreign := sorted(names - FILE_NAMES - atomic_save.IGNORED):
         _log.warning("%s: not part of the checkpoint, ignored", path / foreign[0])
 
 

@@ -28,7 +28,7 @@ from velora.models.options import Settings
 from velora.models.saving import SavedAgent
 from velora.models.signatures import run_arguments, show_settings
 from velora.training.experience import Experience
-from velora.training.hooks import NO_HOOKS
+from velora.training.hook_table import NO_HOOKS
 from velora.training.result import TrainResult
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
 from velora.models.agent import Agent
-from velora.models.circuits import make_actor, make_critic
 from velora.models.experience import Replay
+from velora.models.make_networks import make_actor, make_critic
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.settings import DDPGSettings
 from velora.ops.losses import mean_gradient

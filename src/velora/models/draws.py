@@ -14,7 +14,7 @@ from velora.core.streams import DeviceStream, Stream
 from velora.core.types import Array, Counters
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.arrays.program import do
-from velora.kernels.guard import unguarded
+from velora.kernels.recording_guard import unguarded
 
 Draw: TypeAlias = Callable[[np.random.Generator, Array], object]
 """Fills an array from a generator."""

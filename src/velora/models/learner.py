@@ -16,7 +16,7 @@ from velora.core.types import Metrics
 from velora.kernels import make_backend
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.backend import Program
-from velora.kernels.guard import guarded
+from velora.kernels.recording_guard import guarded
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
 from velora.nn.parameters import Scalar
@@ -24,7 +24,7 @@ from velora.nn.run.autograd import write_gradient
 from velora.nn.run.make import make_network
 from velora.nn.run.network import Network
 from velora.nn.run.without_time import Timeless
-from velora.training.hooks import HookTable
+from velora.training.hook_table import HookTable
 
 Step: TypeAlias = Callable[[Batch], Metrics]
 
@@ -161,7 +161,7 @@ class Learner:
         """Record an update as a program at the first call, without computing it, and return it from then on.
 
         On the CPU, PyTorch raises on anything in the step that computes outside of the recorded backend; see
-        :class:`velora.kernels.guard.RecordingGuard`, which also says what it can't see.
+        :class:`velora.kernels.recording_guard.RecordingGuard`, which also says what it can't see.
 
         Shapes:
             uniform: (S, B), which windows to sample; the same memory at every call.

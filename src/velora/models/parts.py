@@ -23,7 +23,7 @@ from velora.nn.networks.images import FEATURES, reader
 from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
 from velora.training.experience import Experience
-from velora.training.hooks import HookTable
+from velora.training.hook_table import HookTable
 
 
 class AgentParts(ABC):

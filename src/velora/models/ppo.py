@@ -13,11 +13,11 @@ from velora.buffers import Rollout
 from velora.checkpoint.registry import agents
 from velora.core.streams import Stream
 from velora.models.agent import Agent
-from velora.models.circuits import make_head, make_value
 from velora.models.experience import Rollouts
+from velora.models.make_networks import make_head, make_value
 from velora.models.recurrence import rollout_values
-from velora.models.sampling import RolloutSampling
 from velora.models.settings import PPOSettings
+from velora.models.stochastic_exploration import RolloutSampling
 from velora.nn.networks.critics import RecurrentCritic
 from velora.nn.networks.images import reader
 from velora.nn.networks.policies import LiquidHead

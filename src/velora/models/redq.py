@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
 from velora.models.agent import Agent
-from velora.models.circuits import make_critic, make_head
 from velora.models.entropy import learn_temperature, make_temperature
 from velora.models.experience import Replay
+from velora.models.make_networks import make_critic, make_head
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
-from velora.models.sampling import SquashedSampling
 from velora.models.settings import REDQSettings
+from velora.models.stochastic_exploration import SquashedSampling
 from velora.ops.losses import mean_gradient
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from velora.buffers import Batch
 from velora.checkpoint.registry import agents
 from velora.models.agent import Agent
-from velora.models.circuits import make_critic, make_head, make_value
 from velora.models.entropy import learn_temperature, make_temperature
 from velora.models.experience import Replay
+from velora.models.make_networks import make_critic, make_head, make_value
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.models.sac_choices import learn_choices
-from velora.models.sampling import ChoiceSampling, SquashedSampling
 from velora.models.settings import SACSettings
+from velora.models.stochastic_exploration import ChoiceSampling, SquashedSampling
 
 if TYPE_CHECKING:
     from velora.models.keywords import SACKeywords

@@ -10,12 +10,12 @@ import torch
 
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import idle, persistence
+from velora.models import checkpoint_contents, idle
 from velora.models.parts import AgentParts
 
 
 class SavedAgent(AgentParts):
-    """An agent that is saved to a directory and read from one; :mod:`velora.models.persistence` knows the files."""
+    """An agent that is saved to a directory and read from one, by :mod:`velora.models.checkpoint_contents`."""
 
     def reseed(self) -> None:
         """Draw for the seeds that ``seeds`` names from now on."""
@@ -35,14 +35,14 @@ class SavedAgent(AgentParts):
         own: dict[str, Any] = {"device": self.device, "kernel": self.kernel, "seed": self.seeds[index]}
         with idle.taken_over(is_known=True):
             alone = type(self)(**self.settings.model_dump(), **own)
-        persistence.copy_seed(self, index, alone)
+        checkpoint_contents.copy_seed(self, index, alone)
         return alone
 
     def save_training(
-        self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: persistence.TrainState
+        self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState
     ) -> Path:
         """Write a checkpoint of one seed together with the state of its run; the trainer calls it."""
-        return persistence.write(
+        return checkpoint_contents.write(
             self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
         )
 
@@ -59,9 +59,9 @@ class SavedAgent(AgentParts):
             raise CheckpointError(
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
-        persistence.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
+        checkpoint_contents.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
         self.reseed()
-        return persistence.differences(checkpoint.metadata.settings, self.settings_dict())
+        return checkpoint_contents.differences(checkpoint.metadata.settings, self.settings_dict())
 
     def save(self, dirpath: str | Path, *, buffer: bool = False, config: bool = False, overwrite: bool = True) -> Path:
         """Write the agent to a directory, all of it or nothing.
@@ -81,7 +81,7 @@ class SavedAgent(AgentParts):
         """
         if self.n_seeds > 1:
             raise SettingError(f"save: this agent holds {self.n_seeds} seeds; save one with agent.seed(k).save(...)")
-        return persistence.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
+        return checkpoint_contents.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
 
     @classmethod
     def load(
@@ -114,5 +114,5 @@ class SavedAgent(AgentParts):
                 agent: Self = make(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
         except (SettingError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
-        persistence.read(agent, checkpoint, buffer=buffer)
+        checkpoint_contents.read(agent, checkpoint, buffer=buffer)
         return agent

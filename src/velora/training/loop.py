@@ -12,7 +12,7 @@ from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
-from velora.training.hooks import HookTable
+from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place
 from velora.training.protocol import TrainableAgent
 

@@ -16,7 +16,7 @@ from velora.core.protocols import AgentView
 from velora.core.types import Array, Counters
 from velora.envs import ActionUnits
 from velora.training.experience import Experience
-from velora.training.hooks import HookTable
+from velora.training.hook_table import HookTable
 
 Act: TypeAlias = Callable[[tuple[int, ...], Sequence[int], Sequence[int]], NDArray[np.float32]]
 """Act once in training, for the seeds at these positions. The other arguments are how many steps each seed has lived,

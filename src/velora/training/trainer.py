@@ -24,12 +24,12 @@ from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
-from velora.training.hooks import NO_HOOKS, HookTable, check_callbacks
+from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
-from velora.training.resume import restore
+from velora.training.resume import restore, run_state
 from velora.training.signals import stop_on_signals
 from velora.training.waiting import Waiting
 
@@ -192,7 +192,7 @@ class Trainer:
         store.flush()
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
-        state = restore.pack_run(
+        state = run_state.pack_run(
             run_id=self.run_id,
             agent=self._agent,
             lane=lane,
@@ -299,7 +299,7 @@ class Trainer:
         assert agent.environment is not None
         self.environment = agent.environment["id"]
 
-    def _make_lanes(self, agent: TrainableAgent, saved: restore.Saved | None) -> None:
+    def _make_lanes(self, agent: TrainableAgent, saved: run_state.Saved | None) -> None:
         self._lanes = [
             Lane(k, seed, agent.progress[k], n_envs=agent.experience.n_envs, window_size=self.window_size)
             for k, seed in enumerate(agent.seeds)
@@ -318,7 +318,7 @@ class Trainer:
         reasons = [f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes if lane.stop_reason is not None]
         self.stop_reason = "; ".join(reasons) or None
 
-    def _start(self, agent: TrainableAgent, saved: restore.Saved | None, stack: ExitStack) -> None:
+    def _start(self, agent: TrainableAgent, saved: run_state.Saved | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory

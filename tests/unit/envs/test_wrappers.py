@@ -12,7 +12,7 @@ from gymnasium.spaces import MultiBinary
 from gymnasium.wrappers import TransformAction
 
 from velora.core.errors import SettingError, SpaceError, VeloraError
-from velora.envs import EnvironmentSource, describe
+from velora.envs import EnvironmentSource, describe, wrappers
 from velora.envs.wrappers import (
     DropObservation,
     Flicker,
@@ -263,6 +263,11 @@ def test_the_reset_seed_alone_decides_an_episode(wrapper: Callable[[Env], Env]) 
     assert play(env, None, 30) != first  # without a seed it goes on drawing
     env = wrapper(gym.make("Pendulum-v1"))
     assert len(play(env, None, 3)) == 3
+
+
+def test_every_wrapper_is_offered_by_name() -> None:
+    assert sorted(wrappers.__all__) == sorted([*wrappers.KNOWN, "wrap"])
+    assert all(getattr(wrappers, name) is row.kind for name, row in wrappers.KNOWN.items())
 
 
 def test_wrappers_are_made_again_by_an_environment_s_spec() -> None:

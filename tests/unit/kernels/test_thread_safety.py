@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -197,3 +198,13 @@ def test_numpy_computes_on_one_thread_until_the_last_is_through() -> None:
         assert get() == 3
     finally:
         set_(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doesn't fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
+    with blas.Quietly():
+        child = os.fork()
+        if child == 0:
+            os._exit(blas._one_thread._n_inside)
+    assert os.waitpid(child, 0)[1] == 0

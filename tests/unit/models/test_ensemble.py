@@ -16,8 +16,8 @@ from tests.unit.models.experience import fill, learn, parameters
 from velora.buffers import Batch
 from velora.core.types import Array
 from velora.models import LiquidTD3
-from velora.models.circuits import make_actor, make_critic
 from velora.models.experience import Replay
+from velora.models.make_networks import make_actor, make_critic
 from velora.models.recurrence import next_actions, next_values, policy_values, stored_values
 from velora.ops.losses import mean_gradient
 

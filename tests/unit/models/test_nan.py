@@ -11,7 +11,7 @@ import torch
 from velora.buffers import RolloutBuffer
 from velora.callbacks import Callback
 from velora.core.errors import NonFiniteError
-from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
+from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidREDQ, LiquidSAC, LiquidTD3
 
 KERNELS = ["native", "numpy", "torch"]
 REPLAY: dict[str, Any] = {"warmup_steps": 20, "buffer_size": 40, "critic_units": (8, 8), "device": "cpu", "seed": 0}
@@ -27,6 +27,7 @@ AGENTS: dict[str, Callable[..., Agent]] = {
     "ddpg": lambda **own: LiquidDDPG(3, 4, 1, **REPLAY, **own),
     "td3": lambda **own: LiquidTD3(3, 4, 1, **REPLAY, **WINDOWS, **own),
     "sac": lambda **own: LiquidSAC(3, 4, 1, **REPLAY, **own),
+    "redq": lambda **own: LiquidREDQ(3, 4, 1, updates_per_step=2, **REPLAY, **own),
     "choosing sac": lambda **own: LiquidSAC(4, 4, 2, discrete=True, **REPLAY, **own),
     "ppo": lambda **own: LiquidPPO(3, 4, 1, target_kl=0.05, n_epochs=2, **ROLLOUT, **own),
     "choosing ppo": lambda **own: LiquidPPO(4, 4, 2, discrete=True, n_epochs=2, **ROLLOUT, **own),

@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.unit.models.experience import fill, learn, parameters
 from velora.buffers import Batch
 from velora.core.errors import RecordingError
-from velora.kernels.guard import RecordingGuard
+from velora.kernels.recording_guard import RecordingGuard
 from velora.models import LiquidDDPG, LiquidTD3
 
 KERNELS = ["native", "numpy", "torch"]

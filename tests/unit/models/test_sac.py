@@ -21,7 +21,7 @@ from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
 from velora.models import LiquidSAC, learner
-from velora.models.sampling import SquashedSampling
+from velora.models.stochastic_exploration import SquashedSampling
 from velora.nn.networks import critics, policies
 from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps

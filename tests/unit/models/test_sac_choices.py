@@ -20,7 +20,7 @@ from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, SpaceError
 from velora.models import LiquidDDPG, LiquidSAC
-from velora.models.sampling import ChoiceSampling
+from velora.models.stochastic_exploration import ChoiceSampling
 
 KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")

@@ -14,7 +14,7 @@ from velora.callbacks.base import HOOKS, Callback
 from velora.core.errors import SettingError
 from velora.metrics.store import RunStore
 from velora.models import LiquidDDPG
-from velora.training.hooks import NO_HOOKS, HookTable
+from velora.training.hook_table import NO_HOOKS, HookTable
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from velora.training.resume.pack import global_generators, set_global_generators
+from velora.training.resume.codec import global_generators, set_global_generators
 
 
 def _inside_of_a_file(values: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 Every wrapper records its arguments, so that further environments can be made from one, and draws only from a generator
 that ``reset(seed)`` seeds, so that an episode can be lived again exactly. Every file here that registers a wrapper
-(:mod:`velora.envs.wrappers.registry`) is found; the imports below only tell editors and type checkers.
+(:mod:`velora.envs.wrappers.registry`) is found and offered here; the imports below only tell type checkers the class.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
@@ -30,6 +30,12 @@ for _module in pkgutil.iter_modules(__path__):
 KNOWN = registry.known()
 """All wrappers that a description can name, from the inside out."""
 globals().update({name: row.kind for name, row in KNOWN.items()})
+__all__ += [name for name in KNOWN if name not in __all__]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Stand for a wrapper that is not imported above: a type checker takes the name, and any arguments."""
 
 
 def wrap(env: gym.Env[Any, Any], described: Iterable[Mapping[str, Any]]) -> gym.Env[Any, Any]:

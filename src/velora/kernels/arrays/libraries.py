@@ -11,7 +11,7 @@ from torch import Tensor
 
 from velora.kernels.arrays.blas import Quietly
 from velora.kernels.arrays.namespace import Emit, Namespace, Values
-from velora.kernels.guard import unguarded
+from velora.kernels.recording_guard import unguarded
 
 # ------------------------------------------------------------------------------------------------------------- NumPy
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from velora.kernels.arrays.namespace import Namespace
 from velora.kernels.arrays.unroll import Unrolled
 from velora.kernels.arrays.workspace import Form
-from velora.kernels.guard import unguarded
 from velora.kernels.plan import Plan
+from velora.kernels.recording_guard import unguarded
 
 _MOST = 16
 

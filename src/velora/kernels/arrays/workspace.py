@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from velora.kernels.arrays import cells, cfc, ltc  # noqa: F401 (their layers enter the table)
+from velora.kernels.arrays import cfc, dense, gated, ltc  # noqa: F401 (their layers enter the table)
 from velora.kernels.arrays.layer import LAYERS, Extent, Part
 from velora.kernels.arrays.lstm import LSTM
 from velora.kernels.arrays.namespace import Emit, Namespace, Values

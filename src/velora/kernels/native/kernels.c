@@ -3,7 +3,9 @@
 #include "vector.h"
 
 #include "rows.h"
-#include "cells.h"
+#include "step.h"
+#include "cfc.h"
+#include "dense.h"
 #include "gated.h"
 #include "ltc.h"
 #include "unroll.h"

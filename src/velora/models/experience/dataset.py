@@ -12,9 +12,9 @@ from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Metrics
 from velora.models.agent import Agent
+from velora.models.checkpoint_contents import read_buffer
 from velora.models.experience.replay import Replay, make_buffer
 from velora.models.experience.updates import Updates
-from velora.models.persistence import read_buffer
 
 
 class DataSet:

@@ -16,7 +16,7 @@ from velora.core.types import Metrics
 from velora.models.agent import Agent
 from velora.models.experience.part import AgentPart
 from velora.models.normalisation import Normaliser
-from velora.models.sampling import RolloutSampling
+from velora.models.stochastic_exploration import RolloutSampling
 from velora.training.experience import Count, Experience
 
 

@@ -1,108 +1,27 @@
-"""Exact resume: what a run's checkpoints hold besides the agent, and how a run goes on from them."""
+"""Exact resume: how a run goes on from its checkpoints."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SpaceError
 from velora.core.types import Episode
 from velora.envs import Environments
-from velora.training.hooks import HookTable
+from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place, place_states
 from velora.training.protocol import TrainableAgent
-from velora.training.resume import find, pack
+from velora.training.resume import codec, find
+from velora.training.resume.run_state import RunState, Saved
 
 log = logging.getLogger(__name__)
-
-PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """Saved state of one seed."""
-
-    run_id: str
-    evaluated_at: int
-    lane: Mapping[str, Any]
-    hidden: Tensor
-    agent: Mapping[str, Any]
-    generators: Mapping[str, str]
-    global_generators: Mapping[str, Any]
-    callbacks: Mapping[str, Any]
-    extra: Mapping[str, Any]
-    seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Saved state that a run goes on from.
-
-    Attributes:
-        seeds: the run seeds, in the order of the seed axis.
-        states: of every seed; ``None`` for one that begins anew.
-        furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
-    """
-
-    seeds: tuple[int, ...]
-    states: tuple[RunState | None, ...]
-    furthest: int
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self.newest.run_id
-
-    @property
-    def newest(self) -> RunState:
-        """The state of the seed that stands furthest."""
-        state = self.states[self.furthest]
-        assert state is not None
-        return state
-
-    def each(self) -> Iterator[tuple[int, RunState]]:
-        """Go through the seeds that go on, the one that stands furthest last."""
-        for k in sorted(range(len(self.states)), key=lambda k: k == self.furthest):
-            state = self.states[k]
-            if state is not None:
-                yield k, state
-
-
-def pack_run(
-    *,
-    run_id: str,
-    agent: TrainableAgent,
-    lane: Lane,
-    hidden: Tensor,
-    callbacks: Sequence[Any],
-    extra: Mapping[str, Any],
-) -> PackedState:
-    """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer."""
-    k = lane.seed_index
-    tensors: dict[str, Tensor] = {}
-    ours = [c for c in callbacks if isinstance(c, Callback)]
-    tree = {
-        "run_id": run_id,
-        "evaluated_at": lane.evaluated_at,
-        "lane": lane.state_dict(),
-        "hidden": hidden[k : k + 1],
-        "agent": agent.training_state(k),
-        "generators": {name: pack.generator_state(g) for name, g in agent.generators(k).items()},
-        "global_generators": pack.global_generators(),
-        "callbacks": {c.state_key: state for c in callbacks if (state := c.state_dict())},
-        "seed_callbacks": {c.state_key: state for c in ours if (state := c.seed_state_dict(lane.seed))},
-        "extra": dict(extra),
-    }
-    return pack.pack(tree, tensors), tensors
 
 
 def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
@@ -173,7 +92,7 @@ def _unpack(checkpoint: Checkpoint) -> RunState:
     packed = checkpoint.metadata.train_state
     assert packed is not None
     try:
-        return RunState(**pack.unpack(packed, checkpoint.read("train_state")))
+        return RunState(**codec.unpack(packed, checkpoint.read("train_state")))
     except TypeError as error:
         raise CheckpointError(f"{checkpoint.path}: train_state has the wrong members ({error})") from error
 
@@ -273,9 +192,9 @@ def restore_generators(saved: Saved, agent: TrainableAgent) -> None:
                 f"train_state: expected the generators {sorted(generators)}, found {sorted(state.generators)}"
             )
         for name, generator in generators.items():
-            pack.set_generator_state(generator, state.generators[name])
+            codec.set_generator_state(generator, state.generators[name])
         try:
             agent.load_training_state(state.agent, k)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"train_state: the agent's part doesn't fit this agent ({error!r})") from error
-    pack.set_global_generators(saved.newest.global_generators)
+    codec.set_global_generators(saved.newest.global_generators)
