@@ -16,11 +16,11 @@ static void dense_forward(const step *a) {
     }
 }
 
-/* da = dh (1 - h^2), or dh where h > 0. */
+/* da = dh (1 - h^2), or dh where h > 0; nothing reaches an old state. */
 static void dense_backward(const step *a, const float *d, float *direct) {
     const layer *y = a->y;
     int64_t stride = a->stride, lanes = a->lanes;
-    (void)direct; /* there is no old state */
+    (void)direct; /* there is no old state; unroll.h zeroes the rows where somebody asks for them */
     for (int64_t u = 0; u < y->n; u++) {
         LOOP(l) {
             vf h = v_load(a->state + u * stride + l), dh = v_load(d + u * stride + l);

@@ -174,7 +174,7 @@ void pool_wait(int64_t number) {
 /* ``begun`` in one word, so that it is read and changed at once: 24 bits for the phase, 20 for each end. */
 #define FRONT_BITS 20
 #define END_MASK (((uint64_t)1 << FRONT_BITS) - 1)
-#define YIELD_AFTER 4000 /* looks: whoever does the missing part may be waiting for this core */
+#define YIELD_AFTER 1000 /* looks: whoever does the missing part may be waiting for this core */
 
 void strand_work(strand *s, const int64_t *n_parts, int64_t n_phases, part_function run, const void *context, int64_t index) {
     for (int64_t looks = 0;;) {
