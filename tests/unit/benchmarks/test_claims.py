@@ -27,6 +27,7 @@ PENDULUM, POLE, UNSEEN = (
 )
 CFC, MIXED = "cfc, dt in the gate", "cfc, mixed memory, dt in the gate"
 GRU, GRU_40, GRU_48 = "gru, dt as input", "gru, 40 neurons, dt as input", "gru, 48 neurons, dt as input"
+GRU_D = "gru_d, dt in the gate"
 POSITIONS, MEMORYLESS = "InvertedPendulum, positions", "LiquidTD3, memoryless"
 DISTURBED, PEER = "Pendulum, disturbed after training", "SB3 TD3, 256x256"
 WIRING = "Pendulum, positions, by wiring"
@@ -47,6 +48,7 @@ TOLD: dict[str, list[Told]] = {
         ("CartPole, positions", "LiquidPPO, cfc", "", ""),
         (PENDULUM, CFC, GRU, ""),
         (PENDULUM, MIXED, GRU, ""),
+        (PENDULUM, CFC, GRU_D, ""),
         (PENDULUM, MIXED, GRU_48, ""),
         (PENDULUM, CFC, GRU_40, ""),
         (PENDULUM, CFC, GRU_48, ""),
@@ -80,6 +82,10 @@ TOLD: dict[str, list[Told]] = {
         (PENDULUM, CFC, "cfc, dt as input", ""),
         (PENDULUM, "cfc, dt in both", CFC, ""),
         (PENDULUM, "ltc, dt in the gate", GRU, ""),
+        (PENDULUM, GRU_D, GRU, ""),
+        (PENDULUM, GRU_D, "gru, no dt", ""),
+        (PENDULUM, CFC, GRU_D, ""),
+        (PENDULUM, MIXED, GRU_D, ""),
         (POLE, CFC, "cfc, no dt", ""),
         (POLE, "gru, no dt", GRU, ""),
         (POLE, MIXED, GRU_48, ""),
@@ -205,6 +211,11 @@ def test_agents_of_one_seed_are_pairs_in_name_only() -> None:
 def test_seeds_ahead_and_wins_are_counted() -> None:
     ahead = {(one.study, one.arm): (one.gains > 0.0).sum() for one in comparisons()}
     assert (ahead[PENDULUM, CFC], ahead[PENDULUM, MIXED]) == (8, 10)
+    beyond_gru_d = [(scores(PENDULUM, arm, "") > scores(PENDULUM, GRU_D, "")).sum() for arm in (CFC, MIXED)]
+    assert beyond_gru_d == [8, 10]
+    assert "ahead of it, on 8 of 10 seeds, and with mixed memory 125 [80, 240], on all ten" in prose("time.md")
+    of_gru_d = [one.verdict for one in comparisons() if one.arm == GRU_D]
+    assert of_gru_d == ["tie"] * 3
     text = " ".join((ROOT / "README.md").read_text().split())
     assert "told the time on eight of ten seeds, and with mixed memory on all ten" in text
     agents = [one.verdict for one in comparisons() if STUDIES[one.study].table == "1"]
@@ -224,7 +235,8 @@ def test_the_mean_that_differs_in_verdict_is_told() -> None:
 
 def test_active_parameters_are_those_told() -> None:
     study = STUDIES[PENDULUM]
-    for name, told in ((CFC, "1,716"), (MIXED, "4,716"), (GRU, "1,333"), (GRU_40, "3,473"), (GRU_48, "4,861")):
+    counts = {CFC: "1,716", MIXED: "4,716", GRU: "1,333", GRU_D: "1,362", GRU_40: "3,473", GRU_48: "4,861"}
+    for name, told in counts.items():
         assert f"{active(PENDULUM, next(arm for arm in study.arms if arm.name == name)):,}" == told
         assert told in prose("time.md")
     cells = {arm.name: arm for arm in STUDIES[POSITIONS].arms}
