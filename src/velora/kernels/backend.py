@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from velora.kernels.calls import CALLS as CALLS
 from velora.kernels.calls import Count, Number, call, enter_call, reads, updates, writes
-from velora.ops.squashed_gaussian import LOG_STD_HALF, LOG_STD_MIDDLE
+from velora.ops.log_std import LOG_STD_HALF, LOG_STD_MIDDLE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,7 +1,7 @@
 """Write the C kernel's tables, ``native/tables.h``, from those in Python.
 
 ``setup.py`` does so before it compiles; by hand it is ``python -m velora.kernels.generate``. Needs the standard library
-and NumPy alone.
+alone, as nothing else is there then.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
-LOG_STD_MIDDLE, LOG_STD_HALF = (LOG_STD_MAX + LOG_STD_MIN) / 2, (LOG_STD_MAX - LOG_STD_MIN) / 2
+from velora.ops.log_std import LOG_STD_HALF, LOG_STD_MIDDLE
 
 
 def draw_actions(out: NDArray[np.float32], normal: NDArray[np.float32]) -> NDArray[np.float32]:
