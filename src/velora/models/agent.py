@@ -122,7 +122,7 @@ class Agent(ActingAgent, SavedAgent):
         return self._replays
 
     def improves_policy(self, update: int) -> bool:
-        """Tell whether an update of a seed, counted from 0, is one of its policy too; here every one is."""
+        """Return whether an update of a seed, counted from 0, is one of its policy too; here every one is."""
         return True
 
     def training_state(self, seed_index: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class StepwiseTrainer(TrainerView, Protocol):
     """Trainer as the adapter needs it, beside what callbacks see."""
 
     waiting: Waiting
-    """What has to wait for the end of a step."""
+    """Requests that wait for the end of a step."""
 
 
 def is_stock(callback: Any) -> bool:
