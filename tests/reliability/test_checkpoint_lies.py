@@ -187,7 +187,7 @@ def test_memory(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(cf.__file__).parent,
+        cwd=Path(cf.__file__).parents[2],
     )
     saving, verifying, reading, refusing = map(int, done.stdout.split())
     print(f"\n96 MiB buffer, MiB more at the peak: {saving} to save, {verifying} to verify, {reading} to read", end="")
