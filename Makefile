@@ -92,7 +92,9 @@ clean:  ## Remove caches and build results; virtual environments and outputs sta
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage build dist site
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard src/velora/kernels/native/*)
+KERNEL := $(wildcard src/velora/kernels/native/*.[ch] src/velora/kernels/*.py)  # its tables are written from Python
+
+$(STAMP): pyproject.toml constraints.txt setup.py $(KERNEL)
 	@python=; \
 	for candidate in $(if $(PYTHON),'$(PYTHON)',python3 python python3.14 python3.13 python3.12 python3.11); do \
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
