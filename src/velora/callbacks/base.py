@@ -35,6 +35,7 @@ HOOKS: tuple[str, ...] = (
     "on_validation_end",
     "on_evaluation_end",
     "on_train_epoch_end",
+    "on_step_end",
     "on_save_checkpoint",
     "on_checkpoint_saved",
     "on_train_end",
@@ -161,6 +162,13 @@ class Callback:
 
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
         """Fire when everything else that belongs to the end of an episode is over (Lightning's name)."""
+
+    def on_step_end(self, trainer: TrainerView, agent: AgentView) -> None:
+        """Fire after every environment step, when the episodes that end with it are closed.
+
+        It carries nothing, unlike ``on_env_step``, and so costs a call and no more. The run is whole: a save is made at
+        once.
+        """
 
     # ---- a gradient update ---------------------------------------------------------------------------------------
 

@@ -93,6 +93,8 @@ class TrainerView(Protocol):
     stop_reason: str | None
     status: str
     """``running``, then ``finished``, ``stopped`` (by a callback), ``interrupted`` (by a signal) or ``crashed``."""
+    save_requests: int
+    """How often a signal asked that the run is saved and goes on; ``SaveCheckpoints`` answers."""
     last_evaluation: Evaluation | None
     evaluate_every: int | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -20,6 +21,10 @@ Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Takes observations (S, B, O), recurrent states (S, B, H) and dt (S, B); returns actions (S, B, A) and states."""
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
+MAX_STEPS = 100_000
+"""Steps after which an episode of evaluation is cut, where the environment does not end it."""
+
+log = logging.getLogger(__name__)
 
 
 def evaluation_seeds(episodes: int) -> list[int]:
@@ -34,6 +39,7 @@ def evaluate(
     *,
     seed_indices: Sequence[int] | None = None,
     act: Policy | None = None,
+    max_steps: int = MAX_STEPS,
     on_step: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
@@ -48,6 +54,7 @@ def evaluate(
     Args:
         seed_indices: positions on the seed axis to evaluate; ``None`` is all.
         act: what to follow; ``None`` is ``agent.act``.
+        max_steps: an episode that is so long is cut, and counts as far as it went; a line says so.
         on_step: called before every step; what it raises ends the evaluation.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
@@ -57,7 +64,7 @@ def evaluate(
     since = dt.reshape(-1)
     chosen = list(range(n_seeds)) if seed_indices is None else list(seed_indices)
     waiting = [list(enumerate(reset_seeds))[::-1] if k in chosen else [] for k in range(n_seeds)]
-    playing: dict[int, int] = {}
+    playing, lengths, n_cut = dict[int, int](), [0] * len(envs), 0
 
     def begin(at: int) -> None:
         """Give a lane its next episode, if one is waiting."""
@@ -66,7 +73,7 @@ def evaluate(
         if queue:
             playing[at], reset_seed = queue.pop()
             envs.reset(at, seed=reset_seed)
-            since[at] = NOMINAL_DT
+            since[at], lengths[at] = NOMINAL_DT, 0
 
     for at in range(len(envs)):
         begin(at)
@@ -80,13 +87,38 @@ def evaluate(
             step = envs.step(at, in_units[at])
             returns[at // lanes, episode] += step.reward
             since[at] = step.dt
-            if step.terminated or step.truncated:
+            lengths[at] += 1
+            is_over = step.terminated or step.truncated
+            if is_over or lengths[at] >= max_steps:
+                n_cut += not is_over
                 begin(at)
                 ended.append(at)
         if ended:
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0
+    if n_cut:
+        log.warning(
+            "evaluation: %d of %d episodes were cut after %s steps, since the environment did not end them",
+            n_cut,
+            len(chosen) * len(reset_seeds),
+            f"{max_steps:,}",
+        )
     return returns[chosen]
+
+
+def tell_limit(env: Env, max_steps: int, *, setting: str) -> None:
+    """Say how long an episode of evaluation may be, if the environment is registered without a time limit.
+
+    Args:
+        setting: what ``max_steps`` is called where it is chosen.
+    """
+    if env.spec is not None and (env.spec.max_episode_steps or 0) < 1:
+        log.warning(
+            "evaluation: %s has no time limit; an episode that does not end is cut after %s steps (%s)",
+            env.spec.id,
+            f"{max_steps:,}",
+            setting,
+        )
 
 
 class EvaluationEnvironments:

@@ -22,15 +22,15 @@ from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments
-from velora.training.evaluation import evaluate, evaluation_seeds
+from velora.training.evaluation import MAX_STEPS, evaluate, evaluation_seeds, tell_limit
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
-from velora.training.loggers import Loggers
+from velora.training.loggers import Loggers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
 from velora.training.resume import restore, run_state
-from velora.training.signals import stop_on_signals
+from velora.training.signals import on_signals
 from velora.training.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Trainer:
         window_size: int = 10,
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
+        evaluation_max_steps: int = MAX_STEPS,
         callbacks: Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
@@ -83,6 +84,7 @@ class Trainer:
         self.window_size = _at_least_one("window_size", window_size)
         self.evaluate_every = None if evaluate_every is None else _at_least_one("evaluate_every", evaluate_every)
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
+        self.evaluation_max_steps = _at_least_one("evaluation_max_steps", evaluation_max_steps)
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
         self._loggers = Loggers(logger)
@@ -97,6 +99,7 @@ class Trainer:
         self.status = "running"
         self.should_stop = False
         self.stop_reason: str | None = None
+        self.save_requests = 0
         self.last_evaluation: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
@@ -168,7 +171,11 @@ class Trainer:
             lane = self._lanes[seed_index]
             prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
             named = {prefix + name: value for name, value in metrics.items()}
-            self._loggers.log(named, step=lane.step, device=self._agent.device)
+            self._loggers.log(named, step=lane.step)
+
+    def log_settings(self, settings: Mapping[str, Any]) -> None:
+        """Send the settings of the run to the loggers."""
+        self._loggers.describe(settings)
 
     def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
@@ -224,8 +231,13 @@ class Trainer:
         self.hooks.fire("on_validation_start")
         envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
+        limit = self.evaluation_max_steps
+        if not self.evaluations:
+            tell_limit(envs.envs[0], limit, setting="evaluation_max_steps")
         try:
-            returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
+            returns = evaluate(
+                self._agent, envs, seeds, seed_indices=own, max_steps=limit, on_step=self._check_interrupted
+            )
         except _InterruptedError:
             return []
         made = []
@@ -250,11 +262,12 @@ class Trainer:
             raise SettingError("fit: a Trainer runs once; make another one")
         with ExitStack() as stack:
             stack.enter_context(computing_on(self.threads or 1))
+            stack.enter_context(as_only_process())
             self._prepare(agent, env, stack, is_resumed=resume is not None)
             saved = None if resume is None else restore.restore_agent(agent, Path(resume))
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
-            with stop_on_signals(self._interrupt):
+            with on_signals(save=self._request_save, end=self._interrupt):
                 try:
                     self._start(agent, saved, stack)
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
@@ -370,6 +383,9 @@ class Trainer:
         self.status = "interrupted"
         self.stop(f"received {signal_name}")
 
+    def _request_save(self, signal_name: str) -> None:
+        self.save_requests += 1
+
     # --------------------------------------------------------------------------------------------------- the loop
 
     def _step(self) -> None:
@@ -378,6 +394,8 @@ class Trainer:
         self._loop.step()
         self.waiting.is_mid_step = False
         self._after_step()
+        for hook in self.hooks.on_step_end:
+            hook()
         self.waiting.catch_up()
 
     def _after_step(self) -> None:

@@ -26,7 +26,7 @@ from velora.envs.make import Env
 from velora.envs.wrappers import KNOWN
 from velora.models import Agent
 from velora.models.loading import find_class
-from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
+from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds, tell_limit
 
 OTHER_EPISODES = 2
 """Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
@@ -72,6 +72,8 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     """
     if cfg.episodes < 1:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
+    if cfg.max_steps < 1:
+        raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
     given = Path(cfg.checkpoint.path)
@@ -94,7 +96,9 @@ def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     wrappers = merged(_saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
     try:
-        returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
+        tell_limit(env, cfg.max_steps, setting="max_steps")
+        seeds = _reset_seeds(cfg.seed, cfg.episodes)
+        returns = _play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
     finally:
         env.close()
     return _Played(checkpoint.metadata.seed, path, env_id, returns)
@@ -169,7 +173,7 @@ def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
     return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 
-def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
+def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:
     """Run the episodes, side by side or (``alone``) one by one; return the return of each."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
@@ -179,7 +183,7 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
         n = len(reset_seeds)
         watched = Environments([env], obs_dim=obs_dim, shows_time=shows)
         envs = watched if alone else side_by_side.get(n_seeds=1, episodes=n)
-        returns = evaluate(agent, envs, reset_seeds)
+        returns = evaluate(agent, envs, reset_seeds, max_steps=max_steps)
     finally:
         side_by_side.close()
     return [float(value) for value in returns[0]]
