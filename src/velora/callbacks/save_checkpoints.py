@@ -171,8 +171,8 @@ class SaveCheckpoints(Callback):
         is_refused = trainer.step == 0 and isinstance(exception, VeloraError)
         if self._is_training and not is_refused:
             if isinstance(exception, NonFiniteError | KeyboardInterrupt):
-                why = "it was told to end at once" if isinstance(exception, KeyboardInterrupt) else f"of {exception}"
-                logger.warning("%s: nothing is saved of the run's last steps, since %s", self.directory, why)
+                why = "it was told to end at once" if isinstance(exception, KeyboardInterrupt) else str(exception)
+                logger.warning("%s: nothing is saved of the end of the run: %s", self.directory, why)
             else:
                 for seed_index in range(len(agent.seeds)):
                     self._save_crashed(trainer, agent, seed_index)

@@ -22,7 +22,7 @@ Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 MOST_AT_ONCE, MOST_IN_ALL = 32, 256
 """Environments of one seed, and of all seeds together."""
 MAX_STEPS = 100_000
-"""Steps after which an episode of evaluation is cut, where the environment does not end it."""
+"""Steps after which an episode of evaluation is cut, where the environment doesn't end it."""
 
 log = logging.getLogger(__name__)
 

@@ -49,8 +49,8 @@ def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> It
             signal.signal(other, handler if other in AT_ONCE else signal.SIG_IGN)
         received.append(number)
         end(_name(number))
-        at_once = [_name(other) for other in AT_ONCE if other in before]
-        _say("received %s: the run is saved after this step, and ends; %s ends it at once", number, " or ".join(at_once))
+        others = " or ".join(_name(other) for other in AT_ONCE if other in before)
+        _say("received %s: the run is saved after this step, and ends; %s ends it at once", number, others)
 
     def catch_save(number: int, frame: FrameType | None) -> None:
         save(_name(number))

@@ -64,6 +64,7 @@ class Trainer:
     run_dir: Path | None = None
     environment: str = "Pendulum-v1"
     should_stop: bool = False
+    save_requests: int = 0
     stop_reason: str | None = None
     status: str = "running"
     last_evaluation: Evaluation | None = None
@@ -156,6 +157,13 @@ class Trainer:
             episode = Episode(seed_index, lane.episode, reset_seed=0, reward=value, length=200, truncated=True)
             self.fire("on_episode_end", episode)
             self.fire("on_train_epoch_end")
+            self.fire("on_step_end")
+
+    def take_steps(self, n: int, *, seed_index: int = 0) -> None:
+        """Take environment steps that end no episode."""
+        for _ in range(n):
+            self.lanes[seed_index].step += 1
+            self.fire("on_step_end")
 
     def learn(self, updates: int = 1) -> None:
         for _ in range(updates):
