@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from velora.callbacks.base import Callback
 from velora.callbacks.checkpoint_home import CheckpointHome
+from velora.callbacks.on_the_way import OnTheWay, Save
 from velora.callbacks.save_clock import SaveClock
 from velora.core.errors import NonFiniteError, SettingError, VeloraError
 from velora.core.protocols import AgentView, TrainerView
@@ -29,7 +31,8 @@ class SaveCheckpoints(Callback):
     training starts: one that holds another run or other files, can't be written, or is used by a live process is
     refused at once.
 
-    A full disk doesn't end a run on its way: it is reported, and the next save tries again. At the end it is an error.
+    On the way they are written while training goes on. A full disk doesn't end a run then: it is reported, and the next
+    save tries again. At the end it is an error.
 
     Example:
         >>> SaveCheckpoints("checkpoints/ddpg-Pendulum", frequency=50, keep_last=3).state_key
@@ -75,10 +78,9 @@ class SaveCheckpoints(Callback):
         self.buffer = buffer
         self.keep_last = keep_last
         self.final = final
-        self._clock = SaveClock(minutes)
+        self._on_the_way = OnTheWay(SaveClock(minutes))
         self._home: CheckpointHome | None = None
         self._is_training = False
-        self._is_failing = False
         self._due: dict[int, int] = {}
         self._best: dict[int, float] = {}
         self._improved: dict[int, float | None] = {}
@@ -105,8 +107,9 @@ class SaveCheckpoints(Callback):
         Raises:
             RunDirectoryError: if it isn't to be had; the message says why and what to do.
         """
-        self._is_training, self._is_failing = False, False
+        self._is_training = False
         self._due, self._best, self._improved, self._closing = {}, {}, {}, set()
+        self._on_the_way = OnTheWay(SaveClock(self.minutes))
         self._home = CheckpointHome(self.directory, run_id=trainer.run_id, seeds=agent.seeds)
 
     def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
@@ -114,7 +117,7 @@ class SaveCheckpoints(Callback):
         self._is_training = True
         self._seen_step = {lane.seed_index: lane.step for lane in trainer.progress}
         self._seen_requests = 0
-        self._clock.start(self._seen_step, time.monotonic())
+        self._on_the_way.clock.start(self._seen_step, time.monotonic())
 
     def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:
         """Note that a checkpoint is due; it is written once everything else at this episode's end is done."""
@@ -123,12 +126,12 @@ class SaveCheckpoints(Callback):
             self._due[episode.seed_index] = episode.number
 
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Write what is due by episodes, then remove what is too old."""
+        """Write what is due by episodes."""
         self._closing.clear()
         self._write_improved(trainer, agent)
         while self._due:
             seed_index, number = self._due.popitem()
-            self._write_numbered(trainer, seed_index, "ep", number)
+            self._save_on_the_way(trainer, Save(seed_index, "ep", number))
 
     def on_step_end(self, trainer: TrainerView, agent: AgentView) -> None:
         """Write what is due by steps, by the clock, or since a signal asked for it."""
@@ -136,14 +139,14 @@ class SaveCheckpoints(Callback):
             for lane in trainer.progress:
                 k, step = lane.seed_index, lane.step
                 if step // self.steps > self._seen_step[k] // self.steps:
-                    self._write_numbered(trainer, k, "step", step)
+                    self._save_on_the_way(trainer, Save(k, "step", step))
                 self._seen_step[k] = step
         is_asked = trainer.save_requests != self._seen_requests
-        if is_asked or time.monotonic() >= self._clock.alarm:
+        if is_asked or time.monotonic() >= self._on_the_way.clock.alarm:
             self._seen_requests = trainer.save_requests
             at = {lane.seed_index: lane.step for lane in trainer.progress}
-            for k in self._clock.due(at, time.monotonic(), is_asked=is_asked):
-                self._try_to_save(trainer, k, "recent")
+            for k in self._on_the_way.clock.due(at, time.monotonic(), is_asked=is_asked):
+                self._save_on_the_way(trainer, Save(k, "recent"))
 
     def on_evaluation_end(self, trainer: TrainerView, agent: AgentView, evaluation: Evaluation) -> None:
         """Write ``best/`` if no evaluation of this seed was better; at an episode's end it is the last thing done."""
@@ -192,42 +195,49 @@ class SaveCheckpoints(Callback):
         except Exception:
             logger.exception("%s: seed %d is not saved as crashed/", self.directory, seed)
 
+    def on_checkpoint_saved(self, trainer: TrainerView, agent: AgentView, path: Path) -> None:
+        """Remove what is too old, now that a newer one is on the disk."""
+        save = self._on_the_way.end(path)
+        if save is not None and save.number is not None and self.keep_last is not None:
+            self._claimed().prune(save.seed_index, save.kind, keep=self.keep_last, newest=save.number)
+
     def _write_improved(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Write ``best/`` where it is due; if it can't be written, the best is still the one before."""
+        """Write ``best/`` where it is due."""
         while self._improved:
             seed_index, before = self._improved.popitem()
-            if not self._try_to_save(trainer, seed_index, "best"):
-                if before is None:
-                    del self._best[agent.seeds[seed_index]]
-                else:
-                    self._best[agent.seeds[seed_index]] = before
+            seed = agent.seeds[seed_index]
+            undo = partial(self._take_back_best, seed, self._best[seed], before)
+            self._save_on_the_way(trainer, Save(seed_index, "best"), undo=undo)
 
-    def _write_numbered(self, trainer: TrainerView, seed_index: int, kind: str, number: int) -> None:
-        if self._try_to_save(trainer, seed_index, f"{kind}{number}") and self.keep_last is not None:
-            self._claimed().prune(seed_index, kind, keep=self.keep_last, newest=number)
+    def _take_back_best(self, seed: int, mean: float, before: float | None) -> None:
+        """Count an evaluation no longer as the best, since its agent could not be saved."""
+        if self._best.get(seed) == mean:
+            del self._best[seed]
+            if before is not None:
+                self._best[seed] = before
 
-    def _try_to_save(self, trainer: TrainerView, seed_index: int, name: str) -> bool:
-        """Write one checkpoint on the way; return False, with one line for a row of failures, if the system refuses."""
-        step, now = trainer.progress[seed_index].step, time.monotonic()
-        try:
-            self._save(trainer, seed_index, name)
-        except OSError as error:
-            if not self._is_failing:
-                logger.warning("not saved: %s; training goes on, and the next save tries again", error)
-            self._is_failing = True
-            self._clock.failed(seed_index, now)
-            return False
-        if self._is_failing:
-            logger.warning("%s: can be written again; %s is saved", self.directory, name)
-        self._is_failing = False
-        self._clock.saved(seed_index, step, now)
-        return True
+    def _save_on_the_way(
+        self, trainer: TrainerView, save: Save, *, undo: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin to write a checkpoint; if the system refuses it, training goes on."""
+        path = self._claimed().parent(save.seed_index) / save.name
+        step = trainer.progress[save.seed_index].step
+        fail = self._on_the_way.begin(path, save, step=step, undo=undo)
+        self._save(trainer, save.seed_index, save.name, failed=fail)
 
-    def _save(self, trainer: TrainerView, seed_index: int, name: str) -> None:
-        """Write one checkpoint, and the overview with the first."""
+    def _save(
+        self, trainer: TrainerView, seed_index: int, name: str, *, failed: Callable[[OSError], None] | None = None
+    ) -> None:
+        """Write one checkpoint, and the overview with the first: at once, or while training goes on."""
         home = self._claimed()
-        needs_config = home.needs_config(seed_index)
-        trainer.save(home.parent(seed_index) / name, buffer=self.buffer, config=needs_config, seed_index=seed_index)
+        trainer.save(
+            home.parent(seed_index) / name,
+            buffer=self.buffer,
+            config=home.needs_config(seed_index),
+            seed_index=seed_index,
+            wait=failed is None,
+            failed=failed,
+        )
 
     def _claimed(self) -> CheckpointHome:
         if self._home is None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
 from velora.checkpoint.schema import Part
 from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError, ShapeError, SpaceError
@@ -26,17 +27,10 @@ TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
 _NORMALISER = "normaliser."
 
 
-def write(
-    agent: AgentParts,
-    dirpath: Path,
-    *,
-    seed_index: int = 0,
-    buffer: bool,
-    config: bool,
-    overwrite: bool = True,
-    train_state: TrainState | None = None,
-) -> Path:
-    """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
+def gather(
+    agent: AgentParts, *, seed_index: int = 0, buffer: bool, config: bool, train_state: TrainState | None = None
+) -> Contents:
+    """Gather what a checkpoint of one seed of an agent holds, with its live tensors."""
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.learner.optimizer_state(seed_index)
     settings = agent.settings_dict()
@@ -63,7 +57,7 @@ def write(
     if train_state is not None:
         fields["train_state"], tensors["train_state"] = train_state
     overview = {**agent.summary(), "environment": fields["environment"]} if config else None
-    return Checkpoint.write(dirpath, metadata=fields, tensors=tensors, overwrite=overwrite, config=overview).path
+    return Contents(fields, tensors, overview)
 
 
 def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:

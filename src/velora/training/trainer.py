@@ -14,6 +14,7 @@ import numpy as np
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
+from velora.checkpoint.contents import Contents
 from velora.core.devices import n_cores
 from velora.core.errors import SettingError
 from velora.core.threads import computing_on
@@ -30,6 +31,7 @@ from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
 from velora.training.resume import restore, run_state
+from velora.training.saving import Failed, Saving
 from velora.training.signals import on_signals
 from velora.training.waiting import Waiting
 
@@ -104,6 +106,7 @@ class Trainer:
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
+        self._saving = Saving(lambda path: self.hooks.fire("on_checkpoint_saved", path))
         self.metrics: RunStore | None = None
         self._lanes: list[Lane] = []
 
@@ -177,7 +180,16 @@ class Trainer:
         """Send the settings of the run to the loggers."""
         self._loggers.describe(settings)
 
-    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        buffer: bool = True,
+        config: bool = False,
+        seed_index: int = 0,
+        wait: bool = True,
+        failed: Failed | None = None,
+    ) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
 
         In the middle of a step, from ``on_episode_start`` to ``on_env_step``, the run is not whole. A save that is
@@ -185,35 +197,44 @@ class Trainer:
 
         See :meth:`velora.models.Agent.save` for the rest.
 
+        Args:
+            wait: ``False`` copies what the checkpoint holds, and writes it while training goes on. The hooks that tell
+                of it fire at the end of the step by which it is on the disk.
+            failed: told, with ``wait=False``, that the system refused the save; else that is raised at the end of a step.
+
         Returns:
-            The checkpoint's directory, in the middle of a step the one that it will have.
+            The checkpoint's directory, in the middle of a step, or with ``wait=False``, the one that it will have.
 
         Raises:
             SettingError: if there is no such seed, or no run at this time.
+            CheckpointError: if it can't be written.
         """
         store, path = self._store, Path(directory).absolute()
         if not 0 <= seed_index < len(self._lanes):
             raise SettingError(f"save: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
         lane = self._lanes[seed_index]
-        self.waiting.do(f"save into {path}", lambda: self._save(store, lane, path, buffer=buffer, config=config))
+
+        def do() -> None:
+            self._saving.finish(seed_index)
+            store.flush()
+            contents = self._contents(lane, buffer=buffer, config=config)
+            if wait:
+                self.hooks.fire("on_checkpoint_saved", contents.write(path))
+            else:
+                self._saving.begin(seed_index, path, contents, failed)
+
+        self.waiting.do(f"save into {path}", do)
         return path
 
-    def _save(self, store: RunStore, lane: Lane, path: Path, *, buffer: bool, config: bool) -> None:
-        store.flush()
+    def _contents(self, lane: Lane, *, buffer: bool, config: bool) -> Contents:
+        """Gather what a checkpoint of a seed and its run holds, with live tensors."""
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
+        hidden, run_id = self._loop.hidden, self.run_id
         state = run_state.pack_run(
-            run_id=self.run_id,
-            agent=self._agent,
-            lane=lane,
-            hidden=self._loop.hidden,
-            callbacks=self.callbacks,
-            extra=extra,
+            run_id=run_id, agent=self._agent, lane=lane, hidden=hidden, callbacks=self.callbacks, extra=extra
         )
-        path = self._agent.save_training(
-            path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
-        )
-        self.hooks.fire("on_checkpoint_saved", path)
+        return self._agent.training_contents(lane.seed_index, buffer=buffer, config=config, train_state=state)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
         """Evaluate now on the fixed evaluation episodes, and record it: every seed, or these positions of the axis.
@@ -353,8 +374,10 @@ class Trainer:
                 self.step,
                 self.batch_size,
             )
+        self._saving.finish()
         self.hooks.fire("on_train_end")
         self.hooks.fire("on_fit_end")
+        self._saving.finish()
         self.hooks.fire("teardown", "fit")
         self._close(self.status)
 
@@ -362,6 +385,8 @@ class Trainer:
         """Fire ``on_exception``; a callback that fails in it is reported and doesn't hide the first error."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         self.waiting.give_up()
+        if not isinstance(error, KeyboardInterrupt):  # which ends the run at once
+            self._saving.give_up()
         for hook in self.hooks.on_exception:
             try:
                 hook(error)
@@ -397,6 +422,8 @@ class Trainer:
         for hook in self.hooks.on_step_end:
             hook()
         self.waiting.catch_up()
+        if self._saving.is_busy:
+            self._saving.catch_up()
 
     def _after_step(self) -> None:
         if self.loggers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,22 @@ class Trainer:
             self.lanes[seed_index].done = True
         self.should_stop = seed_index is None or all(lane.done for lane in self.lanes)
 
-    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        buffer: bool = True,
+        config: bool = False,
+        seed_index: int = 0,
+        wait: bool = True,
+        failed: Callable[[OSError], object] | None = None,
+    ) -> Path:
         if self.disk_is_full:
-            raise OSError(28, "No space left on device")
+            error = OSError(28, "No space left on device")
+            if wait or failed is None:
+                raise error
+            failed(error)
+            return Path(directory)
         lane = self.lanes[seed_index]
         weights = {"weight": torch.full((2, 2), float(lane.episode))}
         states = {c.state_key: c.state_dict() for c in self.callbacks}
@@ -127,6 +140,7 @@ class Trainer:
             config={"agent": "liquid_ddpg"} if config else None,
         )
         self.saves.append((Path(directory).name, buffer, config))
+        self.fire("on_checkpoint_saved", Path(directory))
         return Path(directory)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:

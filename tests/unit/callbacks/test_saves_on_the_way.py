@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from velora.callbacks import SaveCheckpoints, save_checkpoints
+from velora.callbacks import SaveCheckpoints, on_the_way, save_checkpoints
 from velora.callbacks.save_clock import SaveClock
 from velora.core.errors import SettingError
 
@@ -34,6 +34,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(save_checkpoints, "time", made)
+    monkeypatch.setattr(on_the_way, "time", made)
     return made
 
 
