@@ -112,7 +112,9 @@ def main() -> None:
     for name, other in (("copy", ""), ("stall", "copy"), ("library", ""), ("at once", "library"), ("on the disk", "")):
         share = f"{found[name] / found[other]:.2f} of {other}" if other else ""
         print(f"| {name} | {1e3 * found[name]:.2f} | {share} |")
-    print(f"\nA step takes {1e6 * found['usual']:.1f} us, {1e6 * found['beside']:.1f} us while a checkpoint is written.")
+    print(
+        f"\nA step takes {1e6 * found['usual']:.1f} us, {1e6 * found['beside']:.1f} us while a checkpoint is written."
+    )
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ class Callback:
         """Fire on resume, after ``setup``, with what ``on_save_checkpoint`` left: once for each seed."""
 
     def on_checkpoint_saved(self, trainer: TrainerView, agent: AgentView, path: Path) -> None:
-        """Fire after a checkpoint was written completely; with ``wait=False`` at the end of the step by which it was."""
+        """Fire after a checkpoint was written completely; with ``wait=False`` at the end of a later step."""
 
 
 def _check_arguments(cls: type, name: str, method: Any) -> None:

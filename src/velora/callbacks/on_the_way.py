@@ -60,7 +60,7 @@ class OnTheWay:
         return fail
 
     def end(self, path: Path) -> Save | None:
-        """Note that a checkpoint is on the disk, and return what was known of it; ``None`` if that isn't one of these."""
+        """Note that a checkpoint is on the disk, and return what is known of it; ``None`` if it is none of these."""
         save = self._under_way.pop(path, None)
         if save is not None and self._is_failing:
             logger.warning("%s: can be written again; %s is saved", path.parent, path.name)

@@ -191,7 +191,7 @@ class SaveCheckpoints(Callback):
             self._write_improved(trainer, agent)
             self._save(trainer, seed_index, "crashed")
         except (VeloraError, OSError) as error:
-            logger.error("%s: seed %d is not saved as crashed/: %s", self.directory, seed, error)  # noqa: TRY400
+            logger.error("%s: seed %d is not saved as crashed/: %s", self.directory, seed, error)
         except Exception:
             logger.exception("%s: seed %d is not saved as crashed/", self.directory, seed)
 
@@ -216,9 +216,7 @@ class SaveCheckpoints(Callback):
             if before is not None:
                 self._best[seed] = before
 
-    def _save_on_the_way(
-        self, trainer: TrainerView, save: Save, *, undo: Callable[[], None] = lambda: None
-    ) -> None:
+    def _save_on_the_way(self, trainer: TrainerView, save: Save, *, undo: Callable[[], None] = lambda: None) -> None:
         """Begin to write a checkpoint; if the system refuses it, training goes on."""
         path = self._claimed().parent(save.seed_index) / save.name
         step = trainer.progress[save.seed_index].step

@@ -40,12 +40,13 @@ class Contents:
         return free is None or 2 * size <= free
 
     def copy(self) -> Contents:
-        """Copy every tensor to the host, so that the live ones may change while this is written."""
+        """Copy to the host what training changes while this is written; a train state is a copy already."""
         copies = {
             part: {name: tensor.detach().to("cpu", copy=True) for name, tensor in members.items()}
             for part, members in self.tensors.items()
+            if part != "train_state"
         }
-        return replace(self, tensors=copies)
+        return replace(self, tensors={**self.tensors, **copies})
 
     def write(self, directory: Path, *, overwrite: bool = True) -> Path:
         """Write it as a checkpoint, and return where that is; see :meth:`velora.checkpoint.Checkpoint.write`."""

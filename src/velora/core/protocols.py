@@ -143,8 +143,8 @@ class TrainerView(Protocol):
     ) -> Path:
         """Write a checkpoint and return its path; in the middle of a step it is written at the end of that.
 
-        One with its buffer can be resumed from. With ``wait=False`` it is written while training goes on, and ``failed``
-        is told if the system refuses it.
+        One with its buffer can be resumed from. With ``wait=False`` it is written while training goes on, and
+        ``failed`` is told if the system refuses it.
         """
         ...
 

@@ -203,8 +203,8 @@ class CheckpointKeywords(TypedDict, total=False):
         "save the replay buffer too; without it a checkpoint is much smaller, but a run can't be resumed from it "
         "exactly"]
     keep_last: Annotated[int | None, "checkpoint", None,
-        "how many ``epN`` stay, and how many ``stepN``, at least 1; the oldest goes once a newer one is safe; ``None`` "
-        "keeps all"]
+        "how many ``epN`` stay, and how many ``stepN``, at least 1; the oldest goes once a newer one is safe; "
+        "``None`` keeps all"]
     final: Annotated[bool, "checkpoint", True, "write ``final/`` when the run ends by its budget or by a callback"]
 
 

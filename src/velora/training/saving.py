@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,10 +29,8 @@ class _Job:
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, before: threading.Event | None) -> None:
-        """Write, after the save before is done; the copy goes with it."""
-        if before is not None:
-            before.wait()
+    def run(self) -> None:
+        """Write; the copy goes with it."""
         try:
             assert self.contents is not None
             self.path = self.contents.write(self.path)
@@ -58,6 +57,7 @@ class Saving:
         self.is_busy = False
         self._saved = saved
         self._jobs: list[_Job] = []
+        self._queue: queue.SimpleQueue[_Job | None] | None = None
 
     def begin(self, seed_index: int, path: Path, contents: Contents, failed: Failed | None) -> None:
         """Copy what a checkpoint holds and write it in the background; the seed must have no save under way.
@@ -67,16 +67,19 @@ class Saving:
         Args:
             failed: told, instead of an error, that the system refused it.
         """
-        before = self._jobs[-1].done if self._jobs else None
-        fits = contents.fits_twice
-        job = _Job(seed_index, path, contents.copy() if fits else contents, failed)
+        if not contents.fits_twice:
+            job = _Job(seed_index, path, contents, failed)
+            job.run()
+            self._tell(job)
+            return
+        job = _Job(seed_index, path, contents.copy(), failed)
         self._jobs.append(job)
         self.is_busy = True
-        if fits:
-            # A daemon: a run waits for it at its end, and only a second signal, which ends at once, does not.
-            threading.Thread(target=job.run, args=(before,), name="velora-save", daemon=True).start()
-        else:
-            job.run(before)
+        if self._queue is None:
+            self._queue = queue.SimpleQueue()
+            # A daemon: a run waits for its saves at its end, and only a second signal, which ends at once, does not.
+            threading.Thread(target=_work, args=(self._queue,), name="velora-save", daemon=True).start()
+        self._queue.put(job)
 
     def catch_up(self) -> None:
         """Tell of the saves that are done by now.
@@ -103,7 +106,13 @@ class Saving:
             try:
                 self.finish()
             except Exception as error:  # noqa: BLE001 - there is an error already, which goes on
-                log.error("not saved: %s", error)  # noqa: TRY400
+                log.error("not saved: %s", error)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        if self._queue is not None:
+            self._queue.put(None)
+            self._queue = None
 
     def _tell(self, job: _Job) -> None:
         self.is_busy = bool(self._jobs)
@@ -113,3 +122,9 @@ class Saving:
             job.failed(job.error)
         else:
             raise job.error
+
+
+def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
+    """Write one checkpoint after another; a thread that waits for the next costs training nothing, unlike a new one."""
+    while (job := jobs.get()) is not None:
+        job.run()

@@ -200,7 +200,8 @@ class Trainer:
         Args:
             wait: ``False`` copies what the checkpoint holds, and writes it while training goes on. The hooks that tell
                 of it fire at the end of the step by which it is on the disk.
-            failed: told, with ``wait=False``, that the system refused the save; else that is raised at the end of a step.
+            failed: told, with ``wait=False``, that the system refused the save; else that is raised, at the end of a
+                step.
 
         Returns:
             The checkpoint's directory, in the middle of a step, or with ``wait=False``, the one that it will have.
@@ -396,6 +397,7 @@ class Trainer:
 
     def _close(self, status: str) -> None:
         self._agent.hooks = NO_HOOKS
+        self._saving.close()
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
         self._loggers.finalize(is_success=status in ("finished", "stopped"))

@@ -72,10 +72,11 @@ def test_a_logger_that_raises_is_told_once_and_gets_nothing_more(
     assert failing.calls == (2 if where == "log_metrics" else 1)
     assert returns(tmp_path) == pytest.approx(result.returns[0])
     told = [record.getMessage() for record in caplog.records if "Failing" in record.getMessage()]
-    assert told == [
+    line = (
         f"Failing failed at {when} (ConnectionError: the server is gone) and gets nothing more; the run goes on, with "
         "all its rows in the metrics"
-    ]
+    )
+    assert told == [line]
 
 
 LAUNCHED = """

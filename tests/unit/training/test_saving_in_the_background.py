@@ -163,10 +163,11 @@ def test_a_refusal_is_told_who_asked_or_raised(tmp_path: Path, monkeypatch: pyte
     told: list[OSError] = []
     save = Save(tmp_path, failed=told.append)
     assert train(save).status == "finished"
-    assert [str(error) for error in told] == [
+    line = (
         f"{tmp_path / 'asked0' / 'model_state.safetensors'}: can't be written (No space left on device); nothing was "
         "changed; check the free space and the permissions, or save elsewhere"
-    ]
+    )
+    assert [str(error) for error in told] == [line]
     assert (save.told, list(tmp_path.iterdir())) == ([], [])
     with pytest.raises(CheckpointError, match=r"asked0/model_state\.safetensors: can't be written \(No space left"):
         train(Save(tmp_path, at=60))
