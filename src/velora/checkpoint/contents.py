@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,21 @@ SMALL_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that one checkpoint is going to hold. Its tensors are the live ones until it is copied.
+    """Everything that one checkpoint is going to hold: live tensors, or a copy of them.
 
     Attributes:
         fields: the members of :class:`velora.checkpoint.Metadata`, without ``files``.
         tensors: the tensors of each part.
         overview: for ``model_config.json`` beside the checkpoint; ``None`` writes none.
+        is_copy: whether training may go on before it is written.
+        finish: the rest of the copying, done before anything is written; in whatever thread.
     """
 
     fields: Mapping[str, Any]
     tensors: Mapping[Part, Mapping[str, Tensor]]
     overview: Mapping[str, Any] | None = None
+    is_copy: bool = False
+    finish: Callable[[], object] = lambda: None
 
     @property
     def fits_twice(self) -> bool:
@@ -39,17 +43,25 @@ class Contents:
         free = ram.available_bytes()
         return free is None or 2 * size <= free
 
-    def copy(self) -> Contents:
-        """Copy to the host what training changes while this is written; a train state is a copy already."""
+    def copy(
+        self, done: Mapping[Part, Mapping[str, Tensor]], *, finish: Callable[[], object] = lambda: None
+    ) -> Contents:
+        """Copy every part to the host.
+
+        Args:
+            done: parts that are copies already, or will be after ``finish``.
+            finish: the rest of their copying.
+        """
         copies = {
             part: {name: tensor.detach().to("cpu", copy=True) for name, tensor in members.items()}
             for part, members in self.tensors.items()
-            if part != "train_state"
+            if part not in done
         }
-        return replace(self, tensors={**self.tensors, **copies})
+        return replace(self, tensors={**copies, **done}, is_copy=True, finish=finish)
 
     def write(self, directory: Path, *, overwrite: bool = True) -> Path:
         """Write it as a checkpoint, and return where that is; see :meth:`velora.checkpoint.Checkpoint.write`."""
+        self.finish()
         written = Checkpoint.write(
             directory, metadata=self.fields, tensors=self.tensors, overwrite=overwrite, config=self.overview
         )

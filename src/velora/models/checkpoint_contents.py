@@ -27,9 +27,15 @@ _NORMALISER = "normaliser."
 
 
 def gather(
-    agent: AgentParts, *, seed_index: int = 0, buffer: bool, config: bool, train_state: TrainState | None = None
+    agent: AgentParts,
+    *,
+    seed_index: int = 0,
+    buffer: bool,
+    config: bool,
+    train_state: TrainState | None = None,
+    copy: bool = False,
 ) -> Contents:
-    """Gather what a checkpoint of one seed of an agent holds, with its live tensors."""
+    """Gather what a checkpoint of one seed holds: live tensors, or, where memory has room for them, copies."""
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.learner.optimizer_state(seed_index)
     settings = agent.settings_dict()
@@ -56,7 +62,17 @@ def gather(
     if train_state is not None:
         fields["train_state"], tensors["train_state"] = train_state
     overview = {**agent.summary(), "environment": fields["environment"]} if config else None
-    return Contents(fields, tensors, overview)
+    contents = Contents(fields, tensors, overview)
+    return _copied(agent, contents, seed_index) if copy and contents.fits_twice else contents
+
+
+def _copied(agent: AgentParts, contents: Contents, seed_index: int) -> Contents:
+    """Copy what training changes; a train state is a copy already."""
+    done: dict[Part, Mapping[str, Tensor]] = {n: p for n, p in contents.tensors.items() if n == "train_state"}
+    if "buffer_state" not in contents.tensors:
+        return contents.copy(done)
+    rows, finish = agent.buffer.begin_copy(seed_index)
+    return contents.copy({**done, "buffer_state": {"rows": rows}}, finish=finish)
 
 
 def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:

@@ -40,11 +40,11 @@ class SavedAgent(AgentParts):
         return alone
 
     def training_contents(
-        self, seed_index: int, *, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState
+        self, seed_index: int, *, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState, copy: bool
     ) -> Contents:
         """Gather what a checkpoint of one seed, together with the state of its run, holds; the trainer writes it."""
         return checkpoint_contents.gather(
-            self, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
+            self, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state, copy=copy
         )
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> list[str]:

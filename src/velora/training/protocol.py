@@ -94,8 +94,13 @@ class TrainableAgent(AgentView, Protocol):
         buffer: bool,
         config: bool,
         train_state: tuple[dict[str, Any], Mapping[str, Tensor]],
+        copy: bool,
     ) -> Contents:
-        """Gather what a checkpoint of one seed, together with the state of its run, holds."""
+        """Gather what a checkpoint of one seed, together with the state of its run, holds.
+
+        Args:
+            copy: copy the tensors, if memory has room for it, so that training may go on before they are written.
+        """
         ...
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> Sequence[str]:

@@ -60,19 +60,18 @@ class Saving:
         self._queue: queue.SimpleQueue[_Job | None] | None = None
 
     def begin(self, seed_index: int, path: Path, contents: Contents, failed: Failed | None) -> None:
-        """Copy what a checkpoint holds and write it in the background; the seed must have no save under way.
+        """Write a checkpoint in the background; the seed must have no save under way.
 
-        Where a copy would take too much memory, it is written before this returns.
+        Contents that are no copy are written before this returns.
 
         Args:
             failed: told, instead of an error, that the system refused it.
         """
-        if not contents.fits_twice:
-            job = _Job(seed_index, path, contents, failed)
+        job = _Job(seed_index, path, contents, failed)
+        if not contents.is_copy:
             job.run()
             self._tell(job)
             return
-        job = _Job(seed_index, path, contents.copy(), failed)
         self._jobs.append(job)
         self.is_busy = True
         if self._queue is None:

@@ -218,7 +218,7 @@ class Trainer:
         def do() -> None:
             self._saving.finish(seed_index)
             store.flush()
-            contents = self._contents(lane, buffer=buffer, config=config)
+            contents = self._contents(lane, buffer=buffer, config=config, copy=not wait)
             if wait:
                 self.hooks.fire("on_checkpoint_saved", contents.write(path))
             else:
@@ -227,15 +227,17 @@ class Trainer:
         self.waiting.do(f"save into {path}", do)
         return path
 
-    def _contents(self, lane: Lane, *, buffer: bool, config: bool) -> Contents:
-        """Gather what a checkpoint of a seed and its run holds, with live tensors."""
+    def _contents(self, lane: Lane, *, buffer: bool, config: bool, copy: bool) -> Contents:
+        """Gather what a checkpoint of a seed and its run holds."""
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         hidden, run_id = self._loop.hidden, self.run_id
         state = run_state.pack_run(
             run_id=run_id, agent=self._agent, lane=lane, hidden=hidden, callbacks=self.callbacks, extra=extra
         )
-        return self._agent.training_contents(lane.seed_index, buffer=buffer, config=config, train_state=state)
+        return self._agent.training_contents(
+            lane.seed_index, buffer=buffer, config=config, train_state=state, copy=copy
+        )
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
         """Evaluate now on the fixed evaluation episodes, and record it: every seed, or these positions of the axis.
