@@ -57,8 +57,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
     ) -> None:
         if capacity < 1:
             raise SettingError(f"{setting}: expected at least 1 transition, got {capacity}")
-        self.capacity = capacity
-        self.n_seeds, self.n_envs = n_seeds, n_envs
+        self.capacity, self.n_seeds, self.n_envs = capacity, n_seeds, n_envs
         self._n_bytes = obs_dim if as_bytes else 0
         obs_width = _width(obs_dim, as_bytes=as_bytes)
         widths = {

@@ -96,14 +96,14 @@ def evaluate(
         if ended:
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0
-    if n_cut:
-        log.warning(
-            "evaluation: %d of %d episodes were cut after %s steps, since the environment did not end them",
-            n_cut,
-            len(chosen) * len(reset_seeds),
-            f"{max_steps:,}",
-        )
+    _tell_cut(n_cut, len(chosen) * len(reset_seeds), max_steps)
     return returns[chosen]
+
+
+def _tell_cut(n_cut: int, n_episodes: int, max_steps: int) -> None:
+    if n_cut:
+        text = "evaluation: %d of %d episodes were cut after %s steps, since the environment did not end them"
+        log.warning(text, n_cut, n_episodes, f"{max_steps:,}")
 
 
 def tell_limit(env: Env, max_steps: int, *, setting: str) -> None:

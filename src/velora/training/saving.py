@@ -76,7 +76,7 @@ class Saving:
         self.is_busy = True
         if self._queue is None:
             self._queue = queue.SimpleQueue()
-            # A daemon: a run waits for its saves at its end, and only a second signal, which ends at once, does not.
+            # A daemon, since a run waits for its saves at its end: the process has nothing left to wait for.
             threading.Thread(target=_work, args=(self._queue,), name="velora-save", daemon=True).start()
         self._queue.put(job)
 

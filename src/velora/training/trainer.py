@@ -388,8 +388,7 @@ class Trainer:
         """Fire ``on_exception``; a callback that fails in it is reported and doesn't hide the first error."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         self.waiting.give_up()
-        if not isinstance(error, KeyboardInterrupt):  # which ends the run at once
-            self._saving.give_up()
+        self._saving.give_up()  # before callbacks let the directory go
         for hook in self.hooks.on_exception:
             try:
                 hook(error)

@@ -135,7 +135,7 @@ def test_the_next_save_of_a_seed_waits_and_that_of_another_does_not(
 ) -> None:
     copies: list[int] = []
     copy = contents.Contents.copy
-    monkeypatch.setattr(contents.Contents, "copy", lambda self: copies.append(1) or copy(self))
+    monkeypatch.setattr(contents.Contents, "copy", lambda *given, **more: copies.append(1) or copy(*given, **more))
     gate = Gate(monkeypatch)
     save = Save(tmp_path, seeds=2)
     again = Save(tmp_path / "again", at=30, seeds=1)
@@ -194,7 +194,7 @@ def test_what_fits_in_memory_only_once_is_written_before_training_goes_on(
 ) -> None:
     monkeypatch.setattr(contents, "SMALL_BYTES", 0)
     monkeypatch.setattr(contents.ram, "available_bytes", lambda: 1000)
-    monkeypatch.setattr(contents.Contents, "copy", lambda self: pytest.fail("there is no memory for it"))
+    monkeypatch.setattr(contents.Contents, "copy", lambda *given, **more: pytest.fail("there is no memory for it"))
     save = Save(tmp_path)
     train(save)
     assert save.told == [("asked0", 25, "MainThread")]
