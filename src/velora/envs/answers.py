@@ -41,10 +41,10 @@ def reset(env: gym.Env[Any, Any], seed: int, who: str) -> tuple[Any, dict[str, A
             ) from error
         _explain(error, who, "reset", RESET, None)
         raise
-    if not isinstance(answer, tuple) or len(answer) != 2:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise SpaceError(f"{who}: expected reset to return {RESET}, got {shown(answer)}{_advice(answer)}")
     check_info(answer[1], who, "reset")
-    return answer
+    return answer[0], answer[1]
 
 
 def explain(error: Exception, answer: Any, who: str) -> None:
