@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
-from gymnasium import wrappers as its
 
-from velora.core.errors import SettingError, SpaceError
+from velora.core.errors import SpaceError
 from velora.envs import layers, statistics, values
 from velora.envs.flat import Flattened
+from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.layers import Env, Layer
-from velora.envs.wrappers import KNOWN, wrap
+from velora.envs.wrappers import KNOWN
 
-GYMNASIUM: Mapping[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        its.AddRenderObservation, its.AddWhiteNoise, its.AtariPreprocessing, its.Autoreset, its.ClipAction,
-        its.ClipReward, its.DelayObservation, its.DiscretizeAction, its.DiscretizeObservation, its.DtypeObservation,
-        its.FilterObservation, its.FlattenObservation, its.FrameStackObservation, its.GrayscaleObservation,
-        its.MaxAndSkipObservation, its.NormalizeObservation, its.NormalizeReward, its.ObstructView, its.OrderEnforcing,
-        its.RepeatAction, its.RescaleAction, its.RescaleObservation, its.ReshapeObservation, its.ResizeObservation,
-        its.StickyAction, its.TimeAwareObservation, its.TimeLimit,
-    )
-}  # fmt: skip
-"""Gymnasium's wrappers that a description can name: numbers decide what they do, and they write nothing."""
 _WITHOUT_EFFECT = (*layers.WATCHING, gym.wrappers.RecordEpisodeStatistics)
 _NEW = ("max_episode_steps", "missing")
 """Members of a description that older ones don't have."""
 _LONGEST, _LONGEST_IN_ALL = 60_000, 300_000
 """Characters that one argument takes in a checkpoint, and all together, of the 1 MiB that its JSON may have."""
-_MOST = 1_000_000
-"""Largest whole number that a checkpoint may give a wrapper of Gymnasium, so that none asks for all memory."""
 
 
 def describe(env: Env, kept: statistics.Kept | None = None) -> dict[str, Any]:
@@ -109,44 +94,6 @@ def _keep(into: dict[str, Any], name: str, value: Any, of: str, missing: list[st
     except (SpaceError, RecursionError):
         pass
     missing.append(f"{of} (a {type(value).__name__})")
-
-
-def wrapped(env: Env, described: Iterable[Mapping[str, Any]]) -> Env:
-    """Put wrappers around an environment, from the inside out, as :func:`describe` names them.
-
-    Those that keep statistics go on with the described ones, without changing them.
-
-    Raises:
-        SettingError: if a wrapper is neither Velora's nor one of Gymnasium's that may be named, or its keywords don't
-            fit; the message begins with its name.
-        SpaceError: if the environment can't be wrapped.
-    """
-    for one in described:
-        name = str(one.get("name"))
-        if name in KNOWN:
-            env = wrap(env, [{"name": name, "kwargs": values.decode(one.get("kwargs", {}))}])
-        elif name in GYMNASIUM:
-            env = _by_gymnasium(GYMNASIUM[name], env, one)
-        else:
-            raise SettingError(f"{name}: expected one of {', '.join((*KNOWN, *GYMNASIUM))}")
-    return env
-
-
-def _by_gymnasium(kind: type[Layer], env: Env, one: Mapping[str, Any]) -> Env:
-    kwargs = values.decode(dict(one.get("kwargs", {})))
-    known = list(inspect.signature(kind).parameters)[1:]
-    if not set(kwargs) <= set(known) or values.largest_integer(kwargs) > _MOST:
-        raise SettingError(f"{kind.__name__}: takes {', '.join(known) or 'no keywords'}, got {str(kwargs)[:200]}")
-    try:
-        made: Env = kind(env, **kwargs)
-    except Exception as error:
-        first = " ".join(str(error).split())[:200]
-        raise SpaceError(f"{kind.__name__}: can't be put around it ({type(error).__name__}: {first})") from error
-    if isinstance(made, gym.Wrapper) and statistics.of(made):
-        given = one.get("statistics")
-        statistics.read(made, given if isinstance(given, Mapping) else {})
-        statistics.freeze(made)
-    return made
 
 
 def unsaid(described: Mapping[str, Any] | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,15 @@ def decode(written: Any) -> Any:
         return _untagged(dict(written))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise SpaceError(f"expected an argument as Velora writes it, got {str(written)[:80]!a}") from error
+
+
+def arguments(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Read keyword arguments, each as :func:`encode` wrote it; their names may be those of tags.
+
+    Raises:
+        SpaceError: as :func:`decode`.
+    """
+    return {name: decode(one) for name, one in written.items()}
 
 
 def _untagged(written: dict[str, Any]) -> Any:

@@ -111,7 +111,7 @@ MAKES: dict[str, Callable[[], Any]] = {
     "a time limit outside": lambda: gym.wrappers.TimeLimit(HoldAction(gym.make("Pendulum-v1"), [4]), 9),
     "two time limits": lambda: gym.wrappers.TimeLimit(gym.make("Pendulum-v1", max_episode_steps=30), 11),
     "a function": lambda: gym.wrappers.TransformReward(gym.make("Pendulum-v1"), lambda reward: -reward),
-    "arrays": lambda: gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.array([-0.5]), np.array([0.5])),
+    "arrays": lambda: gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.array([-0.5], np.float32), np.array([0.5], np.float32)),
     "a user's": lambda: Scaled(gym.make("Pendulum-v1"), 3.0),
     "order": lambda: Scaled(gym.wrappers.ClipReward(Scaled(gym.make("Pendulum-v1"), 0.1), -1.0, 0.0), 5.0),
     "wrapped by its entry point": lambda: Scaled(gym.make("velora_tests/Wrapped-v0"), 2.0),

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from tests.unit.envs.stacks import MAKES, Filmed, Scaled, Untold, life, stack
 from velora.core.errors import SettingError, SpaceError
 from velora.envs import EnvironmentSource, describe, flattened, values
-from velora.envs.description import GYMNASIUM, differences, unsaid, wrapped
-from velora.envs.wrappers import DropObservation, HoldAction
+from velora.envs.description import differences, unsaid
+from velora.envs.gymnasium_wrappers import GYMNASIUM
+from velora.envs.wrappers import DropObservation, HoldAction, wrap
 
 
 def made_from(described: dict[str, Any]) -> Any:
     limit = described["max_episode_steps"]
-    kwargs = {"max_episode_steps": -1 if limit is None else limit, **values.decode(described["kwargs"])}
+    kwargs = {"max_episode_steps": -1 if limit is None else limit, **values.arguments(described["kwargs"])}
     bare = EnvironmentSource(described["id"], kwargs).make(flat=False)
-    return flattened(wrapped(bare, json.loads(json.dumps(described)).get("wrappers", ())))
+    return flattened(wrap(bare, json.loads(json.dumps(described)).get("wrappers", ())))
 
 
 SAID = {
@@ -36,7 +37,7 @@ SAID |= {
     "statistics": lambda: lived(gym.wrappers.NormalizeReward(gym.wrappers.NormalizeObservation(pendulum()), gamma=0.9)),
     "stacked": lambda: gym.wrappers.FlattenObservation(gym.wrappers.FrameStackObservation(pendulum(), 3)),
     "infinite": lambda: gym.wrappers.ClipReward(pendulum(), -np.inf, -1.0),
-    "a type": lambda: gym.wrappers.DtypeObservation(pendulum(), np.float64),
+    "a type": lambda: gym.wrappers.DtypeObservation(pendulum(), np.float32),
     "a tuple": lambda: gym.wrappers.ReshapeObservation(pendulum(), (3, 1)),
     "ours among others": lambda: DropObservation(
         gym.wrappers.ClipReward(HoldAction(pendulum(), [2, 3]), -1.0, 1.0), "velocity"
@@ -140,7 +141,7 @@ def test_an_entry_point_that_wraps_is_made_by_its_id() -> None:
 )
 def test_a_forged_wrapper_is_one_line(one: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error) as raised:
-        wrapped(gym.make("Pendulum-v1"), [one])
+        wrap(gym.make("Pendulum-v1"), [one])
     assert "\n" not in str(raised.value)
 
 
@@ -151,10 +152,10 @@ def test_statistics_that_do_not_fit_are_refused() -> None:
         bad = json.loads(json.dumps(described["wrappers"]))
         bad[0]["statistics"]["obs_rms"][key] = values.encode(np.full(3, value, np.float32))
         with pytest.raises(SpaceError, match="its statistics"):
-            wrapped(gym.make("Pendulum-v1"), bad)
+            wrap(gym.make("Pendulum-v1"), bad)
     row["count"] = -1.0
     with pytest.raises(SpaceError, match="negative variance or count"):
-        wrapped(gym.make("Pendulum-v1"), described["wrappers"])
+        wrap(gym.make("Pendulum-v1"), described["wrappers"])
 
 
 def test_only_what_differs_is_told() -> None:

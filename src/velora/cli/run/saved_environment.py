@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from velora.cli.settings.objects import Wrappers
 from velora.core.errors import CheckpointError, SpaceError
 from velora.envs import values
-from velora.envs.description import GYMNASIUM, unsaid
+from velora.envs.description import unsaid
+from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.wrappers import KNOWN
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def chosen_environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | N
 def _as_made(path: Path, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords that make an environment as it was made for training, its time limit among them."""
     try:
-        kwargs = dict(values.decode(saved.get("kwargs", {})))
+        kwargs = values.arguments(saved.get("kwargs", {}))
     except SpaceError as error:
         raise CheckpointError(f"{path}: environment: kwargs: {error}") from error
     if "max_episode_steps" in saved:

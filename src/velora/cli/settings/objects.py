@@ -15,16 +15,16 @@ from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.settings.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError, SpaceError
 from velora.envs import EnvironmentSource, dimensions, flattened, image_settings, is_discrete
-from velora.envs.description import GYMNASIUM, wrapped
+from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.images import covering_wrapper
 from velora.envs.make import Env
-from velora.envs.wrappers import KNOWN
+from velora.envs.wrappers import KNOWN, wrap
 from velora.models import Agent
 
 log = logging.getLogger(__name__)
 
 Wrappers: TypeAlias = Sequence[Mapping[str, Any]]
-"""Wrappers as :func:`velora.envs.description.wrapped` takes them."""
+"""Wrappers as :func:`velora.envs.wrappers.wrap` takes them."""
 
 
 def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
@@ -94,7 +94,7 @@ def make_environment(
         env = flattened(env)
     for one in wrappers:
         try:
-            env = wrapped(env, [one])
+            env = wrap(env, [one])
         except (SettingError, SpaceError) as error:
             env.close()
             row = KNOWN.get(one["name"])
