@@ -139,8 +139,6 @@ def flags(terminated: Any, truncated: Any, who: str) -> tuple[bool, bool]:
 
 
 def _flag(given: Any, name: str, who: str) -> bool:
-    if isinstance(given, bool | np.bool_):
-        return bool(given)
     try:
         values = np.asarray(given)
     except Exception:

@@ -16,9 +16,10 @@ from velora.envs import answers, statistics
 from velora.envs.clock import NOMINAL_DT, Clock
 
 log = logging.getLogger(__name__)
-_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_ARRAY, _SINGLE, _DOUBLE = np.ndarray, np.dtype(np.float32), np.dtype(np.float64)
 _NUMBERS = frozenset({float, int, np.float64, np.float32})
-"""Types of a reward that are read without a further look."""
+_TRUTHS = frozenset({bool, np.bool_})
+"""Types of a reward, and of an end, that are read without a further look."""
 _FEW = 32
 """Numbers that Python sums up faster than NumPy."""
 
@@ -72,7 +73,7 @@ class Environments:
         self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
         self._needs_time, self._misses_time = needs_time, False
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
-        self._seen = self.obs[:, :obs_dim]
+        self._seen = [row[:obs_dim] for row in self.obs]
         self._shape = (obs_dim,)
         self._keeping = {index for index, env in enumerate(self.envs) if statistics.keepers(env)}
         self.at_start: dict[int, statistics.Kept] = {}
@@ -113,7 +114,7 @@ class Environments:
             SpaceError: if the answer isn't what the interface says, the time that the step took isn't a number above
                 0, or nothing is said about it and it is needed.
         """
-        if not isinstance(action, np.integer) and not _is_finite(action):
+        if (type(action) is _ARRAY or not isinstance(action, np.integer)) and not _is_finite(action):
             raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
         answer: Any = None
         try:
@@ -123,16 +124,18 @@ class Environments:
             answers.explain(error, answer, f"environment {index}")
             raise
         newest = self._seen[index]
-        if type(obs) is np.ndarray and obs.dtype is _SINGLE and obs.shape == self._shape:
+        if type(obs) is not _ARRAY or obs.shape != self._shape:
+            answers.write(obs, newest, f"environment {index}", "step")
+        elif obs.dtype is _SINGLE:
             newest[...] = obs
-        elif type(obs) is np.ndarray and obs.dtype is _DOUBLE and obs.shape == self._shape:
+        elif obs.dtype is _DOUBLE:
             _convert(obs, newest)
         else:
             answers.write(obs, newest, f"environment {index}", "step")
         if type(info) is not dict:
             answers.check_info(info, f"environment {index}", "step")
         reward = float(given) if type(given) in _NUMBERS else answers.reward(given, f"environment {index}")
-        if type(terminated) is not bool or type(truncated) is not bool:
+        if type(terminated) not in _TRUTHS or type(truncated) not in _TRUTHS:
             terminated, truncated = answers.flags(terminated, truncated, f"environment {index}")
         if not (math.isfinite(reward) and _is_finite(newest)):
             raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
@@ -141,7 +144,7 @@ class Environments:
             dt = self._untold(index)
         if self._since is not None:
             self._since[index] = math.log(dt)
-        return Step(newest, reward, terminated, truncated, dt)
+        return Step(newest, reward, bool(terminated), bool(truncated), dt)
 
     def _untold(self, index: int) -> float:
         """Take a step of which nothing is said for a regular one, if that may be."""
