@@ -72,7 +72,10 @@ class Mine(gym.RewardWrapper[Any, Any]):
 @pytest.mark.parametrize(
     ("make", "missing"),
     [
-        (lambda: gym.wrappers.TransformReward(pendulum(), lambda reward: -reward), "the wrapper TransformReward "),
+        (
+            lambda: gym.wrappers.TransformReward(pendulum(), lambda reward: -float(reward)),
+            "the wrapper TransformReward ",
+        ),
         (lambda: Mine(pendulum()), "the wrapper Mine "),
         (lambda: gym.make("velora_cli/Table-v0", table=object()), "its keyword table (a object)"),
     ],
@@ -86,7 +89,7 @@ def test_what_a_checkpoint_does_not_hold_is_asked_for(
         def __init__(self, table: Any = None) -> None:
             super().__init__()
 
-    gym.register("velora_cli/Table-v0", Table, max_episode_steps=20)
+    gym.register("velora_cli/Table-v0", lambda **kw: Table(**kw), max_episode_steps=20)
     try:
         env = make()
         env_id = env.unwrapped.spec.id
@@ -121,7 +124,9 @@ def test_a_time_limit_of_the_command_line_is_kept(command: Command, tmp_path: Pa
     assert record(command("evaluate", f"checkpoint={tmp_path / 'run'}", *longer))["mean"] < found["mean"]
 
 
-@pytest.mark.parametrize("words", [["env.delay.observations=2"], ["env.delay.actions=2"], ["env.delay.observations=[0,3]"]])
+@pytest.mark.parametrize(
+    "words", [["env.delay.observations=2"], ["env.delay.actions=2"], ["env.delay.observations=[0,3]"]]
+)
 def test_either_delay_can_be_given_alone(command: Command, tmp_path: Path, words: list[str]) -> None:
     budget = ["train.n_episodes=1", "agent.warmup_steps=300", "train.seed=1", "train.evaluation_episodes=1"]
     outcome = command("train", *words, *budget, f"hydra.run.dir={tmp_path / 'run'}")

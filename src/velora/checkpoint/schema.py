@@ -93,8 +93,8 @@ def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
 
 
 Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
-"""``id`` (str); ``kwargs`` (dict), ``max_episode_steps``, ``wrappers`` and ``missing`` (lists), all optional; and whatever
-else the agent keeps."""
+"""``id`` (str); ``kwargs`` (dict), ``max_episode_steps``, ``wrappers`` and ``missing`` (lists), all optional; and
+whatever else the agent keeps."""
 BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 """``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
 

@@ -106,14 +106,16 @@ def _advice(acted: Any, *, wanted: str) -> str:
         n, start = [int(one) for one in acted.nvec], np.asarray(acted.start)
         first = f" + {start.tolist()}" if start.any() else ""
         return (
-            f"number their combinations: {wrapper}(env, lambda n: numpy.array(numpy.unravel_index(n, {tuple(n)})){first}, "
-            f"gymnasium.spaces.Discrete({int(np.prod(n))})), and make LiquidPPO or LiquidSAC with discrete=True"
+            f"number their combinations: {wrapper}(env, lambda n: numpy.array(numpy.unravel_index(n, {tuple(n)}))"
+            f"{first}, gymnasium.spaces.Discrete({int(np.prod(n))})), and make LiquidPPO or LiquidSAC with "
+            "discrete=True"
         )
     if isinstance(acted, MultiBinary) and len(acted.shape) == 1:
         n = [2] * acted.shape[0]
         return (
             f"number their combinations: {wrapper}(env, lambda n: numpy.array(numpy.unravel_index(n, {tuple(n)}), "
-            f"numpy.int8), gymnasium.spaces.Discrete({2 ** len(n)})), and make LiquidPPO or LiquidSAC with discrete=True"
+            f"numpy.int8), gymnasium.spaces.Discrete({2 ** len(n)})), and make LiquidPPO or LiquidSAC with "
+            "discrete=True"
         )
     if isinstance(acted, Discrete):
         return "choose another environment, or for discrete actions LiquidPPO or LiquidSAC with discrete=True"

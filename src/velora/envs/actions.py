@@ -87,7 +87,7 @@ class ActionBounds:
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """The bounds in float32, rounded inwards: rounded to the nearest, they might lie outside of the environment's."""
+        """The bounds in float32, rounded inwards: to the nearest, they might lie outside of the environment's."""
         low, high = (np.asarray(bounds, np.float64) for bounds in (self.low, self.high))
         least, most = low.astype(np.float32), high.astype(np.float32)
         least = np.where(least < low, np.nextafter(least, np.float32(np.inf)), least)

@@ -78,7 +78,7 @@ def _made(known: EnvSpec, kwargs: dict[str, Any], around: Sequence[Layer]) -> En
         if own is None:
             raise SpaceError(f"env: {_untold(layer)}")
         made = type(layer)(made, **fresh(own))
-        made._saved_kwargs = layer._saved_kwargs  # its own are a deep copy
+        vars(made)["_saved_kwargs"] = vars(layer)["_saved_kwargs"]  # its own are a deep copy
     return made
 
 

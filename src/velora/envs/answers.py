@@ -37,7 +37,8 @@ def reset(env: gym.Env[Any, Any], seed: int, who: str) -> tuple[Any, dict[str, A
     except (TypeError, ValueError) as error:
         if _NO_KEYWORD.search(str(error)):
             raise SpaceError(
-                f"{who}: expected reset(*, seed=None, options=None), as Gymnasium calls it, got one that takes less: {error}"
+                f"{who}: expected reset(*, seed=None, options=None), as Gymnasium calls it, got one that takes less: "
+                f"{error}"
             ) from error
         _explain(error, who, "reset", RESET, None)
         raise
@@ -141,7 +142,7 @@ def flags(terminated: Any, truncated: Any, who: str) -> tuple[bool, bool]:
 def _flag(given: Any, name: str, who: str) -> bool:
     try:
         values = np.asarray(given)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it is no truth
         values = np.asarray(None)
     if values.size == 1 and values.dtype.kind in "biuf" and values.ravel()[0] in (0, 1):
         return bool(values.ravel()[0])

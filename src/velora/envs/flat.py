@@ -74,6 +74,6 @@ def _numbers(given: Any) -> np.ndarray[Any, Any] | None:
     """Return an array of numbers, or ``None`` if it is none."""
     try:
         found = np.asarray(given)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it is no array of numbers
         return None
     return found if found.dtype.kind in "biuf" else None

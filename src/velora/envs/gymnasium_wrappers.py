@@ -34,7 +34,7 @@ def put_around(env: Env, name: str, one: Mapping[str, Any]) -> Env:
 
     Args:
         name: a key of ``GYMNASIUM``.
-        one: ``{"kwargs": dict}``, with arguments as :func:`velora.envs.values.encode` writes them, and ``"statistics"``.
+        one: ``{"kwargs": dict}``, arguments as :func:`velora.envs.values.encode` writes them, and ``"statistics"``.
 
     Raises:
         SettingError: if it takes other keywords.

@@ -98,7 +98,7 @@ def _first_after_order(around: list[Layer], known: EnvSpec) -> tuple[int, bool]:
         made = made_by_entry_point(known)
         inside = len(layers(made))
         made.close()
-    except Exception:
+    except Exception:  # noqa: BLE001 - the code of a user, who is told that it failed
         return (enforcing[0] + 1 if enforcing else 0), False
     while inside < len(around) and type(around[inside]) in (
         gym.wrappers.PassiveEnvChecker,
@@ -135,7 +135,7 @@ def recorded(layer: Layer) -> dict[str, Any] | None:
     if not isinstance(layer, gym.utils.RecordConstructorArgs):
         return None
     kind = type(layer)
-    maker = next(one for one in kind.__mro__ if "__init__" in vars(one))
+    maker: Any = next(one for one in kind.__mro__ if "__init__" in vars(one))
     names = getattr(getattr(maker.__init__, "__code__", None), "co_names", ())
     if gym.utils.RecordConstructorArgs not in maker.__bases__ and "RecordConstructorArgs" not in names:
         return None

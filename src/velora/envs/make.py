@@ -130,8 +130,8 @@ class EnvironmentSource:
     @property
     def _cant_be_made(self) -> str:
         return (
-            f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or pass a "
-            "function that makes it"
+            f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or "
+            "pass a function that makes it"
         )
 
 
@@ -183,4 +183,3 @@ def _import_registering(module: str, env_id: str) -> None:
             f"env: {env_id!r} needs a module {error.name!r}, which Python can't find; "
             "it is looked for in the directory you are in, beside your script, and among what is installed"
         ) from error
-

@@ -90,4 +90,3 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, dis
         raise SpaceError(f"{name}: observations have {size} numbers, the agent expects state_dim={state_dim}")
     check_actions = discrete_actions if discrete else bounded_actions
     return check_actions(name, acting_space(env), action_dim)
-

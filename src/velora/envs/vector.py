@@ -202,4 +202,3 @@ def _is_finite(numbers: Array) -> bool:
 def _are_finite(numbers: Array) -> bool:
     """Do the same for many: their squares sum to a finite number in all but the oddest cases."""
     return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
-

@@ -84,4 +84,3 @@ def evaluate(
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0
     return returns[chosen]
-

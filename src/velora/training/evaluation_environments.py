@@ -72,7 +72,7 @@ class EvaluationEnvironments:
         try:
             while len(made) < self._n_seeds * lanes:
                 made.append(self._source.make())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the simulator raises is told
             kept = len(made) // self._n_seeds * self._n_seeds
             for env in made[kept:]:
                 env.close()
@@ -93,8 +93,8 @@ class EvaluationEnvironments:
         at = [resting.get(k, k * each) for k in range(self._n_seeds)]
         if any(one is None for one in at):
             raise SettingError(
-                "evaluate: in an environment that can't be made again, evaluate between episodes only; register it with "
-                "gymnasium.register, or train with a function that makes it"
+                "evaluate: in an environment that can't be made again, evaluate between episodes only; register it "
+                "with gymnasium.register, or train with a function that makes it"
             )
         return [self._trained[one] for one in at if one is not None]
 

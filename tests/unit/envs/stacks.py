@@ -65,7 +65,7 @@ class HalfTold(gym.wrappers.TransformReward[Any, Any]):
     """One whose base class tells arguments that its own constructor doesn't take."""
 
     def __init__(self, env: Any, scale: float = 2.0) -> None:
-        super().__init__(env, lambda reward: scale * reward)
+        super().__init__(env, lambda reward: scale * float(reward))
 
 
 class Misled(gym.wrappers.TransformReward[Any, Any]):
@@ -75,10 +75,10 @@ class Misled(gym.wrappers.TransformReward[Any, Any]):
         super().__init__(env, lambda reward: -func(reward))
 
 
-gym.register("velora_tests/Table-v0", Table, max_episode_steps=20)
+gym.register("velora_tests/Table-v0", lambda **kw: Table(**kw), max_episode_steps=20)
 gym.register("velora_tests/Wrapped-v0", lambda **kw: Untold(Table(**kw)), max_episode_steps=20)
-gym.register("velora_tests/Nested-v0", lambda: Untold(gym.make("Pendulum-v1", max_episode_steps=30)))
-gym.register("velora_tests/Free-v0", lambda: Untold(Table()), order_enforce=False, disable_env_checker=True)
+gym.register("velora_tests/Nested-v0", lambda **_: Untold(gym.make("Pendulum-v1", max_episode_steps=30)))
+gym.register("velora_tests/Free-v0", lambda **_: Untold(Table()), order_enforce=False, disable_env_checker=True)
 
 
 def stack(env: Any) -> list[str]:
@@ -110,8 +110,10 @@ MAKES: dict[str, Callable[[], Any]] = {
     "no time limit": lambda: gym.make("Pendulum-v1", max_episode_steps=-1),
     "a time limit outside": lambda: gym.wrappers.TimeLimit(HoldAction(gym.make("Pendulum-v1"), [4]), 9),
     "two time limits": lambda: gym.wrappers.TimeLimit(gym.make("Pendulum-v1", max_episode_steps=30), 11),
-    "a function": lambda: gym.wrappers.TransformReward(gym.make("Pendulum-v1"), lambda reward: -reward),
-    "arrays": lambda: gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.array([-0.5], np.float32), np.array([0.5], np.float32)),
+    "a function": lambda: gym.wrappers.TransformReward(gym.make("Pendulum-v1"), lambda reward: -float(reward)),
+    "arrays": lambda: gym.wrappers.RescaleAction(
+        gym.make("Pendulum-v1"), np.array([-0.5], np.float32), np.array([0.5], np.float32)
+    ),
     "a user's": lambda: Scaled(gym.make("Pendulum-v1"), 3.0),
     "order": lambda: Scaled(gym.wrappers.ClipReward(Scaled(gym.make("Pendulum-v1"), 0.1), -1.0, 0.0), 5.0),
     "wrapped by its entry point": lambda: Scaled(gym.make("velora_tests/Wrapped-v0"), 2.0),

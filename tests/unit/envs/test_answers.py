@@ -77,7 +77,7 @@ def test_an_observation_of_another_form_is_never_taken(obs: Any, received: str) 
         step(with_obs(obs))
     assert "\n" not in str(error.value)
     envs = Environments([Odd(reset=(obs, {}))], obs_dim=3)
-    with pytest.raises(SpaceError, match="^environment 0: expected reset to return an observation of 3 numbers"):
+    with pytest.raises(SpaceError, match=r"^environment 0: expected reset to return an observation of 3 numbers"):
         envs.reset(0, seed=1)
 
 
@@ -119,16 +119,18 @@ def test_an_old_answer_is_explained_through_wrappers_too(wrapper: Callable[[Any]
 
 @pytest.mark.parametrize("reset", [GOOD, np.zeros(2), None, (GOOD,), (GOOD, {}, 1), {}])
 def test_an_answer_to_a_reset_that_is_not_two_things(reset: Any) -> None:
-    with pytest.raises(SpaceError, match=r"^environment 0: expected reset to return \(observation, info\), got") as error:
+    with pytest.raises(
+        SpaceError, match=r"^environment 0: expected reset to return \(observation, info\), got"
+    ) as error:
         Environments([Odd(reset=reset)], obs_dim=3).reset(0, seed=1)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("info", [None, [], "info", 3.0])
 def test_an_info_that_is_no_dict(info: Any) -> None:
-    with pytest.raises(SpaceError, match="^environment 0: expected a dict as info of step, got"):
+    with pytest.raises(SpaceError, match=r"^environment 0: expected a dict as info of step, got"):
         step((*STEP[:4], info))
-    with pytest.raises(SpaceError, match="^environment 0: expected a dict as info of reset, got"):
+    with pytest.raises(SpaceError, match=r"^environment 0: expected a dict as info of reset, got"):
         Environments([Odd(reset=(GOOD, info))], obs_dim=3).reset(0, seed=1)
 
 
@@ -158,13 +160,14 @@ def test_errors_of_the_environment_itself_are_left_alone() -> None:
 
 @pytest.mark.parametrize("reward", ["1.5", b"1", None, [1.0, 2.0], np.zeros(2), {}, 1j, datetime.timedelta(1), [[]]])
 def test_a_reward_that_is_no_number(reward: Any) -> None:
-    with pytest.raises(SpaceError, match="^environment 0: expected a number as reward of step, got") as error:
+    with pytest.raises(SpaceError, match=r"^environment 0: expected a number as reward of step, got") as error:
         step((GOOD, reward, False, False, {}))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "reward", [1, 1.0, True, np.float64(1), np.float32(1), np.int64(1), np.array([1.0]), np.array(1), [1], torch.ones(1)]
+    "reward",
+    [1, 1.0, True, np.float64(1), np.float32(1), np.int64(1), np.array([1.0]), np.array(1), [1], torch.ones(1)],
 )
 def test_a_reward_may_be_any_number(reward: Any) -> None:
     answer = step((GOOD, reward, False, False, {}))
@@ -197,10 +200,10 @@ def test_an_end_may_be_any_truth(flag: Any) -> None:
 def test_a_date_is_no_time(date: Any) -> None:
     stamped = Odd(reset=(GOOD, {"timestamp": date}))
     stamped.dt = 0.1  # type: ignore[attr-defined]
-    with pytest.raises(SpaceError, match="expected a number as timestamp, got .* in the info of reset") as error:
+    with pytest.raises(SpaceError, match=r"expected a number as timestamp, got .* in the info of reset") as error:
         Environments([stamped], obs_dim=3).reset(0, seed=1)
     assert "\n" not in str(error.value)
-    with pytest.raises(SpaceError, match="^environment 0: expected a number as dt, got .* in the info of step"):
+    with pytest.raises(SpaceError, match=r"^environment 0: expected a number as dt, got .* in the info of step"):
         step((*STEP[:4], {"dt": date}))
 
 
@@ -260,5 +263,5 @@ def test_spaces_that_are_none_are_one_line() -> None:
         observation_space: Any = "Box(3)"
 
     for kind in (NoSpace, Text):
-        with pytest.raises(SpaceError, match="expected its observation_space to be a space of gymnasium.spaces"):
+        with pytest.raises(SpaceError, match=r"expected its observation_space to be a space of gymnasium.spaces"):
             EnvironmentSource(kind()).first()

@@ -188,7 +188,7 @@ LEAVES = (
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=4)
     | st.sampled_from([np.float32, np.int8, np.bool_]) | st.floats(width=32).map(np.float32)
     | st.lists(st.floats(width=32), max_size=3).map(lambda numbers: np.array(numbers, np.float32))
-    | st.lists(st.lists(st.integers(-9, 9), min_size=2, max_size=2), max_size=2).map(lambda rows: np.array(rows, np.int16))
+    | st.lists(st.tuples(st.integers(-9, 9), st.booleans()), max_size=2).map(lambda rows: np.array(rows, np.int16))
 )  # fmt: skip
 
 

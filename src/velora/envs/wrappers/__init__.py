@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 def wrap(env: gym.Env[Any, Any], described: Iterable[Mapping[str, Any]]) -> gym.Env[Any, Any]:
     """Put wrappers around an environment, from the inside out, as a checkpoint or the settings describe them.
 
-    Only Velora's own wrappers and some of Gymnasium's can be named: a file never decides which code runs. Those that keep
-    statistics go on with the described ones, without changing them.
+    Only Velora's own wrappers and some of Gymnasium's can be named: a file never decides which code runs. Those that
+    keep statistics go on with the described ones, without changing them.
 
     Args:
         described: for each wrapper ``{"name": str, "kwargs": dict}``, as :func:`velora.envs.describe` says them.

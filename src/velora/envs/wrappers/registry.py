@@ -25,16 +25,14 @@ class Row:
 
     @property
     def options(self) -> list[str]:
-        """The arguments that its constructor takes beside the environment; the first says whether it is there, or each."""
+        """The arguments of its constructor beside the environment; the first says whether it is there, or each does."""
         return [name for name in inspect.signature(self.kind).parameters if name != "env"]
 
 
 _rows: list[Row] = []
 
 
-def register(
-    group: str, *, place: int, switch: str | None = None, each: bool = False
-) -> Callable[[Kind], Kind]:
+def register(group: str, *, place: int, switch: str | None = None, each: bool = False) -> Callable[[Kind], Kind]:
     """Let settings and checkpoints name a wrapper of Velora's.
 
     The options of ``env.<group>`` are what its constructor takes, with the types that it declares. The command line

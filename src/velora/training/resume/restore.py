@@ -77,8 +77,8 @@ def _check_environment(agent: TrainableAgent, given: Mapping[str, Any] | None, c
     lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
     if lived is not None and (found := differences(lived, here)):
         raise CheckpointError(
-            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)}; resume "
-            "with the environment that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)}; "
+            "resume with the environment that it was trained in, or load the agent and train it anew in this one"
         )
 
 
