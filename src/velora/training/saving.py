@@ -108,7 +108,8 @@ class Saving:
                 log.error("not saved: %s", error)
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Wait for what is left, as :meth:`give_up` does, and let the thread end."""
+        self.give_up()
         if self._queue is not None:
             self._queue.put(None)
             self._queue = None
