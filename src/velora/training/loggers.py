@@ -84,7 +84,7 @@ def as_only_process() -> Iterator[None]:
 
 def _make_fabric(device: torch.device, loggers: Sequence[Logger]) -> Fabric:
     from lightning.fabric import Fabric
-    from lightning.fabric.plugins.environments import LightningEnvironment
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
     devices: Any = [device.index] if device.type == "cuda" and device.index is not None else 1
     alone = LightningEnvironment()  # nothing is read from SLURM's or another launcher's variables

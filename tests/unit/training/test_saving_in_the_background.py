@@ -15,6 +15,7 @@ import torch
 
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint, contents, files
+from velora.core import ram
 from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training import TrainResult
@@ -135,7 +136,12 @@ def test_the_next_save_of_a_seed_waits_and_that_of_another_does_not(
 ) -> None:
     copies: list[int] = []
     copy = contents.Contents.copy
-    monkeypatch.setattr(contents.Contents, "copy", lambda *given, **more: copies.append(1) or copy(*given, **more))
+
+    def count(*given: Any, **more: Any) -> contents.Contents:
+        copies.append(1)
+        return copy(*given, **more)
+
+    monkeypatch.setattr(contents.Contents, "copy", count)
     gate = Gate(monkeypatch)
     save = Save(tmp_path, seeds=2)
     again = Save(tmp_path / "again", at=30, seeds=1)
@@ -193,7 +199,7 @@ def test_what_fits_in_memory_only_once_is_written_before_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contents, "SMALL_BYTES", 0)
-    monkeypatch.setattr(contents.ram, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(ram, "available_bytes", lambda: 1000)
     monkeypatch.setattr(contents.Contents, "copy", lambda *given, **more: pytest.fail("there is no memory for it"))
     save = Save(tmp_path)
     train(save)
