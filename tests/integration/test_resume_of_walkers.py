@@ -37,7 +37,7 @@ def train(task: str, home: Path, *, n_steps: int, at: int | None = None, resume:
     set_seed(3)
     agent: Any
     if discrete or task == "BipedalWalkerHardcore-v3":
-        small: dict[str, Any] = {"n_envs": 2, "rollout_steps": 20, "n_epochs": 1, "discrete": discrete}
+        small: dict[str, Any] = {"n_envs": 2, "rollout_steps": 24, "n_epochs": 1, "discrete": discrete}
         agent = LiquidPPO(state_dim, 6, action_dim, seed=1, device="cpu", **small)
     else:
         agent = LiquidDDPG(state_dim, 6, action_dim, seed=1, device="cpu", warmup_steps=20, buffer_size=500)

@@ -158,12 +158,15 @@ class Lane:
         """The reset seed that belongs to the next episode alone: all that were ever begun come before it."""
         return seeding.episode_seed(self.seed, 0, self.lived.begun + 1)
 
-    def begin(self, place: Place, first: Step) -> Episode:
-        """Open the next episode, whose reset was answered by ``first``.
+    def begin(self, place: Place, reset_seed: int, first: Step) -> Episode:
+        """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first.
 
-        Episodes are numbered as they end; this has the number it gets if it ends first.
+        Args:
+            place: where.
+            reset_seed: the :attr:`next_reset_seed`.
+            first: the answer to the reset.
         """
-        episode = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
+        episode = Episode(self.seed_index, self.episode + 1, reset_seed)
         place.begin(episode, first)
         self.lived.begun += 1
         self.is_running = True

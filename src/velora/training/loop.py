@@ -104,7 +104,7 @@ class Loop:
         first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
         if place.index == 0 and place.log.reset_seed is None:
             first = reset_again(self.envs, place.index, seed=seed, first=first)
-        episode = lane.begin(place, first)
+        episode = lane.begin(place, seed, first)
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
         self.hooks.fire("on_episode_start", episode)

@@ -14,9 +14,9 @@ def live_again(lane: Lane, envs: Environments) -> None:
     """Live the newest episode of each environment of a seed again.
 
     This restores an environment in the middle of an unfinished episode. After an episode's end there is nothing to
-    restore, but it shows whether the environment is still decided by its reset seed. If the episode isn't the same, that
-    is said in one line, and an unfinished one is left: the loop begins another, with a reset seed of its own. What was
-    lived of it stays in the buffer: its last transition ends nothing, and one that is a start follows.
+    restore, but it shows whether the environment is still decided by its reset seed. If the episode isn't the same, that is
+    said in one line. An unfinished one is left then: the loop begins another, with a reset seed of its own. What was
+    lived of it stays in the buffer, where its last transition ends nothing and one that is a start follows.
     """
     for place in lane.places:
         if place.log.reset_seed is not None:

@@ -117,7 +117,7 @@ def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tenso
         lane.load_state_dict(state.lane)
         if state.hidden.shape != hidden.shape:
             raise ValueError(f"hidden {tuple(state.hidden.shape)} instead of {tuple(hidden.shape)}")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
     live_again(lane, envs)
     return state.hidden.to(hidden.device)
