@@ -22,6 +22,7 @@ from velora.metrics import queries
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.models.agent import Agent
 from velora.training import TrainResult
+from velora.training.lane import Place
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 STEPS = 12
@@ -323,3 +324,27 @@ def test_the_first_environment_alone_is_reset_once_more(tmp_path: Path) -> None:
 
     train(agent_for("Pendulum-v1", 2, 1), make, tmp_path, n_steps=2 * STEPS * 3)
     assert [env.episodes for env in made] == [4, 3]
+
+
+@pytest.mark.parametrize("n_steps", [17, 24])
+def test_a_run_without_digests_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, n_steps: int
+) -> None:
+    """So runs were saved at first, and nothing of an episode that had ended."""
+
+    def first(place: Place) -> dict[str, Any]:
+        running, actions = place.running, place.log.state_dict()["actions"]
+        begun = None if running is None else [running.number, running.reset_seed, running.reward]
+        return {"running": begun, "actions": None if running is None else actions, "dt": place.newest.dt}
+
+    def run(name: str, n_steps: int, **resume: Path) -> dict[str, str]:
+        env = spoilt("Pendulum-v1", Unsound)
+        train(agent_for("Pendulum-v1", 0, 1), env, tmp_path / name, n_steps=n_steps, **resume)
+        files = Checkpoint.open(tmp_path / name / "checkpoints" / "final").metadata.files
+        return {file: info.sha256 for file, info in files.items()}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Place, "state_dict", first)
+        run("cut", n_steps)
+    assert run("cut", 41, resume=tmp_path / "cut" / "checkpoints") == run("whole", 41)
+    assert not [message for message in caplog.messages if "lived again" in message]
