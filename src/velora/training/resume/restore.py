@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from velora.checkpoint import Checkpoint
-from velora.core.errors import CheckpointError, SpaceError
-from velora.core.types import Episode
+from velora.core.errors import CheckpointError
 from velora.envs import Environments, statistics
-from velora.envs.description import differences
+from velora.envs.description import CHANGEABLE, differences
 from velora.training.hook_table import HookTable
-from velora.training.lane import Lane, Place, place_states
+from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec, find
+from velora.training.resume.replay import live_again
 from velora.training.resume.run_state import RunState, Saved
 
 log = logging.getLogger(__name__)
@@ -73,13 +72,19 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
 
 
 def _check_environment(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another environment than the one that the agent has been adapted to."""
+    """Refuse to go on in another environment than the one that the agent has been adapted to; say what may differ."""
     lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
-    if lived is not None and (found := differences(lived, here)):
+    if lived is None:
+        return
+    found = differences(lived, here)
+    if found.keys() - set(CHANGEABLE):
         raise CheckpointError(
-            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)}; "
-            "resume with the environment that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run was trained in another environment than this {here.get('id')}: "
+            f"{'; '.join(found.values())}; resume with the environment that it was trained in, or load the agent and "
+            "train it anew in this one"
         )
+    for difference in found.values():
+        log.warning("resume: the environment's %s; the run goes on, but not to the same bits", difference)
 
 
 def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
@@ -108,7 +113,7 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
         hidden, returns: (S, E, H).
 
     Raises:
-        CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
+        CheckpointError: if a saved state doesn't fit.
     """
     hidden = hidden.clone()
     for k, state in saved.each():
@@ -126,39 +131,8 @@ def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tenso
             raise ValueError(f"hidden {tuple(state.hidden.shape)} instead of {tuple(hidden.shape)}")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
-    for place, own in zip(lane.places, place_states(state.lane), strict=True):
-        if place.running is not None:
-            _replay(place, place.running, envs, dt=own.get("dt"))
+    live_again(lane, envs)
     return state.hidden.to(hidden.device)
-
-
-def _replay(place: Place, running: Episode, envs: Environments, *, dt: float | None) -> None:
-    """Live the unfinished episode again, and check that it is the same one.
-
-    Args:
-        dt: how long its last step took; ``None`` if that wasn't saved.
-
-    Raises:
-        CheckpointError: if it isn't: the environment is another one, or isn't decided by its reset seed.
-    """
-    actions = np.stack(place.actions) if place.actions else np.empty((0, 1), np.float32)
-    advice = "train in the environment of the run, which has to be deterministic given its reset seed"
-    try:
-        step, reward = envs.replay(place.index, seed=running.reset_seed, actions=actions)
-    except SpaceError as error:
-        raise CheckpointError(f"resume: the unfinished episode can't be restored ({error}); {advice}") from error
-    if reward != running.reward:
-        raise CheckpointError(
-            f"resume: the unfinished episode earned {running.reward} when it was lived and {reward} when it was "
-            f"lived again; {advice}"
-        )
-    if dt is not None and dt != step.dt:
-        raise CheckpointError(
-            f"resume: the last step of the unfinished episode took {dt} control steps when it was lived and {step.dt} "
-            f"when it was lived again; {advice}"
-        )
-    # A run that crashed between an episode's last step and its end closes the episode first thing.
-    place.newest, running.terminated, running.truncated = step, step.terminated, step.truncated
 
 
 def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) -> None:
