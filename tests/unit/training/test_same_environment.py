@@ -217,3 +217,16 @@ def test_a_run_does_not_go_on_in_another_environment(tmp_path: Path, other: Any,
     with pytest.raises(CheckpointError, match=rf"^resume: the run was trained in another .*{message}") as error:
         make().train(other(), 8, n_episodes=2, resume=tmp_path, **QUIET)
     assert "\n" not in str(error.value)
+
+
+def test_an_environment_that_was_changed_is_evaluated_in_itself(caplog: pytest.LogCaptureFixture) -> None:
+    def heavy() -> Any:
+        env = pendulum()
+        env.unwrapped.g = 2.0
+        return env
+
+    found, agent = Evaluate(), make()
+    agent.train(heavy(), 8, n_episodes=3, evaluation_episodes=3, callbacks=[found], **QUIET)
+    np.testing.assert_allclose(found.returns[0], played(agent, heavy(), 3), rtol=1e-4)
+    (line,) = [line for line in caplog.messages if line.startswith("evaluation: ")]
+    assert "its g is 2.0 here and 10.0 in a copy" in line
