@@ -232,3 +232,16 @@ def test_a_run_says_that_it_may_go_on_otherwise(
     said = [line for line in caplog.messages if line.startswith(f"resume: the environment's {message}")]
     assert len(said) == 1
     assert said[0].endswith("; the run goes on, but not to the same bits")
+
+
+def test_an_environment_that_was_changed_is_evaluated_in_itself(caplog: pytest.LogCaptureFixture) -> None:
+    def heavy() -> Any:
+        env = pendulum()
+        env.unwrapped.g = 2.0
+        return env
+
+    found, agent = Evaluate(), make()
+    agent.train(heavy(), 8, n_episodes=3, evaluation_episodes=3, callbacks=[found], **QUIET)
+    np.testing.assert_allclose(found.returns[0], played(agent, heavy(), 3), rtol=1e-4)
+    (line,) = [line for line in caplog.messages if line.startswith("evaluation: ")]
+    assert "its g is 2.0 here and 10.0 in a copy" in line
