@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from velora.metrics.schema import Statement, connect
+from velora.metrics.schema import Statement, connect, sync
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class BatchWriter:
         self._first: Statement | None = None
         self._has_first = False
         self._is_failing = False
+        self._is_synced = True
         self._next_write_s = 0.0
 
     @property
@@ -80,6 +81,20 @@ class BatchWriter:
             self._is_failing = False
         return True
 
+    def sync(self) -> bool:
+        """Write everything that waits, and wait until the device has it; return False if it didn't take all of it."""
+        if not self.flush():
+            return False
+        if self._path is None or self._is_synced:
+            return True
+        try:
+            sync(self._path)
+        except OSError as error:
+            logger.warning("metrics: %s: the disk doesn't confirm that it has the newest rows (%s)", self._path, error)
+            return False
+        self._is_synced = True
+        return True
+
     def close(self) -> None:
         """Write what waits, with more patience for a lock, and close the file. Closing twice is harmless."""
         if self._connection is None and not self._pending:
@@ -109,6 +124,7 @@ class BatchWriter:
                 connection.execute("ROLLBACK")
             raise
         self._has_first = True
+        self._is_synced = False
         self._pending.clear()
 
     def _connect(self) -> sqlite3.Connection:
