@@ -109,7 +109,6 @@ def sync(path: Path) -> None:
         disk.sync(descriptor)
     finally:
         os.close(descriptor)
-    disk.sync_directory(path.parent)
 
 
 def insert_run(row: ExperimentRow) -> Statement:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from velora.core import disk
 from velora.metrics.schema import Statement, connect, sync
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class BatchWriter:
         self._first: Statement | None = None
         self._has_first = False
         self._is_failing = False
-        self._is_synced = True
+        self._is_synced, self._is_named = True, False
         self._next_write_s = 0.0
 
     @property
@@ -89,10 +90,12 @@ class BatchWriter:
             return True
         try:
             sync(self._path)
+            if not self._is_named:  # the log is made when the file is opened, and stays
+                disk.sync_directory(self._path.parent)
         except OSError as error:
             logger.warning("metrics: %s: the disk doesn't confirm that it has the newest rows (%s)", self._path, error)
             return False
-        self._is_synced = True
+        self._is_synced = self._is_named = True
         return True
 
     def close(self) -> None:
@@ -135,7 +138,7 @@ class BatchWriter:
         if self._connection is None:
             self._connection = connect(self._path, busy_timeout_s=self._busy_timeout_s)
             self._identity = _identity(self._path)
-            self._has_first = False
+            self._has_first = self._is_named = False
         return self._connection
 
     def _disconnect(self) -> None:
