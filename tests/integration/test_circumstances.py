@@ -13,6 +13,7 @@ import torch
 from velora import __version__, kernels
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
+from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training.resume.circumstances import differences
 
@@ -54,7 +55,6 @@ def test_a_checkpoint_says_under_what_it_was_trained(tmp_path: Path) -> None:
     train(tmp_path, 30, kernel="torch")
     assert circumstances(tmp_path) == {
         "batch_size": 4,
-        "time limit": 10,
         "kernel": f"torch ({torch.backends.cpu.get_cpu_capability()}, 1 thread)",
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -74,13 +74,17 @@ def test_nothing_is_said_where_nothing_differs(tmp_path: Path, caplog: pytest.Lo
     assert said(caplog) == []
 
 
-def test_batch_size_and_time_limit_are_a_line_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_batch_size_is_a_line_and_another_time_limit_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     train(tmp_path, 35)
-    train(tmp_path, 50, batch_size=6, limit=15, resume=tmp_path)
-    assert said(caplog) == [f"resume: batch_size was 4, is 6 {ENDING}", f"resume: time limit was 10, is 15 {ENDING}"]
+    train(tmp_path, 50, batch_size=6, resume=tmp_path)
+    assert said(caplog) == [f"resume: batch_size was 4, is 6 {ENDING}"]
     caplog.clear()
-    train(tmp_path, 60, batch_size=6, limit=15, resume=tmp_path)  # the new ones are the run's from there
+    train(tmp_path, 60, batch_size=6, resume=tmp_path)  # the new one is the run's from there
     assert said(caplog) == []
+    with pytest.raises(CheckpointError, match="max_episode_steps was 10, is 15; resume with the environment that"):
+        train(tmp_path, 70, batch_size=6, limit=15, resume=tmp_path)
 
 
 @pytest.mark.skipif(kernels.extension is None, reason="needs the native kernel")
@@ -144,6 +148,6 @@ def test_versions_are_a_line_each_and_of_older_checkpoints_that_of_velora(
 
 def test_what_was_not_saved_is_unknown() -> None:
     assert differences({}, {"torch": "2.0"}) == []
-    assert differences({"torch": "2.0", "time limit": None}, {"torch": "2.0", "time limit": 5, "ale_py": "1"}) == [
-        f"time limit was none, is 5 {ENDING}"
+    assert differences({"torch": "2.0", "mujoco": None}, {"torch": "2.0", "mujoco": "3", "ale_py": "1"}) == [
+        f"mujoco was none, is 3 {ENDING}"
     ]

@@ -1,4 +1,4 @@
-"""What the bits of a run depend on beside its settings: what computes, versions, time limit and batch size."""
+"""What the bits of a run depend on beside its settings and environment: batch size, what computes, and versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ def gather(agent: TrainableAgent, env: gym.Env[Any, Any], *, batch_size: int) ->
     versions = installed_versions()
     return {
         "batch_size": batch_size,
-        "time limit": None if env.spec is None else env.spec.max_episode_steps,
         "kernel": _computing(agent),
         **{name: versions.get(name) for name in VERSIONS},
         **_packages(env),
