@@ -46,6 +46,11 @@ class Loop:
         self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
 
+    def carry_on(self, metrics: Metrics) -> None:
+        """Go on from what the newest updates before a resume reported."""
+        self.metrics = metrics
+        self.experience.carry_on(metrics)
+
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
 
