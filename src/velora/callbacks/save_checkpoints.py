@@ -102,7 +102,7 @@ class SaveCheckpoints(Callback):
         self._best[seed] = float(state["best"])
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
-        """Claim the directory.
+        """Claim the directory; begin a branch in it if the run goes on from an older checkpoint than it holds.
 
         Raises:
             RunDirectoryError: if it isn't to be had; the message says why and what to do.
@@ -111,6 +111,8 @@ class SaveCheckpoints(Callback):
         self._due, self._best, self._improved, self._closing = {}, {}, {}, set()
         self._on_the_way = OnTheWay(SaveClock(self.minutes))
         self._home = CheckpointHome(self.directory, run_id=trainer.run_id, seeds=agent.seeds)
+        for seed in trainer.progress:
+            self._home.go_on(seed)
 
     def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
         """From here on there is something worth saving."""
@@ -218,8 +220,7 @@ class SaveCheckpoints(Callback):
 
     def _save_on_the_way(self, trainer: TrainerView, save: Save, *, undo: Callable[[], None] = lambda: None) -> None:
         """Begin to write a checkpoint; if the system refuses it, training goes on."""
-        path = self._claimed().parent(save.seed_index) / save.name
-        step = trainer.progress[save.seed_index].step
+        path, step = self._claimed().parent(save.seed_index) / save.name, trainer.progress[save.seed_index].step
         fail = self._on_the_way.begin(path, save, step=step, undo=undo)
         self._save(trainer, save.seed_index, save.name, failed=fail)
 

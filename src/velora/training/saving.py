@@ -25,6 +25,7 @@ class _Job:
     seed_index: int
     path: Path
     contents: Contents | None
+    first: Callable[[], object]
     failed: Failed | None
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
@@ -33,6 +34,7 @@ class _Job:
         """Write; the copy goes with it."""
         try:
             assert self.contents is not None
+            self.first()
             self.path = self.contents.write(self.path)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that asked for the save
             self.error = error
@@ -59,15 +61,18 @@ class Saving:
         self._jobs: list[_Job] = []
         self._queue: queue.SimpleQueue[_Job | None] | None = None
 
-    def begin(self, seed_index: int, path: Path, contents: Contents, failed: Failed | None) -> None:
+    def begin(
+        self, seed_index: int, path: Path, contents: Contents, *, first: Callable[[], object], failed: Failed | None
+    ) -> None:
         """Write a checkpoint in the background; the seed must have no save under way.
 
         Contents that are no copy are written before this returns.
 
         Args:
+            first: what has to be done before it is written.
             failed: told, instead of an error, that the system refused it.
         """
-        job = _Job(seed_index, path, contents, failed)
+        job = _Job(seed_index, path, contents, first, failed)
         if not contents.is_copy:
             job.run()
             self._tell(job)

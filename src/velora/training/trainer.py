@@ -30,7 +30,7 @@ from velora.training.loggers import Loggers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
-from velora.training.resume import restore, run_state
+from velora.training.resume import circumstances, report, restore, run_state
 from velora.training.saving import Failed, Saving
 from velora.training.signals import on_signals
 from velora.training.waiting import Waiting
@@ -217,12 +217,13 @@ class Trainer:
 
         def do() -> None:
             self._saving.finish(seed_index)
-            store.flush()
+            sync_rows = report.syncing_rows(store, path)
             contents = self._contents(lane, buffer=buffer, config=config, copy=not wait)
             if wait:
+                sync_rows()
                 self.hooks.fire("on_checkpoint_saved", contents.write(path))
             else:
-                self._saving.begin(seed_index, path, contents, failed)
+                self._saving.begin(seed_index, path, contents, first=sync_rows, failed=failed)
 
         self.waiting.do(f"save into {path}", do)
         return path
@@ -231,9 +232,14 @@ class Trainer:
         """Gather what a checkpoint of a seed and its run holds."""
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
-        hidden, run_id = self._loop.hidden, self.run_id
         state = run_state.pack_run(
-            run_id=run_id, agent=self._agent, lane=lane, hidden=hidden, callbacks=self.callbacks, extra=extra
+            run_id=self.run_id,
+            agent=self._agent,
+            lane=lane,
+            loop=self._loop,
+            callbacks=self.callbacks,
+            extra=extra,
+            circumstances=self._circumstances,
         )
         with stating(self._agent, self._envs, lane):
             return self._agent.training_contents(
@@ -319,6 +325,7 @@ class Trainer:
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
+        self._circumstances = circumstances.gather(agent, self._envs.envs[0], batch_size=self.batch_size)
 
     def _make_lanes(self, agent: TrainableAgent, saved: run_state.Saved | None) -> None:
         self._lanes = [
@@ -331,7 +338,7 @@ class Trainer:
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if saved is not None:
             self.run_id = saved.run_id
-            self._loop.hidden.copy_(restore.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
+            restore.restore_loop(saved, self._loop)
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
@@ -345,6 +352,7 @@ class Trainer:
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
+            report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
@@ -363,7 +371,7 @@ class Trainer:
         )
         self.metrics = store
         for lane in self._lanes:
-            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
+            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until)
 
     def _end(self) -> None:
         if self.status == "running":
