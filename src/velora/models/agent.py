@@ -211,8 +211,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
-            evaluation_max_steps: steps after which an episode of evaluation is cut, where the environment doesn't end
-                it.
+            evaluation_max_steps: steps after which an episode of evaluation is cut, if the environment sets no end.
             callbacks: ours, or stock ones of Lightning.
             logger: Lightning loggers.
             run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.

@@ -181,7 +181,7 @@ class TrainKeywords(TypedDict, total=False):
     evaluate_every: Annotated[int | None, "train", None, "episodes between evaluations; ``None`` for none"]
     evaluation_episodes: Annotated[int, "train", 10, "episodes in one evaluation, always with the same reset seeds"]
     evaluation_max_steps: Annotated[int, "train", 100_000,
-        "steps after which an episode of evaluation is cut, where the environment doesn't end it"]
+        "steps after which an episode of evaluation is cut, if the environment sets no end"]
     progress_bar: Annotated[bool, "train", True, "show one"]
     summary: Annotated[bool, "train", True, "print what is trained, before it starts"]
     log_every: Annotated[int, "train", 100, "updates between two rows to the loggers"]
