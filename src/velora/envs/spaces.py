@@ -74,18 +74,20 @@ class ActionBounds:
     def read(self, info: dict[str, Any]) -> ActionBounds:
         """See :class:`ActionUnits`."""
         size = len(self.low)
-        try:
-            low, high = (tuple(float(bound) for bound in info.pop(name)) for name in ("action_low", "action_high"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise SpaceError("the action bounds are unreadable") from error
-        if not len(low) == len(high) == size or any(a >= b for a, b in zip(low, high, strict=True)):
+        low, high = (info.pop(name, None) for name in ("action_low", "action_high"))
+        are_bounds = all(isinstance(bounds, list) and len(bounds) == size for bounds in (low, high))
+        if not are_bounds or not all(_are_bounds(*pair) for pair in zip(low, high, strict=True)):
             raise SpaceError(f"expected {size} action bounds, low below high")
-        return ActionBounds(low, high)
+        return ActionBounds(tuple(map(float, low)), tuple(map(float, high)))
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
         return low, high, np.float32(0.5) * (high - low)
+
+
+def _are_bounds(low: Any, high: Any) -> bool:
+    return {type(low), type(high)} <= {int, float} and -HUGE < low < high < HUGE
 
 
 @dataclass(frozen=True)

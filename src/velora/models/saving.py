@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from velora.checkpoint import Checkpoint
+from velora.core import allowance
 from velora.core.errors import CheckpointError, SettingError
 from velora.models import checkpoint_contents, idle
 from velora.models.parts import AgentParts
@@ -94,7 +95,8 @@ class SavedAgent(AgentParts):
     ) -> Self:
         """Read an agent from a directory that :meth:`save` or a training run wrote.
 
-        Every byte is checked first; nothing in the files is ever run.
+        Every byte is checked first; nothing in the files is ever run. Settings that ask for more memory than the
+        tensors beside them fill are refused before it is taken.
 
         Args:
             dirpath: the checkpoint directory.
@@ -110,9 +112,9 @@ class SavedAgent(AgentParts):
         try:
             settings: dict[str, Any] = dict(checkpoint.metadata.settings)
             make: Any = cls
-            with idle.taken_over():
+            with idle.taken_over(), allowance.bounded(checkpoint.count_numbers("model_state")):
                 agent: Self = make(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
-        except (SettingError, TypeError) as error:
+        except (SettingError, TypeError, MemoryError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         checkpoint_contents.read(agent, checkpoint, buffer=buffer)
         return agent

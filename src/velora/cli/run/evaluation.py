@@ -14,6 +14,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint
+from velora.cli.command.arguments import written
+from velora.cli.run import trust
 from velora.cli.run.report import counted
 from velora.cli.settings.choice import choose_checkpoints
 from velora.cli.settings.instantiate import locate_class
@@ -137,6 +139,13 @@ def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -
     if given is None and ":" in saved["id"]:
         raise CheckpointError(
             f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
+        )
+    kept = {"env": {"kwargs": {name: value for name, value in saved.get("kwargs", {}).items() if name not in kwargs}}}
+    foreign = [*trust.foreign_code(kept), *trust.foreign_places(kept, path)]
+    if foreign:
+        words = " ".join(dict.fromkeys(written(where, value) for where, value in foreign))
+        raise CheckpointError(
+            f"{path}: its environment names code, or a place outside of the run; if you trust it, add {words}"
         )
     return given or saved["id"], {**saved.get("kwargs", {}), **kwargs}
 

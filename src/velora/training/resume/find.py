@@ -44,6 +44,36 @@ def find(directory: Path, seeds: Sequence[int]) -> list[Checkpoint | None]:
     return found
 
 
+def measure(directory: Path, seeds: Sequence[int]) -> tuple[int, int]:
+    """Read how large the agent of a run is from the headers of its checkpoints, before one is made.
+
+    Args:
+        directory: a checkpoint of one seed; of several, as :func:`find` takes it.
+        seeds: the run seeds.
+
+    Returns:
+        The numbers that the networks of all seeds hold, and the environments that each acts in.
+
+    Raises:
+        CheckpointError: if there is none, or the directories aren't those of the seeds.
+    """
+    if len(seeds) == 1:
+        return _measured(Checkpoint.open(directory))
+    home = find_home(directory)
+    _check_seeds(directory, home, seeds)
+    for seed in seeds:
+        newest = Checkpoint.latest(seed_directory(home, seed))
+        if newest is not None:
+            n_numbers, n_envs = _measured(newest)
+            return len(seeds) * n_numbers, n_envs
+    raise MissingCheckpointError(f"resume: {home} holds no checkpoint of any seed yet; start a new run")
+
+
+def _measured(checkpoint: Checkpoint) -> tuple[int, int]:
+    n_envs = checkpoint.metadata.settings.get("n_envs", 1)
+    return checkpoint.count_numbers("model_state"), n_envs if isinstance(n_envs, int) else 1
+
+
 def _of_one(directory: Path, seed: int) -> Checkpoint:
     if (directory / "metadata.json").exists():
         checkpoint: Checkpoint | None = Checkpoint.open(directory)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place, place_states
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec, find
+from velora.training.resume.read_state import read_state
 from velora.training.resume.run_state import RunState, Saved
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     """Make the agent that of a run's checkpoints, each seed that of its own, and read the run's state.
+
+    All checkpoints are read and compared with the agent first; then it takes them over.
 
     Settings that the agent was now given differently are reported and keep their new values.
 
@@ -50,10 +54,16 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                 f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
                 f"{agent.seeds[k]}; put it where it belongs"
             )
+        if checkpoint.metadata.agent != agent.key:
+            raise CheckpointError(
+                f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {agent.key!r}"
+            )
         _check_environment(agent, checkpoint)
-        _check_n_envs(agent, checkpoint)
-        differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
-        states.append(_unpack(checkpoint))
+        check_n_envs(agent, checkpoint)
+        states.append(read_state(checkpoint, agent, k))
+    for k, checkpoint in enumerate(checkpoints):
+        if checkpoint is not None:
+            differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
     for difference in differences:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
@@ -78,23 +88,18 @@ def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
         )
 
 
-def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another number of environments, each of which has an unfinished episode to go on with."""
+def check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
+    """Refuse to go on in another number of environments, each of which has an unfinished episode to go on with.
+
+    Raises:
+        CheckpointError: if the agent acts in more or fewer than the run did.
+    """
     lived = checkpoint.metadata.settings.get("n_envs", 1)
     if lived != (n_envs := agent.experience.n_envs):
         raise CheckpointError(
             f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={n_envs}; each has "
             f"an unfinished episode to go on with, so resume with n_envs={lived}"
         )
-
-
-def _unpack(checkpoint: Checkpoint) -> RunState:
-    packed = checkpoint.metadata.train_state
-    assert packed is not None
-    try:
-        return RunState(**codec.unpack(packed, checkpoint.read("train_state")))
-    except TypeError as error:
-        raise CheckpointError(f"{checkpoint.path}: train_state has the wrong members ({error})") from error
 
 
 def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidden: Tensor) -> Tensor:
@@ -159,20 +164,26 @@ def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) 
     """Give every callback its saved state, after what was added in ``on_save_checkpoint``.
 
     What a callback keeps for a seed comes from that seed's checkpoint, everything else from the newest.
+
+    Raises:
+        CheckpointError: if a callback can't take its state over.
     """
     for _, state in saved.each():
-        hooks.fire("on_load_checkpoint", dict(state.extra))
+        with _naming("extra", "a callback's on_load_checkpoint"):
+            hooks.fire("on_load_checkpoint", dict(state.extra))
     known = {c.state_key: c for c in callbacks}
     missing: dict[str, None] = {}
     for key, kept in saved.newest.callbacks.items():
         if key in known:
-            known[key].load_state_dict(kept)
+            with _naming(f"callbacks.{key}", "its load_state_dict"):
+                known[key].load_state_dict(kept)
         else:
             missing[key] = None
     for k, state in saved.each():
         for key, kept in state.seed_callbacks.items():
             if key in known:
-                known[key].load_seed_state_dict(saved.seeds[k], kept)
+                with _naming(f"seed_callbacks.{key}", "its load_seed_state_dict"):
+                    known[key].load_seed_state_dict(saved.seeds[k], kept)
             else:
                 missing[key] = None
     for key in missing:
@@ -186,15 +197,25 @@ def restore_generators(saved: Saved, agent: TrainableAgent) -> None:
         CheckpointError: if the saved generators aren't those of this agent.
     """
     for k, state in saved.each():
-        generators = agent.generators(k)
-        if generators.keys() != state.generators.keys():
-            raise CheckpointError(
-                f"train_state: expected the generators {sorted(generators)}, found {sorted(state.generators)}"
-            )
-        for name, generator in generators.items():
+        for name, generator in agent.generators(k).items():
             codec.set_generator_state(generator, state.generators[name])
-        try:
+        with _naming("agent", "its load_training_state"):
             agent.load_training_state(state.agent, k)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"train_state: the agent's part doesn't fit this agent ({error!r})") from error
     codec.set_global_generators(saved.newest.global_generators)
+
+
+@contextmanager
+def _naming(member: str, whose: str) -> Iterator[None]:
+    """Name the member of a saved state that somebody's code can't take over.
+
+    Raises:
+        CheckpointError: in place of whatever is raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(
+            f"train_state: {member}: {whose} refuses it ({type(error).__name__}: {reason}); resume from another "
+            "checkpoint, or leave that callback out"
+        ) from error

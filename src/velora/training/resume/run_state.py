@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -12,24 +12,11 @@ from velora.callbacks.base import Callback
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec
+from velora.training.resume.state_schema import RunState
+
+__all__ = ["PackedState", "RunState", "Saved", "pack_run"]
 
 PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """Saved state of one seed."""
-
-    run_id: str
-    evaluated_at: int
-    lane: Mapping[str, Any]
-    hidden: Tensor
-    agent: Mapping[str, Any]
-    generators: Mapping[str, str]
-    global_generators: Mapping[str, Any]
-    callbacks: Mapping[str, Any]
-    extra: Mapping[str, Any]
-    seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
