@@ -157,7 +157,7 @@ class Checkpoint:
         candidates = []
         for parent in (Path(run_dir).absolute(), Path(run_dir).absolute() / "checkpoints"):
             staging.recover(parent, remove=False)
-            for path in _children(parent):
+            for path in children(parent):
                 try:
                     candidates.append(cls.open(path))
                 except CheckpointError as error:
@@ -226,8 +226,8 @@ def _check_names(path: Path, metadata: Metadata) -> None:
         _log.warning("%s: not part of the checkpoint, ignored", path / foreign[0])
 
 
-def _children(parent: Path) -> list[Path]:
-    """List the directories that are, or were meant to be, checkpoints."""
+def children(parent: Path) -> list[Path]:
+    """List the directories in another one that are, or were meant to be, checkpoints."""
     try:
         names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
     except OSError:

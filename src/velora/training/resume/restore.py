@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from velora.checkpoint import Checkpoint
-from velora.core.errors import CheckpointError, SpaceError
+from velora.core.errors import CheckpointError, SpaceError, VeloraError
 from velora.core.types import Episode
 from velora.envs import Environments
 from velora.training.hook_table import HookTable
@@ -68,7 +68,8 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
     furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
-    saved = Saved(agent.seeds, tuple(states), furthest)
+    paths = tuple(None if checkpoint is None else checkpoint.path for checkpoint in checkpoints)
+    saved = Saved(agent.seeds, tuple(states), furthest, paths)
     for k, state in saved.each():
         if state.run_id != saved.run_id:
             raise CheckpointError(
@@ -114,7 +115,8 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     hidden = hidden.clone()
     for k, state in saved.each():
         lanes[k].evaluated_at = state.evaluated_at
-        hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
+        with _naming(saved, k, "lane", "this run"):
+            hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
     return hidden
 
 
@@ -168,21 +170,21 @@ def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) 
     Raises:
         CheckpointError: if a callback can't take its state over.
     """
-    for _, state in saved.each():
-        with _naming("extra", "a callback's on_load_checkpoint"):
+    for k, state in saved.each():
+        with _naming(saved, k, "extra", "a callback's on_load_checkpoint"):
             hooks.fire("on_load_checkpoint", dict(state.extra))
     known = {c.state_key: c for c in callbacks}
     missing: dict[str, None] = {}
     for key, kept in saved.newest.callbacks.items():
         if key in known:
-            with _naming(f"callbacks.{key}", "its load_state_dict"):
+            with _naming(saved, saved.furthest, f"callbacks.{key}", "its load_state_dict"):
                 known[key].load_state_dict(kept)
         else:
             missing[key] = None
     for k, state in saved.each():
         for key, kept in state.seed_callbacks.items():
             if key in known:
-                with _naming(f"seed_callbacks.{key}", "its load_seed_state_dict"):
+                with _naming(saved, k, f"seed_callbacks.{key}", "its load_seed_state_dict"):
                     known[key].load_seed_state_dict(saved.seeds[k], kept)
             else:
                 missing[key] = None
@@ -199,23 +201,27 @@ def restore_generators(saved: Saved, agent: TrainableAgent) -> None:
     for k, state in saved.each():
         for name, generator in agent.generators(k).items():
             codec.set_generator_state(generator, state.generators[name])
-        with _naming("agent", "its load_training_state"):
+        with _naming(saved, k, "agent", "load_training_state"):
             agent.load_training_state(state.agent, k)
-    codec.set_global_generators(saved.newest.global_generators)
+    with _naming(saved, saved.furthest, "global_generators", "this machine"):
+        codec.set_global_generators(saved.newest.global_generators)
 
 
 @contextmanager
-def _naming(member: str, whose: str) -> Iterator[None]:
-    """Name the member of a saved state that somebody's code can't take over.
+def _naming(saved: Saved, seed_index: int, member: str, whose: str) -> Iterator[None]:
+    """Name the checkpoint, and the member of its state, that can't be taken over.
 
     Raises:
         CheckpointError: in place of whatever is raised.
     """
     try:
         yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{saved.paths[seed_index]}: {error}") from error
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = str(error).partition("\n")[0]
+        kind = "" if isinstance(error, VeloraError) else f"{type(error).__name__}: "
         raise CheckpointError(
-            f"train_state: {member}: {whose} refuses it ({type(error).__name__}: {reason}); resume from another "
-            "checkpoint, or leave that callback out"
+            f"{saved.paths[seed_index]}: train_state: {member}: {whose} refuses it ({kind}{reason}); resume from "
+            "another checkpoint"
         ) from error

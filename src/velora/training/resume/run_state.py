@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -27,11 +28,13 @@ class Saved:
         seeds: the run seeds, in the order of the seed axis.
         states: of every seed; ``None`` for one that begins anew.
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
+        paths: the checkpoint of every seed, for errors.
     """
 
     seeds: tuple[int, ...]
     states: tuple[RunState | None, ...]
     furthest: int
+    paths: tuple[Path | None, ...]
 
     @property
     def run_id(self) -> str:
