@@ -192,17 +192,26 @@ def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) 
         log.warning("resume: the run had a callback %r that is missing now; its state is dropped", key)
 
 
+def restore_training(saved: Saved, agent: TrainableAgent) -> None:
+    """Give the agent what else its training keeps, such as the exploration noise.
+
+    Raises:
+        CheckpointError: if it can't take that over.
+    """
+    for k, state in saved.each():
+        with _naming(saved, k, "agent", "load_training_state"):
+            agent.load_training_state(state.agent, k)
+
+
 def restore_generators(saved: Saved, agent: TrainableAgent) -> None:
     """Put every generator where it was; last, so that nothing draws from them in between.
 
     Raises:
-        CheckpointError: if the saved generators aren't those of this agent.
+        CheckpointError: if this machine has other generators.
     """
     for k, state in saved.each():
         for name, generator in agent.generators(k).items():
             codec.set_generator_state(generator, state.generators[name])
-        with _naming(saved, k, "agent", "load_training_state"):
-            agent.load_training_state(state.agent, k)
     with _naming(saved, saved.furthest, "global_generators", "this machine"):
         codec.set_global_generators(saved.newest.global_generators)
 
