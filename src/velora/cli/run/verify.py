@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,9 +112,15 @@ def _beside(path: Path) -> Iterator[tuple[str, str, bool]]:
 
 
 def _database_problem(path: Path) -> str | None:
-    """Return what SQLite finds wrong with a database, in one line; its triggers and views are not trusted."""
+    """Return what SQLite finds wrong with a database, in one line; its triggers and views are not trusted.
+
+    One that nobody writes into is opened as a file that doesn't change, beside which SQLite makes no files.
+    """
+    import sqlite3
+
+    way = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     try:
-        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True)) as connection:
             for setting in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
                 connection.execute(f"PRAGMA {setting}")
             said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
