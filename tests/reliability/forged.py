@@ -127,7 +127,8 @@ def _in_tensors(forgery: _Forgery, tensors: dict[str, dict[str, Tensor]], genera
 
 
 def _rename(named: dict[str, Tensor], name: str, generator: random.Random) -> None:
-    named[generator.choice((f"{name}x", "x", generator.choice(sorted(named))))] = named.pop(name)
+    new = generator.choice((f"{name}x", "x", generator.choice(sorted(named))))
+    named[new] = named.pop(name)
 
 
 def _fill(named: dict[str, Tensor], name: str, generator: random.Random) -> None:
@@ -135,8 +136,9 @@ def _fill(named: dict[str, Tensor], name: str, generator: random.Random) -> None
     value = named[name].clone()
     wrong = generator.choice((float("nan"), float("inf"), -1.0, -1e30, 0.0, 0.5, 3.0, 1e30, 2.0**31))
     if not value.is_floating_point():
-        limits = (0, 1) if value.dtype is torch.bool else (torch.iinfo(value.dtype).min, torch.iinfo(value.dtype).max)
-        wrong = generator.choice((*limits, 1, 625))
+        is_bool = value.dtype is torch.bool
+        limits = (0, 1) if is_bool else (torch.iinfo(value.dtype).min, 1, 2, torch.iinfo(value.dtype).max)
+        wrong = generator.choice(limits)
     flat = value.reshape(-1)
     if generator.random() < 0.5 and len(flat):
         flat[generator.randrange(len(flat))] = wrong

@@ -176,11 +176,12 @@ class GlobalGenerators(_Strict):
     cuda: Annotated[list[Bytes], Field(max_length=1_024)]
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    LaneMembers: TypeAlias = Mapping[str, Any]
+    GeneratorMembers: TypeAlias = Mapping[str, Any]
+else:
     LaneMembers = Annotated[LaneState, AfterValidator(_Strict.members)]
     GeneratorMembers = Annotated[GlobalGenerators, AfterValidator(_Strict.members)]
-else:
-    LaneMembers = GeneratorMembers = Mapping[str, Any]
 
 
 class RunState(_Strict):
@@ -194,7 +195,7 @@ class RunState(_Strict):
     generators: dict[Key, Annotated[str, AfterValidator(_check_pcg64)]]
     global_generators: GeneratorMembers
     callbacks: dict[Key, Any]
-    extra: dict[str, Any]
+    extra: dict[Any, Any]
     seed_callbacks: dict[Key, Any] = {}
 
     @classmethod
