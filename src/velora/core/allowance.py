@@ -12,7 +12,7 @@ from velora.core.errors import SettingError
 
 LEEWAY: Final = 4
 """So many times the numbers of the file may be made: copies, masks, a network that only tells its size."""
-SMALL: Final = 1 << 16
+SMALL: Final = 1 << 14
 """So many more may be made whatever the file holds."""
 
 

@@ -30,7 +30,7 @@ from velora.ops.returns import generalised_advantage
 if TYPE_CHECKING:
     from velora.models.keywords import PPOKeywords
 
-_STATES_PER_WEIGHT = 16
+_STATES_PER_WEIGHT = 64
 """Numbers in the critic's recurrent states that count as a weight, where the settings come from a file."""
 
 

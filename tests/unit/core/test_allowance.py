@@ -14,10 +14,10 @@ from velora.nn.wiring.kinds import make_wiring
 def test_all_that_is_taken_counts_together() -> None:
     with allowance.bounded(1_000):
         for _ in range(2):
-            allowance.take(30_000, "weights")
-        with pytest.raises(SettingError, match=r"^weights: 30,000 numbers, more than the file"):
-            allowance.take(30_000, "weights")
-        allowance.take(4 * 1_000 + 65_536 - 60_000, "weights")
+            allowance.take(8_000, "weights")
+        with pytest.raises(SettingError, match=r"^weights: 8,000 numbers, more than the file"):
+            allowance.take(8_000, "weights")
+        allowance.take(4 * 1_000 + 16_384 - 16_000, "weights")
     allowance.take(10**12, "weights")
 
 

@@ -126,7 +126,7 @@ def _database_problem(path: Path) -> str | None:
             said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.Error as error:
         said = str(error)
-    return None if said == "ok" else f"{path}: {said.splitlines()[0]}"
+    return None if said == "ok" else f"{path}: {said.splitlines()[-1]}"
 
 
 def _resume(verdict: Verdict, verdicts: Verdicts) -> str:
