@@ -107,9 +107,12 @@ def _peak_mib(*, restart: bool = False) -> float:
 
 
 def outcome(kind: str, way: str, liar: Path, home: Path) -> str:
-    """Read one, and say in a word what became of it: ``refused`` and ``accepted`` are right, all else is wrong."""
+    """Read one, and say in a word what became of it: ``refused`` and ``accepted`` are right, all else is wrong.
+
+    Seconds are the process's own: others may be using the machine.
+    """
     _events.clear()
-    before, began = _peak_mib(restart=True), time.perf_counter()
+    before, began = _peak_mib(restart=True), time.process_time()
     _watched.append(True)
     try:
         READERS[way](kind, liar, home)
@@ -123,7 +126,7 @@ def outcome(kind: str, way: str, liar: Path, home: Path) -> str:
         told = f"raw {type(error).__name__}: {error}"
     finally:
         _watched.clear()
-    seconds, more = time.perf_counter() - began, _peak_mib() - before
+    seconds, more = time.process_time() - began, _peak_mib() - before
     if seconds > MOST_S:
         told = f"slow: {seconds:.1f} s, {told}"
     if more > MOST_MIB:

@@ -54,12 +54,16 @@ class SavedAgent(AgentParts):
             One line for each setting that differs.
 
         Raises:
-            CheckpointError: if the checkpoint is another agent's, or a tensor doesn't fit.
+            CheckpointError: if the checkpoint is another agent's, a setting is impossible, or a tensor doesn't fit.
         """
         if checkpoint.metadata.agent != self.key:
             raise CheckpointError(
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
+        try:
+            self.settings_type.check(checkpoint.metadata.settings)
+        except SettingError as error:
+            raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         checkpoint_contents.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
         self.reseed()
         return checkpoint_contents.differences(checkpoint.metadata.settings, self.settings_dict())

@@ -84,8 +84,8 @@ def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
     lived, given = checkpoint.metadata.environment, {**(agent.environment or {}), **agent.bounds.describe()}
     if lived not in (None, given):
         raise CheckpointError(
-            f"resume: the run was trained in {json.dumps(lived)}, got {json.dumps(given)}; resume with the environment "
-            "that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run was trained in {json.dumps(lived)} ({checkpoint.path}), got {json.dumps(given)}; resume "
+            "with the environment that it was trained in, or load the agent and train it anew in this one"
         )
 
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from velora.checkpoint.schema import Count, explain
+from velora.checkpoint.schema import Count
 from velora.core.errors import CheckpointError
 
 MOST_ENVS: Final = 4_096
@@ -208,4 +208,16 @@ class RunState(_Strict):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise CheckpointError(explain(error).replace("Value error, ", "")) from error
+            raise CheckpointError(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Put the first complaint into one line; a tensor isn't shown, which would import what shows it."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
+    complaint = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("missing", "value_error"):
+        return f"{place}: {complaint}"
+    found = first["input"]
+    is_plain = found is None or isinstance(found, bool | int | float | str)
+    return f"{place}: {complaint} (received {ascii(found)[:80] if is_plain else type(found).__name__})"
