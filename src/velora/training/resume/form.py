@@ -29,8 +29,10 @@ def difference(expected: Any, found: Any, place: str) -> str | None:
         return None
     if isinstance(expected, Mapping):
         return _between_dicts(expected, found, place)
-    if isinstance(expected, Tensor | np.ndarray):
-        return _between_arrays(torch.as_tensor(expected), found, place)
+    if isinstance(expected, np.ndarray):
+        return _between_arrays(torch.from_numpy(expected), found, place)
+    if isinstance(expected, Tensor):
+        return _between_arrays(expected, found, place)
     if isinstance(expected, list | tuple):
         if not isinstance(found, list | tuple) or len(found) != len(expected):
             return f"{place}: expected {len(expected)} values, found {_sized(found)}"

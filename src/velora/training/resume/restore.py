@@ -54,10 +54,7 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                 f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
                 f"{agent.seeds[k]}; put it where it belongs"
             )
-        if checkpoint.metadata.agent != agent.key:
-            raise CheckpointError(
-                f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {agent.key!r}"
-            )
+        _check_agent(agent, checkpoint)
         _check_environment(agent, checkpoint)
         check_n_envs(agent, checkpoint)
         states.append(read_state(checkpoint, agent, k))
@@ -77,6 +74,12 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                 "of different runs; put each where it belongs"
             )
     return saved
+
+
+def _check_agent(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
+    """Refuse another agent's checkpoint before its state is compared."""
+    if checkpoint.metadata.agent != agent.key:
+        raise CheckpointError(f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {agent.key!r}")
 
 
 def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
