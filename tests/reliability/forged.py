@@ -32,7 +32,16 @@ VALUES: tuple[Any, ...] = (
 """What takes the place of a value."""
 SIZES = (0, 1, 2, 3, 5, 64, 4_096, 65_536, 10**6, 10**9, 2**40)
 """What takes the place of a number too: it may be a size."""
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8, torch.int32, torch.int64, torch.bool)
+DTYPES = (
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.uint8,
+    torch.int32,
+    torch.int64,
+    torch.bool,
+)
 FILES = tuple(f"{part}_state.safetensors" for part in ("model", "optim", "buffer", "train"))
 
 
@@ -49,7 +58,9 @@ def mutants(honest: Path, seed: int) -> Iterator[tuple[str, Lie]]:
     number = 0
     while True:
         generator = random.Random(f"{seed} {number}")
-        ways = [generator.choice((_in_document, _in_document, _in_tensors)) for _ in range(generator.choice((1, 1, 2, 3)))]
+        ways = [
+            generator.choice((_in_document, _in_document, _in_tensors)) for _ in range(generator.choice((1, 1, 2, 3)))
+        ]
         forgery = _Forgery(copy.deepcopy(document), {})
         told = [way(forgery, tensors, generator) for way in ways]
         yield f"{seed}/{number}: {'; '.join(told)}", forgery.apply

@@ -30,7 +30,10 @@ _ROLLOUT: dict[str, Any] = {"rollout_steps": 8, "sequence_length": 4, "n_epochs"
 RUNS: dict[str, tuple[str, Callable[[], Agent]]] = {
     "ddpg": ("Pendulum-v1", lambda: LiquidDDPG(3, 5, 1, seed=1, device="cpu", **_SMALL)),
     "td3": ("Pendulum-v1", lambda: LiquidTD3(3, 5, 1, seed=1, device="cpu", normalize_obs=True, cell="ltc", **_SMALL)),
-    "sac": ("CartPole-v1", lambda: LiquidSAC(4, 5, 2, seed=1, device="cpu", discrete=True, optimizer="rmsprop", **_SMALL)),
+    "sac": (
+        "CartPole-v1",
+        lambda: LiquidSAC(4, 5, 2, seed=1, device="cpu", discrete=True, optimizer="rmsprop", **_SMALL),
+    ),
     "ppo": (
         "CartPole-v1",
         lambda: LiquidPPO(
@@ -122,7 +125,7 @@ def outcome(kind: str, way: str, liar: Path, home: Path) -> str:
         told = "refused" if is_told else f"unclear: {error}"
     except NonFiniteError as error:
         told = "accepted" if way == "resume" else f"raw {error!r}"  # weights may be finite and too large
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - any is a finding
         told = f"raw {type(error).__name__}: {error}"
     finally:
         _watched.clear()

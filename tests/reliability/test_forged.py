@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", RUNS)
 def test_a_forged_checkpoint_is_refused_or_harmless(kind: str) -> None:
-    """In a process of its own, so that a crash of it is seen. ``python -m tests.reliability.forged 100000`` reads more."""
+    """In a process of its own, so that a crash is seen. ``python -m tests.reliability.forged 100000`` reads more."""
     words = [sys.executable, "-m", "tests.reliability.forged", "60", "1", kind]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=230, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

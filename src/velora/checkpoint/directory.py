@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,7 +132,7 @@ class Checkpoint:
             MissingCheckpointError: if the file is gone.
             CheckpointError: if this checkpoint has no such part, or the file isn't as long as it should be.
         """
-        return sum(map(math.prod, open_header.sizes(self._file(name), self.metadata.files[TENSOR_FILES[name]]).values()))
+        return open_header.count_numbers(self._file(name), self.metadata.files[TENSOR_FILES[name]])
 
     def verify(self) -> None:
         """Check every byte of every file, in a few megabytes of memory.

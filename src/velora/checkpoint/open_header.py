@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from io import FileIO
@@ -19,8 +20,8 @@ Expected: TypeAlias = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
 """Name to (shape, dtype) of every tensor that a file must hold."""
 
 
-def sizes(path: Path, info: FileInfo) -> dict[str, tuple[int, ...]]:
-    """Read the shape of every tensor from the header alone; the bytes after it are only counted.
+def count_numbers(path: Path, info: FileInfo) -> int:
+    """Count the numbers in all tensors from the header alone; the bytes after it are only counted.
 
     Raises:
         MissingCheckpointError: if there is no such file.
@@ -28,7 +29,7 @@ def sizes(path: Path, info: FileInfo) -> dict[str, tuple[int, ...]]:
     """
     with files.open_regular(path) as stream:
         entries = read_header(stream, check_size(stream, info, path), lambda raw: None, path)
-    return {entry.name: entry.shape for entry in entries}
+    return sum(math.prod(entry.shape) for entry in entries)
 
 
 def check_size(stream: FileIO, info: FileInfo, path: Path) -> int:

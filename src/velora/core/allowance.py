@@ -38,7 +38,7 @@ def bounded(n_numbers: int) -> Iterator[None]:
         ...     take(1_000_000, "weights")
         Traceback (most recent call last):
         ...
-        velora.core.errors.SettingError: weights: 1,000,000 numbers, more than the file that the settings come from fills
+        velora.core.errors.SettingError: weights: 1,000,000 numbers, more than the file with these settings fills
     """
     token = _current.set(_Allowance(LEEWAY * n_numbers + SMALL))
     try:
@@ -61,5 +61,5 @@ def take(n_numbers: int, what: str) -> None:
     if allowance is None:
         return
     if n_numbers > allowance.left:
-        raise SettingError(f"{what}: {n_numbers:,} numbers, more than the file that the settings come from fills")
+        raise SettingError(f"{what}: {n_numbers:,} numbers, more than the file with these settings fills")
     allowance.left -= n_numbers

@@ -189,9 +189,7 @@ def _n_choices(agent: AgentParts) -> int | None:
     return int(agent.settings.action_dim) if agent.discrete else None
 
 
-def read_buffer(
-    buffer: Buffer, checkpoint: Checkpoint, seed_index: int = 0, *, n_choices: int | None = None
-) -> None:
+def read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int = 0, *, n_choices: int | None = None) -> None:
     """Fill one seed of a buffer from a checkpoint.
 
     Args:

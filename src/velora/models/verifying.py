@@ -103,7 +103,9 @@ def examine(path: Path) -> Verdict:
             _read(checkpoint)
         else:
             checkpoint.verify()
-            note = f"of an agent {checkpoint.metadata.agent!r}, which isn't registered here: only its bytes were checked"
+            note = (
+                f"of an agent {checkpoint.metadata.agent!r}, which isn't registered here: only its bytes were checked"
+            )
     except CheckpointError as error:
         return Verdict(path, checkpoint, str(error))
     return Verdict(path, checkpoint, note=note)

@@ -53,7 +53,8 @@ def test_a_whole_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, lines, _ = said(capsys, run)
     assert code == 0
     assert lines[0] == (
-        "ep1              whole   liquid_ddpg, seed 1, episode 1, step 200, update 196, with buffer and state of its run"
+        "ep1              whole   liquid_ddpg, seed 1, episode 1, step 200, update 196, "
+        "with buffer and state of its run"
     )
     assert lines[-2:] == ["metrics.db       whole", "resume           from final"]
 
@@ -83,7 +84,7 @@ def test_metadata_that_is_broken_comes_first(run: Path, capsys: pytest.CaptureFi
     ("change", "told"),
     [
         (lambda d: d["train_state"]["global_generators"]["numpy"].update(pos=900), "global_generators.numpy.pos"),
-        (lambda d: d["settings"].update(n_neurons=4_000), "more than the file that the settings come from fills"),
+        (lambda d: d["settings"].update(n_neurons=4_000), "more than the file with these settings fills"),
         (lambda d: d["settings"].update(gamma=2.0), "settings: gamma"),
         (lambda d: d["progress"].update(step=5), "lane.lived: expected the checkpoint's progress"),
     ],
@@ -104,9 +105,10 @@ def test_one_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make().save(run / "alone")
     code, lines, _ = said(capsys, run / "alone")
     assert code == 0
+    why = "saved without its buffer, or outside of a run"
     assert lines == [
         "alone            whole   liquid_ddpg, seed 1, episode 0, step 0, update 0",
-        "resume           can't go on from alone, the newest that is whole: saved without its buffer, or outside of a run",
+        f"resume           can't go on from alone, the newest that is whole: {why}",
     ]
 
 
@@ -161,7 +163,8 @@ def test_a_class_that_is_not_registered_is_checked_byte_by_byte(
 
 
 def test_slips_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(capsys, tmp_path) == (2, [], f"velora verify: {tmp_path}: no checkpoint here; expected one, or a run that has some\n")  # fmt: skip
+    told = f"velora verify: {tmp_path}: no checkpoint here; expected one, or a run that has some\n"
+    assert said(capsys, tmp_path) == (2, [], told)
     code, _, told = said(capsys, "a", "b")
     assert code == 2
     assert "expected one run or checkpoint, got a b; see velora verify --help" in told

@@ -152,7 +152,10 @@ CONTRADICTING: dict[str, tuple[Change, str]] = {
     "two actions": (put("lane/actions", torch.zeros(3, 2)), "lane.actions: expected actions of the environment"),
     "whole actions": (put("lane/actions", torch.zeros(3, dtype=torch.int64)), "lane.actions: expected actions"),
     "hidden": (put("hidden", torch.zeros(1, 1, 8)), "hidden: expected shape (1, 1, 7)"),
-    "environments": (put("lane/others", [{"running": None, "actions": None}]), "lane: expected 1 environments, found 2"),
+    "environments": (
+        put("lane/others", [{"running": None, "actions": None}]),
+        "lane: expected 1 environments, found 2",
+    ),
     "generators": (put("generators", {"a": "1:1:0:0"}), "generators: expected [], found ['a']"),
     "noise": (put("agent/exploration/noise", [0.0, 0.0]), "agent: experience.exploration.noise: expected 1 values"),
     "noise that is NaN": (put("agent/exploration/noise/0", float("nan")), "noise.0: expected a finite number"),
@@ -246,9 +249,7 @@ def test_a_resume_that_is_refused_changes_nothing_on_the_disk(tmp_path: Path, pa
 
 def test_several_environments_have_a_state_each(tmp_path: Path) -> None:
     agent = LiquidPPO(4, 6, 2, discrete=True, n_envs=3, rollout_steps=8, n_epochs=1, device="cpu", seed=1)
-    agent.train(
-        "CartPole-v1", 8, n_steps=30, callbacks=[SaveCheckpoints(tmp_path)], progress_bar=False, summary=False
-    )
+    agent.train("CartPole-v1", 8, n_steps=30, callbacks=[SaveCheckpoints(tmp_path)], progress_bar=False, summary=False)
     forge(tmp_path / "final", metadata=lambda d: put("train_state/lane/others/1/running/2", "x")(d))
     checkpoint = Checkpoint.open(tmp_path / "final")
     with pytest.raises(CheckpointError, match=r"lane\.others\.1\.running: expected number, reset seed and return"):

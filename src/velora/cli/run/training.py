@@ -158,7 +158,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
 
 @contextmanager
 def _as_saved(cfg: DictConfig, saved: Path | None, seeds: Sequence[int]) -> Iterator[None]:
-    """Make the agent of a run that is gone on with: of settings taken before, and of the size that its checkpoints have.
+    """Make the agent of a run that is gone on with: of settings taken before, no larger than its checkpoints are.
 
     Raises:
         CheckpointError: if the settings ask for other environments than the checkpoints have.

@@ -1,4 +1,4 @@
-"""What a file may decide by itself, and what the user has to say: code from elsewhere, and places outside of the run."""
+"""Settings that a file may not decide by itself: code from elsewhere, and places outside of the run's directory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
 
 
 def foreign_places(settings: Mapping[Any, Any], run_dir: Path) -> Iterator[tuple[str, str]]:
-    """Find the settings of loggers, callbacks and environment by which something lies outside of the run's directory."""
+    """Find the settings of loggers, callbacks and environment that name a place outside of the run's directory."""
     environment = settings.get("env") or {}
     groups = {name: settings.get(name) or {} for name in ("callbacks", "logger")}
     for group, node in (*groups.items(), ("env.kwargs", environment.get("kwargs") or {})):

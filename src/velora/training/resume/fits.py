@@ -53,7 +53,8 @@ def _finished(state: RunState) -> int:
 def _about_counters(state: RunState, metadata: Metadata, n_open: int) -> Iterator[str]:
     lane, at = state.lane, metadata.progress
     if lane["lived"] != [at.episode, at.step, at.update]:
-        yield f"lane.lived: expected the checkpoint's progress {[at.episode, at.step, at.update]}, found {lane['lived']}"
+        progress = [at.episode, at.step, at.update]
+        yield f"lane.lived: expected the checkpoint's progress {progress}, found {lane['lived']}"
     if any(before > now for before, now in zip(lane["origin"], lane["lived"], strict=True)):
         yield f"lane.origin: expected at most {lane['lived']}, found {lane['origin']}"
     if at.begun < at.episode + n_open:

@@ -79,7 +79,9 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
 def _check_agent(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
     """Refuse another agent's checkpoint before its state is compared."""
     if checkpoint.metadata.agent != agent.key:
-        raise CheckpointError(f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {agent.key!r}")
+        raise CheckpointError(
+            f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {agent.key!r}"
+        )
 
 
 def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:

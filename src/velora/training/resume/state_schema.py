@@ -1,7 +1,8 @@
 """Schema of a run's saved state: every member with its type, its range, and the shape of its arrays.
 
-This is the one table of them. A new member is a line here; one that older runs lack has a default, and is left out where
-it isn't there. Whether a state fits the agent that goes on from it is for :mod:`velora.training.resume.fits` to tell.
+This is the one table of them. A new member is a line here; one that older runs lack has a default, and is left out
+where it isn't there. Whether a state fits the agent that goes on from it is for :mod:`velora.training.resume.fits` to
+tell.
 """
 
 from __future__ import annotations

@@ -50,7 +50,9 @@ def test_a_class_inside_an_entry_is_never_made_unasked(inside: str) -> None:
 
 
 def test_environments_import_nothing_unasked() -> None:
-    found = dict(foreign_code({"env": {"id": "a:B-v0", "kwargs": {"env_id": "evil:X", "deep": [{"y": "m:Z"}], "n": 1}}}))
+    found = dict(
+        foreign_code({"env": {"id": "a:B-v0", "kwargs": {"env_id": "evil:X", "deep": [{"y": "m:Z"}], "n": 1}}})
+    )
     assert found == {"env.id": "a:B-v0", "env.kwargs.env_id": "evil:X", "env.kwargs.deep.0.y": "m:Z"}
 
 
