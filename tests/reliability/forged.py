@@ -116,8 +116,10 @@ def _changed(way: str, tree: Any, last: Any, generator: random.Random) -> Any:
         return generator.choice((value + 1, value - 1, -value, value * 2, value * 10**6, float(value)))
     if way == "size" and type(value) is int:
         return generator.choice(SIZES)
-    if way == "more" and isinstance(value, list | dict | str):
-        return {**value, "more": 1} if isinstance(value, dict) else value + value
+    if way == "more" and isinstance(value, dict):
+        return {**value, "more": 1}
+    if way == "more" and isinstance(value, list | str):
+        return value * 2
     if way == "neighbour":
         others = list(tree.values()) if isinstance(tree, dict) else tree
         return copy.deepcopy(generator.choice(others))

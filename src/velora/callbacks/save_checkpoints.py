@@ -84,7 +84,7 @@ class SaveCheckpoints(Callback):
             SettingError: if it isn't a number.
         """
         best = state.get("best")
-        if type(best) not in (int, float) or not math.isfinite(best):
+        if not isinstance(best, int | float) or not math.isfinite(best):
             raise SettingError(f"{self.state_key}: expected a finite number 'best', got {best!r:.200}")
         self._best[seed] = float(best)
 

@@ -75,7 +75,8 @@ def put(path: str, value: Any) -> Change:
     def change(tree: Any) -> None:
         for parent in parents:
             tree = tree[int(parent) if isinstance(tree, list) else parent]
-        tree[int(last) if isinstance(tree, list) else last] = value
+        at: Any = int(last) if isinstance(tree, list) else last
+        tree[at] = value
 
     return change
 
@@ -132,13 +133,13 @@ IMPOSSIBLE: dict[str, tuple[Change, str]] = {
 def test_an_impossible_member_is_named(tree: dict[str, Any], name: str) -> None:
     change, told = IMPOSSIBLE[name]
     change(tree)
-    before = random.getstate(), np.random.get_state()[2], torch.get_rng_state().clone()  # noqa: NPY002
+    before = random.getstate(), np.random.get_state(legacy=False)["state"]["pos"], torch.get_rng_state().clone()  # noqa: NPY002
     with pytest.raises(CheckpointError) as error:
         RunState.read(tree)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
     assert "\x1b" not in str(error.value)
-    assert (random.getstate(), np.random.get_state()[2]) == before[:2]  # noqa: NPY002
+    assert (random.getstate(), np.random.get_state(legacy=False)["state"]["pos"]) == before[:2]  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
