@@ -12,6 +12,7 @@ from velora.checkpoint.schema import Metadata
 from velora.core.errors import CheckpointError
 from velora.training.lane import place_states
 from velora.training.protocol import TrainableAgent
+from velora.training.resume.form import as_tensor
 from velora.training.resume.state_schema import RunState
 
 
@@ -74,11 +75,11 @@ def _about_place(place: Any, agent: TrainableAgent, name: str, *, finished: int)
         return
     if running[0] > finished + 1:
         yield f"{name}.running: expected an episode up to number {finished + 1}, found {running[0]}"
-    if actions is not None and not _are_actions(actions, agent.bounds.describe()):
+    if actions is not None and not _are_actions(as_tensor(actions), agent.bounds.describe()):
         yield f"{name}.actions: expected actions of the environment, found others"
 
 
-def _are_actions(actions: Tensor, units: Mapping[str, Any]) -> bool:
+def _are_actions(actions: Tensor | None, units: Mapping[str, Any]) -> bool:
     """Return whether actions are those of an environment, as float32 has them.
 
     Shapes:
@@ -87,6 +88,8 @@ def _are_actions(actions: Tensor, units: Mapping[str, Any]) -> bool:
     Args:
         units: as a checkpoint keeps them; see :class:`velora.envs.ActionUnits`.
     """
+    if actions is None:
+        return False
     if "n_actions" in units:
         first, n_actions = units["first_action"], units["n_actions"]
         return actions.dim() == 1 and bool(((actions >= first) & (actions < first + n_actions)).all())

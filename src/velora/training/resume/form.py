@@ -29,16 +29,24 @@ def difference(expected: Any, found: Any, place: str) -> str | None:
         return None
     if isinstance(expected, Mapping):
         return _between_dicts(expected, found, place)
-    if isinstance(expected, np.ndarray):
-        return _between_arrays(torch.from_numpy(expected), found, place)
-    if isinstance(expected, Tensor):
-        return _between_arrays(expected, found, place)
+    if isinstance(expected, Tensor | np.ndarray):
+        return _between_arrays(as_tensor(expected), as_tensor(found), place)
     if isinstance(expected, list | tuple):
         if not isinstance(found, list | tuple) or len(found) != len(expected):
             return f"{place}: expected {len(expected)} values, found {_sized(found)}"
         pairs = enumerate(zip(expected, found, strict=True))
         return _first(difference(one, other, f"{place}.{i}") for i, (one, other) in pairs)
     return _between_values(expected, found, place)
+
+
+def as_tensor(value: Any) -> Tensor | None:
+    """See an array or a tensor as a tensor; ``None`` if it is neither, or of a type that PyTorch doesn't know."""
+    if isinstance(value, np.ndarray):
+        try:
+            return torch.from_numpy(value)
+        except TypeError:
+            return None
+    return value if isinstance(value, Tensor) else None
 
 
 def _between_dicts(expected: Mapping[Any, Any], found: Any, place: str) -> str | None:
@@ -48,8 +56,10 @@ def _between_dicts(expected: Mapping[Any, Any], found: Any, place: str) -> str |
     return _first(difference(value, found[name], f"{place}.{name}") for name, value in expected.items())
 
 
-def _between_arrays(expected: Tensor, found: Any, place: str) -> str | None:
-    if not isinstance(found, Tensor) or (found.dtype, found.shape) != (expected.dtype, expected.shape):
+def _between_arrays(expected: Tensor | None, found: Tensor | None, place: str) -> str | None:
+    if expected is None:
+        return None
+    if found is None or (found.dtype, found.shape) != (expected.dtype, expected.shape):
         return f"{place}: expected {expected.dtype} of {tuple(expected.shape)}, found {_sized(found)}"
     if found.is_floating_point() and not bool(torch.isfinite(found).all()):
         return f"{place}: expected finite numbers, found NaN or infinity"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from velora.checkpoint.schema import Count
 from velora.core.errors import CheckpointError
+from velora.training.resume.form import as_tensor
 
 MOST_ENVS: Final = 4_096
 _PCG64_BITS: Final = (128, 128, 1, 32)
@@ -25,11 +26,12 @@ _PCG64_BITS: Final = (128, 128, 1, 32)
 def _array(
     *dtypes: torch.dtype, shape: tuple[int | None, ...], holds: Callable[[Tensor], bool] | None = None
 ) -> Callable[[Any], Any]:
-    """Check a tensor: one of these types, of this shape (``None`` is any size), and finite if it isn't whole."""
+    """Check an array or a tensor: one of these types, of this shape (``None`` is any size), finite if it isn't whole."""
 
-    def check(value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            raise ValueError(f"expected a tensor, received a {type(value).__name__}")
+    def check(given: Any) -> Any:
+        value = as_tensor(given)
+        if value is None:
+            raise ValueError(f"expected a tensor, received a {type(given).__name__}")
         is_shaped = value.dim() == len(shape) and all(
             wanted in (None, size) for wanted, size in zip(shape, value.shape, strict=True)
         )
@@ -42,7 +44,7 @@ def _array(
             raise ValueError("expected finite numbers, found NaN or infinity")
         if holds is not None and not holds(value):
             raise ValueError("expected numbers within their range, found others")
-        return value
+        return given
 
     return check
 
@@ -78,7 +80,7 @@ def _check_pcg64(text: str) -> str:
 def _check_actions(value: Any) -> Any:
     if value is None:
         return None
-    if isinstance(value, Tensor) and value.dim() == 1:
+    if getattr(value, "ndim", None) == 1:
         return _array(torch.int64, shape=(None,))(value)
     return _array(torch.float32, torch.float64, shape=(None, None))(value)
 
