@@ -81,10 +81,8 @@ def test_sizes_of_the_other_agents_are_bounded_too(
 ) -> None:
     liar = make().save(tmp_path / "liar")
     forge(liar, metadata=lambda document: document["settings"].update(sizes))
-    if "rollout_steps" in sizes:  # whose memory is taken when it is filled
-        assert type(velora.load(liar, device="cpu")) is LiquidPPO
-    else:
-        assert "numbers, more than the file with these settings fills" in refused(liar, buffer=False)
+    told = "Unable to allocate" if "rollout_steps" in sizes else "numbers, more than the file with these settings fills"
+    assert told in refused(liar, buffer=False)
 
 
 MEMORY = """

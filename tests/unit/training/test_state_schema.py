@@ -126,6 +126,10 @@ IMPOSSIBLE: dict[str, tuple[Change, str]] = {
     "PyTorch state": (put("global_generators/torch", torch.zeros(5056, dtype=torch.uint8)), "global_generators.torch"),
     "callbacks": (put("callbacks", []), "callbacks"),
     "extra": (put("extra", 5), "extra"),
+    "digests": (put("lane/digests", torch.tensor([2**32])), "lane.digests: expected numbers within their range"),
+    "metrics": (put("metrics", {"actor/loss": torch.zeros(2)}), "metrics.actor/loss: expected a tensor of one number"),
+    "lineage": (put("lineage", [[0, -1]]), "lineage.0.1"),
+    "circumstances": (put("circumstances", {"kernel": "\x1b"}), "circumstances.kernel"),
 }
 
 
@@ -152,6 +156,7 @@ CONTRADICTING: dict[str, tuple[Change, str]] = {
     "actions": (put("lane/actions", torch.full((3, 1), 2.5)), "lane.actions: expected actions of the environment"),
     "two actions": (put("lane/actions", torch.zeros(3, 2)), "lane.actions: expected actions of the environment"),
     "whole actions": (put("lane/actions", torch.zeros(3, dtype=torch.int64)), "lane.actions: expected actions"),
+    "digests": (put("lane/digests", torch.tensor([1])), "lane.digests: expected one more than there are actions"),
     "hidden": (put("hidden", torch.zeros(1, 1, 8)), "hidden: expected shape (1, 1, 7)"),
     "environments": (
         put("lane/others", [{"running": None, "actions": None}]),

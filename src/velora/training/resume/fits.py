@@ -69,11 +69,12 @@ def _about_counters(state: RunState, metadata: Metadata, n_open: int) -> Iterato
 
 def _about_place(place: Any, agent: TrainableAgent, name: str, *, finished: int) -> Iterator[str]:
     running, actions = place["running"], place["actions"]
-    if running is None:
-        if actions is not None:
-            yield f"{name}.actions: expected none, since no episode is unfinished"
-        return
-    if running[0] > finished + 1:
+    if running is None and actions is not None and place.get("reset_seed") is None:
+        yield f"{name}.actions: expected none, since no episode is unfinished"
+    digests = place.get("digests")
+    if digests is not None and len(digests) != (0 if actions is None else len(actions)) + 1:
+        yield f"{name}.digests: expected one more than there are actions, found {len(digests)}"
+    if running is not None and running[0] > finished + 1:
         yield f"{name}.running: expected an episode up to number {finished + 1}, found {running[0]}"
     if actions is not None and not _are_actions(as_tensor(actions), agent.bounds.describe()):
         yield f"{name}.actions: expected actions of the environment, found others"

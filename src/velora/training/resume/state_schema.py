@@ -26,7 +26,7 @@ _PCG64_BITS: Final = (128, 128, 1, 32)
 def _array(
     *dtypes: torch.dtype, shape: tuple[int | None, ...], holds: Callable[[Tensor], bool] | None = None
 ) -> Callable[[Any], Any]:
-    """Check an array or a tensor: one of these types, of this shape (``None`` is any size), finite if it isn't whole."""
+    """Check an array or a tensor: one of these types, of this shape (``None`` is any size), finite if not whole."""
 
     def check(given: Any) -> Any:
         value = as_tensor(given)
@@ -100,6 +100,12 @@ def _check_text(text: str) -> str:
     return text
 
 
+def _check_metric(value: Any) -> Any:
+    if not isinstance(value, Tensor) or value.shape != (1,):
+        raise ValueError("expected a tensor of one number")
+    return value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -112,6 +118,8 @@ if TYPE_CHECKING:
     Actions: TypeAlias = Tensor | None
     Bytes: TypeAlias = Tensor
     Hidden: TypeAlias = Tensor
+    Digests: TypeAlias = Tensor
+    Metric: TypeAlias = Tensor
     NumpyKey: TypeAlias = Tensor
     PythonWords: TypeAlias = Tensor
     TorchState: TypeAlias = Tensor
@@ -119,6 +127,8 @@ else:
     Actions = Annotated[Any, AfterValidator(_check_actions)]
     Bytes = Annotated[Any, AfterValidator(_array(torch.uint8, shape=(None,)))]
     Hidden = Annotated[Any, AfterValidator(_array(torch.float32, shape=(1, None, None)))]
+    Digests = Annotated[Any, AfterValidator(_array(torch.int64, shape=(None,), holds=_are_words))]
+    Metric = Annotated[Any, AfterValidator(_check_metric)]
     NumpyKey = Annotated[Any, AfterValidator(_array(torch.int64, shape=(624,), holds=_are_words))]
     PythonWords = Annotated[Any, AfterValidator(_array(torch.int64, shape=(625,), holds=_is_python_state))]
     TorchState = Annotated[Bytes, AfterValidator(_check_torch_state)]
@@ -126,6 +136,7 @@ else:
 Counters = Annotated[list[Count], Field(min_length=3, max_length=3)]
 """Episodes, steps and updates."""
 Key = Annotated[str, Field(min_length=1, max_length=256)]
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(_check_text)]
 
 
 class WindowState(_Strict):
@@ -136,11 +147,14 @@ class WindowState(_Strict):
 
 
 class PlaceState(_Strict):
-    """One environment: its unfinished episode, the actions of that, and how long the last step took."""
+    """One environment: its unfinished episode, and of the newest one the reset seed, the actions and the answers."""
 
     running: Annotated[list[Any], AfterValidator(_check_running)] | None
     actions: Actions
     dt: Annotated[float, Field(gt=0.0)] | None = None
+    ended: Annotated[list[bool], Field(min_length=2, max_length=2)] | None = None
+    reset_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    digests: Digests | None = None
 
 
 class LaneState(PlaceState):
@@ -149,7 +163,7 @@ class LaneState(PlaceState):
     origin: Counters
     lived: Counters
     moving: WindowState
-    stop_reason: Annotated[str, Field(max_length=10_000), AfterValidator(_check_text)] | None = None
+    stop_reason: Text | None = None
     others: Annotated[list[PlaceState], Field(max_length=MOST_ENVS - 1)] = []
 
 
@@ -200,6 +214,10 @@ class RunState(_Strict):
     callbacks: dict[Key, Any]
     extra: dict[Any, Any]
     seed_callbacks: dict[Key, Any] = {}
+    dropped: dict[Key, Text] = {}
+    lineage: list[Annotated[list[Count], Field(min_length=2, max_length=2)]] = []
+    metrics: dict[Key, Metric] = {}
+    circumstances: dict[Key, Text | int | None] = {}
 
     @classmethod
     def read(cls, tree: Any) -> Self:
