@@ -68,6 +68,6 @@ def _texts(name: str, node: Any) -> Iterator[tuple[str, str]]:
         for key, child in plain.items():
             if key != "_target_":
                 yield from _texts(f"{name}.{key!s}", child)
-    elif isinstance(plain, list):
+    elif isinstance(plain, list | tuple):
         for position, child in enumerate(plain):
             yield from _texts(f"{name}.{position}", child)

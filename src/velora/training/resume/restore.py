@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from torch import Tensor
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SpaceError, VeloraError
 from velora.core.types import Episode
-from velora.envs import Environments
+from velora.envs import Environments, statistics
+from velora.envs.description import differences
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place, place_states
 from velora.training.protocol import TrainableAgent
@@ -37,9 +37,10 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         CheckpointError: if a checkpoint is missing or damaged, doesn't fit the agent or the others, or is of a run in
             another environment than the agent has been adapted to, or in more or fewer at once.
     """
-    checkpoints = find.find(directory, agent.seeds)
+    checkpoints, given = find.find(directory, agent.seeds), agent.environment
+    lived: list[Mapping[str, Any] | None] = []
     states: list[RunState | None] = []
-    differences: dict[str, None] = {}
+    changed: dict[str, None] = {}
     for k, checkpoint in enumerate(checkpoints):
         if checkpoint is None:
             if agent.progress[k].step:
@@ -48,25 +49,26 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                     "seed can't begin anew; make a fresh agent for the resume"
                 )
             states.append(None)
+            lived.append(None)
             continue
         if len(checkpoints) > 1 and checkpoint.metadata.seed != agent.seeds[k]:
             raise CheckpointError(
                 f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
                 f"{agent.seeds[k]}; put it where it belongs"
             )
-        _check_agent(agent, checkpoint)
-        _check_environment(agent, checkpoint)
-        check_n_envs(agent, checkpoint)
+        _check_like(agent, given, checkpoint)
         states.append(read_state(checkpoint, agent, k))
+        lived.append(checkpoint.metadata.environment)
     for k, checkpoint in enumerate(checkpoints):
         if checkpoint is not None:
-            differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
-    for difference in differences:
+            changed |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
+    agent.environment = given  # it says more than an older checkpoint does
+    for difference in changed:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
     furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
     paths = tuple(None if checkpoint is None else checkpoint.path for checkpoint in checkpoints)
-    saved = Saved(agent.seeds, tuple(states), furthest, paths)
+    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived), paths)
     for k, state in saved.each():
         if state.run_id != saved.run_id:
             raise CheckpointError(
@@ -76,21 +78,23 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     return saved
 
 
-def _check_agent(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
-    """Refuse another agent's checkpoint before its state is compared."""
+def _check_like(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
+    """Refuse another agent's checkpoint, or another environment than the one that the agent has been adapted to."""
     if checkpoint.metadata.agent != agent.key:
         raise CheckpointError(
             f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {agent.key!r}"
         )
-
-
-def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another environment than the one that the agent has been adapted to."""
-    lived, given = checkpoint.metadata.environment, {**(agent.environment or {}), **agent.bounds.describe()}
-    if lived not in (None, given):
+    check_n_envs(agent, checkpoint)
+    lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
+    try:
+        found = [] if lived is None else differences(lived, here)
+    except (AttributeError, KeyError, TypeError, ValueError, SpaceError) as error:
+        raise CheckpointError(f"{checkpoint.path}: environment: can't be read ({error!a:.200})") from error
+    if found:
         raise CheckpointError(
-            f"resume: the run was trained in {json.dumps(lived)} ({checkpoint.path}), got {json.dumps(given)}; resume "
-            "with the environment that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run in {checkpoint.path} was trained in another environment than this {here.get('id')}: "
+            f"{'; '.join(found)}; resume with the environment that it was trained in, or load the agent and train it "
+            "anew in this one"
         )
 
 
@@ -121,6 +125,8 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     for k, state in saved.each():
         lanes[k].evaluated_at = state.evaluated_at
         with _naming(saved, k, "lane", "this run"):
+            for place in lanes[k].places:
+                statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
             hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
     return hidden
 
