@@ -98,7 +98,8 @@ READERS = {"load": by_load, "resume": by_resume}
 
 
 def _watch(event: str, args: tuple[Any, ...]) -> None:
-    if _watched and event.startswith(FORBIDDEN):
+    is_traceback = event == "compile" and args[1:] == ("<unknown>",)  # a line of ours that is shown in one
+    if _watched and event.startswith(FORBIDDEN) and not is_traceback:
         _events[f"{event} {args!r:.80}"] += 1
 
 
