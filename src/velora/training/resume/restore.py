@@ -92,8 +92,8 @@ def _check_like(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoi
         raise CheckpointError(f"{checkpoint.path}: environment: can't be read ({error!a:.200})") from error
     if found:
         raise CheckpointError(
-            f"resume: the run in {checkpoint.path} was trained in another environment than this {here.get('id')}: "
-            f"{'; '.join(found)}; resume with the environment that it was trained in, or load the agent and train it "
+            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)} "
+            f"({checkpoint.path}); resume with the environment that it was trained in, or load the agent and train it "
             "anew in this one"
         )
 
