@@ -92,7 +92,7 @@ class EarlyStopping(Callback):
                 if best is None or math.isfinite(best):
                     self._watches[seed] = _Watch(best, waited)
                     return
-        raise SettingError(f"{self.state_key}: expected a finite 'best' and a count 'waited', got {dict(state)!r:.200}")
+        raise SettingError(f"{self.state_key}: expected a finite 'best' and a count 'waited', found another state")
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Forget an earlier run, and refuse to wait for evaluations that never come.

@@ -85,7 +85,7 @@ class SaveCheckpoints(Callback):
         """
         best = state.get("best")
         if not isinstance(best, int | float) or not math.isfinite(best):
-            raise SettingError(f"{self.state_key}: expected a finite number 'best', got {best!r:.200}")
+            raise SettingError(f"{self.state_key}: expected a finite number 'best', found another state")
         self._best[seed] = float(best)
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
