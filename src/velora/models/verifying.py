@@ -10,7 +10,9 @@ from velora.checkpoint.directory import children
 from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.schema import FILE_NAMES
 from velora.core.errors import CheckpointError
+from velora.core.version import __version__
 from velora.models.loading import find_class
+from velora.training.resume import circumstances
 from velora.training.resume.read_state import read_state
 
 
@@ -23,12 +25,14 @@ class Verdict:
         checkpoint: metadata and place, where the metadata could be read.
         problem: why it is broken, in one line that names the file; ``None`` if it is whole.
         note: what couldn't be checked here.
+        differences: how a resume here would differ, a line each; what depends on the environment is told by the resume.
     """
 
     path: Path
     checkpoint: Checkpoint | None
     problem: str | None = None
     note: str | None = None
+    differences: tuple[str, ...] = ()
 
     @property
     def is_resumable(self) -> bool:
@@ -96,11 +100,11 @@ def verify(path: str | Path) -> Verdicts:
 
 def examine(path: Path) -> Verdict:
     """Read one checkpoint wholly and return the verdict on it."""
-    checkpoint, note = None, None
+    checkpoint, note, differences = None, None, list[str]()
     try:
         checkpoint = Checkpoint.open(path)
         if checkpoint.metadata.agent in agents:
-            _read(checkpoint)
+            differences = _read(checkpoint)
         else:
             checkpoint.verify()
             note = (
@@ -108,14 +112,17 @@ def examine(path: Path) -> Verdict:
             )
     except CheckpointError as error:
         return Verdict(path, checkpoint, str(error))
-    return Verdict(path, checkpoint, note=note)
+    return Verdict(path, checkpoint, note=note, differences=tuple(differences))
 
 
-def _read(checkpoint: Checkpoint) -> None:
+def _read(checkpoint: Checkpoint) -> list[str]:
+    """Load the agent, and read the state of its run; return how that would differ here."""
     metadata = checkpoint.metadata
     agent = find_class(checkpoint).load(checkpoint.path, buffer=metadata.buffer is not None, device="cpu")
-    if metadata.train_state is not None:
-        read_state(checkpoint, agent, 0)
+    if metadata.train_state is None:
+        return []
+    before = read_state(checkpoint, agent, 0).circumstances
+    return circumstances.differences(before, {**before, "velora": __version__, **circumstances.of_machine(agent)})
 
 
 def _rank(verdict: Verdict) -> tuple[bool, object]:

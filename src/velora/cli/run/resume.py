@@ -9,6 +9,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from velora.checkpoint.layout import CHECKPOINTS
+from velora.checkpoint.schema import METADATA_FILE
 from velora.cli.command.arguments import Arguments, written
 from velora.cli.run.run_directory import load_settings
 from velora.cli.run.trust import foreign_code, foreign_places
@@ -21,7 +23,22 @@ FIXED_GROUPS = ("agent", "env", "experiment")
 """Groups that make it another run."""
 
 
-def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
+def run_of(path: Path) -> Path:
+    """Return the directory of the run that a path names: that itself, or one of its checkpoints."""
+    parent = path.absolute().parent
+    return parent.parent if _is_checkpoint(path) and parent.name == CHECKPOINTS else path
+
+
+def beginning(path: Path) -> Path:
+    """Return what the trainer begins from: the checkpoint that a path names, or the directory of those of its run."""
+    return path if _is_checkpoint(path) else path / CHECKPOINTS
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return (path / METADATA_FILE).exists()
+
+
+def prepare(path: Path, arguments: Arguments) -> Arguments:
     """Store a run's saved settings for Hydra as the file ``resumed_run``, and choose the run's directory for output.
 
     A file in a directory shouldn't decide which code runs, nor where files are written. So a class or an environment's
@@ -29,7 +46,7 @@ def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
     run's directory.
 
     Args:
-        run_dir: the run to go on with.
+        path: the run to go on with, or one of its checkpoints, at which a branch of it begins.
         arguments: the command line.
 
     Returns:
@@ -39,6 +56,7 @@ def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
         SettingError: if the command line asks for another run, or for several.
         RunDirectoryError: if there is no run to go on with.
     """
+    run_dir = run_of(path)
     if arguments.is_multirun:
         raise SettingError("resume: goes on with one run; leave -m (--multirun) out")
     named = {override.key_or_group for override in arguments.parsed()}
@@ -84,16 +102,20 @@ def command(run_dir: Path, settings: Mapping[Any, Any], *more: str) -> str:
     return " ".join(["velora train", written("resume", str(run_dir)), *again, *more])
 
 
+_TOLD_BY_THE_TRAINER = ("resume", "agent.", "device.", "train.batch_size")
+
+
 def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
     """List the settings that a resumed run changes, as ``name: old -> new``.
 
-    Changes of the agent are left to the trainer, which compares them with the checkpoint itself.
+    Changes of the agent, and of what its bits depend on beside it, are left to the trainer, which compares them with
+    the checkpoint itself.
     """
     old, new = dict(_leaves(saved)), dict(_leaves(cfg))
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and name != "resume" and not name.startswith("agent.")
+        if old.get(name) != new.get(name) and not name.startswith(_TOLD_BY_THE_TRAINER)
     ]
 
 

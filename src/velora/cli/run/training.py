@@ -13,9 +13,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from velora.callbacks import Callback
-from velora.checkpoint import Checkpoint
 from velora.checkpoint.layout import CHECKPOINTS
-from velora.cli.run import report, resume, run_directory
+from velora.cli.run import claim, report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
 from velora.cli.settings.objects import (
     chosen_wrappers,
@@ -57,7 +56,8 @@ class KeepSettings(Callback):
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
-        if self._are_ours and trainer.step == 0 and isinstance(exception, VeloraError):
+        is_new = self.cfg.resume is None and self._are_ours
+        if is_new and trainer.step == 0 and isinstance(exception, VeloraError):
             (self.run_dir / run_directory.CONFIG).unlink(missing_ok=True)
 
 
@@ -97,26 +97,27 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
     Raises:
         VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
     """
-    saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
-    seeds = seed_settings.choose(cfg)
-    cfg = seed_settings.written_down(cfg, seeds)
-    if saved is None:
-        run_directory.check_free(run_dir)
-    else:
-        for line in resume.differences(saved, cfg):
-            sys.stdout.write(f"resume: {line}\n")
-    try:
-        result = _train(cfg, run_dir, seeds)
-    except Exception:
-        run_directory.discard_unstarted(run_dir)
-        raise
-    report.report(cfg, run_dir, result, seeds)
+    with claim.claimed(run_dir):
+        saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
+        seeds = seed_settings.choose(cfg)
+        cfg = seed_settings.written_down(cfg, seeds)
+        if saved is None:
+            run_directory.check_free(run_dir)
+        else:
+            for line in resume.differences(saved, cfg):
+                sys.stdout.write(f"resume: {line}\n")
+        try:
+            result = _train(cfg, run_dir, seeds)
+        except Exception:
+            claim.discard_unstarted(run_dir)
+            raise
+        report.report(cfg, run_dir, result, seeds)
     return float(np.mean([evaluation.mean for evaluation in report.final_evaluations(result)]))
 
 
 def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     """Read the settings of the run to resume, and check that it keeps its seeds."""
-    if Path(cfg.resume).resolve() != run_dir.resolve():
+    if resume.run_of(Path(cfg.resume)).resolve() != run_dir.resolve():
         raise RunDirectoryError(f"resume: give it on the command line, not in a file; expected {run_dir}")
     saved = run_directory.load_settings(run_dir)
     seed_settings.check_kept(cfg, saved)
@@ -126,7 +127,7 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
 def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
-    saved = None if cfg.resume is None else _saved(run_dir, seeds)
+    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume))
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
@@ -171,14 +172,3 @@ def _as_saved(cfg: DictConfig, saved: Path | None, seeds: Sequence[int]) -> Iter
         raise CheckpointError(f"agent.n_envs: {given} in the settings, {n_envs} in {saved}; resume with {n_envs}")
     with idle.taken_over(), allowance.bounded(n_numbers):
         yield
-
-
-def _saved(run_dir: Path, seeds: Sequence[int]) -> Path:
-    """Return the newest checkpoint, or the directory of all checkpoints if there are several seeds."""
-    home = run_dir / CHECKPOINTS
-    if len(seeds) > 1:
-        return home
-    newest = Checkpoint.latest(home)
-    if newest is None:
-        raise CheckpointError(f"{run_dir}: expected a valid checkpoint to go on from, found none; start a new run")
-    return newest.path

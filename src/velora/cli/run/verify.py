@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from velora.core.errors import SettingError, VeloraError
-from velora.core.version import __version__
 
 if TYPE_CHECKING:
     from velora.models.verifying import Verdict, Verdicts
@@ -133,6 +132,4 @@ def _resume(verdict: Verdict, verdicts: Verdicts) -> str:
     name = _named(verdict, verdicts)
     if not verdict.is_resumable:
         return f"can't go on from {name}, the newest that is whole: saved without its buffer, or outside of a run"
-    assert verdict.checkpoint is not None
-    before = verdict.checkpoint.metadata.velora_version
-    return f"from {name}" + ("" if before == __version__ else f"; velora was {before}, is {__version__}")
+    return "; ".join((f"from {name}", *verdict.differences))

@@ -40,7 +40,8 @@ def read_state(checkpoint: Checkpoint, agent: TrainableAgent, seed_index: int) -
     except CheckpointError as error:
         where = str(error).removeprefix("train_state: ")
         raise CheckpointError(f"{checkpoint.path}: train_state: {where}; resume from another checkpoint") from error
-    return state
+    circumstances = {"velora": checkpoint.metadata.velora_version, **state.circumstances}
+    return state.model_copy(update={"lineage": checkpoint.metadata.lineage, "circumstances": circumstances})
 
 
 def _unpack(packed: Any, tensors: _Tensors) -> Any:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from velora.callbacks.base import Callback
+from velora.core.errors import CheckpointError
+from velora.core.types import Metrics
 from velora.training.lane import Lane
+from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec
+from velora.training.resume.circumstances import Circumstances
 from velora.training.resume.state_schema import RunState
 
 __all__ = ["PackedState", "RunState", "Saved", "pack_run"]
@@ -29,6 +35,7 @@ class Saved:
         states: of every seed; ``None`` for one that begins anew.
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
         environments: what the checkpoint of every seed says of its environment.
+        newest_of: of every seed the directory whose newest checkpoint it is; ``None`` where a checkpoint was named.
         paths: the checkpoint of every seed, for errors.
     """
 
@@ -36,6 +43,7 @@ class Saved:
     states: tuple[RunState | None, ...]
     furthest: int
     environments: tuple[Mapping[str, Any] | None, ...]
+    newest_of: tuple[Path | None, ...]
     paths: tuple[Path | None, ...]
 
     @property
@@ -50,6 +58,27 @@ class Saved:
         assert state is not None
         return state
 
+    def metrics(self, device: torch.device) -> Metrics:
+        """Gather what the newest updates of every seed had reported.
+
+        Shapes:
+            returns: each (S,); NaN where a seed has reported nothing of the name.
+
+        Raises:
+            CheckpointError: if what was saved isn't one number for each name.
+        """
+        gathered: dict[str, Tensor] = {}
+        for k, state in self.each():
+            try:
+                for name, value in state.metrics.items():
+                    unknown = math.nan if value.is_floating_point() else 0
+                    gathered.setdefault(name, torch.full((len(self.seeds),), unknown, dtype=value.dtype))[k] = (
+                        value.item()
+                    )
+            except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+                raise CheckpointError(f"train_state: metrics: expected a number for each name ({error})") from error
+        return {name: value.to(device) for name, value in gathered.items()}
+
     def each(self) -> Iterator[tuple[int, RunState]]:
         """Go through the seeds that go on, the one that stands furthest last."""
         for k in sorted(range(len(self.states)), key=lambda k: k == self.furthest):
@@ -63,9 +92,10 @@ def pack_run(
     run_id: str,
     agent: TrainableAgent,
     lane: Lane,
-    hidden: Tensor,
+    loop: Loop,
     callbacks: Sequence[Any],
     extra: Mapping[str, Any],
+    circumstances: Circumstances,
 ) -> PackedState:
     """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer."""
     k = lane.seed_index
@@ -75,12 +105,15 @@ def pack_run(
         "run_id": run_id,
         "evaluated_at": lane.evaluated_at,
         "lane": lane.state_dict(),
-        "hidden": hidden[k : k + 1],
+        "hidden": loop.hidden[k : k + 1],
         "agent": agent.training_state(k),
         "generators": {name: codec.generator_state(g) for name, g in agent.generators(k).items()},
         "global_generators": codec.global_generators(),
         "callbacks": {c.state_key: state for c in callbacks if (state := c.state_dict())},
         "seed_callbacks": {c.state_key: state for c in ours if (state := c.seed_state_dict(lane.seed))},
         "extra": dict(extra),
+        "lineage": [list(one) for one in lane.lineage],
+        "metrics": {name: value[k : k + 1] for name, value in loop.metrics.items()} if lane.update else {},
+        "circumstances": dict(circumstances),
     }
     return codec.pack(tree, tensors), tensors

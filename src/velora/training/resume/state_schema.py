@@ -14,6 +14,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.checkpoint.schema import Count
 from velora.core.errors import CheckpointError
 from velora.training.resume.form import as_tensor
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
     Actions: TypeAlias = Tensor | None
     Bytes: TypeAlias = Tensor
     Hidden: TypeAlias = Tensor
+    Branches: TypeAlias = Lineage
     Digests: TypeAlias = Tensor
     Metric: TypeAlias = Tensor
     NumpyKey: TypeAlias = Tensor
@@ -127,6 +129,7 @@ else:
     Actions = Annotated[Any, AfterValidator(_check_actions)]
     Bytes = Annotated[Any, AfterValidator(_array(torch.uint8, shape=(None,)))]
     Hidden = Annotated[Any, AfterValidator(_array(torch.float32, shape=(1, None, None)))]
+    Branches = list[Annotated[list[Count], Field(min_length=2, max_length=2)]]
     Digests = Annotated[Any, AfterValidator(_array(torch.int64, shape=(None,), holds=_are_words))]
     Metric = Annotated[Any, AfterValidator(_check_metric)]
     NumpyKey = Annotated[Any, AfterValidator(_array(torch.int64, shape=(624,), holds=_are_words))]
@@ -215,7 +218,7 @@ class RunState(_Strict):
     extra: dict[Any, Any]
     seed_callbacks: dict[Key, Any] = {}
     dropped: dict[Key, Text] = {}
-    lineage: list[Annotated[list[Count], Field(min_length=2, max_length=2)]] = []
+    lineage: Branches = TRUNK
     metrics: dict[Key, Metric] = {}
     circumstances: dict[Key, Text | int | None] = {}
 
