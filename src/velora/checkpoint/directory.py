@@ -173,11 +173,7 @@ class Checkpoint:
         return None
 
     def _file(self, name: Part) -> Path:
-        """Return the path of one part's file.
-
-        Raises:
-            CheckpointError: if this checkpoint has no such part.
-        """
+        """Return the path of one part's file, or raise if this checkpoint has no such part."""
         file = TENSOR_FILES[name]
         if file not in self.metadata.files:
             raise CheckpointError(f"{self.path / file}: {_ABSENT.get(name, 'not part of this checkpoint')}")

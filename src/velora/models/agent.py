@@ -130,10 +130,6 @@ class Agent(ActingAgent, SavedAgent):
         """Return what an exact resume needs besides weights, optimizers and buffer, as JSON and tensors."""
         return self.experience.state_dict(seed_index)
 
-    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
-        """Return why such a state can't be taken over, in one line, or ``None`` if it can."""
-        return self.experience.find_state_fault(state, seed_index)
-
     def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take that over."""
         self.experience.load_state_dict(state, seed_index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +47,10 @@ class SavedAgent(AgentParts):
         return checkpoint_contents.write(
             self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
         )
+
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """Return why a saved state of training can't be taken over, in one line, or ``None`` if it can."""
+        return self.experience.find_state_fault(state, seed_index)
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> list[str]:
         """Become the agent of a checkpoint at one position of the seed axis, but keep the settings this one was given.

@@ -313,11 +313,10 @@ class Trainer:
             restore.restore_training(saved, agent)
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self._open_store(agent, stack)  # which cuts rows off, so after all that may refuse the run
-        if saved is not None:
-            report.report_changes(saved, self._circumstances, self._store, self._lanes)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
         if saved is not None:
+            report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
