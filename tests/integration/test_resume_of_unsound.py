@@ -135,8 +135,7 @@ class GoesOn(Unsound):
 
 SPOILS: list[Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]] = [
     NoisyResets, NoisySteps, NoisyRewards, NoisyTime, Randomised, Curriculum, WearsOut, ReadsTheClock,
-    DrawsFromNumPy, DrawsFromPython, ForgetsItsSeed, GoesOn, gym.wrappers.NormalizeObservation,
-    gym.wrappers.NormalizeReward,
+    DrawsFromNumPy, DrawsFromPython, ForgetsItsSeed, GoesOn,
 ]  # fmt: skip
 TASKS = {"Pendulum-v1": (3, 1), "InvertedPendulum-v5": (4, 1), "CartPole-v1": (4, 2), "Acrobot-v1": (6, 3)}
 
@@ -305,7 +304,13 @@ def test_an_environment_that_fails_or_ends_earlier_in_the_replay_is_gone_on_from
         assert how in said(caplog)[0]
 
 
-@pytest.mark.parametrize(("spoil", "n"), [(NoisyResets, 1), (gym.wrappers.NormalizeObservation, 1), (Unsound, 0)])
+def noisy_and_normalised(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    return gym.wrappers.NormalizeObservation(NoisyResets(env))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "n"), [(NoisyResets, 1), (Unsound, 0), (gym.wrappers.NormalizeObservation, 0), (noisy_and_normalised, 1)]
+)
 def test_two_resets_that_differ_are_said_once_when_training_begins(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Any, n: int
 ) -> None:
@@ -324,6 +329,17 @@ def test_the_first_environment_alone_is_reset_once_more(tmp_path: Path) -> None:
 
     train(agent_for("Pendulum-v1", 2, 1), make, tmp_path, n_steps=2 * STEPS * 3)
     assert [env.episodes for env in made] == [4, 3]
+
+
+@pytest.mark.parametrize("keeps", [gym.wrappers.NormalizeObservation, gym.wrappers.NormalizeReward])
+def test_statistics_of_further_environments_are_lost_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keeps: Any
+) -> None:
+    env = spoilt("CartPole-v1", keeps)
+    train(agent_for("CartPole-v1", 2, 1), env, tmp_path, n_steps=32)
+    with caplog.at_level(logging.WARNING):
+        train(agent_for("CartPole-v1", 2, 1), env, tmp_path, n_steps=60, resume=tmp_path / "checkpoints")
+    assert len(said(caplog)) == 1  # the first environment goes on as it was
 
 
 @pytest.mark.parametrize("n_steps", [17, 24])

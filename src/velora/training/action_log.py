@@ -12,7 +12,7 @@ import numpy as np
 
 from velora.core.errors import CheckpointError
 from velora.core.types import Action
-from velora.envs import Environments
+from velora.envs import Environments, statistics
 from velora.envs.spaces import environment_name
 from velora.envs.vector import NO_STEP, Step
 
@@ -123,19 +123,23 @@ def _digest(step: Step, before: int) -> int:
     return crc32(seen, crc32(_packed(reward, dt, terminated, truncated), before))
 
 
-def reset_again(envs: Environments, index: int, *, seed: int, first: Step) -> Step:
-    """Begin an episode once more, and warn if that isn't answered as it was ``first``.
+def begin_twice(envs: Environments, index: int, *, seed: int) -> Step:
+    """Begin an episode, and warn if it doesn't begin in the same way when it is begun again.
 
-    An environment that is shown to somebody isn't reset again: it would be seen.
+    Statistics that wrappers keep aren't changed by that. An environment that is shown to somebody begins once.
     """
-    if envs.envs[index].render_mode is not None:
-        return first
-    again = envs.reset(index, seed=seed)
-    if again.seen != first.seen:
+    env = envs.envs[index]
+    if env.render_mode is not None:
+        return envs.reset(index, seed=seed)
+    with statistics.at_rest([env]):
+        first = envs.reset(index, seed=seed).seen
+        again = envs.reset(index, seed=seed).seen if envs.keeps_statistics(index) else None
+    step = envs.reset(index, seed=seed)
+    if first != (step.seen if again is None else again):
         log.warning(
             "%s: two resets with the same seed gave different observations, so a resume of this run can't be exact, "
-            "and evaluations don't compare; let the seed of reset() decide all that the environment draws, and keep no "
-            "statistics in a wrapper (normalize_obs=True of an agent is saved with it)",
-            environment_name(envs.envs[index]),
+            "and evaluations don't compare; let the seed of reset() decide all that the environment and its wrappers "
+            "draw and keep",
+            environment_name(env),
         )
-    return again
+    return step

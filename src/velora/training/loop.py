@@ -12,7 +12,7 @@ from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
-from velora.training.action_log import reset_again
+from velora.training.action_log import begin_twice
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place
 from velora.training.protocol import TrainableAgent
@@ -101,9 +101,8 @@ class Loop:
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         seed = lane.next_reset_seed
-        first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
-        if place.index == 0 and place.log.reset_seed is None:
-            first = reset_again(self.envs, place.index, seed=seed, first=first)
+        begin = begin_twice if place.index == 0 and place.log.reset_seed is None else Environments.reset
+        first = begin(self.envs, place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
         episode = lane.begin(place, seed, first)
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)

@@ -21,7 +21,7 @@ from velora.core.types import Evaluation, WindowStats
 from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
-from velora.training.environments import prepare_environments
+from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import evaluate, evaluation_seeds
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
@@ -203,9 +203,10 @@ class Trainer:
             callbacks=self.callbacks,
             extra=extra,
         )
-        path = self._agent.save_training(
-            path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
-        )
+        with stating(self._agent, self._envs, lane):
+            path = self._agent.save_training(
+                path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
+            )
         self.hooks.fire("on_checkpoint_saved", path)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
@@ -217,17 +218,16 @@ class Trainer:
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
-        if not self._evaluation_envs.is_separate and self._lanes[0].is_running:
-            raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
         lanes = self._lanes if seed_indices is None else [self._lanes[k] for k in seed_indices]
-        self.hooks.fire("on_evaluation_start")
-        self.hooks.fire("on_validation_start")
-        envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
-        try:
-            returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
-        except _InterruptedError:
-            return []
+        resting = {lane.seed_index: lane.resting for lane in lanes}
+        with self._evaluation_envs.opened(self.evaluation_episodes, resting) as envs:
+            self.hooks.fire("on_evaluation_start")
+            self.hooks.fire("on_validation_start")
+            try:
+                returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
+            except _InterruptedError:
+                return []
         made = []
         for lane, row in zip(lanes, returns, strict=True):
             lane.evaluated_at = lane.episode
@@ -357,7 +357,8 @@ class Trainer:
         self._close(self.status)
 
     def _close(self, status: str) -> None:
-        self._agent.hooks = NO_HOOKS
+        with stating(self._agent, self._envs, self._lanes[0]):  # for a save of the agent after the run
+            self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
         self._loggers.finalize(is_success=status in ("finished", "stopped"))

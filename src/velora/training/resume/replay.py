@@ -15,18 +15,21 @@ def live_again(lane: Lane, envs: Environments) -> None:
     """Live the newest episode of each environment of a seed again.
 
     This restores an environment in the middle of an unfinished episode. After an episode's end there is nothing to
-    restore, but it shows whether the environment is still decided by its reset seed.
+    restore, but it shows whether the environment is still decided by its reset seed; unless wrappers keep statistics,
+    which are those after the episode by then.
 
     If the episode isn't the same, one line says so. An unfinished one is left then: the loop begins another, with a
     reset seed of its own. What was lived of it stays in the buffer, where its last transition ends nothing and one that
     is a start follows.
     """
     for place in lane.places:
-        if place.log.reset_seed is not None:
-            difference = _live_again(place, envs)
-            if difference is not None:
-                _report(lane, place, environment_name(envs.envs[place.index]), difference)
-                place.drop()
+        is_over = place.running is None
+        if place.log.reset_seed is None or (is_over and envs.keeps_statistics(place.index)):
+            continue
+        difference = _live_again(place, envs)
+        if difference is not None:
+            _report(lane, place, environment_name(envs.envs[place.index]), difference)
+            place.drop()
     lane.is_running = all(place.running is not None for place in lane.places)
 
 
