@@ -101,8 +101,9 @@ class Loop:
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         seed = lane.next_reset_seed
-        begin = begin_twice if place.index == 0 and place.log.reset_seed is None else Environments.reset
-        first = begin(self.envs, place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
+        is_first = place.index == 0 and place.log.reset_seed is None
+        # Before all else: a reset may fail, and nothing has begun then.
+        first = begin_twice(self.envs, 0, seed=seed) if is_first else self.envs.reset(place.index, seed=seed)
         episode = lane.begin(place, seed, first)
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
