@@ -89,10 +89,6 @@ class Environments:
         """Count the environments."""
         return len(self.envs)
 
-    def keeps_statistics(self, index: int) -> bool:
-        """Return whether wrappers of an environment keep statistics from one episode to the next."""
-        return index in self._keeping
-
     def reset(self, index: int, *, seed: int) -> Step:
         """Begin an episode that ``seed`` decides entirely; the answer earns nothing.
 
@@ -101,11 +97,11 @@ class Environments:
             SpaceError: if the answer isn't what the interface says, or the environment tells time and doesn't say in
                 what steps.
         """
+        if index in self._keeping:
+            self.at_start[index] = statistics.kept(self.envs[index])
         renew = self._renewals[index]
         if renew is not None:
             renew()
-        if index in self._keeping:
-            self.at_start[index] = statistics.kept(self.envs[index])
         obs, info = answers.reset(self.envs[index], seed, f"environment {index}")
         self._clocks[index].start(info)
         newest: Array = self._seen[index]
@@ -196,7 +192,7 @@ class Environments:
 
 def _bytes(given: Any, newest: Array) -> bytes:
     """Return the bytes of an observation, in the precision that the environment gave it in if it is an array."""
-    return given.tobytes() if type(given) is _ARRAY and not given.dtype.hasobject else newest.tobytes()
+    return given.tobytes() if type(given) is np.ndarray and not given.dtype.hasobject else newest.tobytes()
 
 
 @np.errstate(all="ignore")

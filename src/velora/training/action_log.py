@@ -123,23 +123,20 @@ def _digest(step: Step, before: int) -> int:
     return crc32(seen, crc32(_packed(reward, dt, terminated, truncated), before))
 
 
-def begin_twice(envs: Environments, index: int, *, seed: int) -> Step:
-    """Begin an episode, and warn if it doesn't begin in the same way when it is begun again.
+def reset_again(envs: Environments, index: int, *, seed: int, first: Step) -> Step:
+    """Begin an episode once more, and warn if that isn't answered as it was ``first``.
 
-    Statistics that wrappers keep aren't changed by that. An environment that is shown to somebody begins once.
+    An environment that is shown to somebody isn't reset again: it would be seen.
     """
-    env = envs.envs[index]
-    if env.render_mode is not None:
-        return envs.reset(index, seed=seed)
-    with statistics.at_rest([env]):
-        first = envs.reset(index, seed=seed).seen
-        again = envs.reset(index, seed=seed).seen if envs.keeps_statistics(index) else None
-    step = envs.reset(index, seed=seed)
-    if first != (step.seen if again is None else again):
+    if envs.envs[index].render_mode is not None:
+        return first
+    if index in envs.at_start:  # what wrappers learned from the first reset isn't learned twice
+        statistics.give(envs.envs[index], envs.at_start[index])
+    again = envs.reset(index, seed=seed)
+    if again.seen != first.seen:
         log.warning(
             "%s: two resets with the same seed gave different observations, so a resume of this run can't be exact, "
-            "and evaluations don't compare; let the seed of reset() decide all that the environment and its wrappers "
-            "draw and keep",
-            environment_name(env),
+            "and evaluations don't compare; let the seed of reset() decide all that the environment draws",
+            environment_name(envs.envs[index]),
         )
-    return step
+    return again

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.core import seeding
 from velora.core.errors import CheckpointError
 from velora.core.types import Action, Counters, Episode, Evaluation, WindowStats
@@ -111,6 +113,9 @@ class Lane:
         evaluation: the newest evaluation of this process.
         evaluated_at: finished episodes at the newest evaluation of the run.
         logged_at: updates at the newest row that went to the loggers.
+        lineage: branches of the run that led here.
+        parted_at: step of its life up to which the metrics' rows are of its branch; ``None`` if all are.
+        newest_of: directory whose newest checkpoint it goes on from; ``None`` if it began anew, or one was named.
     """
 
     def __init__(self, seed_index: int, seed: int, lived: Counters, *, n_envs: int = 1, window_size: int) -> None:
@@ -127,6 +132,9 @@ class Lane:
         self.evaluation: Evaluation | None = None
         self.evaluated_at = 0
         self.logged_at = 0
+        self.lineage: Lineage = TRUNK
+        self.parted_at: int | None = None
+        self.newest_of: Path | None = None
 
     @property
     def episode(self) -> int:
@@ -142,6 +150,11 @@ class Lane:
     def update(self) -> int:
         """Gradient updates made in this run."""
         return self.lived.update - self.origin.update
+
+    @property
+    def has_rows_until(self) -> int:
+        """Environment step of this run after which there are no rows of its own yet."""
+        return self.step if self.parted_at is None else min(self.step, self.parted_at - self.origin.step)
 
     @property
     def last_return(self) -> float | None:

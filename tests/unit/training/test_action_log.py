@@ -11,7 +11,7 @@ import pytest
 
 from velora.core.errors import CheckpointError
 from velora.envs import Environments
-from velora.training.action_log import MOST_KEPT, ActionLog, begin_twice
+from velora.training.action_log import MOST_KEPT, ActionLog, reset_again
 
 
 class Told(gym.Env[Any, Any]):
@@ -171,7 +171,7 @@ def test_two_resets_that_differ_are_told_once_and_a_watched_environment_has_one(
         caplog.clear()
         envs = Environments([env], obs_dim=2)
         with caplog.at_level(logging.WARNING):
-            again = begin_twice(envs, 0, seed=7)
+            again = reset_again(envs, 0, seed=7, first=envs.reset(0, seed=7))
         assert env.resets == 2
         assert again.obs.tolist() == envs.obs[0].tolist()
         assert len(caplog.messages) == said
@@ -179,5 +179,6 @@ def test_two_resets_that_differ_are_told_once_and_a_watched_environment_has_one(
     watched = Drifts(FIRST)
     watched.render_mode = "rgb_array"
     envs = Environments([watched], obs_dim=2)
-    begin_twice(envs, 0, seed=7)
+    first = envs.reset(0, seed=7)
+    assert reset_again(envs, 0, seed=7, first=first) is first
     assert watched.resets == 1

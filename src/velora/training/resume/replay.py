@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from velora.envs import Environments
+from velora.envs import Environments, statistics
 from velora.envs.spaces import environment_name
 from velora.training.lane import Lane, Place
 
@@ -15,27 +15,26 @@ def live_again(lane: Lane, envs: Environments) -> None:
     """Live the newest episode of each environment of a seed again.
 
     This restores an environment in the middle of an unfinished episode. After an episode's end there is nothing to
-    restore, but it shows whether the environment is still decided by its reset seed; unless wrappers keep statistics,
-    which are those after the episode by then.
+    restore, but it shows whether the environment is still decided by its reset seed.
 
     If the episode isn't the same, one line says so. An unfinished one is left then: the loop begins another, with a
     reset seed of its own. What was lived of it stays in the buffer, where its last transition ends nothing and one that
     is a start follows.
     """
     for place in lane.places:
-        is_over = place.running is None
-        if place.log.reset_seed is None or (is_over and envs.keeps_statistics(place.index)):
-            continue
-        difference = _live_again(place, envs)
-        if difference is not None:
-            _report(lane, place, environment_name(envs.envs[place.index]), difference)
-            place.drop()
+        if place.log.reset_seed is not None:
+            difference = _live_again(place, envs)
+            if difference is not None:
+                _report(lane, place, environment_name(envs.envs[place.index]), difference)
+                place.drop()
     lane.is_running = all(place.running is not None for place in lane.places)
 
 
 def _live_again(place: Place, envs: Environments) -> str | None:
     """Live one episode again; return how it differs."""
     running, is_old = place.running, not place.log.digests
+    if running is None and statistics.keepers(envs.envs[place.index]):
+        return None  # they are those after the episode: it would differ, and change them once more
     newest, reward, difference = place.log.replay(envs, place.index)
     if running is None or difference is not None:
         return difference

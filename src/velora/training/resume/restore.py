@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from torch import Tensor
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError
 from velora.envs import Environments, statistics
-from velora.envs.description import differences
+from velora.envs.description import CHANGEABLE, differences
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane
+from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec, find
 from velora.training.resume.replay import live_again
@@ -32,8 +34,8 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         CheckpointError: if a checkpoint is missing or damaged, doesn't fit the agent or the others, or is of a run in
             another environment than the agent has been adapted to, or in more or fewer at once.
     """
-    checkpoints, given = find.find(directory, agent.seeds), agent.environment
-    lived: list[Mapping[str, Any] | None] = []
+    checkpoints = find.find(directory, agent.seeds, are_chosen=agent.chose_seeds)
+    given, lived = agent.environment, list[Mapping[str, Any] | None]()
     states: list[RunState | None] = []
     changed: dict[str, None] = {}
     for k, checkpoint in enumerate(checkpoints):
@@ -46,11 +48,6 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
             states.append(None)
             lived.append(None)
             continue
-        if len(checkpoints) > 1 and checkpoint.metadata.seed != agent.seeds[k]:
-            raise CheckpointError(
-                f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
-                f"{agent.seeds[k]}; put it where it belongs"
-            )
         _check_environment(agent, given, checkpoint)
         _check_n_envs(agent, checkpoint)
         changed |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
@@ -61,7 +58,8 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
     furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
-    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived))
+    homes = [None if found is None or find.names_one(directory) else found.path.parent for found in checkpoints]
+    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived), tuple(homes))
     for k, state in saved.each():
         if state.run_id != saved.run_id:
             raise CheckpointError(
@@ -72,13 +70,19 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
 
 
 def _check_environment(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another environment than the one that the agent has been adapted to."""
+    """Refuse to go on in another environment than the one that the agent has been adapted to; say what may differ."""
     lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
-    if lived is not None and (found := differences(lived, here)):
+    if lived is None:
+        return
+    found = differences(lived, here)
+    if found.keys() - set(CHANGEABLE):
         raise CheckpointError(
-            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)}; "
-            "resume with the environment that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run was trained in another environment than this {here.get('id')}: "
+            f"{'; '.join(found.values())}; resume with the environment that it was trained in, or load the agent and "
+            "train it anew in this one"
         )
+    for difference in found.values():
+        log.warning("resume: the environment's %s; the run goes on, but not to the same bits", difference)
 
 
 def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
@@ -95,9 +99,21 @@ def _unpack(checkpoint: Checkpoint) -> RunState:
     packed = checkpoint.metadata.train_state
     assert packed is not None
     try:
-        return RunState(**codec.unpack(packed, checkpoint.read("train_state")))
+        state = RunState(**codec.unpack(packed, checkpoint.read("train_state")))
+        circumstances = {"velora": checkpoint.metadata.velora_version, **state.circumstances}
+        return replace(state, lineage=checkpoint.metadata.lineage, circumstances=circumstances)
     except TypeError as error:
         raise CheckpointError(f"{checkpoint.path}: train_state has the wrong members ({error})") from error
+
+
+def restore_loop(saved: Saved, loop: Loop) -> None:
+    """Put a loop back where it was: its seeds with their environments, and what their updates had reported.
+
+    Raises:
+        CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
+    """
+    loop.hidden.copy_(restore_lanes(saved, loop.lanes, loop.envs, loop.hidden))
+    loop.carry_on(saved.metrics(loop.agent.device))
 
 
 def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidden: Tensor) -> Tensor:
@@ -111,7 +127,8 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     """
     hidden = hidden.clone()
     for k, state in saved.each():
-        lanes[k].evaluated_at = state.evaluated_at
+        lanes[k].evaluated_at, lanes[k].lineage = state.evaluated_at, state.lineage
+        lanes[k].newest_of = saved.newest_of[k]
         for place in lanes[k].places:
             statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
         hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
