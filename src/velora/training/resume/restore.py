@@ -113,8 +113,8 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     hidden = hidden.clone()
     for k, state in saved.each():
         lanes[k].evaluated_at = state.evaluated_at
-        for place in lanes[k].places:
-            statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
+        for at, place in enumerate(lanes[k].places):
+            statistics.go_on(envs.envs[place.index], saved.environments[k] or {}, at)
         hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
     return hidden
 
