@@ -22,7 +22,6 @@ LONG_FILES = {
         345,
         "the functions that Python calls, and the dispatch to one instruction set",
     ),
-    "src/velora/checkpoint/tensors.py": (256, "a file written, checked and read, in one protocol; see ADR 0010"),
     "tests/unit/models/test_ppo.py": (515, "an update of PPO by hand, and all that must hold of it"),
     "tests/unit/models/test_normalisation.py": (419, "22 small behaviours of one idea"),
 }
