@@ -30,7 +30,12 @@ class ActingAgent(AgentParts):
         Shapes:
             obs: (S, B, O), with the time where it is part of it. hidden: (S, B, H). dt: (S, B), in control steps.
             returns: what the actor puts out (S, B, K), hidden (S, B, H).
+
+        Raises:
+            SettingError: if the actor was changed in a way that Velora can't compute with; see
+                :class:`velora.nn.held.Held`.
         """
+        self.learner.look_at("actor")
         if self.normaliser is not None:
             obs = self.normaliser.observations(obs)
         out, _, last = self.learner.networks["actor"].run(
@@ -57,7 +62,8 @@ class ActingAgent(AgentParts):
         return Acting(actor, self.exploration, obs, hidden, dt, normaliser=self.normaliser).act
 
     def begin_episode(self, seed_index: int) -> None:
-        """Forget what exploration carries on from the episode before."""
+        """Forget what exploration carries on from the episode before, and follow what was done to the networks."""
+        self.learner.look_in_training(seed_index)
         self.exploration.begin_episode(seed_index)
 
     @cached_property

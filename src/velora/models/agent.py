@@ -14,6 +14,7 @@ from torch import Tensor
 from velora import envs, kernels
 from velora.callbacks.base import Callback
 from velora.core import seeding
+from velora.core.autograd import as_by_default
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.core.types import Counters, Metrics
@@ -62,6 +63,7 @@ class Agent(ActingAgent, SavedAgent):
         if cls.settings_type is not Settings:
             show_settings(cls, cls.settings_type)
 
+    @as_by_default()
     def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
         if not self.key or self.settings_type is Settings:
             raise SettingError(
@@ -87,7 +89,6 @@ class Agent(ActingAgent, SavedAgent):
             self.experience.check_memory()
         networks, tells_time = self.configure_networks(), self.settings.time in ("gate", "both")
         self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel, tells_time=tells_time)
-        self.networks = self.learner.modules
         self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
 
     # ------------------------------------------------------------------------------------------- what subclasses say
@@ -175,10 +176,16 @@ class Agent(ActingAgent, SavedAgent):
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
 
     def configure_training(self, *, threads: int = 1) -> None:
-        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed."""
+        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed.
+
+        Raises:
+            SettingError: if something was done to a network that training would ignore.
+        """
         self.threads = threads
+        self.learner.look_before_training()
         self.experience.prepare()
 
+    @as_by_default()
     def train(
         self,
         env: EnvLike,

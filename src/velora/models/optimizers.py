@@ -94,8 +94,8 @@ class Adam:
         self.memory.gradient.zero_()
 
     def prepare(self) -> None:
-        """Take over a changed learning rate."""
-        lr = self.param_groups[0]["lr"]
+        """Take over a changed learning rate; that of a frozen network is 0."""
+        lr = 0.0 if self.flat.is_frozen else self.param_groups[0]["lr"]
         if lr != self._lr:
             self._lr = lr
             self.memory.rates[0] = lr
@@ -146,6 +146,8 @@ class RowOptimizer:
 
     def step(self, rows: Sequence[int]) -> None:
         """Make one step for these positions of the seed axis; torch leaves out what has no gradient."""
+        if self.flat.is_frozen:
+            return
         for k, row in enumerate(self._rows):
             row.grad = self._gradients[k] if k in rows else None
         if self._begun.issuperset(rows):

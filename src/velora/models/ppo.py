@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from velora.buffers import Rollout
 from velora.checkpoint.registry import agents
+from velora.core.autograd import as_by_default
 from velora.core.streams import Stream
 from velora.models.agent import Agent
 from velora.models.experience import Rollouts
@@ -68,7 +69,8 @@ class LiquidPPO(Agent):
         size = critic.state_size if isinstance(critic, RecurrentCritic) else 0
         carried = self.experience.carried
         shape = self.n_seeds, self.n_envs, size
-        self.critic_hidden = carried["critic_hidden"] = torch.zeros(shape, dtype=torch.float32, device=self.device)
+        with as_by_default():
+            self.critic_hidden = carried["critic_hidden"] = torch.zeros(shape, dtype=torch.float32, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and the critic."""

@@ -30,7 +30,11 @@ class TrainableAgent(AgentView, Protocol):
     bounds: ActionUnits
     environment: dict[str, Any] | None
     progress: list[Counters]
-    networks: dict[str, nn.Module]
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Networks by name."""
+        ...
 
     @property
     def experience(self) -> Experience:
