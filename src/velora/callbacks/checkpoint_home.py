@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from velora.checkpoint import Checkpoint, atomic_save
+from velora.checkpoint.atomic_save import is_litter
 from velora.checkpoint.layout import seed_directory
 from velora.checkpoint.schema import CONFIG_FILE
 from velora.core.errors import CheckpointError, RunDirectoryError
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 LOCK_NAME = ".lock"
 _OWN_PREFIX = ".velora-"
 _PRUNED = f"{_OWN_PREFIX}pruned-"
+_HARMLESS = frozenset({".ipynb_checkpoints"})
+"""What notebooks leave behind wherever they are; it is left alone."""
 _CHECKPOINT = re.compile(r"ep(?P<episode>[1-9][0-9]*)|final|interrupted|best")
 
 
@@ -44,7 +48,7 @@ class CheckpointHome:
 
         Raises:
             RunDirectoryError: if it can't be written, another process works in it, or it holds another run's
-                checkpoints or anything that isn't a checkpoint. Nothing is changed then.
+                checkpoints, or anything that isn't a checkpoint and isn't beside this run's. Nothing is changed then.
         """
         self.directory = directory.absolute()
         self._run_id = run_id
@@ -88,11 +92,26 @@ class CheckpointHome:
         """Return whether the one-time overview of the agent is still to be written."""
         return not (self.parent(seed_index) / CONFIG_FILE).exists()
 
+    def make_way(self, seed_index: int, name: str) -> None:
+        """Set aside what stands where a checkpoint is about to be written, if it holds anything else.
+
+        People put notes into a checkpoint, or a link in its place. A save replaces whole directories, so that these
+        would be lost, or the save would be refused.
+        """
+        parent = self.parent(seed_index)
+        path = parent / name
+        if not _holds_more(path):
+            return
+        aside = next(p for n in itertools.count(1) if not os.path.lexists(p := parent / f"{name}-kept{n}"))
+        logger.warning("%s: holds more than a checkpoint; it is %s from now on", path, aside.name)
+        self._try_to(os.rename, path, aside)
+
     def prune(self, seed_index: int, *, keep: int, newest: int) -> None:
         """Remove this run's oldest ``epN``, after the newest was written.
 
         Only valid checkpoints of this run are touched, and none of later episodes (a resume from an older
-        checkpoint finds those). What can't be removed is logged and tried again next time.
+        checkpoint finds those), nor any that holds more than a checkpoint. What can't be removed is logged and tried
+        again next time.
 
         Args:
             seed_index: the position on the seed axis.
@@ -107,25 +126,33 @@ class CheckpointHome:
         }
         old = sorted(number for number in numbered if number <= newest)[:-keep]
         for path in [numbered[number] for number in old if self._owner(numbered[number]) == self._run_id]:
+            if _holds_more(path):
+                continue
             self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
         for path in parent.glob(f"{_PRUNED}*"):
             self._try_to(shutil.rmtree, path)
 
     def _inspect(self) -> None:
-        """Check that everything in the directory is this run's.
+        """Check that the checkpoints in the directory are this run's.
+
+        Where there are any, all other files beside them are left alone, whoever made them; where there are none, the
+        directory is somebody's, unless it is empty.
 
         Raises:
-            RunDirectoryError: naming the first thing that isn't.
+            RunDirectoryError: naming the first thing that isn't this run's.
         """
-        if self._parents != [self.directory]:
+        found = [path for parent in self._parents for path in _checkpoints(parent)]
+        owners = {path: self._owner(path) for path in found}
+        is_ours = self._run_id in owners.values()
+        if self._parents != [self.directory] and not is_ours:
             self._refuse_foreign(self.directory, allowed={path.name for path in self._parents})
-        owners = set()
-        for parent in self._parents:
-            checkpoints = _checkpoints(parent)
-            self._refuse_foreign(parent, allowed={CONFIG_FILE, *(path.name for path in checkpoints)})
-            owners |= {self._check_owner(path) for path in checkpoints}
+        for parent in self._parents if not is_ours else ():
+            own = {path.name for path in found if path.parent == parent}
+            self._refuse_foreign(parent, allowed={CONFIG_FILE, *own})
+        for path, owner in owners.items():
+            self._check_owner(path, owner, is_ours=is_ours)
         orphan = next((parent for parent in self._parents if (parent / CONFIG_FILE).exists()), None)
-        if orphan is not None and self._run_id not in owners:
+        if orphan is not None and not is_ours:
             raise RunDirectoryError(
                 f"{orphan}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
                 "choose another directory, or delete that file"
@@ -133,31 +160,30 @@ class CheckpointHome:
 
     def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
         for name in _names(directory):
-            if name not in {LOCK_NAME, *atomic_save.IGNORED, *allowed} and not name.startswith(_OWN_PREFIX):
+            if name not in {LOCK_NAME, *_HARMLESS, *allowed} and not (name.startswith(_OWN_PREFIX) or is_litter(name)):
                 raise RunDirectoryError(
                     f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
                     f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
                 )
 
-    def _check_owner(self, path: Path) -> str | None:
-        """Return the run that a checkpoint belongs to, None if it is broken (a save may replace it).
+    def _check_owner(self, path: Path, owner: str | None, *, is_ours: bool) -> None:
+        """Check whose a checkpoint is; one that is broken has no owner, and a save may replace it.
 
         Raises:
-            RunDirectoryError: if it is another run's, or holds someone's files.
+            RunDirectoryError: if it is another run's, or holds someone's files in a directory that isn't this run's.
         """
-        owner = self._owner(path)
         if owner is None:
-            try:
-                atomic_save.check_target(path, overwrite=True)
-            except CheckpointError as error:
-                raise RunDirectoryError(str(error)) from error
+            if _holds_more(path) and not is_ours:
+                raise RunDirectoryError(
+                    f"{path}: expected a checkpoint or nothing, found somebody's files; choose another directory, or "
+                    "move them away"
+                )
         elif owner != self._run_id:
             whose = f"of run {owner}" if owner else "that no run wrote"
             raise RunDirectoryError(
                 f"{path.parent}: expected an empty directory or this run's checkpoints, found {path.name} {whose}; "
                 f"go on with that run by resume={str(self.directory)!r}, or choose another directory"
             )
-        return owner
 
     @staticmethod
     def _owner(path: Path) -> str | None:
@@ -183,6 +209,17 @@ class CheckpointHome:
             logger.warning("%s: can't be removed (%s)", path, error)
 
 
+def _holds_more(path: Path) -> bool:
+    """Return whether there is anything but a checkpoint, whole or broken, or an empty directory."""
+    if path.is_symlink():
+        return True
+    try:
+        atomic_save.check_target(path, overwrite=True)
+    except CheckpointError:
+        return True
+    return False
+
+
 def _names(directory: Path) -> list[str]:
     """List what is in a directory; one that doesn't exist is empty."""
     try:
@@ -192,9 +229,9 @@ def _names(directory: Path) -> list[str]:
 
 
 def _checkpoints(directory: Path) -> list[Path]:
-    """List the directories that carry a checkpoint's name."""
+    """List the directories that carry a checkpoint's name; a link is somebody's."""
     return [
         path
         for path in map(directory.joinpath, _names(directory))
-        if _CHECKPOINT.fullmatch(path.name) and path.is_dir()
+        if _CHECKPOINT.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
     ]

@@ -56,7 +56,7 @@ class SaveCheckpoints(Callback):
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             if value is not None and not (is_whole and value >= 1):
                 raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
-        self.directory = Path(directory)
+        self.directory = Path(directory).absolute()
         self.frequency = frequency
         self.buffer = buffer
         self.keep_last = keep_last
@@ -160,6 +160,7 @@ class SaveCheckpoints(Callback):
         if home is None:
             raise SettingError("save_checkpoints: expected setup() before the first save; pass it to train(callbacks=)")
         needs_config = home.needs_config(seed_index)
+        home.make_way(seed_index, name)
         trainer.save(home.parent(seed_index) / name, buffer=self.buffer, config=needs_config, seed_index=seed_index)
         return home
 

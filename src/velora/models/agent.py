@@ -91,8 +91,6 @@ class Agent(ActingAgent, SavedAgent):
         self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel, tells_time=tells_time)
         self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
 
-    # ------------------------------------------------------------------------------------------- what subclasses say
-
     @abstractmethod
     def configure_experience(self) -> Experience:
         """Build the agent's experience, such as ``Replay(self)``; networks are built after it."""
@@ -138,8 +136,6 @@ class Agent(ActingAgent, SavedAgent):
         """Name the generators of one seed that have to be restored; ours draw by position and need none."""
         return {}
 
-    # ------------------------------------------------------------------------------------------------------ learning
-
     @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
         """The optimizers, built when training first needs them."""
@@ -182,7 +178,7 @@ class Agent(ActingAgent, SavedAgent):
             SettingError: if something was done to a network that training would ignore.
         """
         self.threads = threads
-        self.learner.look_before_training()
+        self.learner.held.look_before_training()
         self.experience.prepare()
 
     @as_by_default()
@@ -226,10 +222,11 @@ class Agent(ActingAgent, SavedAgent):
             threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
 
         Raises:
-            SettingError, SpaceError: if settings or environment don't fit; nothing is written then, unless it shows
-                only when the environment steps.
+            SettingError, SpaceError: if settings, environment or networks don't fit; nothing is written then, unless it
+                shows only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
         """
+        self.learner.held.look_before_training()
         before = random.getstate()
         from velora.training.trainer import Trainer  # predicting needs none of what it imports
 

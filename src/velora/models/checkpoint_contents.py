@@ -37,7 +37,7 @@ def write(
     train_state: TrainState | None = None,
 ) -> Path:
     """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
-    agent.learner.take_over()
+    agent.learner.held.take_over()
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.learner.optimizer_state(seed_index)
     settings = agent.settings_dict()
@@ -78,7 +78,7 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
     if buffer:
         _check_has_buffer(checkpoint)
     k = slice(seed_index, seed_index + 1)
-    agent.learner.take_over()
+    agent.learner.held.take_over()
     _check_normalised(agent, checkpoint)
     live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
@@ -100,7 +100,7 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
 
 def copy_seed(agent: AgentParts, index: int, alone: AgentParts) -> None:
     """Fill a freshly built agent of one seed with what another agent has learned at one position of its seed axis."""
-    agent.learner.take_over()
+    agent.learner.held.take_over()
     own = slice(index, index + 1)
     source = model_tensors(agent)
     for name, tensor in model_tensors(alone).items():
@@ -129,7 +129,7 @@ def model_tensors(agent: AgentParts) -> dict[str, Tensor]:
 
 def _take_over(agent: AgentParts) -> None:
     """Follow what was written into the tensors of an agent."""
-    agent.learner.take_over()
+    agent.learner.held.take_over()
     if agent.normaliser is not None:
         agent.normaliser.refresh()
 

@@ -38,7 +38,7 @@ def state_of(agent: Any) -> State:
     What is in it is what a checkpoint of every seed holds, with the replay buffer if there is one, and besides what
     people may have set: learning rates, and which networks are frozen.
     """
-    agent.learner.take_over()
+    agent.learner.held.take_over()
     seeds = range(agent.n_seeds)
     buffer = agent.experience.buffer if "buffer" in vars(agent.experience) else None
     return {
@@ -70,7 +70,7 @@ def made_from(cls: type[Any], state: State) -> Any:
     tensors = model_tensors(agent)
     for name, values in state["tensors"].items():
         tensors[name].copy_(torch.from_numpy(values))
-    agent.learner.take_over()
+    agent.learner.held.take_over()
     if agent.normaliser is not None:
         agent.normaliser.refresh()
     for k, values in enumerate(state["optimizers"]):

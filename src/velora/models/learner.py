@@ -12,15 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from velora.buffers import Batch
-from velora.core.errors import SettingError
 from velora.core.types import Metrics
 from velora.kernels import make_backend
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.backend import Program
 from velora.kernels.recording_guard import guarded
+from velora.models.held_networks import HeldNetworks, Networks
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
-from velora.nn.held import Held, Networks
 from velora.nn.parameters import Scalar
 from velora.nn.run.autograd import write_gradient
 from velora.nn.run.make import make_network
@@ -53,6 +52,7 @@ class Learner:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
         flats: the parameters of each.
         rows: positions on the seed axis that learn from the next update.
+        held: follows what is done to the networks from outside.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class Learner:
         targets = {f"target_{name}": _copied(trained[name]).requires_grad_(False) for name in self._followed}
         self.modules = Networks({**trained, **targets})
         self.flats = {name: FlatParameters(net, is_trained=name in trained) for name, net in self.modules.items()}
-        self._held = {name: Held(name, flat) for name, flat in self.flats.items()}
         self._networks: dict[str, Network] = {}
         self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
@@ -79,11 +78,13 @@ class Learner:
         self._loaded: dict[int, dict[str, Tensor]] = {}
         self._programs: dict[Hashable, Update] = {}
         self._is_recording = False
+        self.held = HeldNetworks(self.flats, on_other_wiring=self._follow_wiring)
 
     @property
     def networks(self) -> dict[str, Network]:
         """Every network as an update runs it, prepared when one is first needed; a ``Scalar`` isn't run."""
         if not self._networks:
+            self.held.take_over()  # plans go by how parameters are ordered
             with torch.inference_mode(False):  # acting may be first
                 self._networks = {n: self._network(n) for n, m in self.modules.items() if not isinstance(m, Scalar)}
         return self._networks
@@ -92,58 +93,12 @@ class Learner:
         network = make_network(self.modules[name], self.flats[name], self.kernel)  # type: ignore[arg-type]
         return network if self._tells_time else Timeless(network)
 
-    # ------------------------------------------------------------------------------------- what is done from outside
-
-    def look_at(self, name: str) -> None:
-        """Bring a network and its memory together, if something was done to it since; cheap if nothing was.
-
-        Raises:
-            SettingError: if it was something that Velora can't compute with; see :class:`velora.nn.held.Held`.
-        """
-        if not self._held[name].is_as_left():
-            self.take_over()
-
-    def look_before_training(self) -> None:
-        """Look at all networks closely, and follow which of them are frozen.
-
-        Raises:
-            SettingError: as :meth:`look_at`, and if a part of a network is frozen, or a gradient has a hook, which
-                nothing would call.
-        """
-        self.take_over()
-        for held in self._held.values():
-            held.check_trained()
-
-    def look_in_training(self, seed_index: int | None = None) -> None:
-        """Look at all networks while a run is going on, in which no network may get another wiring.
-
-        Args:
-            seed_index: of the seed whose masked numbers to look at; ``None`` looks at all.
-
-        Raises:
-            SettingError: as :meth:`look_before_training`, and if a network got another wiring.
-        """
-        if all(held.is_as_left(seed_index) and held.is_trained_as_left() for held in self._held.values()):
-            return
-        if self.take_over():
-            raise SettingError(
-                "train: a network got another wiring (its masks were written to), which can't change while a run goes "
-                "on; end the run, change it, and train again"
-            )
-        self.look_before_training()
-
-    def take_over(self) -> bool:
-        """Bring all networks and their memory together, and return whether one got another wiring.
-
-        Raises:
-            SettingError: as :meth:`look_at`.
-        """
-        are_wired_anew = [held.take_over() for held in self._held.values()]
-        if any(are_wired_anew):
-            self._programs.clear()
-        return any(are_wired_anew)
-
-    # ---------------------------------------------------------------------------------------------------- optimizers
+    def _follow_wiring(self) -> None:
+        """Record updates anew, and let no moment move what is switched off now."""
+        self._programs.clear()
+        for name, optimizer in self.optimizers.items():
+            if (mask := self.flats[name].mask) is not None:
+                optimizer.forget(mask)
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> dict[str, SeedOptimizer]:
         """Build one optimizer for each trained network at the first call, with the state that was loaded for it."""
@@ -152,6 +107,7 @@ class Learner:
             for k, state in self._loaded.items():
                 self.load_optimizer_state(state, k)
             self._loaded = {}
+            self._follow_wiring()  # another one may have been made before
         return self.optimizers
 
     def optimizer_state(self, seed_index: int) -> dict[str, Tensor]:

@@ -37,6 +37,10 @@ class SeedOptimizer(Protocol):
         """Make one step for these positions of the seed axis."""
         ...
 
+    def forget(self, mask: Tensor) -> None:
+        """Drop what is kept for parameters that a mask (S, P) switches off, so that no step moves them."""
+        ...
+
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return ``<parameter>.<key>`` to tensor (1, ...), or () for the step count; empty before the first step."""
         ...
@@ -104,6 +108,11 @@ class Adam:
         """Make one step for these positions of the seed axis."""
         self.backend.adam(self.memory, rows=rows)
 
+    def forget(self, mask: Tensor) -> None:
+        """Drop the moments of what a mask switches off."""
+        self.memory.first.mul_(mask)
+        self.memory.second.mul_(mask)
+
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""
         own, taken = slice(seed_index, seed_index + 1), self.memory.steps[seed_index].float()
@@ -156,6 +165,13 @@ class RowOptimizer:
         self._begun.update(rows)
         with self.flat.values.device:  # where a first step allocates its state, whatever PyTorch's default is
             self.optimizer.step()
+
+    def forget(self, mask: Tensor) -> None:
+        """Drop what is kept of what a mask switches off."""
+        for row, own in zip(self._rows, mask, strict=True):
+            for value in self.optimizer.state.get(row, {}).values():
+                if isinstance(value, Tensor) and value.dim():
+                    value.mul_(own)
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""

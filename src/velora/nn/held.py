@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any, Final, final
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from velora.core.errors import SettingError
 from velora.nn.flat import FlatParameters
+from velora.nn.noted import Note, NotedHooks, NotedTable
 from velora.nn.parameters import named_masks
 
 _TABLES: Final = ("_parameters", "_buffers", "_modules")
@@ -22,86 +22,6 @@ _HOOKS: Final = (
 _ADDRESS: Final = Tensor.data_ptr
 _VERSION: Final = attrgetter("_version")
 _IS_TRAINED: Final = attrgetter("requires_grad")
-
-
-class _Note:
-    """Whether something of a network was written to since the network was last looked at."""
-
-    __slots__ = ("is_set",)
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-
-class _Noted(dict[str, Any]):
-    """A table of a module, which notes when an entry is put in or taken out.
-
-    Copies are ordinary, so that a copied module is an ordinary module.
-    """
-
-    def __init__(self, entries: Mapping[str, Any], note: _Note) -> None:
-        super().__init__(entries)
-        self._note = note
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._note.is_set = True
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        self._note.is_set = True
-        super().__delitem__(key)
-
-    def pop(self, *args: Any) -> Any:
-        self._note.is_set = True
-        return super().pop(*args)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
-
-
-class _NotedHooks(OrderedDict[int, Any]):
-    """Hooks of a module, which note when one is added; copies are ordinary."""
-
-    def __init__(self, note: _Note) -> None:
-        super().__init__()
-        self._note = note
-
-    def __setitem__(self, key: int, value: Any) -> None:
-        self._note.is_set = True
-        super().__setitem__(key, value)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return OrderedDict, (list(self.items()),)
-
-
-@final
-class Networks(dict[str, nn.Module]):
-    """Networks by name, none of which can be replaced; a copy is an ordinary dict."""
-
-    def __setitem__(self, name: str, network: nn.Module) -> None:
-        """Refuse to replace a network.
-
-        Raises:
-            SettingError: always.
-        """
-        self._refuse(name)
-
-    def __delitem__(self, name: str) -> None:
-        """Refuse to take a network away.
-
-        Raises:
-            SettingError: always.
-        """
-        self._refuse(name)
-
-    def _refuse(self, name: str) -> None:
-        raise SettingError(
-            f"networks[{name!r}]: can't be replaced or taken away, since Velora computes with the network as it was "
-            "made; take weights over with load_state_dict, or make another agent"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
 
 
 @final
@@ -124,7 +44,7 @@ class Held:
 
     def __init__(self, name: str, flat: FlatParameters) -> None:
         self.name, self.flat = name, flat
-        self._note = _Note()
+        self._note = Note()
         self._parts = dict(flat.module.named_modules())
         self._tables = {path: [tuple(getattr(part, table)) for table in _TABLES] for path, part in self._parts.items()}
         self._made = {path: dict(part._parameters) for path, part in self._parts.items()}
@@ -284,12 +204,12 @@ class Held:
         """Put tables into the order they were made in, let them note what comes, and remember how things are."""
         for path, part in self._parts.items():
             own = part.__dict__
-            own["_parameters"] = _Noted(self._made[path], self._note)
+            own["_parameters"] = NotedTable(self._made[path], self._note)
             for table, names in zip(_TABLES[1:], self._tables[path][1:], strict=True):
-                own[table] = _Noted({name: _tracked(own[table][name]) for name in names}, self._note)
+                own[table] = NotedTable({name: _tracked(own[table][name]) for name in names}, self._note)
             for name in _HOOKS:
                 if not own[name]:
-                    own[name] = _NotedHooks(self._note)
+                    own[name] = NotedHooks(self._note)
         self._note.is_set = False
         self._addresses = [*map(_ADDRESS, self._live)]
         self._masks = list(named_masks(self.flat.module).values())

@@ -86,7 +86,7 @@ class Trainer:
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
         self._loggers = Loggers(logger)
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.run_dir = None if run_dir is None else Path(run_dir).absolute()
         self.callbacks = list(callbacks or ())
         check_callbacks(self.callbacks)
         for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
@@ -248,10 +248,11 @@ class Trainer:
         """Train; see :meth:`velora.models.Agent.train`."""
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
+        resumed = None if resume is None else Path(resume).absolute()  # an environment may change the directory
         with ExitStack() as stack:
             stack.enter_context(computing_on(self.threads or 1))
             self._prepare(agent, env, stack, is_resumed=resume is not None)
-            saved = None if resume is None else restore.restore_agent(agent, Path(resume))
+            saved = None if resumed is None else restore.restore_agent(agent, resumed)
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
             with stop_on_signals(self._interrupt):
@@ -312,6 +313,7 @@ class Trainer:
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
+        run_state.check_callbacks(self.callbacks, agent.seeds)
         if saved is not None:
             restore.restore_generators(saved, agent)
 

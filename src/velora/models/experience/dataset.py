@@ -99,7 +99,7 @@ class DataSet:
                 f"dataset: holds {len(self.buffer)} transitions, expected a window of {self._updates.window} or more"
             )
         self.agent.threads, rows = threads, tuple(range(self.agent.n_seeds))
-        self.agent.learner.look_before_training()
+        self.agent.learner.held.look_before_training()
         self._updates.prepare()
         metrics: Metrics = {}
         for update in range(n_updates):

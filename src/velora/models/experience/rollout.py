@@ -108,8 +108,6 @@ class Rollouts(AgentPart, Experience):
         The action of this step was drawn before, and stays in the next rollout with the probability it was drawn with.
         """
         self.batch_size, self._rows = batch_size, rows
-        if self.agent.hooks.reach_updates:
-            self.agent.learner.look_in_training()
 
     def finish(self, update: int, count: Count) -> Metrics:
         """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those.

@@ -46,8 +46,6 @@ class Updates(AgentPart):
         Where no hook looks into it, it is replayed as one program, on other threads if there are any.
         """
         agent = self.agent
-        if agent.hooks.reach_updates:
-            agent.learner.look_in_training()
         self._rows, self._parts = rows, self._parted(agent, rows)
         if batch_size != self._batch_size:
             self._batch_size, self._uniform = batch_size, agent.draws.uniform("sampling", batch_size)
