@@ -9,7 +9,7 @@ from pathlib import Path
 import velora
 from velora.core.errors import SettingError, VeloraError
 from velora.core.names import did_you_mean
-from velora.core.terminal import complain, has_failed, say
+from velora.core.terminal import complain, has_failed, occupy_standard_descriptors, say
 
 HELP = """\
 Velora trains liquid neural networks to control things.
@@ -89,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; ``None`` takes those of the process.
     """
+    occupy_standard_descriptors()
     command, *words = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
         say(f"{HELP}\n")

@@ -58,6 +58,16 @@ def encodable(text: str, encoding: str | None) -> str:
     return text.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
 
 
+def occupy_standard_descriptors() -> None:
+    """Open those of the descriptors 0 to 2 that the process was started without.
+
+    The next file that is opened would get such a number, and what a library writes to its standard error with it.
+    """
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(opened)
+
+
 def has_failed() -> bool:
     """Return whether something that was to be written is lost, as on a full disk, and forget it."""
     failed = bool(_failed)

@@ -31,7 +31,7 @@ LONG: Final = 256
 """Numbers of a list from which on it is stored as a tensor, since the JSON of a checkpoint may not be long."""
 
 _MOST_NAME: Final = 200
-_NO_BRACKETS: Final = str.maketrans(" ", "_", "()")
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_./:\[\]-]")
 _INT64: Final = range(-(1 << 63), 1 << 63)
 
 
@@ -114,7 +114,7 @@ class Writer:
         return {"__array__": [self._named(raw, path), value.dtype.str, list(value.shape)]}
 
     def _named(self, tensor: Tensor, path: str) -> str:
-        name = short = path.translate(_NO_BRACKETS)[:_MOST_NAME]
+        name = short = _NOT_IN_NAMES.sub("_", path)[:_MOST_NAME]
         while name in self._tensors:
             short = f"{short}_"
             name = f"{short}.{len(self._tensors)}"
