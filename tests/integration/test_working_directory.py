@@ -85,7 +85,9 @@ gym.register("Moving-v0", entry_point=make)
 """
 
 
-def test_the_command_line_names_and_finds_a_run_from_where_it_began(command: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_command_line_names_and_finds_a_run_from_where_it_began(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
     (tmp_path / "moving.py").write_text(MOVING)
     words = ["agent.n_neurons=4", "train.n_episodes=1", "agent.warmup_steps=5", "hydra.run.dir=out/one", "device=cpu"]
     trained = command("train", "env.id=moving:Moving-v0", "+callbacks.move._target_=moving.Move", *words)

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
 
-_IN_ASCII: Final = str.maketrans({"±": "+/-", "…": "...", "–": "-", "—": "-"})
+_IN_ASCII: Final = str.maketrans({"±": "+/-", "…": "..."})
 _failed: list[OSError] = []
 
 

@@ -1,4 +1,4 @@
-"""The networks of an agent, followed when something was done to them from outside, and how closely they are looked at."""
+"""The networks of an agent, and how closely they are looked at for what was done to them from outside."""
 
 from __future__ import annotations
 

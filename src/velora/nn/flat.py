@@ -96,7 +96,7 @@ class FlatParameters:
         """Return whether a number that a mask switches off isn't zero, as after it was written to from outside.
 
         The sum of all of these numbers, each times a weight of its own, is zero if they are, and else isn't but by
-        chance. This takes less than a microsecond. On a GPU, where the kernels mask what they read, nothing is looked at.
+        chance. That takes less than a microsecond. On a GPU, where kernels mask what they read, nothing is looked at.
 
         Args:
             seed_index: looks at one seed; ``None`` at all.

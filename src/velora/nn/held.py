@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from velora.core.errors import SettingError
 from velora.nn.flat import FlatParameters

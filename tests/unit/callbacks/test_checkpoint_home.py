@@ -14,7 +14,17 @@ from velora.core.errors import RunDirectoryError
 from .stand_in import Agent, Trainer
 
 LITTER = (".DS_Store", "._ep1", "Thumbs.db", "desktop.ini", ".directory", ".ipynb_checkpoints/notes.ipynb")
-FILES = (*LITTER, "notes.txt", "README.md", "plots/curve.png", "ep2", "best", "seed7/x", "ep10 copy/metadata.json", "a:b")
+FILES = (
+    *LITTER,
+    "notes.txt",
+    "README.md",
+    "plots/curve.png",
+    "ep2",
+    "best",
+    "seed7/x",
+    "ep10 copy/metadata.json",
+    "a:b",
+)
 
 
 @pytest.fixture
@@ -22,7 +32,9 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "run" / "checkpoints"
 
 
-def run(home: Path, *episodes: float, run_id: str = "run-1", agent: Agent | None = None, keep: int | None = None) -> None:
+def run(
+    home: Path, *episodes: float, run_id: str = "run-1", agent: Agent | None = None, keep: int | None = None
+) -> None:
     callbacks = [SaveCheckpoints(home, frequency=1, keep_last=keep)]
     trainer = Trainer(agent or Agent(), callbacks=callbacks, run_id=run_id, evaluate_every=1)
     trainer.start()
@@ -53,7 +65,11 @@ def test_a_run_goes_on_beside_whatever_was_put_there(home: Path) -> None:
     (home / "latest").symlink_to(home / "ep1", target_is_directory=True)
     (home / "gone").symlink_to("nowhere")
     run(home, 1.0, 2.0, 3.0)
-    assert [Checkpoint.open(home / name).metadata.progress.episode for name in ("ep2", "best", "interrupted")] == [2, 3, 3]
+    assert [Checkpoint.open(home / name).metadata.progress.episode for name in ("ep2", "best", "interrupted")] == [
+        2,
+        3,
+        3,
+    ]
     assert texts(home) == sorted(files.values())
     assert {(home / name).read_text() for name in ("ep2-kept1", "best-kept1")} == {"mine: ep2", "mine: best"}
     assert Checkpoint.open(home / "latest").metadata.progress.episode == 1

@@ -28,7 +28,8 @@ class Broken(io.StringIO):
     [
         ("utf-8", "-1.5 +/- 0.2 ... füß ☃ \\ud800\n"), ("ascii", "-1.5 +/- 0.2 ... f\\xfc\\xdf \\u2603 \\ud800\n"),
         ("cp1252", "-1.5 +/- 0.2 ... füß \\u2603 \\ud800\n"), ("latin-1", "-1.5 +/- 0.2 ... füß \\u2603 \\ud800\n"),
-        ("cp437", "-1.5 +/- 0.2 ... füß \\u2603 \\ud800\n"), ("no-such-encoding", "-1.5 +/- 0.2 ... f\\xfc\\xdf \\u2603 \\ud800\n"),
+        ("cp437", "-1.5 +/- 0.2 ... füß \\u2603 \\ud800\n"),
+        ("no-such-encoding", "-1.5 +/- 0.2 ... f\\xfc\\xdf \\u2603 \\ud800\n"),
     ],
 )  # fmt: skip
 def test_a_line_is_shown_in_any_encoding(encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:

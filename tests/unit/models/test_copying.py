@@ -31,7 +31,9 @@ COPIES: dict[str, Callable[[Agent], Agent]] = {"deepcopy": copy.deepcopy, "copy"
 AGENTS: dict[str, Callable[[], Agent]] = {
     "ddpg": lambda: LiquidDDPG(3, 6, 1, device="cpu", seed=3, warmup_steps=20, buffer_size=50),
     "td3": lambda: LiquidTD3(3, 6, 1, device="cpu", seed=3, warmup_steps=20, optimizer="rmsprop"),
-    "sac": lambda: LiquidSAC(3, 6, 1, device="cpu", seed=3, warmup_steps=20, normalize_obs=True, normalize_returns=True),
+    "sac": lambda: LiquidSAC(
+        3, 6, 1, device="cpu", seed=3, warmup_steps=20, normalize_obs=True, normalize_returns=True
+    ),
     "redq": lambda: LiquidREDQ(3, 6, 1, device="cpu", seed=3, warmup_steps=20, updates_per_step=2, n_critics=3),
     "ppo": lambda: LiquidPPO(3, 6, 1, device="cpu", seed=3, rollout_steps=32, critic="recurrent", n_envs=2),
     "ltc": lambda: LiquidDDPG(3, 6, 1, device="cpu", seed=3, warmup_steps=20, cell="ltc", mixed_memory=False),
@@ -144,7 +146,9 @@ def test_a_copy_is_saved_and_loaded_like_any_agent(tmp_path: Path) -> None:
 def _answer(agent: Agent, queue: Any) -> None:
     action, _ = agent.predict(OBS)
     train(agent, 30)
-    queue.put((action.tolist(), agent.progress[0].step, parameters_to_vector(agent.networks["actor"].parameters()).tolist()))
+    queue.put(
+        (action.tolist(), agent.progress[0].step, parameters_to_vector(agent.networks["actor"].parameters()).tolist())
+    )
 
 
 def test_a_spawned_process_gets_the_same_agent() -> None:

@@ -110,7 +110,9 @@ HOLDING = (
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("change", HOLDING, ids=lambda change: change.__name__)
-def test_a_change_holds_in_predict_save_and_load(change: Callable[[nn.Module], None], kernel: str, tmp_path: Path) -> None:
+def test_a_change_holds_in_predict_save_and_load(
+    change: Callable[[nn.Module], None], kernel: str, tmp_path: Path
+) -> None:
     agent = make(kernel)
     before = answer(agent)
     change(actor(agent))
@@ -184,7 +186,9 @@ def test_a_callback_may_replace_memory_while_a_run_goes_on() -> None:
     pointed, written = make(), make()
     train(pointed, callbacks=[Halve(to_parameters)])
     train(written, callbacks=[Halve(write)])
-    assert torch.equal(parameters_to_vector(actor(pointed).parameters()), parameters_to_vector(actor(written).parameters()))
+    assert torch.equal(
+        parameters_to_vector(actor(pointed).parameters()), parameters_to_vector(actor(written).parameters())
+    )
 
 
 def test_ppo_explores_by_a_deviation_that_was_assigned(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize, prune
 from tests.unit.models.weights import OBS, actor, answer, make, rewire, train
 from velora.callbacks import Callback
 from velora.core.errors import SettingError
-from velora.models import LiquidDDPG, LiquidSAC
+from velora.models import LiquidSAC
 from velora.models.copying import state_of
 
 
@@ -135,9 +135,9 @@ def test_a_hook_on_a_gradient_is_refused_when_training_begins() -> None:
 
 def test_a_network_cannot_be_replaced() -> None:
     agent = make()
-    with pytest.raises(SettingError, match="networks.'actor'.: can't be replaced"):
+    with pytest.raises(SettingError, match=r"networks.'actor'.: can't be replaced"):
         agent.networks["actor"] = copy.deepcopy(actor(agent))
-    with pytest.raises(SettingError, match="networks.'critic'.: can't be replaced"):
+    with pytest.raises(SettingError, match=r"networks.'critic'.: can't be replaced"):
         del agent.networks["critic"]
     with pytest.raises(AttributeError):
         agent.networks = {}  # type: ignore[misc]
@@ -148,5 +148,5 @@ def test_a_wiring_cannot_change_while_a_run_goes_on() -> None:
         def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
             rewire(actor(agent))
 
-    with pytest.raises(SettingError, match="^train: a network got another wiring"):
+    with pytest.raises(SettingError, match=r"^train: a network got another wiring"):
         train(make(), callbacks=[Rewire()])

@@ -20,7 +20,6 @@ Read: TypeAlias = Callable[[Any], Any]
 _NONFINITE: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-
 class Reader:
     """Undo :class:`Writer`, and suspect everything."""
 

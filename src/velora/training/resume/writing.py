@@ -1,4 +1,4 @@
-"""Write values as JSON and tensors so that they come back as they were; see :func:`velora.training.resume.codec.pack`."""
+"""Write values as JSON and tensors so that they come back as they were; see ``codec.pack``."""
 
 from __future__ import annotations
 
