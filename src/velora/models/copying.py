@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from velora.core.autograd import as_by_default
 from velora.core.types import Array, Counters
@@ -36,7 +36,7 @@ def state_of(agent: Any) -> State:
     """Take an agent apart; the arrays share memory with it.
 
     What is in it is what a checkpoint of every seed holds, with the replay buffer if there is one, and besides what
-    people may have set: learning rates, and which networks are frozen.
+    people may have set: learning rates, and what is frozen.
     """
     agent.learner.held.take_over()
     seeds = range(agent.n_seeds)
@@ -49,7 +49,7 @@ def state_of(agent: Any) -> State:
         "tensors": _arrays(model_tensors(agent)),
         "optimizers": [_arrays(agent.learner.optimizer_state(k)) for k in seeds],
         "groups": {name: _group(optimizer.param_groups[0]) for name, optimizer in agent.learner.optimizers.items()},
-        "frozen": [n for n, net in agent.networks.items() if not any(p.requires_grad for p in net.parameters())],
+        "frozen": [f"{net}.{name}" for net, name, p in _parameters(agent) if not p.requires_grad],
         "buffer": None if buffer is None else [_rows(buffer.state_dict(k)) for k in seeds],
         "progress": [asdict(lived) for lived in agent.progress],
         "training": [agent.training_state(k) for k in seeds],
@@ -78,8 +78,8 @@ def made_from(cls: type[Any], state: State) -> Any:
     if state["groups"]:
         for name, group in state["groups"].items():
             agent.optimizers[name].param_groups[0].update(group)
-    for name in state["frozen"]:
-        agent.networks[name].requires_grad_(False)
+    for net, name, parameter in _parameters(agent):
+        parameter.requires_grad_(f"{net}.{name}" not in state["frozen"])
     for k, (rows, counters) in enumerate(state["buffer"] or ()):
         agent.buffer.load_state_dict(torch.from_numpy(rows), **counters, seed_index=k)
     for k, lived in enumerate(state["progress"]):
@@ -119,6 +119,12 @@ def correspondence(agent: AgentParts, other: AgentParts) -> dict[int, Any]:
         memo |= {id(a): b for a, b in zip(network.parameters(), other.networks[name].parameters(), strict=True)}
     memo.pop(id(None), None)
     return memo
+
+
+def _parameters(agent: AgentParts) -> Iterator[tuple[str, str, nn.Parameter]]:
+    for net, module in agent.networks.items():
+        for name, parameter in module.named_parameters():
+            yield net, name, parameter
 
 
 def _is_data(value: Any) -> bool:

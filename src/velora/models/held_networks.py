@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -48,12 +49,13 @@ class HeldNetworks:
 
     Args:
         flats: the memory of each.
-        on_other_wiring: called when a network got another wiring.
+        on_other_wiring: a method that is called when a network got another wiring; its object isn't kept alive, since
+            a cycle of references would keep what it holds.
     """
 
     def __init__(self, flats: Mapping[str, FlatParameters], *, on_other_wiring: Callable[[], None]) -> None:
         self._held = {name: Held(name, flat) for name, flat in flats.items()}
-        self._on_other_wiring = on_other_wiring
+        self._on_other_wiring = weakref.WeakMethod(on_other_wiring)
 
     def look_at(self, name: str) -> None:
         """Look at one network, at a cost of about a microsecond if nothing was done to it.
@@ -93,6 +95,18 @@ class HeldNetworks:
             )
         self.look_before_training()
 
+    def show_gradients(self, name: str) -> None:
+        """Let the parameters of a network have the gradients that were just computed, for hooks to look at."""
+        self._held[name].show_gradients()
+
+    def follow_gradients(self, name: str) -> None:
+        """Take over gradients that a hook has replaced.
+
+        Raises:
+            SettingError: if one was taken away, or is of another shape or type.
+        """
+        self._held[name].follow_gradients()
+
     def take_over(self) -> bool:
         """Bring all networks and their memory together, and return whether one got another wiring.
 
@@ -100,6 +114,6 @@ class HeldNetworks:
             SettingError: as :meth:`look_at`.
         """
         are_wired_anew = [held.take_over() for held in self._held.values()]
-        if any(are_wired_anew):
-            self._on_other_wiring()
+        if any(are_wired_anew) and (follow := self._on_other_wiring()) is not None:
+            follow()
         return any(are_wired_anew)

@@ -147,12 +147,18 @@ class Learner:
             write_gradient(loss, torch.ones_like(loss), list(self.modules[name].parameters()), flat)
         else:
             backward()
+        if hooks.on_after_backward or hooks.on_before_optimizer_step:
+            self.held.show_gradients(name)
         for hook in hooks.on_after_backward:
             hook()
+        if hooks.on_after_backward:
+            self.held.follow_gradients(name)
         if clip is not None:
             self.backend.clip(flat.gradient, max_norm=clip)
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
+        if hooks.on_before_optimizer_step:
+            self.held.follow_gradients(name)
         if not self._is_recording:
             optimizer.prepare()
         optimizer.step(self.rows)

@@ -185,6 +185,8 @@ class LiquidPPO(Agent):
         pull_actor.parameters(gradient.out)
         log_std = self.exploration.log_std
         if log_std is not None and gradient.log_std is not None:
+            if log_std.grad is None:  # after somebody's zero_grad
+                self.learner.held.show_gradients("actor")
             assert log_std.grad is not None  # a view of the network's flat gradient
             log_std.grad.copy_(gradient.log_std)
 

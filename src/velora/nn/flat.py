@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from velora.nn.parameters import named_masks
+
+Kind: TypeAlias = tuple[torch.dtype, tuple[int, ...], torch.device]
+"""Type, shape and place of a tensor."""
 
 
 class FlatParameters:
@@ -116,3 +119,19 @@ class FlatParameters:
         weights = np.random.default_rng(0).random(mask.numel()) + 1.0
         numbers: NDArray[Any] = self.values.view(-1).numpy()
         return numbers, (weights * (mask.view(-1) == 0.0).numpy()).astype(numbers.dtype)
+
+
+def kind(tensor: Tensor) -> Kind:
+    """Return type, shape and device of a tensor."""
+    return tensor.dtype, tuple(tensor.shape), tensor.device
+
+
+def in_words(kind: Kind) -> str:
+    """Write a kind out."""
+    dtype, shape, device = kind
+    return f"{str(dtype).removeprefix('torch.')} {shape} on {device}"
+
+
+def lies_at(tensor: Tensor, place: Tensor) -> bool:
+    """Return whether a tensor shows just the memory that another one shows."""
+    return tensor.data_ptr() == place.data_ptr() and tensor.stride() == place.stride()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from velora.core.errors import SettingError
-from velora.nn.flat import FlatParameters
+from velora.nn.flat import FlatParameters, Kind, in_words, kind, lies_at
 from velora.nn.noted import Note, NotedHooks, NotedTable
 from velora.nn.parameters import named_masks
 
@@ -50,7 +50,7 @@ class Held:
         self._made = {path: dict(part._parameters) for path, part in self._parts.items()}
         self._parameters = dict(flat.module.named_parameters())
         self._live = list(self._parameters.values())
-        self._buffers = {name: _kind(buffer) for name, buffer in flat.module.named_buffers()}
+        self._buffers = {name: kind(buffer) for name, buffer in flat.module.named_buffers()}
         self._were_hooked = {path for path, part in self._parts.items() if any(getattr(part, name) for name in _HOOKS)}
         self._keep()
 
@@ -85,7 +85,7 @@ class Held:
             self._check_hooks()
             self._check_buffers()
             self._gather(self._found())
-            self._attach_gradients()
+            self.show_gradients()
             is_wired_anew = self.flat.follow_masks()
         self._keep()
         return is_wired_anew
@@ -113,6 +113,35 @@ class Held:
             )
         self.flat.is_frozen = bool(frozen)
         self._are_trained = [*map(_IS_TRAINED, self._live)]
+
+    def show_gradients(self) -> None:
+        """Let every parameter's ``grad`` show the flat gradient, also after ``zero_grad`` has dropped it."""
+        if self.flat.gradient is None:
+            return
+        for name, gradient in self.flat.views(self.flat.gradient):
+            own = self._parameters[name].grad
+            if own is None or not lies_at(own, gradient):
+                self._parameters[name].grad = gradient
+
+    @torch.no_grad()
+    def follow_gradients(self) -> None:
+        """Take over what was put in the place of gradients since they were shown.
+
+        Raises:
+            SettingError: if one was taken away, or is of another shape or type.
+        """
+        assert self.flat.gradient is not None
+        for name, gradient in self.flat.views(self.flat.gradient):
+            parameter = self._parameters[name]
+            if parameter.grad is None:
+                raise SettingError(
+                    f"{self.name}.{name}: its gradient was taken away in a hook; write zeros into it, or freeze the "
+                    "network with requires_grad_(False)"
+                )
+            if not lies_at(parameter.grad, gradient):
+                self._check_kind(f"{name}.grad", parameter.grad, kind(gradient))
+                gradient.copy_(parameter.grad)
+                parameter.grad = gradient
 
     # ---------------------------------------------------------------------------------------------- what was done
 
@@ -151,10 +180,10 @@ class Held:
         for name, buffer in found.items():
             self._check_kind(name, buffer, self._buffers[name])
 
-    def _check_kind(self, name: str, tensor: Tensor, kind: tuple[Any, ...]) -> None:
-        if _kind(tensor) != kind:
+    def _check_kind(self, name: str, tensor: Tensor, made: Kind) -> None:
+        if kind(tensor) != made:
             raise SettingError(
-                f"{self.name}.{name}: expected {_in_words(kind)} as it was made, got {_in_words(_kind(tensor))}; put "
+                f"{self.name}.{name}: expected {in_words(made)} as it was made, got {in_words(kind(tensor))}; put "
                 "it back, as with .float(), or make the agent on the device where it has to be"
             )
 
@@ -176,8 +205,8 @@ class Held:
                     self._refuse(name, "a parameter was added or taken away")
                 continue
             place = self.flat.view(self.flat.values, name)
-            self._check_kind(name, live, _kind(place))
-            if live is not made or not _lies_at(live, place):
+            self._check_kind(name, live, kind(place))
+            if live is not made or not lies_at(live, place):
                 found[name] = live, live.detach().clone()
         return found
 
@@ -190,15 +219,6 @@ class Held:
             made.requires_grad_(live.requires_grad)
             if live is not made and not live.is_inference():
                 live.data = place
-
-    def _attach_gradients(self) -> None:
-        """Let every gradient show the flat gradient, also after ``zero_grad`` has dropped it."""
-        if self.flat.gradient is None:
-            return
-        for name, gradient in self.flat.views(self.flat.gradient):
-            own = self._parameters[name].grad
-            if own is None or not _lies_at(own, gradient):
-                self._parameters[name].grad = gradient
 
     def _keep(self) -> None:
         """Put tables into the order they were made in, let them note what comes, and remember how things are."""
@@ -220,19 +240,6 @@ class Held:
         return f"{self.name}.{path}" if path else self.name
 
 
-def _kind(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.dtype, tuple(tensor.shape), tensor.device
-
-
-def _in_words(kind: tuple[Any, ...]) -> str:
-    dtype, shape, device = kind
-    return f"{str(dtype).removeprefix('torch.')} {shape} on {device}"
-
-
 def _tracked(entry: Any) -> Any:
     """Replace a buffer that was made in inference mode, since PyTorch doesn't count how often it is written to."""
     return entry.clone() if isinstance(entry, Tensor) and entry.is_inference() else entry
-
-
-def _lies_at(tensor: Tensor, place: Tensor) -> bool:
-    return tensor.data_ptr() == place.data_ptr() and tensor.stride() == place.stride()

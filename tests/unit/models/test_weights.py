@@ -195,9 +195,20 @@ def test_ppo_explores_by_a_deviation_that_was_assigned(tmp_path: Path) -> None:
     agent = LiquidPPO(3, 8, 1, device="cpu", seed=0, rollout_steps=32)
     actor(agent).load_state_dict({**actor(agent).state_dict(), "log_std": torch.full((1, 1), -5.0)}, assign=True)
     agent.predict(OBS)
-    assert float(agent.exploration.log_std) == -5.0  # type: ignore[arg-type]
+    assert agent.exploration.log_std.tolist() == [[-5.0]]  # type: ignore[union-attr]
     train(agent, n_steps=40)
     assert torch.equal(agent.exploration.log_std.detach(), actor(agent).state_dict()["log_std"])  # type: ignore[union-attr]
+
+
+def test_ppo_learns_after_gradients_were_dropped() -> None:
+    agents = [LiquidPPO(3, 8, 1, device="cpu", seed=0, rollout_steps=32) for _ in range(2)]
+    agents[0].networks["actor"].zero_grad()
+    train(agents[0], n_steps=40)
+    train(agents[1], n_steps=40)
+    actor(agents[0]).zero_grad()
+    train(agents[0], n_steps=40, callbacks=[Gradients(lambda p: None, "never")])
+    train(agents[1], n_steps=40)
+    assert answer(agents[0]) == answer(agents[1])
 
 
 def test_weights_swapped_in_for_one_call_leave_none() -> None:
@@ -282,3 +293,54 @@ def test_modes_around_an_agent_change_nothing(mode: Any, kind: Any, tmp_path: Pa
     assert answer(outside) == answer(inside)
     for agent in (inside, loaded, outside):
         train(agent, n_steps=40)
+
+
+# ---- gradients in hooks
+
+
+class Gradients(Callback):
+    """Do something to the gradients of the actor, once they are computed."""
+
+    def __init__(self, change: Callable[[nn.Parameter], None], hook: str) -> None:
+        self.change, self.hook = change, hook
+
+    def on_after_backward(self, trainer: Any, agent: Any) -> None:
+        self._apply("on_after_backward", agent)
+
+    def on_before_optimizer_step(self, trainer: Any, agent: Any, optimizer: Any) -> None:
+        self._apply("on_before_optimizer_step", agent)
+
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        for net in agent.networks.values():
+            net.zero_grad()
+
+    def _apply(self, hook: str, agent: Any) -> None:
+        for p in actor(agent).parameters() if hook == self.hook else ():
+            self.change(p)
+
+
+def scale_in_place(p: nn.Parameter) -> None:
+    assert p.grad is not None
+    p.grad.mul_(0.5)
+
+
+def scale_anew(p: nn.Parameter) -> None:
+    assert p.grad is not None
+    p.grad = p.grad * 0.5
+
+
+def drop(p: nn.Parameter) -> None:
+    p.grad = None
+
+
+@pytest.mark.parametrize("hook", ["on_after_backward", "on_before_optimizer_step"])
+def test_a_gradient_that_a_hook_replaces_holds(hook: str) -> None:
+    written, replaced, left = make(), make(), make()
+    train(written, callbacks=[Gradients(scale_in_place, hook)])
+    train(replaced, callbacks=[Gradients(scale_anew, hook)])
+    train(left)
+    learned = [parameters_to_vector(actor(agent).parameters()) for agent in (written, replaced, left)]
+    assert torch.equal(learned[0], learned[1])
+    assert not torch.equal(learned[0], learned[2])
+    with pytest.raises(SettingError, match=r"^actor\.\S+: its gradient was taken away in a hook[^\n]*$"):
+        train(make(), callbacks=[Gradients(drop, hook)])
