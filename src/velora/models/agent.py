@@ -151,6 +151,7 @@ class Agent(ActingAgent, SavedAgent):
         Raises:
             SpaceError: if it doesn't fit.
         """
+        self.learner.held.take_over()
         s = self.settings
         self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
         if self.sees_images:
@@ -226,7 +227,6 @@ class Agent(ActingAgent, SavedAgent):
                 shows only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
         """
-        self.learner.held.look_before_training()
         before = random.getstate()
         from velora.training.trainer import Trainer  # predicting needs none of what it imports
 

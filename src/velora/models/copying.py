@@ -74,7 +74,7 @@ def made_from(cls: type[Any], state: State) -> Any:
     if agent.normaliser is not None:
         agent.normaliser.refresh()
     for k, values in enumerate(state["optimizers"]):
-        agent.learner.load_optimizer_state({name: torch.tensor(v) for name, v in values.items()}, k)
+        agent.learner.load_optimizer_state({name: torch.from_numpy(np.array(v)) for name, v in values.items()}, k)
     if state["groups"]:
         for name, group in state["groups"].items():
             agent.optimizers[name].param_groups[0].update(group)

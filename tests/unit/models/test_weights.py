@@ -320,13 +320,13 @@ class Gradients(Callback):
 
 
 def scale_in_place(p: nn.Parameter) -> None:
-    assert p.grad is not None
-    p.grad.mul_(0.5)
+    if p.grad is not None:  # it is none yet while the critic is improved
+        p.grad.mul_(0.5)
 
 
 def scale_anew(p: nn.Parameter) -> None:
-    assert p.grad is not None
-    p.grad = p.grad * 0.5
+    if p.grad is not None:
+        p.grad = p.grad * 0.5
 
 
 def drop(p: nn.Parameter) -> None:
