@@ -107,10 +107,10 @@ class FlatParameters:
         if self._probe is None:
             return False
         numbers, weights = self._probe
-        if seed_index is not None:
+        if seed_index is not None and self.n_seeds > 1:
             begin, end = seed_index * len(numbers) // self.n_seeds, (seed_index + 1) * len(numbers) // self.n_seeds
             numbers, weights = numbers[begin:end], weights[begin:end]
-        return bool(numbers.dot(weights) != 0.0)
+        return bool(numbers.dot(weights))
 
     def _make_probe(self, mask: Tensor) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Show the values (S * P,) beside weights in [1, 2) for those that the mask switches off, 0 for all others."""

@@ -60,12 +60,8 @@ class Held:
         Args:
             seed_index: whose numbers to look at for those that a mask switches off; ``None`` looks at all.
         """
-        return not (
-            self._note.is_set
-            or [*map(_ADDRESS, self._live)] != self._addresses
-            or [*map(_VERSION, self._masks)] != self._versions
-            or self.flat.leaks(seed_index)
-        )
+        is_as_left = not self._note.is_set and [*map(_ADDRESS, self._live)] == self._addresses
+        return is_as_left and [*map(_VERSION, self._masks)] == self._versions and not self.flat.leaks(seed_index)
 
     def is_trained_as_left(self) -> bool:
         """Return whether the parameters require gradients as they did."""
