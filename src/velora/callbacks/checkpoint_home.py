@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,20 +11,20 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from velora.checkpoint import Checkpoint, atomic_save
-from velora.checkpoint.atomic_save import is_litter
+from velora.callbacks import home_files as files
+from velora.checkpoint import Checkpoint
+from velora.checkpoint.branching import begin_branch
 from velora.checkpoint.layout import seed_directory
+from velora.checkpoint.lineage import branched, parted
 from velora.checkpoint.schema import CONFIG_FILE
+from velora.core import disk
 from velora.core.errors import CheckpointError, RunDirectoryError
+from velora.core.protocols import Progress
 
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = ".lock"
-_OWN_PREFIX = ".velora-"
-_PRUNED = f"{_OWN_PREFIX}pruned-"
-_HARMLESS = frozenset({".ipynb_checkpoints"})
-"""What notebooks leave behind wherever they are; it is left alone."""
-_CHECKPOINT = re.compile(r"ep(?P<episode>[1-9][0-9]*)|final|interrupted|best")
+_PRUNED = f"{files.OWN_PREFIX}pruned-"
 
 
 class CheckpointHome:
@@ -56,8 +54,9 @@ class CheckpointHome:
         self._parents = own if len(seeds) > 1 else [self.directory]
         self._lock = FileLock(self.directory / LOCK_NAME)
         try:
-            self._inspect()  # before anything is made in what may be someone else's directory
-            self.directory.mkdir(parents=True, exist_ok=True)
+            if not self._was_ours():  # nothing is made in what may be someone else's directory
+                self._inspect()
+            disk.make_directory(self.directory)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunDirectoryError(
@@ -71,8 +70,8 @@ class CheckpointHome:
         try:
             self._inspect()
             for parent in self._parents:
-                parent.mkdir(exist_ok=True)
-            tempfile.TemporaryFile(prefix=_OWN_PREFIX, dir=self.directory).close()
+                disk.make_directory(parent)
+            tempfile.TemporaryFile(prefix=files.OWN_PREFIX, dir=self.directory).close()
         except OSError as error:
             self.release()
             raise self._unwritable(error) from error
@@ -88,6 +87,36 @@ class CheckpointHome:
         """Return the directory that the checkpoints of one seed are written to."""
         return self._parents[seed_index]
 
+    def go_on(self, seed: Progress) -> None:
+        """Begin a branch of the run if it goes on from an older checkpoint than others that lie here.
+
+        That one is marked as the beginning of the branch, so that a later resume goes on with it, however soon it ends.
+
+        Args:
+            seed: where the run stands; its lineage is brought up to date.
+
+        Raises:
+            RunDirectoryError: if the newest checkpoint was read here, but another process has gone on meanwhile.
+            CheckpointError: if a branch can't be begun here.
+        """
+        parent, way, here = self.parent(seed.seed_index), seed.lineage, seed.lived.step
+        found = [own for path in files.checkpoints(parent) if (own := self._own(path))]
+        place = way[-1][0], here
+        if all(one.metadata.place <= place for one in found):
+            return
+        is_read = seed.newest_of is not None and parent.samefile(seed.newest_of)
+        newest = Checkpoint.latest(parent) if is_read else None  # it passes over damaged ones
+        if newest is not None and newest.metadata.place > place:
+            raise RunDirectoryError(
+                f"{parent}: {newest.path.name} is newer than the checkpoint that was read; another process may have "
+                "gone on with this run meanwhile, so resume again, or name the older checkpoint to begin a branch there"
+            )
+        left = max(found, key=lambda one: one.metadata.place).metadata.lineage
+        seed.lineage, seed.parted_at = branched(way, here, newest=left[-1][0]), parted(way, left)
+        start = [one for one in found if (one.metadata.lineage, one.metadata.progress.step) == (way, here)]
+        for one in start[:1]:
+            begin_branch(one, seed.lineage)
+
     def needs_config(self, seed_index: int) -> bool:
         """Return whether the one-time overview of the agent is still to be written."""
         return not (self.parent(seed_index) / CONFIG_FILE).exists()
@@ -98,20 +127,14 @@ class CheckpointHome:
         People put notes into a checkpoint, or a link in its place. A save replaces whole directories, so that these
         would be lost, or the save would be refused.
         """
-        parent = self.parent(seed_index)
-        path = parent / name
-        if not _holds_more(path):
-            return
-        aside = next(p for n in itertools.count(1) if not os.path.lexists(p := parent / f"{name}-kept{n}"))
-        logger.warning("%s: holds more than a checkpoint; it is %s from now on", path, aside.name)
-        self._try_to(os.rename, path, aside)
+        files.set_aside(self.parent(seed_index) / name)
 
     def prune(self, seed_index: int, *, keep: int, newest: int) -> None:
         """Remove this run's oldest ``epN``, after the newest was written.
 
         Only valid checkpoints of this run are touched, and none of later episodes (a resume from an older
-        checkpoint finds those), nor any that holds more than a checkpoint. What can't be removed is logged and tried
-        again next time.
+        checkpoint finds those), nor any that holds more than a checkpoint; those of a branch that was left go before
+        those of the newest. What can't be removed is logged and tried again next time.
 
         Args:
             seed_index: the position on the seed axis.
@@ -122,12 +145,11 @@ class CheckpointHome:
         numbered = {
             int(match["episode"]): path
             for path in parent.iterdir()
-            if (match := _CHECKPOINT.fullmatch(path.name)) and match["episode"]
+            if (match := files.CHECKPOINT.fullmatch(path.name)) and match["episode"]
         }
-        old = sorted(number for number in numbered if number <= newest)[:-keep]
-        for path in [numbered[number] for number in old if self._owner(numbered[number]) == self._run_id]:
-            if _holds_more(path):
-                continue
+        whole = {number: found for number, path in numbered.items() if number <= newest and (found := self._own(path))}
+        old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]
+        for path in [numbered[number] for number in old if not files.holds_more(numbered[number])]:
             self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
         for path in parent.glob(f"{_PRUNED}*"):
             self._try_to(shutil.rmtree, path)
@@ -141,8 +163,8 @@ class CheckpointHome:
         Raises:
             RunDirectoryError: naming the first thing that isn't this run's.
         """
-        found = [path for parent in self._parents for path in _checkpoints(parent)]
-        owners = {path: self._owner(path) for path in found}
+        found = [path for parent in self._parents for path in files.checkpoints(parent)]
+        owners = {path: files.owner(path) for path in found}
         is_ours = self._run_id in owners.values()
         if self._parents != [self.directory] and not is_ours:
             self._refuse_foreign(self.directory, allowed={path.name for path in self._parents})
@@ -159,12 +181,17 @@ class CheckpointHome:
             )
 
     def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
-        for name in _names(directory):
-            if name not in {LOCK_NAME, *_HARMLESS, *allowed} and not (name.startswith(_OWN_PREFIX) or is_litter(name)):
+        for name in files.names(directory):
+            if name not in {LOCK_NAME, *allowed} and not files.is_harmless(name):
                 raise RunDirectoryError(
                     f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
                     f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
                 )
+
+    def _was_ours(self) -> bool:
+        """Return whether a run has claimed the directory before, and perhaps lives in it."""
+        lock = self.directory / LOCK_NAME
+        return lock.is_file() and lock.stat().st_size == 0
 
     def _check_owner(self, path: Path, owner: str | None, *, is_ours: bool) -> None:
         """Check whose a checkpoint is; one that is broken has no owner, and a save may replace it.
@@ -173,7 +200,7 @@ class CheckpointHome:
             RunDirectoryError: if it is another run's, or holds someone's files in a directory that isn't this run's.
         """
         if owner is None:
-            if _holds_more(path) and not is_ours:
+            if files.holds_more(path) and not is_ours:
                 raise RunDirectoryError(
                     f"{path}: expected a checkpoint or nothing, found somebody's files; choose another directory, or "
                     "move them away"
@@ -185,14 +212,13 @@ class CheckpointHome:
                 f"go on with that run by resume={str(self.directory)!r}, or choose another directory"
             )
 
-    @staticmethod
-    def _owner(path: Path) -> str | None:
-        """Return the id of the run that wrote a checkpoint, "" if none did, None if it is broken or empty."""
+    def _own(self, path: Path) -> Checkpoint | None:
+        """Open a checkpoint of this run; ``None`` if it is broken or another run's."""
         try:
-            metadata = Checkpoint.open(path).metadata
+            found = Checkpoint.open(path)
         except CheckpointError:
             return None
-        return str((metadata.train_state or {}).get("run_id", ""))
+        return found if (found.metadata.train_state or {}).get("run_id") == self._run_id else None
 
     def _unwritable(self, error: OSError) -> RunDirectoryError:
         reason = error.strerror or type(error).__name__
@@ -207,31 +233,3 @@ class CheckpointHome:
             action(path, *args)
         except OSError as error:
             logger.warning("%s: can't be removed (%s)", path, error)
-
-
-def _holds_more(path: Path) -> bool:
-    """Return whether there is anything but a checkpoint, whole or broken, or an empty directory."""
-    if path.is_symlink():
-        return True
-    try:
-        atomic_save.check_target(path, overwrite=True)
-    except CheckpointError:
-        return True
-    return False
-
-
-def _names(directory: Path) -> list[str]:
-    """List what is in a directory; one that doesn't exist is empty."""
-    try:
-        return sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []
-
-
-def _checkpoints(directory: Path) -> list[Path]:
-    """List the directories that carry a checkpoint's name; a link is somebody's."""
-    return [
-        path
-        for path in map(directory.joinpath, _names(directory))
-        if _CHECKPOINT.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
-    ]

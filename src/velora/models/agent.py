@@ -13,8 +13,7 @@ from torch import Tensor
 
 from velora import envs, kernels
 from velora.callbacks.base import Callback
-from velora.core import seeding
-from velora.core.autograd import as_by_default
+from velora.core import autograd, seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.core.types import Counters, Metrics
@@ -63,7 +62,7 @@ class Agent(ActingAgent, SavedAgent):
         if cls.settings_type is not Settings:
             show_settings(cls, cls.settings_type)
 
-    @as_by_default()
+    @autograd.as_by_default()
     def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
         if not self.key or self.settings_type is Settings:
             raise SettingError(
@@ -76,6 +75,7 @@ class Agent(ActingAgent, SavedAgent):
         idle.check(type(self), dict(self.settings))
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
         self.seeds = seeding.check_seeds(run["seed"], run["seeds"])
+        self.chose_seeds = seeding.are_chosen(run["seed"], run["seeds"])
         self.device = set_device(run["device"])
         self.kernel = kernels.choose(run["kernel"], self.device, sees_images=self.sees_images)
         self.threads, self.record, self.learns_policy = 1, True, True
@@ -182,7 +182,7 @@ class Agent(ActingAgent, SavedAgent):
         self.learner.held.look_before_training()
         self.experience.prepare()
 
-    @as_by_default()
+    @autograd.as_by_default()
     def train(
         self,
         env: EnvLike,

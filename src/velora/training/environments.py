@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
-from velora.core.errors import SettingError
-from velora.envs import Environments, EnvironmentSource
+from velora.envs import Environments, EnvironmentSource, describe, statistics
+from velora.envs.description import unsaid, without_statistics
 from velora.envs.make import EnvLike
-from velora.training.evaluation import EvaluationEnvironments
+from velora.training.evaluation_environments import EvaluationEnvironments
+from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
+
+log = logging.getLogger(__name__)
 
 
 def prepare_environments(
@@ -26,20 +32,45 @@ def prepare_environments(
     source = EnvironmentSource(env)
     first, is_ours = source.first()
     if is_ours:
-        stack.callback(first.close)
+        stack.callback(partial(source.release, first))
     agent.adapt(first)
+    if agent.n_seeds > 1:
+        agent.environment = without_statistics(agent.environment or {})
+    if missing := unsaid(agent.environment):
+        log.warning(
+            "env: a checkpoint can't hold %s; training, evaluation and a resume from Python have it, velora evaluate "
+            "doesn't",
+            ", ".join(missing),
+        )
     envs, n_envs = [first], agent.experience.n_envs
+    if n_envs > 1 and statistics.keepers(first):
+        log.warning(
+            "env: of the statistics that wrappers keep for each of %d environments a checkpoint holds those of the "
+            "first, so that a resume can't be exact; leave them to the agent, by normalize_obs=True",
+            n_envs,
+        )
     for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
         stack.callback(made.close)
         envs.append(made)
-    if len({id(made.unwrapped) for made in envs}) < len(envs):
-        raise SettingError(
-            "env: the function gave one environment several times; each seed needs one of its own"
-            + (f", or n_envs={n_envs} of them" if n_envs > 1 else "")
-        )
     obs_dim = first.observation_space.shape[0]  # type: ignore[index]
     shows = agent.sees_time
     training = Environments(envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed)
-    evaluation = EvaluationEnvironments(source, first, obs_dim=obs_dim, shows_time=shows)
+    evaluation = EvaluationEnvironments(source, envs, n_seeds=agent.n_seeds, obs_dim=obs_dim, shows_time=shows)
     stack.callback(evaluation.close)
     return training, evaluation
+
+
+@contextmanager
+def stating(agent: TrainableAgent, envs: Environments, lane: Lane) -> Iterator[None]:
+    """Let the agent state, for a checkpoint, the statistics that the wrappers of a seed's first environment keep.
+
+    In the middle of an episode they are those of its beginning: a resume lives the episode again. Of an agent of
+    several seeds, no single seed's stay.
+    """
+    place = lane.places[0]
+    env = envs.envs[place.index]
+    if statistics.keepers(env):
+        agent.environment = describe(env, None if place.running is None else envs.at_start.get(place.index))
+    yield
+    if agent.n_seeds > 1 and agent.environment is not None:
+        agent.environment = without_statistics(agent.environment)

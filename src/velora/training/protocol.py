@@ -30,6 +30,8 @@ class TrainableAgent(AgentView, Protocol):
     bounds: ActionUnits
     environment: dict[str, Any] | None
     progress: list[Counters]
+    chose_seeds: bool
+    """Whether somebody chose its seeds; if not, those of the checkpoint are taken over."""
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -49,6 +51,11 @@ class TrainableAgent(AgentView, Protocol):
     @property
     def sees_time(self) -> bool:
         """Whether its observations have the time as one more number; see :class:`velora.envs.Environments`."""
+        ...
+
+    @property
+    def computes_in_torch(self) -> bool:
+        """Whether PyTorch computes any of its networks, with as many threads as it is told."""
         ...
 
     def settings_dict(self) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from velora.core.types import Evaluation, WindowStats
 from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
-from velora.training.environments import prepare_environments
+from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import evaluate, evaluation_seeds
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
@@ -29,7 +29,7 @@ from velora.training.loggers import Loggers
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
-from velora.training.resume import restore, run_state
+from velora.training.resume import callback_state, circumstances, report, restore, run_state
 from velora.training.signals import stop_on_signals
 from velora.training.waiting import Waiting
 
@@ -192,20 +192,22 @@ class Trainer:
         return path
 
     def _save(self, store: RunStore, lane: Lane, path: Path, *, buffer: bool, config: bool) -> None:
-        store.flush()
+        report.sync_rows(store, path)
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         state = run_state.pack_run(
             run_id=self.run_id,
             agent=self._agent,
             lane=lane,
-            hidden=self._loop.hidden,
+            loop=self._loop,
             callbacks=self.callbacks,
             extra=extra,
+            circumstances=self._circumstances,
         )
-        path = self._agent.save_training(
-            path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
-        )
+        with stating(self._agent, self._envs, lane):
+            path = self._agent.save_training(
+                path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
+            )
         self.hooks.fire("on_checkpoint_saved", path)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
@@ -217,17 +219,16 @@ class Trainer:
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
-        if not self._evaluation_envs.is_separate and self._lanes[0].is_running:
-            raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
         lanes = self._lanes if seed_indices is None else [self._lanes[k] for k in seed_indices]
-        self.hooks.fire("on_evaluation_start")
-        self.hooks.fire("on_validation_start")
-        envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
-        try:
-            returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
-        except _InterruptedError:
-            return []
+        resting = {lane.seed_index: lane.resting for lane in lanes}
+        with self._evaluation_envs.opened(self.evaluation_episodes, resting) as envs:
+            self.hooks.fire("on_evaluation_start")
+            self.hooks.fire("on_validation_start")
+            try:
+                returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
+            except _InterruptedError:
+                return []
         made = []
         for lane, row in zip(lanes, returns, strict=True):
             lane.evaluated_at = lane.episode
@@ -284,6 +285,7 @@ class Trainer:
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
+        self._circumstances = circumstances.gather(agent, self._envs.envs[0], batch_size=self.batch_size)
 
     def _make_lanes(self, agent: TrainableAgent, saved: run_state.Saved | None) -> None:
         self._lanes = [
@@ -296,7 +298,7 @@ class Trainer:
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if saved is not None:
             self.run_id = saved.run_id
-            self._loop.hidden.copy_(restore.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
+            restore.restore_loop(saved, self._loop)
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
@@ -310,10 +312,11 @@ class Trainer:
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
+            report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
-        run_state.check_callbacks(self.callbacks, agent.seeds)
+        callback_state.check(self.callbacks, agent.seeds)
         if saved is not None:
             restore.restore_generators(saved, agent)
 
@@ -329,7 +332,7 @@ class Trainer:
         )
         self.metrics = store
         for lane in self._lanes:
-            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
+            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until)
 
     def _end(self) -> None:
         if self.status == "running":
@@ -359,7 +362,8 @@ class Trainer:
         self._close(self.status)
 
     def _close(self, status: str) -> None:
-        self._agent.hooks = NO_HOOKS
+        with stating(self._agent, self._envs, self._lanes[0]):  # for a save of the agent after the run
+            self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
         self._loggers.finalize(is_success=status in ("finished", "stopped"))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from velora.callbacks.base import Callback
+from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.core.errors import CheckpointError
+from velora.core.types import Metrics
 from velora.training.lane import Lane
+from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
-from velora.training.resume import codec
-
-log = logging.getLogger(__name__)
+from velora.training.resume import callback_state, codec
+from velora.training.resume.circumstances import Circumstances
 
 PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
 
@@ -26,6 +29,9 @@ class RunState:
 
     Attributes:
         dropped: what couldn't be saved of which callback, and why.
+        lineage: branches of the run that led to it.
+        metrics: what the newest updates had reported, each (1,).
+        circumstances: under which it was trained; see :mod:`velora.training.resume.circumstances`.
     """
 
     run_id: str
@@ -39,6 +45,9 @@ class RunState:
     extra: Mapping[str, Any]
     seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    lineage: Lineage = TRUNK
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    circumstances: Circumstances = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +58,15 @@ class Saved:
         seeds: the run seeds, in the order of the seed axis.
         states: of every seed; ``None`` for one that begins anew.
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
+        environments: what the checkpoint of every seed says of its environment.
+        newest_of: of every seed the directory whose newest checkpoint it is; ``None`` where a checkpoint was named.
     """
 
     seeds: tuple[int, ...]
     states: tuple[RunState | None, ...]
     furthest: int
+    environments: tuple[Mapping[str, Any] | None, ...]
+    newest_of: tuple[Path | None, ...]
 
     @property
     def run_id(self) -> str:
@@ -66,6 +79,27 @@ class Saved:
         state = self.states[self.furthest]
         assert state is not None
         return state
+
+    def metrics(self, device: torch.device) -> Metrics:
+        """Gather what the newest updates of every seed had reported.
+
+        Shapes:
+            returns: each (S,); NaN where a seed has reported nothing of the name.
+
+        Raises:
+            CheckpointError: if what was saved isn't one number for each name.
+        """
+        gathered: dict[str, Tensor] = {}
+        for k, state in self.each():
+            try:
+                for name, value in state.metrics.items():
+                    unknown = math.nan if value.is_floating_point() else 0
+                    gathered.setdefault(name, torch.full((len(self.seeds),), unknown, dtype=value.dtype))[k] = (
+                        value.item()
+                    )
+            except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+                raise CheckpointError(f"train_state: metrics: expected a number for each name ({error})") from error
+        return {name: value.to(device) for name, value in gathered.items()}
 
     def each(self) -> Iterator[tuple[int, RunState]]:
         """Go through the seeds that go on, the one that stands furthest last."""
@@ -80,64 +114,31 @@ def pack_run(
     run_id: str,
     agent: TrainableAgent,
     lane: Lane,
-    hidden: Tensor,
+    loop: Loop,
     callbacks: Sequence[Any],
     extra: Mapping[str, Any],
+    circumstances: Circumstances,
 ) -> PackedState:
     """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer.
 
     What a callback keeps and can't be saved is left out, reported, and reported again on a resume: a run isn't lost
-    for it. :func:`check_callbacks` refuses most of it before a run begins.
+    for it. :func:`velora.training.resume.callback_state.check` refuses most of it before a run begins.
     """
     k = lane.seed_index
     tensors: dict[str, Tensor] = {}
-    own, of_seed = _states(callbacks, lane.seed)
-    parts = {"callbacks": own, "seed_callbacks": of_seed, "extra": dict(extra)}
-    dropped: dict[str, str] = {}
-    for part, states in parts.items():
-        parts[part] = _savable(part, states, dropped)
+    parts, dropped = callback_state.savable(callbacks, lane.seed, extra)
     tree = {
         "run_id": run_id,
         "evaluated_at": lane.evaluated_at,
         "lane": lane.state_dict(),
-        "hidden": hidden[k : k + 1],
+        "hidden": loop.hidden[k : k + 1],
         "agent": agent.training_state(k),
         "generators": {name: codec.generator_state(g) for name, g in agent.generators(k).items()},
         "global_generators": codec.global_generators(),
         **parts,
+        "lineage": [list(one) for one in lane.lineage],
+        "metrics": {name: value[k : k + 1] for name, value in loop.metrics.items()} if lane.update else {},
+        "circumstances": dict(circumstances),
         **({"dropped": dropped} if dropped else {}),
     }
     return codec.pack(tree, tensors), tensors
-
-
-def check_callbacks(callbacks: Sequence[Any], seeds: Sequence[int]) -> None:
-    """Refuse callbacks whose state can't be saved, before the first step of a run.
-
-    Raises:
-        CheckpointError: naming the place in the state.
-    """
-    for seed in seeds:
-        for part, states in zip(("callbacks", "seed_callbacks"), _states(callbacks, seed), strict=True):
-            for key, state in states.items():
-                codec.check(state, f"{part}.{key}")
-
-
-def _states(callbacks: Sequence[Any], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ask callbacks for what they keep, for no seed and for one; only ours keep things for a seed."""
-    ours = [c for c in callbacks if isinstance(c, Callback)]
-    own = {c.state_key: state for c in callbacks if (state := c.state_dict())}
-    return own, {c.state_key: state for c in ours if (state := c.seed_state_dict(seed))}
-
-
-def _savable(part: str, states: Mapping[str, Any], dropped: dict[str, str]) -> dict[str, Any]:
-    """Return the states that can be saved, and add why the others can't."""
-    kept = {}
-    for key, state in states.items():
-        try:
-            codec.check(state, f"{part}.{key}")
-        except CheckpointError as error:
-            dropped[key] = str(error)
-            log.error("save: left out of the checkpoint, since it can't come back as it is: %s", error)
-        else:
-            kept[key] = state
-    return kept
