@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,9 @@ from velora.core.types import Array
 
 OBSERVATIONS = ("obs", "next_obs")
 """Fields that may be bytes."""
+_FLAGS = ("terminated", "truncated", "start")
+_RANGES = dict.fromkeys(_FLAGS, (0.0, 1.0)) | dict.fromkeys(("dt", "next_dt"), (0.0, math.inf))
+"""Least and largest value of the fields that have any."""
 
 
 class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
@@ -160,6 +164,29 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     def _filled(self, seed_index: int, size: int) -> Tensor:
         return torch.from_numpy(self._rows[seed_index : seed_index + 1, :size])
+
+    def find_fault(self, rows: Tensor, *, n_choices: int | None = None) -> str | None:
+        """Return why saved rows are such as nothing can have filled a buffer with, or ``None`` if they aren't.
+
+        Shapes:
+            rows: as :meth:`saved_rows` says.
+
+        Args:
+            n_choices: how many discrete actions there are; ``None`` where actions are numbers.
+        """
+        numbers = rows[0].view(torch.float32)
+        for name, where in self._columns.items():
+            if self._n_bytes and name in OBSERVATIONS:
+                continue
+            column = numbers[:, where]
+            if not bool(torch.isfinite(column).all()):
+                return f"{name}: expected finite numbers, found NaN or infinity"
+            low, high = _RANGES.get(name, (-math.inf, math.inf))
+            if name == "action" and n_choices is not None:
+                low, high = 0.0, n_choices - 1.0
+            if bool(((column < low) | (column > high)).any()):
+                return f"{name}: expected numbers from {low:g} to {high:g}, found others"
+        return None
 
     def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
         """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.

@@ -78,8 +78,15 @@ class SaveCheckpoints(Callback):
         return {"best": self._best[seed]} if seed in self._best else {}
 
     def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`seed_state_dict` returned."""
-        self._best[seed] = float(state["best"])
+        """Take back what :meth:`seed_state_dict` returned.
+
+        Raises:
+            SettingError: if it isn't a number.
+        """
+        best = state.get("best")
+        if not isinstance(best, int | float) or not math.isfinite(best):
+            raise SettingError(f"{self.state_key}: expected a finite number 'best', found another state")
+        self._best[seed] = float(best)
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Claim the directory; begin a branch in it if the run goes on from an older checkpoint than it holds.

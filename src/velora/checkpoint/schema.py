@@ -218,7 +218,7 @@ def upgrade(
     """
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CheckpointError(f"{where}: schema_version: expected a whole number from 1, received {version!r}")
+        raise CheckpointError(f"{where}: schema_version: expected a whole number from 1, received {version!a:.80}")
     if version > current:
         writer = str(document.get("velora_version"))[:64]
         raise CheckpointError(

@@ -17,6 +17,7 @@ Velora trains liquid neural networks to control things.
   velora train       train an agent          velora train --help lists every setting
   velora evaluate    evaluate a checkpoint   velora evaluate --help
   velora plot        draw learning curves    velora plot --help
+  velora verify      say whether a checkpoint or a run is whole, and what is broken
   velora doctor      what this machine computes with, and what would make it faster
 
 For example:
@@ -27,6 +28,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora train resume=<run>                                   # go on where it stopped
   velora plot <run> <run> out=curves.png
+  velora verify <run>
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
 
@@ -66,6 +68,13 @@ def plot(words: Sequence[str]) -> int:
     return plot(words)
 
 
+def verify(words: Sequence[str]) -> int:
+    """Run ``velora verify``."""
+    from velora.cli.run.verify import verify
+
+    return verify(words)
+
+
 def doctor(words: Sequence[str]) -> int:
     """Run ``velora doctor``."""
     from velora.cli.doctor.doctor import doctor
@@ -77,6 +86,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "plot": plot,
+    "verify": verify,
     "doctor": doctor,
 }
 

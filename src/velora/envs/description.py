@@ -98,7 +98,8 @@ def _keep(into: dict[str, Any], name: str, value: Any, of: str, missing: list[st
 
 def unsaid(described: Mapping[str, Any] | None) -> list[str]:
     """List, in words, what a description of an environment is missing; see :func:`describe`."""
-    return [str(one) for one in (described or {}).get("missing", ())]
+    missing = (described or {}).get("missing", ())
+    return [str(one) for one in missing] if isinstance(missing, list | tuple) else [str(missing)]
 
 
 CHANGEABLE = ("max_episode_steps", "missing")

@@ -67,7 +67,7 @@ class Agent(ActingAgent, SavedAgent):
         if not self.key or self.settings_type is Settings:
             raise SettingError(
                 f"{type(self).__name__}: expected a key and a settings_type, which checkpoints go by; give it both, "
-                'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
+                'such as key = "my_agent", and put @velora.register before it'
             )
         sizes = {"state_dim": state_dim, "n_neurons": n_neurons, "action_dim": action_dim}
         run = {one.name: settings.pop(one.name, one.default) for one in run_arguments()}

@@ -94,6 +94,10 @@ class TrainableAgent(AgentView, Protocol):
         """Return what else an exact resume needs, as numbers, lists, dicts and tensors."""
         ...
 
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """Return why such a state can't be taken over, in one line, or ``None`` if it can."""
+        ...
+
     def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take that over."""
         ...

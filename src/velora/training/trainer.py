@@ -309,15 +309,16 @@ class Trainer:
     def _start(self, agent: TrainableAgent, saved: run_state.Saved | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
-        self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
-            report.report_changes(saved, self._circumstances, self._store, self._lanes)
+            restore.restore_training(saved, agent)
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
+        self._open_store(agent, stack)  # which cuts rows off, so after all that may refuse the run
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
         callback_state.check(self.callbacks, agent.seeds)
         if saved is not None:
+            report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:

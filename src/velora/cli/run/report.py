@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directory
 from velora.cli.command.arguments import written
-from velora.cli.run import resume
+from velora.cli.run import resume, trust
 from velora.cli.settings import budget
 from velora.core.terminal import say
 from velora.core.types import Evaluation
@@ -103,8 +103,8 @@ def _next_commands(
         home = run / CHECKPOINTS
         home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
         where = [written("checkpoint", str(home / "final"))]
-        own = dict(resume.foreign_code(cfg))  # a checkpoint imports nothing that isn't named again
-        where += [written(name, own[name]) for name in ("agent._target_", "env.id") if name in own]
+        own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
+        where += [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
         lines.append(f"evaluate  velora evaluate {' '.join(where)}")
     if len(seeds) > 1:
         lines.append(f"plot      velora plot {shlex.quote(str(run))}")
