@@ -129,23 +129,24 @@ class CheckpointHome:
         """
         files.set_aside(self.parent(seed_index) / name)
 
-    def prune(self, seed_index: int, *, keep: int, newest: int) -> None:
-        """Remove this run's oldest ``epN``, after the newest was written.
+    def prune(self, seed_index: int, kind: str, *, keep: int, newest: int) -> None:
+        """Remove this run's oldest ``epN`` or ``stepN``, after the newest was written.
 
-        Only valid checkpoints of this run are touched, and none of later episodes (a resume from an older
-        checkpoint finds those), nor any that holds more than a checkpoint; those of a branch that was left go before
-        those of the newest. What can't be removed is logged and tried again next time.
+        Only valid checkpoints of this run are touched, and none of later episodes or steps (a resume from an older
+        checkpoint finds those), nor any that holds more than a checkpoint; those of a branch that was left go first.
+        What can't be removed is tried again later.
 
         Args:
             seed_index: the position on the seed axis.
+            kind: ``"ep"`` or ``"step"``.
             keep: how many stay, >= 1.
-            newest: the episode of the checkpoint that was just written.
+            newest: the number of the checkpoint that was just written.
         """
         parent = self.parent(seed_index)
         numbered = {
-            int(match["episode"]): path
+            int(match["number"]): path
             for path in parent.iterdir()
-            if (match := files.CHECKPOINT.fullmatch(path.name)) and match["episode"]
+            if (match := files.CHECKPOINT.fullmatch(path.name)) and match["kind"] == kind
         }
         whole = {number: found for number, path in numbered.items() if number <= newest and (found := self._own(path))}
         old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import velora
@@ -91,6 +94,26 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 }
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl+C."""
+_NOTHING_YET = {"train": "interrupted before the first step; nothing was saved"}
+
+
+@contextmanager
+def _going_on_at_sigusr1() -> Iterator[None]:
+    """Outlive the signal that asks a run for a save, until there is a run: by itself it would end the process."""
+    number = getattr(signal, "SIGUSR1", None)
+    is_free = threading.current_thread() is threading.main_thread()
+    if number is None or not is_free or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 after a crash, 2 for bad input, 130 when interrupted.
 
@@ -111,8 +134,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command not in COMMANDS:
             hint = did_you_mean(command, COMMANDS, f"expected one of {', '.join(COMMANDS)}")
             raise SettingError(f"{command!r} is no command; {hint}")
-        code = COMMANDS[command](words)
+        with _going_on_at_sigusr1():
+            code = COMMANDS[command](words)
     except VeloraError as error:
         complain(f"velora {command}: {error}\n")
         code = 2
+    except KeyboardInterrupt as stop:
+        complain(f"velora {command}: {str(stop) or _NOTHING_YET.get(command, 'interrupted')}\n")
+        code = INTERRUPTED
     return code or int(has_failed())

@@ -128,7 +128,7 @@ def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 def without_statistics(described: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a description what changes along training."""
-    said = dict(described)
+    said = {name: value for name, value in described.items() if name != "others"}
     if "wrappers" in said:
         said["wrappers"] = [{"name": one["name"], "kwargs": one["kwargs"]} for one in said["wrappers"]]
     return said

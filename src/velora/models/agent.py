@@ -102,14 +102,8 @@ class Agent(ActingAgent, SavedAgent):
     def configure_exploration(self) -> Explorer:
         """Make the exploration strategy; here random actions during warm-up, then correlated noise on the actor's."""
         s = self.settings
-        return CorrelatedNoise(
-            self.seeds,
-            s.action_dim,
-            std=s.noise_std,
-            final_std=s.noise_final_std,
-            decay_steps=s.noise_decay_steps,
-            correlation=s.noise_correlation,
-        )
+        own = {"final_std": s.noise_final_std, "decay_steps": s.noise_decay_steps, "correlation": s.noise_correlation}
+        return CorrelatedNoise(self.seeds, s.action_dim, std=s.noise_std, **own)
 
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name those networks that have a slowly following target, ``"target_<name>"``; here all."""
@@ -193,6 +187,7 @@ class Agent(ActingAgent, SavedAgent):
         window_size: int = 10,
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
+        evaluation_max_steps: int = 100_000,
         callbacks: Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
@@ -213,6 +208,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
+            evaluation_max_steps: steps after which an episode of evaluation is cut, if the environment sets no end.
             callbacks: ours, or stock ones of Lightning.
             logger: Lightning loggers.
             run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.
@@ -239,6 +235,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size=window_size,
             evaluate_every=evaluate_every,
             evaluation_episodes=evaluation_episodes,
+            evaluation_max_steps=evaluation_max_steps,
             callbacks=callbacks,
             logger=logger,
             run_dir=run_dir,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
 from velora.checkpoint.open_header import Expected
 from velora.checkpoint.schema import Part
 from velora.core.errors import CheckpointError, SettingError, ShapeError, SpaceError
@@ -28,17 +28,16 @@ TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
 _NORMALISER = "normaliser."
 
 
-def write(
+def gather(
     agent: AgentParts,
-    dirpath: Path,
     *,
     seed_index: int = 0,
     buffer: bool,
     config: bool,
-    overwrite: bool = True,
     train_state: TrainState | None = None,
-) -> Path:
-    """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
+    copy: bool = False,
+) -> Contents:
+    """Gather what a checkpoint of one seed holds: live tensors, or, where memory has room for them, copies."""
     agent.learner.held.take_over()
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.learner.optimizer_state(seed_index)
@@ -66,7 +65,17 @@ def write(
     if train_state is not None:
         fields["train_state"], tensors["train_state"] = train_state
     overview = {**agent.summary(), "environment": fields["environment"]} if config else None
-    return Checkpoint.write(dirpath, metadata=fields, tensors=tensors, overwrite=overwrite, config=overview).path
+    contents = Contents(fields, tensors, overview)
+    return _copied(agent, contents, seed_index) if copy and contents.fits_twice else contents
+
+
+def _copied(agent: AgentParts, contents: Contents, seed_index: int) -> Contents:
+    """Copy what training changes; a train state is a copy already."""
+    done: dict[Part, Mapping[str, Tensor]] = {n: p for n, p in contents.tensors.items() if n == "train_state"}
+    if "buffer_state" not in contents.tensors:
+        return contents.copy(done)
+    rows, finish = agent.buffer.begin_copy(seed_index)
+    return contents.copy({**done, "buffer_state": {"rows": rows}}, finish=finish)
 
 
 def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:

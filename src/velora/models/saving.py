@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
 from velora.core import allowance
 from velora.core.autograd import as_by_default
 from velora.core.errors import CheckpointError, SettingError
@@ -60,12 +61,12 @@ class SavedAgent(AgentParts):
         """Take over what was set on the agent besides its parts."""
         vars(self).update(own)
 
-    def save_training(
-        self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState
-    ) -> Path:
-        """Write a checkpoint of one seed together with the state of its run; the trainer calls it."""
-        return checkpoint_contents.write(
-            self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
+    def training_contents(
+        self, seed_index: int, *, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState, copy: bool
+    ) -> Contents:
+        """Gather what a checkpoint of one seed, together with the state of its run, holds; the trainer writes it."""
+        return checkpoint_contents.gather(
+            self, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state, copy=copy
         )
 
     def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
@@ -111,7 +112,8 @@ class SavedAgent(AgentParts):
         """
         if self.n_seeds > 1:
             raise SettingError(f"save: this agent holds {self.n_seeds} seeds; save one with agent.seed(k).save(...)")
-        return checkpoint_contents.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
+        contents = checkpoint_contents.gather(self, buffer=buffer, config=config)
+        return contents.write(Path(dirpath), overwrite=overwrite)
 
     @classmethod
     @as_by_default()

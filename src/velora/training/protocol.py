@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import gymnasium as gym
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
 from velora.core.protocols import AgentView
 from velora.core.types import Array, Counters
 from velora.envs import ActionUnits
@@ -102,16 +102,20 @@ class TrainableAgent(AgentView, Protocol):
         """Take that over."""
         ...
 
-    def save_training(
+    def training_contents(
         self,
-        dirpath: Path,
-        *,
         seed_index: int,
+        *,
         buffer: bool,
         config: bool,
         train_state: tuple[dict[str, Any], Mapping[str, Tensor]],
-    ) -> Path:
-        """Write a checkpoint of one seed together with the state of its run."""
+        copy: bool,
+    ) -> Contents:
+        """Gather what a checkpoint of one seed, together with the state of its run, holds.
+
+        Args:
+            copy: copy the tensors, if memory has room for it, so that training may go on before they are written.
+        """
         ...
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> Sequence[str]:

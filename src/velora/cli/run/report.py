@@ -13,6 +13,7 @@ from velora.checkpoint.layout import CHECKPOINTS, seed_directory
 from velora.cli.command.arguments import written
 from velora.cli.run import resume, trust
 from velora.cli.settings import budget
+from velora.cli.settings.objects import saves
 from velora.core.terminal import say
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
@@ -45,7 +46,7 @@ def report(cfg: DictConfig, run: Path, result: TrainResult, seeds: Sequence[int]
 
 def can_go_on(cfg: DictConfig) -> bool:
     """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
-    return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
+    return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
 
 
 def shown(path: Path) -> Path:

@@ -51,8 +51,7 @@ class KeepSettings(Callback):
         run_directory.save_settings(self.run_dir, settings)
         self._are_ours = True
         trainer.metrics.describe(run_directory.distinguishing(settings))
-        for logger in trainer.loggers:
-            logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
+        trainer.log_settings(OmegaConf.to_container(settings, resolve=True))
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
@@ -108,10 +107,12 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
                 say(f"resume: {line}\n")
         try:
             result = _train(cfg, run_dir, seeds, TellHowToGoOn(cfg, run))
-        except Exception:
+            report.report(cfg, run, result, seeds)
+        except BaseException as error:
             claim.discard_unstarted(run_dir)
+            if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
+                raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step
             raise
-        report.report(cfg, run, result, seeds)
     return float(np.mean([evaluation.mean for evaluation in report.final_evaluations(result)]))
 
 

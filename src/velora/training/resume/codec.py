@@ -113,7 +113,7 @@ def global_generators() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     numpy_state: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - reading, not drawing
     return {
-        "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64, device="cpu"), "gauss": gauss},
+        "python": {"version": version, "words": torch.from_numpy(np.array(words, np.int64)), "gauss": gauss},
         "numpy": {
             "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
             "pos": numpy_state["state"]["pos"],

@@ -98,8 +98,8 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
         lanes[k].evaluated_at, lanes[k].lineage = state.evaluated_at, state.lineage
         lanes[k].newest_of = saved.newest_of[k]
         with _naming(saved, k, "lane", "this run"):
-            for place in lanes[k].places:
-                statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
+            for at, place in enumerate(lanes[k].places):
+                statistics.go_on(envs.envs[place.index], saved.environments[k] or {}, at)
             hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
     return hidden
 
