@@ -128,4 +128,5 @@ def subjects() -> list[Subject]:
         AgentSave("replacing, with buffer", buffer=True),
         AgentSave("replacing, without renameat2", buffer=True, exchange=False),
         BesideOthers("beside an older one", buffer=True),
+        WholeCheckpoint(),
     ]
