@@ -136,6 +136,7 @@ ROWS: Final = (
         1_000,
         (
             JobSpec(OURS, f"{HERE}.exact:run", parts=6, quick=True),
+            JobSpec(OURS, f"{HERE}.workers:resume"),
             JobSpec("stable-baselines3", "benchmarks.peers.checkpoints:resume", python="peers"),
         ),
     ),
@@ -212,10 +213,13 @@ ROWS: Final = (
     ),
     Row(
         "troubles",
-        "failing loggers, metrics that can't be written, two runs in one directory, clocks, paths",
+        "workers that die and hang, failing loggers, metrics that can't be written, two runs in one directory, clocks, paths",
         "training goes on to the same bits, or a second run is refused in one line",
-        300,
-        tuple(JobSpec(OURS, f"{HERE}.troubles:run", None, {"kind": k}, quick=k == "metrics") for k in TROUBLES),
+        600,
+        (
+            *(JobSpec(OURS, f"{HERE}.troubles:run", None, {"kind": k}, quick=k == "metrics") for k in TROUBLES),
+            JobSpec(OURS, f"{HERE}.workers:run", parts=2),
+        ),
     ),
 )
 

@@ -95,7 +95,7 @@ def _forget_window() -> None:
 
     def forget(lane: Lane, state: Any) -> None:
         load(lane, state)
-        lane.moving.values.clear()
+        lane.moving._values.clear()
 
     Lane.load_state_dict = forget  # type: ignore[method-assign]
 
