@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -40,6 +40,22 @@ class Writing:
     node: Node
     offset: int
     data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One way in which a power cut may end.
+
+    Attributes:
+        at: the call before which the power went.
+        lost: the times of the changes of names that did not reach the disk.
+        data: what became of the data of each file that were not synced, a key of ``WAYS``.
+    """
+
+    name: str
+    at: int
+    lost: frozenset[int]
+    data: Mapping[Node, str]
 
 
 @dataclass
@@ -80,7 +96,7 @@ class Disk:
         writings = [w for w in self.writings if w.at < at and synced.get(w.node, -1) < w.at]
         return namings, writings
 
-    def state(self, at: int, lost_names: set[int], data: Callable[[Node, list[Writing]], list[Writing]]) -> Tree:
+    def state(self, at: int, lost_names: Set[int], data: Callable[[Node, list[Writing]], list[Writing]]) -> Tree:
         """Make the tree of one outcome of a power cut before call ``at``.
 
         Args:
@@ -127,8 +143,8 @@ class Disk:
             else:
                 yield where, contents.get(child, b"")
 
-    def outcomes(self, at: int, generator: random.Random, *, mixed: int) -> Iterator[tuple[str, Tree]]:
-        """Go through what a power cut before call ``at`` may leave, each with its name; some are equal.
+    def outcomes(self, at: int, generator: random.Random, *, mixed: int) -> Iterator[Outcome]:
+        """Go through what a power cut before call ``at`` may leave; some are equal.
 
         Args:
             mixed: how many random mixtures, beside the regular ones.
@@ -141,13 +157,16 @@ class Disk:
             losses[f"the first {k} names"] = set(times[k:])
             losses[f"all names but that of call {when}"] = {when}
             losses[f"only the name of call {when}"] = set(times) - {when}
-        ways = WAYS if writings else {"": WAYS["all data"]}
-        for lost, data in ((lost, data) for lost in losses for data in ways):
-            yield f"{lost}, {data}", self.state(at, losses[lost], lambda _, w, way=ways[data]: way(w))  # type: ignore[misc]
+        for lost, data in ((lost, data) for lost in losses for data in (WAYS if writings else ("all data",))):
+            yield Outcome(f"{lost}, {data}", at, frozenset(losses[lost]), dict.fromkeys(nodes, data))
         for number in range(mixed if len(times) + len(nodes) > 1 else 0):
-            own = {node: generator.choice(list(WAYS.values())) for node in nodes}
-            gone = {when for when in times if generator.random() < 0.5}
-            yield f"mixture {number}", self.state(at, gone, lambda node, w, own=own: own[node](w) if w else w)  # type: ignore[misc]
+            own = {node: generator.choice(list(WAYS)) for node in nodes}
+            gone = frozenset(when for when in times if generator.random() < 0.5)
+            yield Outcome(f"mixture {number}", at, gone, own)
+
+    def tree(self, outcome: Outcome) -> Tree:
+        """Make what an outcome leaves."""
+        return self.state(outcome.at, outcome.lost, lambda node, w: WAYS[outcome.data[node]](w) if w else w)
 
 
 class _Live:
@@ -256,6 +275,21 @@ WAYS: Final[dict[str, Callable[[list[Writing]], list[Writing]]]] = {
     "all but the last piece": lambda writings: writings[:-1],
 }
 """What may become of a file's data that were written and not synced."""
+
+
+def unseen_renames(start: Tree, calls: Sequence[Call], end: Tree) -> list[Call]:
+    """Infer renames that the trace lacks from what is there in the end; they are taken for the last calls.
+
+    The safetensors library renames by an instruction of its own, not by the C library.
+    """
+    known = Disk.of(start, calls)
+    seen = known.state(known.length, set(), lambda _, writings: writings)
+    found = []
+    for path, content in seen.items():
+        if path not in end and content is not None:
+            new = next((name for name, there in end.items() if there == content and seen.get(name) != there), None)
+            found += [Call("rename", path, new)] if new else []
+    return found
 
 
 def snapshot(place: Path) -> dict[str, bytes | None]:

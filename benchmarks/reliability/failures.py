@@ -103,8 +103,12 @@ def _limits(job: Job, subject: Subject, contents: Contents) -> None:
 
 
 def _save_limited(subject: Subject, place: Path, size: int) -> None:
+    """Save under a limit of the system, which is lifted again so that the answer can be written."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    subject.save(place, 2)
+    try:
+        subject.save(place, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def _fill_up(job: Job, subject: Subject, contents: Contents, disk: Path, kib: int) -> None:

@@ -50,7 +50,7 @@ AT_MOST = 12
 """Signals that one run gets, but for the run that gets fifty."""
 
 
-def run(job: Job, name: str, *, trials: int = 125) -> None:
+def run(job: Job, name: str, *, trials: int = 40) -> None:
     """Interrupt one kind of run at random moments, each until it is through."""
     training = TRAININGS[name]
     whole, seconds = _undisturbed(training)

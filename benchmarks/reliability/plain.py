@@ -13,7 +13,7 @@ from torch import nn
 from benchmarks.reliability.subject import Subject
 
 
-def _module(version: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+def small_module(version: int) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Make a small network that has taken one step of Adam."""
     generator = torch.Generator().manual_seed(version)
     module = nn.Sequential(nn.Linear(3, 16), nn.Tanh(), nn.Linear(16, 1))
@@ -55,12 +55,12 @@ class TorchSave(Subject):
 
     def save(self, place: Path, version: int) -> None:
         """Save over the same file."""
-        module, optimizer = _module(version)
+        module, optimizer = small_module(version)
         torch.save({"model": module.state_dict(), "optimizer": optimizer.state_dict()}, place / "checkpoint.pt")
 
     def load(self, place: Path) -> str:
         """Load into a fresh module and optimizer."""
-        module, optimizer = _module(0)
+        module, optimizer = small_module(0)
         state = torch.load(place / "checkpoint.pt", weights_only=True)
         module.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -74,7 +74,7 @@ class Safetensors(Subject):
 
     def save(self, place: Path, version: int) -> None:
         """Save over the same file."""
-        module, optimizer = _module(version)
+        module, optimizer = small_module(version)
         tensors = dict(module.state_dict())
         for name, parameter in module.named_parameters():
             tensors |= {f"{name}.{key}": value.clone() for key, value in optimizer.state[parameter].items()}
@@ -83,7 +83,7 @@ class Safetensors(Subject):
     def load(self, place: Path) -> str:
         """Load all tensors; the names and shapes must be those of the module."""
         tensors = load_file(place / "checkpoint.safetensors")
-        module, optimizer = _module(0)
+        module, optimizer = small_module(0)
         module.load_state_dict({name: tensors[name] for name in module.state_dict()})
         moments = {}
         for name, parameter in module.named_parameters():

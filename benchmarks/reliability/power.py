@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.reliability import disk, forked, shim
+from benchmarks.reliability import disk, forked
 from benchmarks.reliability.kills import look
 from benchmarks.reliability.subject import Subject, measure, scratch, traced
 from benchmarks.reliability.tally import Job
+from benchmarks.reliability.trace import Call
 
 SAVED = "saved"
 
@@ -21,15 +22,11 @@ def run(job: Job, subject: Subject, *, most: int | None = None) -> None:
         subject.prepare(place)
         before = disk.snapshot(place)
 
-        def save() -> None:
-            subject.save(place, 2)
-            shim.mark(SAVED)
-
-        recorded = disk.Disk.of(before, traced(save, place))
-    cases = states(job, recorded)
-    if most is not None and most < len(cases):
-        cases = job.random("power").sample(cases, most)
-    for number, (at, name, tree, marks) in enumerate(job.each(job.some(cases, quick=120))):
+        calls = traced(lambda: subject.save(place, 2), place)
+        unseen = disk.unseen_renames(before, calls, disk.snapshot(place))
+    recorded = disk.Disk.of(before, [*calls, *unseen, Call("mark", SAVED)])
+    cases = states(job, recorded, most=120 if job.quick else most)
+    for number, (at, name, tree, marks) in enumerate(job.each(list(job.mine(cases)))):
         with scratch() as place:
             disk.build(tree, place)
             case = f"{subject.name}, {subject.scenario}, power cut before call {at}, {name}"
@@ -51,15 +48,28 @@ def run(job: Job, subject: Subject, *, most: int | None = None) -> None:
 Case = tuple[int, str, disk.Tree, tuple[str, ...]]
 
 
-def states(job: Job, recorded: disk.Disk, *, mixed: int = 12) -> list[Case]:
-    """List the states that differ, each with the call before which the power went, and the marks passed by then."""
+def states(job: Job, recorded: disk.Disk, *, most: int | None, mixed: int = 12) -> list[Case]:
+    """List states that differ, each with the call before which the power went, and the marks passed by then.
+
+    Args:
+        most: how many, drawn at random from all; every one by default.
+    """
+    outcomes = [
+        outcome
+        for at in range(recorded.length + 1)
+        for outcome in recorded.outcomes(at, job.random("states", at), mixed=mixed)
+    ]
+    if most is not None:
+        job.random("power").shuffle(outcomes)
     cases: list[Case] = []
     seen: set[tuple[bytes, tuple[str, ...]]] = set()
-    for at in range(recorded.length + 1):
-        marks = tuple(text for when, text in recorded.marks if when < at)
-        for name, tree in recorded.outcomes(at, job.random("states", at), mixed=mixed):
-            key = (disk.digest(tree), marks)
-            if key not in seen:
-                seen.add(key)
-                cases.append((at, name, tree, marks))
+    for outcome in outcomes:
+        marks = tuple(text for when, text in recorded.marks if when < outcome.at)
+        tree = recorded.tree(outcome)
+        key = (disk.digest(tree), marks)
+        if key not in seen:
+            seen.add(key)
+            cases.append((outcome.at, outcome.name, tree, marks))
+        if most is not None and len(cases) >= most:
+            break
     return cases

@@ -41,10 +41,8 @@ def run(job: Job, name: str, *, most: int = 6_000) -> None:
         (place / "run").mkdir()
         recorded = disk.Disk.of({"run": None}, traced(lambda: training.go(place / "run", Tell()), place))
         whole = everything(place / "run")
-    cases = states(job, recorded, mixed=20)
-    if most < len(cases):
-        cases = job.random("power of runs").sample(cases, most)
-    for number, (at, state, tree, marks) in enumerate(job.each(job.some(cases, quick=150))):
+    cases = states(job, recorded, most=120 if job.quick else most, mixed=20)
+    for number, (at, state, tree, marks) in enumerate(job.each(list(job.mine(cases)))):
         with scratch() as place:
             disk.build(tree, place)
             case = f"velora, {name}, power cut before call {at}, {state}"

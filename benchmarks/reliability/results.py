@@ -17,8 +17,7 @@ from benchmarks.reliability.tally import Tally
 DIRECTORY: Final = Path(__file__).with_name("results")
 PACKAGES: Final = {
     "ours": ("torch", "numpy", "gymnasium", "mujoco", "safetensors"),
-    "peers": ("stable_baselines3", "torch"),
-    "torchrl": ("torchrl", "tensordict", "torch"),
+    "peers": ("stable_baselines3", "torchrl", "tensordict"),
 }
 
 

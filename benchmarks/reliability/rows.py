@@ -12,9 +12,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHONS: Final[dict[str, Path]] = {
     "ours": Path(sys.executable),
     "peers": ROOT / ".venv-peers" / "bin" / "python",
-    "torchrl": ROOT / ".venv-torchrl" / "bin" / "python",
 }
-"""The interpreters, by the environment that a job needs; TorchRL has one of its own."""
+"""The interpreters, by the environment that a job needs."""
 OURS: Final = "velora"
 
 
@@ -66,7 +65,7 @@ PEERS: Final = (
     ("torch.save", f"{HERE}.plain:torch.save, over the old one", "ours"),
     ("safetensors", f"{HERE}.plain:safetensors, over the old one", "ours"),
     ("stable-baselines3", "benchmarks.peers.checkpoints:stable-baselines3, over the old one", "peers"),
-    ("torchrl", "benchmarks.peers.torchrl_checkpoints:torchrl, over the old one", "torchrl"),
+    ("torchrl", "benchmarks.peers.torchrl_checkpoints:torchrl, over the old one", "peers"),
 )
 
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -358,3 +359,21 @@ int mkdirat(int dir, const char *path, mode_t mode) {
 }
 
 int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
+
+/* Rust's rustix and other code call the system by number. */
+long syscall(long number, ...) {
+    REAL(long, "syscall", long, ...);
+    long a[6];
+    va_list rest;
+    va_start(rest, number);
+    for (int i = 0; i < 6; i++) a[i] = va_arg(rest, long);
+    va_end(rest);
+    if (number == SYS_renameat2)
+        return renameat2((int)a[0], (const char *)a[1], (int)a[2], (const char *)a[3], (unsigned)a[4]);
+    if (number == SYS_renameat) return renameat((int)a[0], (const char *)a[1], (int)a[2], (const char *)a[3]);
+    if (number == SYS_unlinkat) return unlinkat((int)a[0], (const char *)a[1], (int)a[2]);
+    if (number == SYS_mkdirat) return mkdirat((int)a[0], (const char *)a[1], (mode_t)a[2]);
+    if (number == SYS_fsync) return fsync((int)a[0]);
+    if (number == SYS_fdatasync) return fdatasync((int)a[0]);
+    return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}

@@ -15,6 +15,7 @@ from velora import models
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.layout import seed_directories
+from velora.utils import set_seed
 
 QUIET: Final[dict[str, Any]] = {"progress_bar": False, "summary": False, "threads": 1}
 SMALL: Final[dict[str, Any]] = {"critic_units": [8, 8]}
@@ -78,6 +79,7 @@ class Training:
 
     def go(self, place: Path, *callbacks: Callback, resume: Path | None = None, env: Any = None) -> Any:
         """Train, from the beginning or from what is below ``resume``, to the end."""
+        set_seed(11)  # the generators of Python, NumPy and PyTorch belong to the state of a run
         saving = SaveCheckpoints(place / "checkpoints", **self.saving)
         return self.make().train(
             env or self.task,

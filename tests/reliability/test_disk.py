@@ -13,7 +13,7 @@ OLD: Tree = {"f": b"old"}
 def outcomes(start: Tree, *calls: Call) -> list[Tree]:
     """List all that may be there after the last call."""
     disk = Disk.of(start, calls)
-    return [tree for _, tree in disk.outcomes(len(calls), random.Random(0), mixed=40)]
+    return [disk.tree(outcome) for outcome in disk.outcomes(len(calls), random.Random(0), mixed=40)]
 
 
 def written(*, sync: bool) -> list[Call]:
