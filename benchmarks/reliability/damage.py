@@ -20,7 +20,7 @@ class Victim:
         self.job, self.subject, self.place = job, subject, place
         subject.prepare(place)
         self.whole = subject.load(place)
-        self.files = sorted(path for path in place.rglob("*") if path.is_file())
+        self.files = subject.parts(place)
         self.originals = {path: path.read_bytes() for path in self.files}
 
     def judge(self, path: Path, case: str) -> None:
@@ -94,7 +94,7 @@ def break_files(job: Job, subject: Subject, *, most: int | None = None) -> None:
         other = elsewhere / "other"
         other.mkdir()
         subject.save(other, 2)
-        donors = {p.relative_to(other): p.read_bytes() for p in sorted(other.rglob("*")) if p.is_file()}
+        donors = {p.relative_to(other): p.read_bytes() for p in subject.parts(other)}
         cases = [(p, name, new) for p in victim.files for name, new in _rewritten(victim.originals[p], donors)]
         if most is not None and most < len(cases):
             cases = [cases[i] for i in sorted(job.random("files").sample(range(len(cases)), most))]

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from safetensors.torch import load
+
 from benchmarks.reliability.forged import TRAININGS, WRONG
 from benchmarks.reliability.subject import scratch
 from benchmarks.reliability.tally import Job
@@ -32,6 +34,7 @@ def run(job: Job, what: str, *, inputs: int) -> None:
         final = place / "checkpoints" / "final"
         raw_metadata = (final / "metadata.json").read_bytes()
         raw_tensors = (final / "model_state.safetensors").read_bytes()
+        arrays = load((final / "train_state.safetensors").read_bytes())
     document = json.loads(raw_metadata)
     document.pop("metadata_sha256")
     table, data = split(raw_tensors)
@@ -42,7 +45,7 @@ def run(job: Job, what: str, *, inputs: int) -> None:
         "bytes": lambda: json_text.parse(scrambled(raw_metadata, generator), "metadata.json"),
         "header": lambda: header.decode(_header(table, table_raw, generator), len(data), "model_state.safetensors"),
         "metadata": lambda: Metadata.decode(_signed(document, generator), "metadata.json"),
-        "state": lambda: codec.unpack(mutated(state, generator), {}),
+        "state": lambda: codec.unpack(mutated(state, generator), arrays),
     }
     feed = feeds[what]
     count = 3_000 if job.quick else inputs // job.parts

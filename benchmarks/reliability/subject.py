@@ -42,6 +42,10 @@ class Subject(ABC):
         if not self.is_fresh:
             self.save(place, 1)
 
+    def parts(self, place: Path) -> list[Path]:
+        """List the files of what was saved, that a load reads."""
+        return sorted(path for path in place.rglob("*") if path.is_file())
+
     def leftovers(self, place: Path) -> list[str]:
         """Name what a save should have cleared away."""
         return []
