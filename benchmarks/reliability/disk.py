@@ -69,6 +69,8 @@ class Disk:
     writings: list[Writing] = field(default_factory=list)
     syncs: list[tuple[int, Node]] = field(default_factory=list)
     marks: list[tuple[int, str]] = field(default_factory=list)
+    touched: dict[Node, tuple[int, str]] = field(default_factory=dict)
+    last_names: dict[str, Node] = field(default_factory=dict)
     length: int = 0
 
     @classmethod
@@ -83,7 +85,7 @@ class Disk:
         disk.entries = dict(live.entries)
         for at, call in enumerate(calls):
             live.apply(at, call)
-        disk.length = len(calls)
+        disk.length, disk.last_names = len(calls), live.names()
         return disk
 
     def pending(self, at: int) -> tuple[list[Naming], list[Writing]]:
@@ -181,6 +183,17 @@ class _Live:
             node = None if node is None else self.entries.get((node, name))
         return node
 
+    def names(self) -> dict[str, Node]:
+        """Return the whole path of everything."""
+        found, todo = dict[str, Node](), [(ROOT, "")]
+        while todo:
+            node, path = todo.pop()
+            for (parent, name), child in self.entries.items():
+                if parent == node:
+                    found[where := f"{path}/{name}" if path else name] = child
+                    todo.append((child, where))
+        return found
+
     def entry(self, path: str) -> Entry:
         parent, _, name = path.rpartition("/")
         found = self.find(parent or ".")
@@ -203,6 +216,7 @@ class _Live:
         elif call.kind in ("open", "mkdir"):
             node = self.make(call.path, is_directory=call.kind == "mkdir")
             disk.namings.append(Naming(at, ((self.entry(call.path), node),)))
+            disk.touched[node] = at, call.path
         else:
             self._rename(at, call)
 
@@ -213,6 +227,7 @@ class _Live:
         if call.kind == "fsync":
             self.disk.syncs.append((at, node))
         else:
+            self.disk.touched[node] = at, call.path
             self.disk.writings.append(
                 Writing(at, node, call.offset, call.data if call.kind == "write" else None)
             )
@@ -277,18 +292,29 @@ WAYS: Final[dict[str, Callable[[list[Writing]], list[Writing]]]] = {
 """What may become of a file's data that were written and not synced."""
 
 
-def unseen_renames(start: Tree, calls: Sequence[Call], end: Tree) -> list[Call]:
-    """Infer renames that the trace lacks from what is there in the end; they are taken for the last calls.
+def completed(start: Tree, calls: Sequence[Call], end: Tree) -> list[Call]:
+    """Add what the shim can't see, inferred from what is there in the end.
 
-    The safetensors library renames by an instruction of its own, not by the C library.
+    The safetensors library renames by an instruction of its own, not by the C library; that is taken for the last call.
+    TorchRL writes into maps of memory; those data are taken for written as soon as their file has its size, and for not
+    synced.
     """
     known = Disk.of(start, calls)
+    found = list(calls)
     seen = known.state(known.length, set(), lambda _, writings: writings)
-    found = []
     for path, content in seen.items():
         if path not in end and content is not None:
             new = next((name for name, there in end.items() if there == content and seen.get(name) != there), None)
             found += [Call("rename", path, new)] if new else []
+    known = Disk.of(start, found)
+    seen = known.state(known.length, set(), lambda _, writings: writings)
+    mapped = []
+    for path, content in end.items():
+        if content is not None and seen.get(path) not in (None, content) and path in known.last_names:
+            at, name = known.touched[known.last_names[path]]
+            mapped.append((at, Call("write", name, data=content)))
+    for at, call in sorted(mapped, key=lambda item: -item[0]):
+        found.insert(at + 1, call)
     return found
 
 

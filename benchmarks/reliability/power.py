@@ -23,8 +23,8 @@ def run(job: Job, subject: Subject, *, most: int | None = None) -> None:
         before = disk.snapshot(place)
 
         calls = traced(lambda: subject.save(place, 2), place)
-        unseen = disk.unseen_renames(before, calls, disk.snapshot(place))
-    recorded = disk.Disk.of(before, [*calls, *unseen, Call("mark", SAVED)])
+        calls = disk.completed(before, calls, disk.snapshot(place))
+    recorded = disk.Disk.of(before, [*calls, Call("mark", SAVED)])
     cases = states(job, recorded, most=120 if job.quick else most)
     for number, (at, name, tree, marks) in enumerate(job.each(list(job.mine(cases)))):
         with scratch() as place:
