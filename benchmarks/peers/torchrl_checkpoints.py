@@ -38,7 +38,9 @@ class TorchRL(Subject):
     def load(self, place: Path) -> str:
         """Load as its documentation does."""
         module, optimizer, buffer = _parts(0)
-        Checkpoint(policy=module, optimizer=optimizer, replay_buffer=buffer).load(place / "checkpoint", map_location="cpu")
+        Checkpoint(policy=module, optimizer=optimizer, replay_buffer=buffer).load(
+            place / "checkpoint", map_location="cpu"
+        )
         return digest([module.state_dict(), optimizer.state_dict(), buffer[:].to_dict()])
 
 

@@ -64,7 +64,7 @@ class Running:
         if self.spec.python != "ours":
             paths = str(ROOT)
         environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         self.began_s = time.monotonic()
         self.process = subprocess.Popen(
             [str(python), "-m", "benchmarks.reliability.job", json.dumps(order)],
@@ -130,7 +130,10 @@ def run(todo: Sequence[Running], *, seed: int, jobs: int) -> None:
                 running.remove(job)
                 assert job.tally is not None
                 _clear()
-                print(f"{job.title}: {job.tally.trials} trials, {job.tally.lost} lost, {job.tally.seconds:.0f} s", flush=True)
+                print(
+                    f"{job.title}: {job.tally.trials} trials, {job.tally.lost} lost, {job.tally.seconds:.0f} s",
+                    flush=True,
+                )
             if time.monotonic() - printed_s > (1.0 if sys.stderr.isatty() else 60.0):
                 printed_s = time.monotonic()
                 _tell(todo, running, printed_s - began_s)
@@ -147,7 +150,12 @@ def _tell(todo: Sequence[Running], running: Sequence[Running], elapsed_s: float)
     lost = sum(job.tally.lost if job.tally else job.lost for job in todo)
     names = "; ".join(f"{job.title} {job.share:.0%}" for job in running)
     text = f"{done:.0%}, {left}, {lost} lost so far: {names}"
-    print(f"\r{text[:158]:158}" if sys.stderr.isatty() else text, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+    print(
+        f"\r{text[:158]:158}" if sys.stderr.isatty() else text,
+        end="" if sys.stderr.isatty() else "\n",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _clear() -> None:

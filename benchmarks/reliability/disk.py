@@ -90,10 +90,7 @@ class Disk:
 
     def pending(self, at: int) -> tuple[list[Naming], list[Writing]]:
         """Return what was done before call ``at`` and is not durable then."""
-        synced: dict[Node, int] = {}
-        for when, node in self.syncs:
-            if when < at:
-                synced[node] = when
+        synced = {node: when for when, node in self.syncs if when < at}
         namings = [n for n in self.namings if n.at < at and not any(synced.get(e[0], -1) > n.at for e, _ in n.entries)]
         writings = [w for w in self.writings if w.at < at and synced.get(w.node, -1) < w.at]
         return namings, writings
@@ -228,9 +225,7 @@ class _Live:
             self.disk.syncs.append((at, node))
         else:
             self.disk.touched[node] = at, call.path
-            self.disk.writings.append(
-                Writing(at, node, call.offset, call.data if call.kind == "write" else None)
-            )
+            self.disk.writings.append(Writing(at, node, call.offset, call.data if call.kind == "write" else None))
 
     def _rename(self, at: int, call: Call) -> None:
         first = self.entry(call.path)
@@ -274,10 +269,10 @@ def _zeros(writings: list[Writing]) -> list[Writing]:
 
 
 def _zero_tail(writings: list[Writing]) -> list[Writing]:
-    if not writings or writings[-1].data is None:
+    if not writings or (data := writings[-1].data) is None:
         return writings
-    last, half = writings[-1], len(writings[-1].data) // 2
-    return [*writings[:-1], Writing(last.at, last.node, last.offset, last.data[:half] + bytes(len(last.data) - half))]
+    last, half = writings[-1], len(data) // 2
+    return [*writings[:-1], Writing(last.at, last.node, last.offset, data[:half] + bytes(len(data) - half))]
 
 
 WAYS: Final[dict[str, Callable[[list[Writing]], list[Writing]]]] = {

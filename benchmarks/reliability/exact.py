@@ -62,7 +62,9 @@ def check(job: Job, name: str, training: Training, cuts: list[int], *, env: Any 
         env: makes the environment; the training's own by default.
     """
     with scratch() as place:
-        ending = forked.run(lambda: (training.go(place / "whole", Cut(place, cuts), env=env), everything(place / "whole"))[1])
+        ending = forked.run(
+            lambda: (training.go(place / "whole", Cut(place, cuts), env=env), everything(place / "whole"))[1]
+        )
         if not ending.is_fine:
             job.tally.bad("the undisturbed run fails", f"{name}: {ending}")
             return

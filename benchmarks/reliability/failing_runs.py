@@ -53,7 +53,16 @@ def run(job: Job, name: str) -> None:
             ending = forked.run(lambda: _train(training, place, strike))  # noqa: B023 - run at once
             case = f"velora, {name}, {strike} ({made[strike.at]})"
             reaches_end = strike.at + strike.calls > last
-            _judge(job, training, place / "run", ending, whole, case, may_end=strike.at < first or reaches_end, code=strike.code)
+            _judge(
+                job,
+                training,
+                place / "run",
+                ending,
+                whole,
+                case,
+                may_end=strike.at < first or reaches_end,
+                code=strike.code,
+            )
 
 
 def _train(training: Training, place: Path, strike: shim.Strike) -> list[str]:

@@ -23,9 +23,7 @@ def run(job: Job, subject: Subject) -> None:
     """Let one kind of save fail everywhere."""
     contents = measure(subject)
     calls = range(len(contents.calls))
-    strikes = [
-        shim.Strike(at, "fail", code, times) for at in calls for code in CODES for times in (1, shim.FOREVER)
-    ]
+    strikes = [shim.Strike(at, "fail", code, times) for at in calls for code in CODES for times in (1, shim.FOREVER)]
     strikes += [shim.Strike(at, "shorten", calls=times) for at in calls for times in (1, shim.FOREVER)]
     syncs = sum(call.kind == "fsync" for call in contents.calls)
     strikes += [
@@ -117,7 +115,7 @@ def _fill_up(job: Job, subject: Subject, contents: Contents, disk: Path, kib: in
     ballast = disk / "ballast"
     try:
         subject.prepare(place)
-    except Exception:
+    except Exception:  # noqa: BLE001 - peers raise whatever they like
         return  # too small even for what is to be there before
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     keep = job.random("tmpfs", kib).randrange(0, 12_000)

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 RAISED: Final = 70
@@ -126,12 +127,12 @@ def _live(work: Callable[[], Any], answer: int, output: int, memory_mib: int | N
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         if memory_mib is not None:
-            now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            now = _pages(0) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (now + (memory_mib << 20), resource.RLIM_INFINITY))
         result = work()
         _give(answer, result)
         code = 0
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - told to the parent
         traceback.print_exc()
         _give(answer, (type(error).__name__, str(error)))
     finally:
@@ -156,4 +157,9 @@ def _take(descriptor: int) -> bytes:
 
 
 def _rss_kib() -> int:
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
+    return _pages(1) * resource.getpagesize() // 1024
+
+
+def _pages(which: int) -> int:
+    """Count the pages of this process: 0 all that it has addresses for, 1 those in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[which])

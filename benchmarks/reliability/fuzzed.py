@@ -57,7 +57,7 @@ def run(job: Job, what: str, *, inputs: int) -> None:
             feed()
         except CheckpointError as error:
             outcome = "refused by a CheckpointError" if "\n" not in str(error) else "an error of many lines"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what is looked for
             outcome = f"a raw {type(error).__name__}: {error}"[:200]
         else:
             outcome = "read"
@@ -92,7 +92,18 @@ def scrambled(raw: bytes, generator: random.Random) -> bytes:
 
 TOKENS = (
     *(b"{", b"}", b"[", b"]", b'"', b",", b":", b"null", b"true", b"NaN", b"-Infinity", b"1e999", b"-0", b"1" * 60),
-    *(b'"\\u0000"', b"\\ud800", b"\xff", b"\xc3", b"\0", b"[" * 70, b'{"a":' * 70, b'"a":1,', b"1e-400", b"\xe2\x80\xa8"),
+    *(
+        b'"\\u0000"',
+        b"\\ud800",
+        b"\xff",
+        b"\xc3",
+        b"\0",
+        b"[" * 70,
+        b'{"a":' * 70,
+        b'"a":1,',
+        b"1e-400",
+        b"\xe2\x80\xa8",
+    ),
 )
 
 

@@ -30,7 +30,12 @@ EVALUATED = {"evaluate_every": 4, "evaluation_episodes": 1}
 TRAININGS = {
     "ddpg on Pendulum": Training(n_steps=900, saving={"frequency": 7, "keep_last": 2}, options=EVALUATED),
     "td3 on InvertedPendulum, three seeds": Training(
-        "LiquidTD3", TASKS["InvertedPendulum"], seeds=(3, 0, 11), n_steps=400, saving={"frequency": 6}, options=EVALUATED
+        "LiquidTD3",
+        TASKS["InvertedPendulum"],
+        seeds=(3, 0, 11),
+        n_steps=400,
+        saving={"frequency": 6},
+        options=EVALUATED,
     ),
     "ppo on Hopper, two environments": Training(
         "LiquidPPO", TASKS["Hopper"], n_steps=900, settings={**ROLLOUT, "n_envs": 2}, saving={"frequency": 5}
@@ -62,12 +67,12 @@ def run(job: Job, name: str, *, trials: int = 40) -> None:
             while len(history) < AT_MOST:
                 kind = SIGNALS[generator.randrange(len(SIGNALS))]
                 wait_s = generator.uniform(0.0, 1.05 * seconds)
-                child = forked.start(lambda: _go_on(training, place))  # noqa: B023 - run at once
+                child = forked.start(lambda: _go_on(training, place))
                 if not _strike(job, child, kind, wait_s, place, f"{name}, trial {number}, after {history}"):
                     break
                 history.append(f"{kind.name} after {wait_s:.3f} s")
             else:
-                forked.run(lambda: _go_on(training, place))  # noqa: B023
+                forked.run(lambda: _go_on(training, place))
             _compare(job, training, place, whole, f"{name}, trial {number}: {', '.join(history)}")
 
 
@@ -160,7 +165,14 @@ def _compare(job: Job, training: Training, place: Path, whole: dict[str, Any], c
 
 
 COMMAND = (
-    *("train", "agent=liquid_ddpg", "env=pendulum", "train.n_episodes=12", "train.n_steps=1500", "agent.warmup_steps=50"),
+    *(
+        "train",
+        "agent=liquid_ddpg",
+        "env=pendulum",
+        "train.n_episodes=12",
+        "train.n_steps=1500",
+        "agent.warmup_steps=50",
+    ),
     *("agent.buffer_size=1000", "train.batch_size=16", "train.seed=3"),
 )
 

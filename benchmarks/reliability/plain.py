@@ -1,4 +1,4 @@
-"""What people use by itself: ``torch.save`` and the safetensors library, over the same path, as a loop saves its best."""
+"""What people use alone: ``torch.save`` and the safetensors library, over the same path, as a loop saves its best."""
 
 from __future__ import annotations
 

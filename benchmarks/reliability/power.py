@@ -36,7 +36,7 @@ def run(job: Job, subject: Subject, *, most: int | None = None) -> None:
             elif not ok:
                 job.tally.bad(found, case)
             elif number % 8 == 0:
-                again = forked.run(lambda: (subject.save(place, 3), subject.load(place))[1])  # noqa: B023 - run at once
+                again = forked.run(lambda: (subject.save(place, 3), subject.load(place))[1])
                 if again.is_fine and again.answer == contents.third:
                     job.tally.good(found)
                 else:

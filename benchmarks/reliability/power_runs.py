@@ -49,7 +49,7 @@ def run(job: Job, name: str, *, most: int = 6_000) -> None:
             if complaint := _complaint(place / "run", [json.loads(mark) for mark in marks]):
                 job.tally.bad(complaint.partition(":")[0], f"{case}: {complaint}")
             elif number % RESUMED_EVERY == 0:
-                ending = forked.run(lambda: (finish(training, place / "run"), everything(place / "run"))[1])  # noqa: B023
+                ending = forked.run(lambda: (finish(training, place / "run"), everything(place / "run"))[1])
                 if not ending.is_fine:
                     job.tally.bad("the run can't go on", f"{case}: {ending}")
                 elif text := difference(whole, ending.answer):

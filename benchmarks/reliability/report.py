@@ -20,7 +20,7 @@ def write() -> None:
 def lines() -> list[str]:
     """Make the lines of the page."""
     found = {row.key: results.read(row) for row in ROWS}
-    text = [
+    return [
         "<!-- Written by `make reliability`; edit benchmarks/reliability/report.py instead. -->",
         "",
         f"| fault | passes when | {' | '.join(COLUMNS)} |",
@@ -31,7 +31,6 @@ def lines() -> list[str]:
         "",
         *_details(found),
     ]
-    return text
 
 
 def _line(row: Row, columns: dict[str, dict[str, Any]]) -> str:
@@ -59,8 +58,8 @@ def _summary(found: dict[str, dict[str, dict[str, Any]]]) -> str:
     )
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
-        f"{trials:,} trials of Velora, {lost:,} lost, counted {when} at {', '.join(commits)} on {machine['cores']} cores "
-        f"of {machine['processor'] or 'a processor'}, {machine['system']}, {machine['filesystem']}, Python "
+        f"{trials:,} trials of Velora, {lost:,} lost, counted {when} at {', '.join(commits)} on {machine['cores']} "
+        f"cores of {machine['processor'] or 'a processor'}, {machine['system']}, {machine['filesystem']}, Python "
         f"{machine['python']}: {versions}."
     )
 

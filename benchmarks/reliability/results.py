@@ -77,9 +77,7 @@ def _filesystem(path: Path) -> str:
 def _versions(python: str) -> dict[str, str]:
     if not PYTHONS[python].exists():
         return {}
-    program = (
-        "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
-    )
+    program = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
     done = subprocess.run(
         [PYTHONS[python], "-c", program, *PACKAGES[python]], capture_output=True, text=True, check=False
     )

@@ -48,7 +48,9 @@ class Strike:
     def __str__(self) -> str:
         """Name the case."""
         kinds = "" if self.kinds == KINDS else f" of {'/'.join(self.kinds)}"
-        often = "" if self.calls == 1 else " and from then on" if self.calls == FOREVER else f" and {self.calls - 1} more"
+        often = (
+            "" if self.calls == 1 else " and from then on" if self.calls == FOREVER else f" and {self.calls - 1} more"
+        )
         return f"{self.action} {os.strerror(self.code) + ' ' if self.code else ''}at call {self.at}{kinds}{often}"
 
 
@@ -95,7 +97,11 @@ def library() -> Any:
         arm, disarm = loaded.shim_arm, loaded.shim_disarm
     except AttributeError:
         raise ShimError("this process was started without the shim; start it by benchmarks.reliability.job") from None
-    arm.argtypes = [ctypes.c_char_p, *[ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_uint], ctypes.c_int]
+    arm.argtypes = [
+        ctypes.c_char_p,
+        *[ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_uint],
+        ctypes.c_int,
+    ]
     arm.restype, disarm.restype = None, ctypes.c_long
     return loaded
 

@@ -110,7 +110,9 @@ def scratch(*, real: bool = False) -> Iterator[Path]:
             what a filesystem has accepted.
     """
     memory = Path("/dev/shm")
-    directory = Path(tempfile.mkdtemp(prefix="velora-reliability-", dir=None if real or not memory.is_dir() else memory))
+    directory = Path(
+        tempfile.mkdtemp(prefix="velora-reliability-", dir=None if real or not memory.is_dir() else memory)
+    )
     try:
         yield directory.resolve()
     finally:

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,10 @@ def _same(place: Path, whole: dict[str, Any], *, rows: bool = True) -> str | Non
     return f"differs: {text}" if text else None
 
 
-# --------------------------------------------------------------------------------------------------------------- loggers
+# ------------------------------------------------------------------------------------------------------------- loggers
 
 
-class BadLogger(DummyLogger):  # type: ignore[misc]
+class BadLogger(DummyLogger):
     """A logger that raises in one of its methods, from the n-th call on."""
 
     def __init__(self, method: str, after: int, error: Exception) -> None:
@@ -82,14 +83,26 @@ class BadLogger(DummyLogger):  # type: ignore[misc]
         self._call("finalize")
 
 
-ERRORS = (OSError(28, "No space left on device"), ConnectionError("gone"), ValueError("x"), KeyError("k"), TypeError("t"))
+ERRORS = (
+    OSError(28, "No space left on device"),
+    ConnectionError("gone"),
+    ValueError("x"),
+    KeyError("k"),
+    TypeError("t"),
+)
 
 
 def _loggers(job: Job) -> Iterator[tuple[str, Trial]]:
     methods = ("log_metrics", "log_hyperparams", "save", "finalize")
     for method, after, error in itertools.product(methods, (0, 1, 5), ERRORS):
         yield f"{method} raises {error!r} after {after} calls", partial(_with_logger, method, after, error)
-    for name, value in (("RANK", "1"), ("RANK", "0"), ("LOCAL_RANK", "3"), ("SLURM_NTASKS", "4"), ("SLURM_PROCID", "2")):
+    for name, value in (
+        ("RANK", "1"),
+        ("RANK", "0"),
+        ("LOCAL_RANK", "3"),
+        ("SLURM_NTASKS", "4"),
+        ("SLURM_PROCID", "2"),
+    ):
         yield f"{name}={value} with a logger", partial(_with_rank, name, value)
 
 
@@ -98,8 +111,6 @@ def _with_logger(method: str, after: int, error: Exception, place: Path, whole: 
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("velora").addHandler(handler)
-    from dataclasses import replace
-
     training = replace(RUN, options={"logger": BadLogger(method, after, error), "log_every": 1})
     status = training.go(place).status
     about = [text for text in said if "logger" in text]
@@ -110,7 +121,7 @@ def _with_logger(method: str, after: int, error: Exception, place: Path, whole: 
     return _same(place, whole)
 
 
-class Counting(DummyLogger):  # type: ignore[misc]
+class Counting(DummyLogger):
     """A logger that counts its rows."""
 
     count = 0
@@ -121,15 +132,13 @@ class Counting(DummyLogger):  # type: ignore[misc]
 
 
 def _with_rank(name: str, value: str, place: Path, whole: dict[str, Any]) -> str | None:
-    from dataclasses import replace
-
     os.environ[name] = value
     logger = Counting()
     replace(RUN, options={"logger": logger, "log_every": 1}).go(place)
     return _same(place, whole) or (None if logger.count else "rows dropped silently: the logger got none")
 
 
-# --------------------------------------------------------------------------------------------------------------- metrics
+# ------------------------------------------------------------------------------------------------------------- metrics
 
 
 def _metrics(job: Job) -> Iterator[tuple[str, Trial]]:
@@ -221,7 +230,7 @@ def _foreign_database(place: Path, whole: dict[str, Any]) -> str | None:
     return f"ended as {status}" if status != "finished" else _same_checkpoint(place, whole)
 
 
-# -------------------------------------------------------------------------------------------------------------- two runs
+# ------------------------------------------------------------------------------------------------------------- two runs
 
 
 def _two_runs(job: Job) -> Iterator[tuple[str, Trial]]:
@@ -302,7 +311,9 @@ def _jump(seconds: float, step: int, place: Path, whole: dict[str, Any]) -> str 
 
     RUN.go(place, At(step, act))
     time.time = real
-    negative = sqlite3.connect(place / "metrics.db").execute("SELECT count(*) FROM episode WHERE seconds < 0").fetchone()
+    negative = (
+        sqlite3.connect(place / "metrics.db").execute("SELECT count(*) FROM episode WHERE seconds < 0").fetchone()
+    )
     return f"negative durations: {negative[0]}" if negative[0] else _same(place, whole)
 
 
@@ -314,8 +325,35 @@ def _zone(zone: str, place: Path, whole: dict[str, Any]) -> str | None:
 
 
 NAMES = (
-    *("with space", "ünïcödé", "日本語", "emoji 🦎", "quo'te", 'dou"ble', "per%cent", "ha#sh", "ques?tion", "a=b", "[x]", "{y}"),
-    *("-dash", "~", "$HOME", "a;b", "a&b", "*", "new\nline", "tab\tx", "x" * 200, "é" * 100, "a/b/c/d/e", "seed3", "ep10"),
+    *(
+        "with space",
+        "ünïcödé",
+        "日本語",
+        "emoji 🦎",
+        "quo'te",
+        'dou"ble',
+        "per%cent",
+        "ha#sh",
+        "ques?tion",
+        "a=b",
+        "[x]",
+        "{y}",
+    ),
+    *(
+        "-dash",
+        "~",
+        "$HOME",
+        "a;b",
+        "a&b",
+        "*",
+        "new\nline",
+        "tab\tx",
+        "x" * 200,
+        "é" * 100,
+        "a/b/c/d/e",
+        "seed3",
+        "ep10",
+    ),
 )
 LITTER = (".DS_Store", "notes.txt", ".ipynb_checkpoints/", "._ep1", "Thumbs.db", "figures/", ".git/", "link")
 

@@ -91,7 +91,9 @@ def run(job: Job) -> None:
     training = replace(RUN, options={"workers": 2, "worker_timeout_s": TIMEOUT_S})
     with scratch() as place:
         whole = forked.run(lambda: (RUN.go(place), everything(place))[1]).answer
-    cases = [(w, m, n) for w, m in itertools.product(WAYS, ("step", "reset")) for n in (STEPS if m == "step" else (1, 3))]
+    cases = [
+        (w, m, n) for w, m in itertools.product(WAYS, ("step", "reset")) for n in (STEPS if m == "step" else (1, 3))
+    ]
     for way, method, after in job.each(job.some(cases, quick=3)):
         with scratch() as place:
             failing = Failing(training.task, way, method, after)
@@ -108,7 +110,9 @@ def _complaint(ending: forked.Ending, way: str) -> str | None:
         return f"ended otherwise: {ending}"
     kind, text = ending.answer
     if way == "raises":
-        return None if (kind, text) == ("ValueError", "the simulator's own words") else f"its own error is lost: {ending}"
+        return (
+            None if (kind, text) == ("ValueError", "the simulator's own words") else f"its own error is lost: {ending}"
+        )
     if kind != "WorkerError" or "worker" not in text or "\n" in text:
         return f"an unclear error: {ending}"
     if ending.seconds > 4 * TIMEOUT_S + 10:

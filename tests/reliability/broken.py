@@ -7,8 +7,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability import exact, failing_runs, forged, fuzzed, interrupted, killed_runs, nonfinite, ours, power_runs
-from benchmarks.reliability import troubles, unreplayable
+from benchmarks.reliability import (
+    exact,
+    failing_runs,
+    forged,
+    fuzzed,
+    interrupted,
+    killed_runs,
+    nonfinite,
+    ours,
+    power_runs,
+    troubles,
+    unreplayable,
+)
 from benchmarks.reliability.subject import Subject
 from benchmarks.reliability.tally import Job
 from velora.checkpoint import files, header, staging, tensors
@@ -26,7 +37,10 @@ class InPlace(Subject):
     def save(self, place: Path, version: int) -> None:
         """Write it in two pieces."""
         with (place / self.file).open("w") as file:
-            for part in (json.dumps({"version": version})[:8], json.dumps({"version": version, "more": "x" * 9000})[8:]):
+            for part in (
+                json.dumps({"version": version})[:8],
+                json.dumps({"version": version, "more": "x" * 9000})[8:],
+            ):
                 file.write(part)
                 file.flush()
 
@@ -59,7 +73,7 @@ def replace_by_removal(job: Job) -> None:
         shutil.rmtree(stage.target)
         return False
 
-    staging.Stage._replace = replace  # type: ignore[method-assign]
+    staging.Stage._replace = replace  # type: ignore[method-assign, assignment]
     from benchmarks.reliability import kills
 
     kills.run(job, ours.AgentSave("replacing, badly"))
@@ -97,12 +111,12 @@ def _forget_window() -> None:
         load(lane, state)
         lane.moving._values.clear()
 
-    Lane.load_state_dict = forget  # type: ignore[method-assign]
+    Lane.load_state_dict = forget  # type: ignore[method-assign, assignment]
 
 
 def unreplayable_without_a_word(job: Job) -> None:
     """Resumes that nobody hears."""
-    exact.Listener.emit = lambda self, record: None  # type: ignore[method-assign]
+    exact.Listener.emit = lambda self, record: None  # type: ignore[method-assign, assignment]
     unreplayable.run(job)
 
 
@@ -113,7 +127,7 @@ def failing_metrics(job: Job) -> None:
         writer._write()
         return True
 
-    BatchWriter.flush = flush  # type: ignore[method-assign]
+    BatchWriter.flush = flush  # type: ignore[method-assign, assignment]
     failing_runs.run(job, "a run")
 
 
@@ -131,7 +145,7 @@ def trusting_tensors(job: Job) -> None:
 
 def trusting_headers(job: Job) -> None:
     """A reader that takes any numbers in a header."""
-    header._whole_numbers = lambda value, where: tuple(value)
+    header._whole_numbers = lambda value, where: tuple(value)  # type: ignore[arg-type]
     fuzzed.run(job, "header", inputs=1)
 
 
