@@ -212,7 +212,7 @@ ROWS: Final = (
     ),
     Row(
         "troubles",
-        "dead and hung workers, failing loggers, metrics that can't be written, two runs in one directory, clocks, paths",
+        "dead and hung workers, failing loggers, metrics not to be written, two runs in one directory, clocks, paths",
         "training goes on to the same bits, or a second run is refused in one line",
         600,
         (

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import random
-import shutil
 import signal
 import sqlite3
 import time
@@ -18,15 +16,12 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import DummyLogger
 
-from benchmarks.reliability import forked
+from benchmarks.reliability import forked, surroundings
 from benchmarks.reliability.subject import scratch
 from benchmarks.reliability.tally import Job
-from benchmarks.reliability.training import At, Training, difference, everything, finish
+from benchmarks.reliability.training import At, everything, finish
+from benchmarks.reliability.troubled import RUN, Trial, same
 from velora.checkpoint import Checkpoint
-
-RUN = Training(n_steps=54, saving={"frequency": 2})
-Trial = Callable[[Path, dict[str, Any]], str | None]
-"""Do something to a run in a directory; return a complaint about how it ended."""
 
 
 def run(job: Job, kind: str) -> None:
@@ -42,12 +37,6 @@ def run(job: Job, kind: str) -> None:
                 job.tally.bad(f"{kind}: {complaint.partition(':')[0]}", f"{name}: {complaint}")
             else:
                 job.tally.good(f"{kind}: as it should be")
-
-
-def _same(place: Path, whole: dict[str, Any], *, rows: bool = True) -> str | None:
-    found = everything(place)
-    text = difference({k: v for k, v in whole.items() if rows or not k.endswith("rows")}, found)
-    return f"differs: {text}" if text else None
 
 
 # ------------------------------------------------------------------------------------------------------------- loggers
@@ -118,7 +107,7 @@ def _with_logger(method: str, after: int, error: Exception, place: Path, whole: 
         return f"ended as {status}"
     if len(about) > 1:
         return f"reported more than once: {about}"
-    return _same(place, whole)
+    return same(place, whole)
 
 
 class Counting(DummyLogger):
@@ -135,7 +124,7 @@ def _with_rank(name: str, value: str, place: Path, whole: dict[str, Any]) -> str
     os.environ[name] = value
     logger = Counting()
     replace(RUN, options={"logger": logger, "log_every": 1}).go(place)
-    return _same(place, whole) or (None if logger.count else "rows dropped silently: the logger got none")
+    return same(place, whole) or (None if logger.count else "rows dropped silently: the logger got none")
 
 
 # ------------------------------------------------------------------------------------------------------------- metrics
@@ -167,7 +156,7 @@ def _locked(step: int, seconds: float, place: Path, whole: dict[str, Any]) -> st
         holder.wait()
     if status != "finished":
         return f"ended as {status}"
-    return _same(place, whole, rows=seconds < 5)
+    return same(place, whole, rows=seconds < 5)
 
 
 def _hold(path: Path, seconds: float) -> None:
@@ -252,7 +241,7 @@ def _second(wait_s: float, place: Path, whole: dict[str, Any]) -> str | None:
         return f"the first run was disturbed: {ending}"
     if second.is_fine or second.answer[0] != "RunDirectoryError" or "\n" in second.answer[1]:
         return f"the second run was not refused: {second}"
-    return _same(place, whole)
+    return same(place, whole)
 
 
 def _racing(cut: int, place: Path, whole: dict[str, Any]) -> str | None:
@@ -274,167 +263,13 @@ def _racing(cut: int, place: Path, whole: dict[str, Any]) -> str | None:
     for ending in endings:
         if not ending.is_fine and ending.answer[0] not in ("RunDirectoryError", "CheckpointError"):
             return f"the other failed by itself: {ending}"
-    return _same(place, whole)
-
-
-# ----------------------------------------------------------------------------------------------------- clocks and paths
-
-
-def _clocks(job: Job) -> Iterator[tuple[str, Trial]]:
-    for number in range(20):
-        yield f"times of files at random, {number}", partial(_shuffled_times, job.random("times", number), number)
-    for jump in (-3600.0, 3600.0, -3e7, 3e7):
-        for step in (1, 20, 40):
-            yield f"the clock jumps by {jump:g} s at step {step}", partial(_jump, jump, step)
-    for zone in ("Pacific/Kiritimati", "America/St_Johns", "nonsense"):
-        yield f"TZ={zone}", partial(_zone, zone)
-
-
-def _shuffled_times(generator: random.Random, number: int, place: Path, whole: dict[str, Any]) -> str | None:
-    cut = 10 + 2 * number
-    forked.run(lambda: RUN.go(place, At(cut, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))))
-    for path in place.rglob("*"):
-        at = generator.uniform(0, 4e9)
-        os.utime(path, (at, at))
-    found = Checkpoint.latest(place / "checkpoints")
-    if found is None or found.metadata.progress.step < cut:
-        return "the newest was not found by its step"
-    finish(RUN, place)
-    return _same(place, whole)
-
-
-def _jump(seconds: float, step: int, place: Path, whole: dict[str, Any]) -> str | None:
-    real = time.time
-
-    def act(trainer: Any) -> None:
-        time.time = lambda: real() + seconds
-
-    RUN.go(place, At(step, act))
-    time.time = real
-    negative = (
-        sqlite3.connect(place / "metrics.db").execute("SELECT count(*) FROM episode WHERE seconds < 0").fetchone()
-    )
-    return f"negative durations: {negative[0]}" if negative[0] else _same(place, whole)
-
-
-def _zone(zone: str, place: Path, whole: dict[str, Any]) -> str | None:
-    os.environ["TZ"] = zone
-    time.tzset()
-    RUN.go(place)
-    return _same(place, whole)
-
-
-NAMES = (
-    *(
-        "with space",
-        "ünïcödé",
-        "日本語",
-        "emoji 🦎",
-        "quo'te",
-        'dou"ble',
-        "per%cent",
-        "ha#sh",
-        "ques?tion",
-        "a=b",
-        "[x]",
-        "{y}",
-    ),
-    *(
-        "-dash",
-        "~",
-        "$HOME",
-        "a;b",
-        "a&b",
-        "*",
-        "new\nline",
-        "tab\tx",
-        "x" * 200,
-        "é" * 100,
-        "a/b/c/d/e",
-        "seed3",
-        "ep10",
-    ),
-)
-LITTER = (".DS_Store", "notes.txt", ".ipynb_checkpoints/", "._ep1", "Thumbs.db", "figures/", ".git/", "link")
-
-
-def _paths(job: Job) -> Iterator[tuple[str, Trial]]:
-    for name in NAMES:
-        yield f"a directory {name!a:.30}", partial(_cut_there, name)
-        yield f"a relative {name!a:.30}, and chdir meanwhile", partial(_relative, name)
-    for litter in LITTER:
-        for where in ("", "checkpoints/", "checkpoints/interrupted/"):
-            yield f"{litter} in {where or 'the run'}", partial(_littered, litter, where)
-    yield "a file in place of the directory", _file_there
-    yield "a link to the directory", _linked
-    yield "TMPDIR that isn't there", _no_tmpdir
-    yield "a working directory that is gone", _gone
-
-
-def _cut_and_resume(place: Path, whole: dict[str, Any], between: Callable[[], None] = lambda: None) -> str | None:
-    forked.run(lambda: RUN.go(place, At(25, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))))
-    if Checkpoint.latest(place / "checkpoints") is None:
-        return "nothing was saved"
-    between()
-    finish(RUN, place)
-    return _same(place, whole)
-
-
-def _cut_there(name: str, place: Path, whole: dict[str, Any]) -> str | None:
-    return _cut_and_resume(place / name, whole)
-
-
-def _relative(name: str, place: Path, whole: dict[str, Any]) -> str | None:
-    os.chdir(place)
-    (place / "elsewhere").mkdir()
-    RUN.go(Path(name), At(20, lambda trainer: os.chdir(place / "elsewhere")))
-    return _same(place / name, whole) if (place / name).exists() else "the run moved with the working directory"
-
-
-def _littered(litter: str, where: str, place: Path, whole: dict[str, Any]) -> str | None:
-    def act() -> None:
-        path = place / where / litter.rstrip("/")
-        if litter.endswith("/"):
-            path.mkdir()
-            (path / "x").write_text("x")
-        elif litter == "link":
-            path.symlink_to(place)
-        else:
-            path.write_text("mine")
-
-    return _cut_and_resume(place, whole, act)
-
-
-def _file_there(place: Path, whole: dict[str, Any]) -> str | None:
-    (place / "run").mkdir()
-    (place / "run" / "checkpoints").write_text("mine")
-    ending = forked.run(lambda: RUN.go(place / "run"))
-    is_told = ending.code == forked.RAISED and ending.answer[0] == "RunDirectoryError" and "\n" not in ending.answer[1]
-    return None if is_told and (place / "run" / "checkpoints").read_text() == "mine" else f"not refused: {ending}"
-
-
-def _linked(place: Path, whole: dict[str, Any]) -> str | None:
-    (place / "real").mkdir()
-    (place / "run").symlink_to(place / "real")
-    return _cut_and_resume(place / "run", whole)
-
-
-def _no_tmpdir(place: Path, whole: dict[str, Any]) -> str | None:
-    os.environ["TMPDIR"] = str(place / "nowhere")
-    return _cut_and_resume(place / "run", whole)
-
-
-def _gone(place: Path, whole: dict[str, Any]) -> str | None:
-    (place / "gone").mkdir()
-    os.chdir(place / "gone")
-    shutil.rmtree(place / "gone")
-    return _cut_and_resume(place / "run", whole)
+    return same(place, whole)
 
 
 KINDS: dict[str, Callable[[Job], Iterator[tuple[str, Trial]]]] = {
     "loggers": _loggers,
     "metrics": _metrics,
     "two runs": _two_runs,
-    "clocks": _clocks,
-    "paths": _paths,
+    "clocks": surroundings.clocks,
+    "paths": surroundings.paths,
 }
