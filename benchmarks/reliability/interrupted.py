@@ -181,7 +181,7 @@ def run_command(job: Job) -> None:
     """Interrupt ``velora train`` itself, from outside, and go on by ``resume=``."""
     with scratch(real=True) as place:
         _command(place / "whole").wait()
-        whole = _left_by(place / "whole")
+        whole = everything(place / "whole")
     for number in job.each(job.some(range(10), quick=0)):
         kind = SIGNALS[number % len(SIGNALS)]
         with scratch(real=True) as place:
@@ -193,7 +193,7 @@ def run_command(job: Job) -> None:
             child.send_signal(kind)
             child.wait(60)
             has = Checkpoint.latest(run_dir / "checkpoints")
-            again = _command(run_dir, *([f"resume={run_dir}"] if has and child.returncode else []))
+            again = _command(run_dir, resume=has is not None)
             again.wait(120)
             case = f"velora train, {kind.name}, ended with {child.returncode}, then {again.returncode}"
             text = difference(whole, _left_by(run_dir)) if again.returncode == 0 else "it doesn't go on"
@@ -203,9 +203,10 @@ def run_command(job: Job) -> None:
                 job.tally.good("velora train: through, to the same bits and rows")
 
 
-def _command(run_dir: Path, *words: str) -> subprocess.Popen[bytes]:
+def _command(run_dir: Path, *, resume: bool = False) -> subprocess.Popen[bytes]:
+    words = ["train", f"resume={run_dir}"] if resume else [*COMMAND, f"hydra.run.dir={run_dir}"]
     return subprocess.Popen(
-        [sys.executable, "-m", "velora", *COMMAND, f"hydra.run.dir={run_dir}", *words],
+        [sys.executable, "-m", "velora", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
