@@ -88,8 +88,20 @@ def resume(training: Training, place: Path, cut: int, *, env: Any = None) -> for
     return forked.run(go)
 
 
-def judge(job: Job, whole: dict[str, Any], ending: forked.Ending, case: str, *, refusal: str = "can't go on") -> None:
-    """Count a resume: the same, or said to be another before the first step."""
+def judge(
+    job: Job,
+    whole: dict[str, Any],
+    ending: forked.Ending,
+    case: str,
+    *,
+    refusal: str = "can't go on",
+    is_hidden: bool = False,
+) -> None:
+    """Count a resume: the same, or said to be another before the first step.
+
+    Args:
+        is_hidden: nothing of the chance in the environment had shown before the cut, so that nobody could know.
+    """
     if not ending.is_fine:
         job.tally.bad(refusal, f"{case}: {ending}")
         return
@@ -99,6 +111,8 @@ def judge(job: Job, whole: dict[str, Any], ending: forked.Ending, case: str, *, 
         job.tally.good("the same bits and rows")
     elif said:
         job.tally.good("other, and said so before the first step")
+    elif is_hidden:
+        job.tally.good("other, by a chance that had not shown before the cut")
     else:
         job.tally.bad("silently other", f"{case}: {text}")
 
@@ -112,7 +126,11 @@ class Cut(Callback):
     def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
         """Save at each of the steps; several environments make several steps at once."""
         while self.steps and trainer.step >= self.steps[0]:
-            trainer.save(self.place / f"cut {self.steps.pop(0)}" / "ep")
+            there = self.place / f"cut {self.steps.pop(0)}"
+            there.mkdir()
+            running = trainer.progress[0].places[0].running
+            (there / "length").write_text(str(running.length if running else 0))
+            trainer.save(there / "ep")
 
     def on_checkpoint_saved(self, trainer: Any, agent: Any, path: Path) -> None:
         """Copy the metrics beside a cut."""

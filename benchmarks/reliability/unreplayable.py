@@ -151,6 +151,8 @@ WRAPPERS: dict[str, Callable[[Env], Env]] = {
     "gymnasium.wrappers.NormalizeObservation": lambda env: gym.wrappers.NormalizeObservation(env),
     "gymnasium.wrappers.NormalizeReward": lambda env: gym.wrappers.NormalizeReward(env),
 }
+LATE = {"episodes that end by chance": 10**6, "noise from the fifth step on": 4}
+"""Chance that shows only later: the longest unfinished episode that, lived again without a difference, proves nothing."""
 PLACES = ("Pendulum", "InvertedPendulum", "CartPole")
 
 
@@ -180,12 +182,14 @@ def _check(job: Job, name: str, training: Training, env: Callable[[], Env], cuts
             job.tally.bad("the undisturbed run fails", f"{name}: {ending}")
             return
         for cut in cuts:
+            length = int((place / f"cut {cut}" / "length").read_text())
             judge(
                 job,
                 ending.answer[0],
                 resume(training, place, cut, env=env),
                 f"{name}, cut after step {cut}",
                 refusal="refuses to go on",
+                is_hidden=any(name.startswith(late) and length <= most for late, most in LATE.items()),
             )
 
 

@@ -135,7 +135,7 @@ def resume(job: Job) -> None:
         return
     options = {"workers": 2, "worker_timeout_s": 60.0}
     trainings = {
-        "LiquidDDPG on Pendulum": Training("LiquidDDPG", PENDULUM, seeds=(5, 0), settings=AGENTS["LiquidDDPG"]),
+        "LiquidDDPG on Pendulum": Training("LiquidDDPG", PENDULUM, settings=AGENTS["LiquidDDPG"]),
         "LiquidPPO on Hopper": Training(
             "LiquidPPO", TASKS["Hopper"], settings={**AGENTS["LiquidPPO"], "n_envs": 4}, n_steps=100
         ),
