@@ -12,6 +12,7 @@ from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
+from velora.training.action_log import reset_again
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place
 from velora.training.protocol import TrainableAgent
@@ -44,6 +45,11 @@ class Loop:
         self._numbers["dt"][...] = NOMINAL_DT
         self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
+
+    def carry_on(self, metrics: Metrics) -> None:
+        """Go on from what the newest updates before a resume reported."""
+        self.metrics = metrics
+        self.experience.carry_on(metrics)
 
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
@@ -99,8 +105,11 @@ class Loop:
                 self.experience.store(rows)
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
-        self.envs.reset(place.index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
-        episode = lane.begin(place)
+        seed = lane.next_reset_seed
+        first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
+        if place.index == 0 and place.log.reset_seed is None:
+            first = reset_again(self.envs, place.index, seed=seed, first=first)
+        episode = lane.begin(place, seed, first)
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
         self.hooks.fire("on_episode_start", episode)

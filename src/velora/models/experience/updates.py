@@ -34,6 +34,10 @@ class Updates(AgentPart):
         self._parts: list[_Part] = []
         self._metrics: dict[str, Tensor] = {}
 
+    def carry_on(self, metrics: Metrics) -> None:
+        """Take over what the updates before a resume reported, each (S,)."""
+        self._metrics = dict(metrics)
+
     def prepare(self) -> None:
         """Build the optimizers, and find out whether updates can be recorded."""
         agent = self.agent
