@@ -47,7 +47,7 @@ def trainings() -> dict[str, Training]:
 
 def run(job: Job) -> None:
     """Cut every combination at random steps."""
-    cases = job.some(list(trainings().items()), quick=9)
+    cases = job.some(list(trainings().items()), quick=6)
     cuts = 2 if job.quick else CUTS
     for number, (name, training) in enumerate(cases):
         job.progress(number * cuts, len(cases) * cuts)

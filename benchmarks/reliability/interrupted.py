@@ -59,7 +59,7 @@ def run(job: Job, name: str, *, trials: int = 40) -> None:
     """Interrupt one kind of run at random moments, each until it is through."""
     training = TRAININGS[name]
     whole, seconds = _undisturbed(training)
-    cases = job.some(range(trials), quick=4)
+    cases = job.some(range(trials), quick=2)
     for number in job.each(cases):
         generator = job.random("signals", name, number)
         with scratch(real=number % 10 == 0) as place:

@@ -2,7 +2,8 @@
 
     python -m benchmarks.reliability.job '{"call": "benchmarks.reliability.kills:run", "subject": ..., "options": {}}'
 
-It prints a line of progress now and then, and last ``{"tally": ...}``. Peers' interpreters run it too.
+It prints a line of progress now and then, and last ``{"tally": ...}``. Given a list it does one job after another.
+Peers' interpreters run it too.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def main(text: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    order = json.loads(text)
+    orders = json.loads(text)
+    for order in orders if isinstance(orders, list) else [orders]:
+        _do(order)
+
+
+def _do(order: dict[str, Any]) -> None:
     job = Job(seed=order["seed"], part=order["part"], parts=order["parts"], quick=order["quick"])
     subjects = [_subject(order["subject"])] if order.get("subject") else []
     _find(order["call"])(job, *subjects, **order["options"])

@@ -34,7 +34,7 @@ def run(job: Job, name: str) -> None:
         for action in shim.KILLS
         if action != "half" or call.kind == "write"
     ]
-    for strike in job.each(job.some(strikes, quick=10)):
+    for strike in job.each(job.some(strikes, quick=7)):
         with scratch() as place:
             ending = forked.run(lambda: _train(training, place, strike))  # noqa: B023 - run at once
             case = f"velora, {name}, {strike} ({calls[strike.at] if strike.at < len(calls) else 'a call'})"

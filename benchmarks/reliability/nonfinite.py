@@ -98,7 +98,7 @@ def run(job: Job) -> None:
     """Poison one place of one agent on one kernel, in one run."""
     cases = list(itertools.product(AGENTS.items(), KERNELS, (*ENVIRONMENT, *AGENT), STEPS))
     cases = [case for case in cases if case[3] == STEPS[1] or case[2] in ENVIRONMENT]
-    for (agent, settings), kernel, what, step in job.each(job.some(cases, quick=24)):
+    for (agent, settings), kernel, what, step in job.each(job.some(cases, quick=12)):
         training = Training(agent, PENDULUM, kernel, n_steps=72, settings=settings, saving={"frequency": 2})
         case = f"{agent}, {kernel}, {what} at step {step}"
         with scratch() as place:

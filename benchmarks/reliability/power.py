@@ -25,7 +25,7 @@ def run(job: Job, subject: Subject, *, most: int | None = None) -> None:
         calls = traced(lambda: subject.save(place, 2), place)
         calls = disk.completed(before, calls, disk.snapshot(place))
     recorded = disk.Disk.of(before, [*calls, Call("mark", SAVED)])
-    cases = states(job, recorded, most=120 if job.quick else most)
+    cases = states(job, recorded, most=80 if job.quick else most)
     for number, (at, name, tree, marks) in enumerate(job.each(list(job.mine(cases)))):
         with scratch() as place:
             disk.build(tree, place)

@@ -41,7 +41,7 @@ def run(job: Job, name: str, *, most: int = 6_000) -> None:
         (place / "run").mkdir()
         recorded = disk.Disk.of({"run": None}, traced(lambda: training.go(place / "run", Tell()), place))
         whole = everything(place / "run")
-    cases = states(job, recorded, most=120 if job.quick else most, mixed=20)
+    cases = states(job, recorded, most=80 if job.quick else most, mixed=20)
     for number, (at, state, tree, marks) in enumerate(job.each(list(job.mine(cases)))):
         with scratch() as place:
             disk.build(tree, place)

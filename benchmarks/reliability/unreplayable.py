@@ -158,7 +158,7 @@ PLACES = ("Pendulum", "InvertedPendulum", "CartPole")
 
 def run(job: Job) -> None:
     """Cut runs in such environments in the middle of episodes and between them."""
-    cases = job.some(list(itertools.product(WRAPPERS.items(), PLACES)), quick=6)
+    cases = job.some(list(itertools.product(WRAPPERS.items(), PLACES)), quick=5)
     for (name, wrap), place in job.each(cases):
         task = TASKS[place]
         agent = "LiquidSAC" if task.discrete else "LiquidTD3"

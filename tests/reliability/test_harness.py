@@ -20,11 +20,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim needs 
 BROKEN = "tests.reliability.broken"
 
 
-def job(call: str, subject: str | None = None, **options: Any) -> Tally:
-    """Run one job in a process of its own, a small piece of it."""
-    order = {"call": call, "subject": subject, "options": options, "seed": 0, "part": 0, "parts": 1, "quick": True}
+def order(call: str, subject: str | None = None, **options: Any) -> dict[str, Any]:
+    """Ask for a small piece of a job."""
+    return {"call": call, "subject": subject, "options": options, "seed": 0, "part": 0, "parts": 1, "quick": True}
+
+
+def jobs(*orders: dict[str, Any]) -> list[Tally]:
+    """Run jobs in a process of their own, which imports everything once."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.reliability.job", json.dumps(order)],
+        [sys.executable, "-m", "benchmarks.reliability.job", json.dumps(orders)],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -32,32 +36,44 @@ def job(call: str, subject: str | None = None, **options: Any) -> Tally:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return Tally.read(json.loads(done.stdout.splitlines()[-1])["tally"])
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [Tally.read(one["tally"]) for one in told if "tally" in one]
 
 
-@pytest.mark.parametrize("key", [row.key for row in ROWS])
-def test_a_small_piece_of_every_row(key: str) -> None:
-    (row,) = [row for row in ROWS if row.key == key]
-    for spec in row.jobs:
-        if spec.quick:
-            tally = job(spec.call, spec.subject, **spec.options)
-            print(f"{spec.title}: {tally.trials} trials, {tally.lost} lost")
-            assert tally.trials > 0
-            assert tally.lost == 0, "\n".join(tally.cases)
+def job(call: str, subject: str | None = None, **options: Any) -> Tally:
+    """Run one job."""
+    (tally,) = jobs(order(call, subject, **options))
+    return tally
 
 
-def test_kills_are_seen(tmp_path: Path) -> None:
-    in_place = f"{BROKEN}:in place, over the old one"
-    assert job("benchmarks.reliability.kills:run", in_place).lost > 0
-    assert job("benchmarks.reliability.failures:run", in_place).lost > 0
-    assert job("benchmarks.reliability.damage:flip_bits", in_place).lost > 0
-    assert job("benchmarks.reliability.damage:break_files", in_place).lost > 0
+QUICK = [(row.key, spec) for row in ROWS for spec in row.jobs if spec.quick]
+
+
+@pytest.fixture(scope="module")
+def pieces() -> list[Tally]:
+    """Run a small piece of every row, about a minute."""
+    return jobs(*(order(spec.call, spec.subject, **spec.options) for _, spec in QUICK))
+
+
+@pytest.mark.parametrize("number", range(len(QUICK)), ids=[f"{key}: {spec.title}" for key, spec in QUICK])
+def test_a_small_piece_of_every_row(pieces: list[Tally], number: int) -> None:
+    tally = pieces[number]
+    print(f"{tally.trials} trials, {tally.lost} lost, {tally.seconds:.0f} s")
+    assert tally.trials > 0
+    assert tally.lost == 0, "\n".join(tally.cases)
+
+
+def test_kills_errors_and_damage_are_seen() -> None:
+    in_place, here = f"{BROKEN}:in place, over the old one", "benchmarks.reliability"
+    calls = ("kills:run", "failures:run", "damage:flip_bits", "damage:break_files")
+    assert all(tally.lost > 0 for tally in jobs(*(order(f"{here}.{call}", in_place) for call in calls)))
 
 
 def test_a_rename_without_a_sync_survives_kills_and_no_power_cut() -> None:
-    renamed = f"{BROKEN}:renamed, over the old one"
-    assert job("benchmarks.reliability.kills:run", renamed).lost == 0
-    assert job("benchmarks.reliability.power:run", renamed).lost > 0
+    renamed, here = f"{BROKEN}:renamed, over the old one", "benchmarks.reliability"
+    kills, power = jobs(order(f"{here}.kills:run", renamed), order(f"{here}.power:run", renamed))
+    assert kills.lost == 0
+    assert power.lost > 0
 
 
 @pytest.mark.slow
