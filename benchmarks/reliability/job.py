@@ -28,7 +28,7 @@ def main(text: str) -> None:
     except shim.ShimError:
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.reliability.job", text], shim.environment())
     warnings.simplefilter("ignore")
-    logging.lastResort = None  # who wants to hear a warning of a trial listens by a handler
+    logging.getLogger().addHandler(logging.NullHandler())  # who wants to hear a warning of a trial listens by a handler
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import torch
 

@@ -152,7 +152,7 @@ WRAPPERS: dict[str, Callable[[Env], Env]] = {
     "gymnasium.wrappers.NormalizeReward": lambda env: gym.wrappers.NormalizeReward(env),
 }
 LATE = {"episodes that end by chance": 10**6, "noise from the fifth step on": 4}
-"""Chance that shows only later: the longest unfinished episode that, lived again without a difference, proves nothing."""
+"""Chance that shows late: the longest unfinished episode that, lived again without a difference, proves nothing."""
 PLACES = ("Pendulum", "InvertedPendulum", "CartPole")
 
 

@@ -16,7 +16,10 @@ from benchmarks.reliability.rows import ROOT, ROWS
 from benchmarks.reliability.tally import Tally
 from tests.reliability import broken
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim needs LD_PRELOAD")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the shim needs LD_PRELOAD"),
+    pytest.mark.timeout(900),  # the pieces take a minute together where nothing else runs
+]
 BROKEN = "tests.reliability.broken"
 
 
