@@ -182,7 +182,7 @@ def run_command(job: Job) -> None:
     with scratch(real=True) as place:
         _command(place / "whole").wait()
         whole = everything(place / "whole")
-    for number in job.each(job.some(range(10), quick=0)):
+    for number in job.each(job.some(range(10), quick=2)):
         kind = SIGNALS[number % len(SIGNALS)]
         with scratch(real=True) as place:
             run_dir = place / "run"
@@ -193,6 +193,8 @@ def run_command(job: Job) -> None:
             child.send_signal(kind)
             child.wait(60)
             has = Checkpoint.latest(run_dir / "checkpoints")
+            if has is None:  # killed before anything was saved: begin anew, elsewhere
+                run_dir = place / "again"
             again = _command(run_dir, resume=has is not None)
             again.wait(120)
             case = f"velora train, {kind.name}, ended with {child.returncode}, then {again.returncode}"
