@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 LOCK_NAME = ".lock"
 _OWN_PREFIX = ".velora-"
 _PRUNED = f"{_OWN_PREFIX}pruned-"
-_CHECKPOINT = re.compile(r"ep(?P<episode>[1-9][0-9]*)|final|interrupted|best")
+_CHECKPOINT = re.compile(r"(?P<kind>ep|step)(?P<number>[1-9][0-9]*)|best|recent|final|interrupted|crashed")
 
 
 class CheckpointHome:
@@ -123,23 +123,23 @@ class CheckpointHome:
         """Return whether the one-time overview of the agent is still to be written."""
         return not (self.parent(seed_index) / CONFIG_FILE).exists()
 
-    def prune(self, seed_index: int, *, keep: int, newest: int) -> None:
-        """Remove this run's oldest ``epN``, after the newest was written.
+    def prune(self, seed_index: int, kind: str, *, keep: int, newest: int) -> None:
+        """Remove this run's oldest ``epN`` or ``stepN``, after the newest was written.
 
-        Only valid checkpoints of this run are touched, and none of later episodes (a resume from an older
-        checkpoint finds those); those of a branch that was left go before those of the newest. What can't be removed is
-        logged and tried again next time.
+        Only valid checkpoints of this run are touched, and none of later episodes or steps (a resume from an older
+        checkpoint finds those); those of a branch that was left go first. What can't be removed is tried again later.
 
         Args:
             seed_index: the position on the seed axis.
+            kind: ``"ep"`` or ``"step"``.
             keep: how many stay, >= 1.
-            newest: the episode of the checkpoint that was just written.
+            newest: the number of the checkpoint that was just written.
         """
         parent = self.parent(seed_index)
         numbered = {
-            int(match["episode"]): path
+            int(match["number"]): path
             for path in parent.iterdir()
-            if (match := _CHECKPOINT.fullmatch(path.name)) and match["episode"]
+            if (match := _CHECKPOINT.fullmatch(path.name)) and match["kind"] == kind
         }
         whole = {number: found for number, path in numbered.items() if number <= newest and (found := self._own(path))}
         old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]

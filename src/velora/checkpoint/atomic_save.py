@@ -129,14 +129,14 @@ def naming(path: Path) -> Iterator[None]:
     """Turn what the system refuses into one line that names the file.
 
     Raises:
-        CheckpointError: in place of an ``OSError``.
+        UnwritableCheckpointError: in place of an ``OSError``.
     """
     try:
         yield
     except OSError as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(
+        raise files.UnwritableCheckpointError(
             f"{path}: can't be written ({files.reason(error)}); nothing was changed; check the free space and the "
             "permissions, or save elsewhere"
         ) from error

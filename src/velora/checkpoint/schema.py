@@ -66,6 +66,9 @@ def _check_environment(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     wrappers = value.get("wrappers", [])
     if not isinstance(wrappers, list) or not all(map(_is_wrapper, wrappers)):
         raise ValueError(f"wrappers: expected a list of dicts with name and kwargs, received {wrappers!a:.80}")
+    others = value.get("others", [])
+    if not isinstance(others, list) or not all(isinstance(one, list) and all(map(_is_wrapper, one)) for one in others):
+        raise ValueError(f"others: expected lists as of wrappers, received {others!a:.80}")
     limit, missing = value.get("max_episode_steps"), value.get("missing", [])
     if limit is not None and (type(limit) is not int or not 1 <= limit <= 2**53):
         raise ValueError(f"max_episode_steps: expected null or a whole number from 1, received {limit!a:.80}")
@@ -99,8 +102,8 @@ def _check_train_state(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
-"""``id`` (str); ``kwargs`` (dict), ``max_episode_steps``, ``wrappers`` and ``missing`` (lists), all optional; and
-whatever else the agent keeps."""
+"""``id`` (str); ``kwargs`` (dict), ``max_episode_steps``, ``wrappers``, ``others`` and ``missing`` (lists), all
+optional; and whatever else the agent keeps."""
 BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 """``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
 
@@ -218,7 +221,7 @@ def upgrade(
     """
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CheckpointError(f"{where}: schema_version: expected a whole number from 1, received {version!r}")
+        raise CheckpointError(f"{where}: schema_version: expected a whole number from 1, received {version!a:.80}")
     if version > current:
         writer = str(document.get("velora_version"))[:64]
         raise CheckpointError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -52,6 +53,7 @@ class EnvironmentSource:
             self._make, self._why_not = maker(env)
             self._made.append(weakref.ref(layers.base(env)))
         elif callable(env):
+            _check_takes_nothing(env)
             self._make = env
         else:
             raise SpaceError(f"env: expected a gymnasium environment, its id or a function, got {type(env).__name__}")
@@ -137,6 +139,15 @@ class EnvironmentSource:
             f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or "
             "pass a function that makes it"
         )
+
+
+def _check_takes_nothing(function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise SpaceError(f"env: expected a function that can be called without arguments: {error}") from error
+    except ValueError:  # a signature that can't be told
+        return
 
 
 def flattened(env: Env) -> Env:

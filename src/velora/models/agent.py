@@ -66,7 +66,7 @@ class Agent(ActingAgent, SavedAgent):
         if not self.key or self.settings_type is Settings:
             raise SettingError(
                 f"{type(self).__name__}: expected a key and a settings_type, which checkpoints go by; give it both, "
-                'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
+                'such as key = "my_agent", and put @velora.register before it'
             )
         sizes = {"state_dim": state_dim, "n_neurons": n_neurons, "action_dim": action_dim}
         run = {one.name: settings.pop(one.name, one.default) for one in run_arguments()}
@@ -190,6 +190,7 @@ class Agent(ActingAgent, SavedAgent):
         window_size: int = 10,
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
+        evaluation_max_steps: int = 100_000,
         callbacks: Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
@@ -210,6 +211,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
+            evaluation_max_steps: steps after which an episode of evaluation is cut, if the environment sets no end.
             callbacks: ours, or stock ones of Lightning.
             logger: Lightning loggers.
             run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.
@@ -236,6 +238,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size=window_size,
             evaluate_every=evaluate_every,
             evaluation_episodes=evaluation_episodes,
+            evaluation_max_steps=evaluation_max_steps,
             callbacks=callbacks,
             logger=logger,
             run_dir=run_dir,

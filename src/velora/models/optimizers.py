@@ -183,6 +183,21 @@ class RowOptimizer:
 OPTIMIZERS: Registry[OptimizerKind] = Registry("optimizer")
 """Register an optimizer of your own here; it has to be elementwise, so that parameters don't mix."""
 
+_NEVER_NEGATIVE = frozenset({"step", "exp_avg_sq", "square_avg"})
+"""Keys of counts and of averages of squares."""
+
+
+def find_fault(state: Mapping[str, Tensor]) -> str | None:
+    """Return why the saved state of optimizers is impossible, in one line, or ``None`` if it isn't."""
+    for name, tensor in state.items():
+        key = name.rpartition(".")[2]
+        if key in _NEVER_NEGATIVE and bool((tensor < 0.0).any()):
+            return f"{name}: expected numbers of at least 0, found {float(tensor.min()):g}"
+        if key == "step" and float(tensor) % 1.0:
+            return f"{name}: expected a whole number, found {float(tensor):g}"
+    return None
+
+
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 OPTIMIZERS.register("adam")(OptimizerKind(lambda p, lr: torch.optim.Adam(p, lr), _MOMENTS, weight_decay=0.0))
 OPTIMIZERS.register("adamw")(OptimizerKind(lambda p, lr: torch.optim.AdamW(p, lr), _MOMENTS, weight_decay=0.01))

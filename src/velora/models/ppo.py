@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from velora.buffers import Rollout
 from velora.checkpoint.registry import agents
+from velora.core import allowance
 from velora.core.streams import Stream
 from velora.models.agent import Agent
 from velora.models.experience import Rollouts
@@ -28,6 +29,9 @@ from velora.ops.returns import generalised_advantage
 
 if TYPE_CHECKING:
     from velora.models.keywords import PPOKeywords
+
+_STATES_PER_WEIGHT = 64
+"""Numbers in the critic's recurrent states that count as a weight, where the settings come from a file."""
 
 
 @agents.register("liquid_ppo")
@@ -68,6 +72,7 @@ class LiquidPPO(Agent):
         size = critic.state_size if isinstance(critic, RecurrentCritic) else 0
         carried = self.experience.carried
         shape = self.n_seeds, self.n_envs, size
+        allowance.take(self.n_seeds * self.n_envs * size // _STATES_PER_WEIGHT, "n_envs")
         self.critic_hidden = carried["critic_hidden"] = torch.zeros(shape, dtype=torch.float32, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:

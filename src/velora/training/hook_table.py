@@ -25,6 +25,7 @@ class HookTable:
     on_after_backward: tuple[Hook, ...]
     on_before_optimizer_step: tuple[Hook, ...]
     on_env_step: tuple[Hook, ...]
+    on_step_end: tuple[Hook, ...]
     on_train_batch_start: tuple[Hook, ...]
     on_train_batch_end: tuple[Hook, ...]
     on_exception: tuple[Hook, ...]

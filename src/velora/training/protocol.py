@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import gymnasium as gym
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
 from velora.core.protocols import AgentView
 from velora.core.types import Array, Counters
 from velora.envs import ActionUnits
@@ -90,20 +90,28 @@ class TrainableAgent(AgentView, Protocol):
         """Return what else an exact resume needs, as numbers, lists, dicts and tensors."""
         ...
 
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """Return why such a state can't be taken over, in one line, or ``None`` if it can."""
+        ...
+
     def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take that over."""
         ...
 
-    def save_training(
+    def training_contents(
         self,
-        dirpath: Path,
-        *,
         seed_index: int,
+        *,
         buffer: bool,
         config: bool,
         train_state: tuple[dict[str, Any], Mapping[str, Tensor]],
-    ) -> Path:
-        """Write a checkpoint of one seed together with the state of its run."""
+        copy: bool,
+    ) -> Contents:
+        """Gather what a checkpoint of one seed, together with the state of its run, holds.
+
+        Args:
+            copy: copy the tensors, if memory has room for it, so that training may go on before they are written.
+        """
         ...
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> Sequence[str]:

@@ -30,7 +30,7 @@ from velora.cli.settings import budget, schema
 from velora.cli.settings.explained import explain
 from velora.core.errors import RunDirectoryError, SettingError
 
-OK, CRASH, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, CRASH, BAD_INPUT = 0, 1, 2
 
 _IS_HYDRA_1_4 = hasattr(hydra.utils, "execution_whitelist")
 _VERSION_BASE: dict[str, Any] = {} if _IS_HYDRA_1_4 else {"version_base": "1.3"}
@@ -102,8 +102,10 @@ def launch(command: str, job: str, arguments: Arguments, *, config_name: str | N
         config_name: the file in ``conf/`` to begin with; by default that of the command's name.
 
     Returns:
-        The exit code: 0; 1 after an unexpected error, whose traceback was printed; 2 for a mistake of the user's; 130
-        when interrupted.
+        The exit code: 0; 1 after an unexpected error, whose traceback was printed; 2 for a mistake of the user's.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl+C.
     """
     _register()
     name = config_name or command
@@ -146,8 +148,6 @@ def _outcome(entry: Callable[[], object], session: _Session) -> int:
         entry()
     except _Failed as failed:
         return failed.code
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except SystemExit as stop:
         if isinstance(stop.code, str):
             sys.stderr.write(f"{stop.code}\n")

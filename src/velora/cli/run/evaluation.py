@@ -27,7 +27,7 @@ from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.models import Agent
 from velora.models.loading import find_class
-from velora.training.evaluation import evaluate, evaluation_seeds
+from velora.training.evaluation import evaluate, evaluation_seeds, tell_limit
 from velora.training.evaluation_environments import EvaluationEnvironments
 
 OTHER_EPISODES = 2
@@ -74,6 +74,8 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     """
     if cfg.episodes < 1:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
+    if cfg.max_steps < 1:
+        raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
     given = Path(cfg.checkpoint.path)
@@ -96,7 +98,9 @@ def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     wrappers = merged(saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
     try:
-        returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
+        tell_limit(env, cfg.max_steps, setting="max_steps")
+        seeds = _reset_seeds(cfg.seed, cfg.episodes)
+        returns = _play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
     finally:
         env.close()
     return _Played(checkpoint.metadata.seed, path, env_id, returns)
@@ -130,18 +134,19 @@ def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
     return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 
-def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
+def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:
     """Run the episodes, side by side or (``alone``) one by one; return the return of each."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
     shows = agent.sees_time
     if alone:
-        returns = evaluate(agent, Environments([env], obs_dim=obs_dim, shows_time=shows), reset_seeds)
+        envs = Environments([env], obs_dim=obs_dim, shows_time=shows)
+        returns = evaluate(agent, envs, reset_seeds, max_steps=max_steps)
     else:
         source = EnvironmentSource(env)
         side_by_side = EvaluationEnvironments(source, [env], n_seeds=1, obs_dim=obs_dim, shows_time=shows)
         with closing(side_by_side), side_by_side.opened(len(reset_seeds)) as envs:
-            returns = evaluate(agent, envs, reset_seeds)
+            returns = evaluate(agent, envs, reset_seeds, max_steps=max_steps)
     return [float(value) for value in returns[0]]
 
 

@@ -12,8 +12,9 @@ from omegaconf import DictConfig
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directory
 from velora.cli.command.arguments import written
-from velora.cli.run import resume
+from velora.cli.run import resume, trust
 from velora.cli.settings import budget
+from velora.cli.settings.objects import saves
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
 
@@ -42,7 +43,7 @@ def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[
 
 def can_go_on(cfg: DictConfig) -> bool:
     """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
-    return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
+    return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
 
 
 def shown(path: Path) -> Path:
@@ -100,8 +101,8 @@ def _next_commands(
         home = run / CHECKPOINTS
         home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
         where = [written("checkpoint", str(home / "final"))]
-        own = dict(resume.foreign_code(cfg))  # a checkpoint imports nothing that isn't named again
-        where += [written(name, own[name]) for name in ("agent._target_", "env.id") if name in own]
+        own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
+        where += [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
         lines.append(f"evaluate  velora evaluate {' '.join(where)}")
     if len(seeds) > 1:
         lines.append(f"plot      velora plot {shlex.quote(str(run))}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,15 @@ from velora.cli.settings.objects import (
     make_loggers,
     merged,
 )
+from velora.core import allowance
 from velora.core.devices import set_device
-from velora.core.errors import RunDirectoryError, VeloraError
+from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.models import idle
 from velora.nn.cells import LIQUID_KINDS
 from velora.training.result import TrainResult
+from velora.training.resume.find import measure
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,7 @@ class KeepSettings(Callback):
         run_directory.save_settings(self.run_dir, settings)
         self._are_ours = True
         trainer.metrics.describe(run_directory.distinguishing(settings))
-        for logger in trainer.loggers:
-            logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
+        trainer.log_settings(OmegaConf.to_container(settings, resolve=True))
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
@@ -106,10 +107,12 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
                 sys.stdout.write(f"resume: {line}\n")
         try:
             result = _train(cfg, run_dir, seeds)
-        except Exception:
+            report.report(cfg, run_dir, result, seeds)
+        except BaseException as error:
             claim.discard_unstarted(run_dir)
+            if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
+                raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step
             raise
-        report.report(cfg, run_dir, result, seeds)
     return float(np.mean([evaluation.mean for evaluation in report.final_evaluations(result)]))
 
 
@@ -125,11 +128,12 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
 def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
+    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume))
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
     try:
-        with nullcontext() if cfg.resume is None else idle.taken_over():
+        with _as_saved(cfg, saved, seeds):
             agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
         if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell not in LIQUID_KINDS:
             log.warning(
@@ -146,9 +150,26 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
             callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), TellHowToGoOn(cfg, run_dir)],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
-            resume=None if cfg.resume is None else resume.beginning(Path(cfg.resume)),
+            resume=saved,
             threads=cfg.device.threads,
             **arguments,
         )
     finally:
         env.close()
+
+
+@contextmanager
+def _as_saved(cfg: DictConfig, saved: Path | None, seeds: Sequence[int]) -> Iterator[None]:
+    """Make the agent of a run that is gone on with: of settings taken before, no larger than its checkpoints are.
+
+    Raises:
+        CheckpointError: if the settings ask for other environments than the checkpoints have.
+    """
+    if saved is None:
+        yield
+        return
+    n_numbers, n_envs = measure(saved, seeds)
+    if (given := cfg.agent.get("n_envs", n_envs)) != n_envs:
+        raise CheckpointError(f"agent.n_envs: {given} in the settings, {n_envs} in {saved}; resume with {n_envs}")
+    with idle.taken_over(), allowance.bounded(n_numbers):
+        yield

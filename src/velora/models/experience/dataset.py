@@ -61,7 +61,7 @@ class DataSet:
         size = int((checkpoint.metadata.buffer or {}).get("size", 0))
         buffer = make_buffer(agent, max(1, size))
         for k in range(agent.n_seeds):
-            read_buffer(buffer, checkpoint, k)
+            read_buffer(buffer, checkpoint, k, n_choices=agent.settings.action_dim if agent.discrete else None)
         return cls(agent, buffer)
 
     def _count_statistics(self) -> None:

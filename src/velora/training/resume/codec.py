@@ -54,21 +54,24 @@ def unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     """Undo :func:`pack`; arrays come back as tensors.
 
     Raises:
-        CheckpointError: if a tensor that the tree names is missing.
+        CheckpointError: if a tensor that the tree names is missing, or a mark of ours holds something else.
     """
     if isinstance(tree, list):
         return [unpack(value, tensors) for value in tree]
     if not isinstance(tree, dict):
         return tree
     if tree.keys() == {TENSOR}:
-        try:
-            return tensors[tree[TENSOR]]
-        except KeyError:
-            raise CheckpointError(f"train_state: the tensor {tree[TENSOR]!r} is missing") from None
+        if not isinstance(name := tree[TENSOR], str) or name not in tensors:
+            raise CheckpointError(f"train_state: the tensor {name!a:.80} is missing")
+        return tensors[name]
     if tree.keys() == {FLOAT}:
-        return float(tree[FLOAT])
+        if (text := tree[FLOAT]) not in ("nan", "inf", "-inf"):
+            raise CheckpointError(f"train_state: {FLOAT}: expected nan, inf or -inf, found {text!a:.80}")
+        return float(text)
     if tree.keys() == {TUPLE}:
-        return tuple(unpack(value, tensors) for value in tree[TUPLE])
+        if not isinstance(values := tree[TUPLE], list):
+            raise CheckpointError(f"train_state: {TUPLE}: expected a list, found {values!a:.80}")
+        return tuple(unpack(value, tensors) for value in values)
     return {key: unpack(value, tensors) for key, value in tree.items()}
 
 
@@ -111,7 +114,7 @@ def global_generators() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     numpy_state: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - reading, not drawing
     return {
-        "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64, device="cpu"), "gauss": gauss},
+        "python": {"version": version, "words": torch.from_numpy(np.array(words, np.int64)), "gauss": gauss},
         "numpy": {
             "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
             "pos": numpy_state["state"]["pos"],

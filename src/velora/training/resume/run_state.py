@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from velora.callbacks.base import Callback
-from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.core.errors import CheckpointError
 from velora.core.types import Metrics
 from velora.training.lane import Lane
@@ -20,33 +19,11 @@ from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec
 from velora.training.resume.circumstances import Circumstances
+from velora.training.resume.state_schema import RunState
+
+__all__ = ["PackedState", "RunState", "Saved", "pack_run"]
 
 PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """Saved state of one seed.
-
-    Attributes:
-        lineage: branches of the run that led to it.
-        metrics: what the newest updates had reported, each (1,).
-        circumstances: under which it was trained; see :mod:`velora.training.resume.circumstances`.
-    """
-
-    run_id: str
-    evaluated_at: int
-    lane: Mapping[str, Any]
-    hidden: Tensor
-    agent: Mapping[str, Any]
-    generators: Mapping[str, str]
-    global_generators: Mapping[str, Any]
-    callbacks: Mapping[str, Any]
-    extra: Mapping[str, Any]
-    seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
-    lineage: Lineage = TRUNK
-    metrics: Mapping[str, Tensor] = field(default_factory=dict)
-    circumstances: Circumstances = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +36,7 @@ class Saved:
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
         environments: what the checkpoint of every seed says of its environment.
         newest_of: of every seed the directory whose newest checkpoint it is; ``None`` where a checkpoint was named.
+        paths: the checkpoint of every seed, for errors.
     """
 
     seeds: tuple[int, ...]
@@ -66,6 +44,7 @@ class Saved:
     furthest: int
     environments: tuple[Mapping[str, Any] | None, ...]
     newest_of: tuple[Path | None, ...]
+    paths: tuple[Path | None, ...]
 
     @property
     def run_id(self) -> str:
