@@ -91,6 +91,8 @@ def run(job: Job) -> None:
     training = replace(RUN, options={"workers": 2, "worker_timeout_s": TIMEOUT_S})
     with scratch() as place:
         whole = forked.run(lambda: (RUN.go(place), everything(place))[1]).answer
+    with scratch() as place:  # that takes most of its time to start the processes
+        limit_s = 2 * forked.run(lambda: training.go(place) and None).seconds + 2 * TIMEOUT_S + 5
     cases = [
         (w, m, n) for w, m in itertools.product(WAYS, ("step", "reset")) for n in (STEPS if m == "step" else (1, 3))
     ]
@@ -99,13 +101,13 @@ def run(job: Job) -> None:
             failing = Failing(training.task, way, method, after)
             ending = forked.run(lambda: training.go(place, env=failing))  # noqa: B023 - run at once
             case = f"a worker {way} at {method} {after}"
-            if complaint := _complaint(ending, way) or _afterwards(training, place, whole):
+            if complaint := _complaint(ending, way, limit_s) or _afterwards(training, place, whole):
                 job.tally.bad(complaint.partition(":")[0], f"{case}: {complaint}")
             else:
                 job.tally.good("told in time, gone on from to the same bits")
 
 
-def _complaint(ending: forked.Ending, way: str) -> str | None:
+def _complaint(ending: forked.Ending, way: str, limit_s: float) -> str | None:
     if ending.hung or ending.code != forked.RAISED:
         return f"ended otherwise: {ending}"
     kind, text = ending.answer
@@ -115,7 +117,7 @@ def _complaint(ending: forked.Ending, way: str) -> str | None:
         )
     if kind != "WorkerError" or "worker" not in text or "\n" in text:
         return f"an unclear error: {ending}"
-    if ending.seconds > 4 * TIMEOUT_S + 10:
+    if ending.seconds > limit_s:
         return f"told too late: {ending.seconds:.0f} s"
     return None
 
