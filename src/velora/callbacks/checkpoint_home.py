@@ -175,7 +175,9 @@ class CheckpointHome:
         for path, owner in owners.items():
             self._check_owner(path, owner, is_ours=is_ours)
         orphan = next((parent for parent in self._parents if (parent / CONFIG_FILE).exists()), None)
-        if orphan is not None and not is_ours:
+        if orphan is not None and not owners and self._was_ours():
+            self._drop_overviews()
+        elif orphan is not None and not is_ours:
             raise RunDirectoryError(
                 f"{orphan}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
                 "choose another directory, or delete that file"
@@ -188,6 +190,11 @@ class CheckpointHome:
                     f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
                     f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
                 )
+
+    def _drop_overviews(self) -> None:
+        """Remove the overviews that a run left which died before its first checkpoint was whole."""
+        for parent in self._parents:
+            (parent / CONFIG_FILE).unlink(missing_ok=True)
 
     def _was_ours(self) -> bool:
         """Return whether a run has claimed the directory before, and perhaps lives in it."""
