@@ -90,7 +90,7 @@ def _judge(
     if ending.code not in (0, forked.RAISED) or ending.hung:
         tally.bad("the process died", f"{case}: {ending}")
         return
-    if not ending.is_fine and not may_end and "/checkpoints/final" not in ending.answer[1]:
+    if not ending.is_fine and not may_end and "/final" not in ending.answer[1]:
         tally.bad("training ended by it", f"{case}: {ending}")
         return
     if not ending.is_fine and not (ending.answer[0].endswith("Error") and os.strerror(code) in ending.answer[1]):
