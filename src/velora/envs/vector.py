@@ -15,6 +15,8 @@ from velora.core.types import Action, Array
 from velora.envs.clock import NOMINAL_DT, Clock
 
 log = logging.getLogger(__name__)
+_LARGEST = 2.0**128 - 2.0**103
+"""Numbers from here on are infinite in float32."""
 _FEW = 32
 """Numbers that Python sums up faster than NumPy."""
 
@@ -76,7 +78,7 @@ class Environments:
         """Begin an episode that ``seed`` decides entirely.
 
         Raises:
-            NonFiniteError: if the observation isn't finite.
+            NonFiniteError: if the observation isn't finite in float32.
             SpaceError: if the environment tells time and doesn't say in what steps.
         """
         obs, info = self.envs[index].reset(seed=seed)
@@ -84,7 +86,9 @@ class Environments:
         newest: Array = self._seen[index]
         _write(obs, newest)
         if not _is_finite(newest):
-            raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
+            raise NonFiniteError(
+                f"environment {index}: reset(seed={seed}) gave the observation {obs}; expected numbers that are finite in float32"
+            )
         if self._since is not None:
             self._since[index] = 0.0
         return newest
@@ -96,7 +100,7 @@ class Environments:
             action: (A,), or a whole number.
 
         Raises:
-            NonFiniteError: if the action, the observation or the reward isn't finite.
+            NonFiniteError: if the action isn't finite, or the observation or the reward isn't in float32.
             SpaceError: if the reward isn't a number, the time that the step took isn't one above 0, or nothing is said
                 about it and it is needed.
         """
@@ -109,8 +113,11 @@ class Environments:
             reward = float(given)
         except TypeError:
             reward = _single(given, index)
-        if not (math.isfinite(reward) and _is_finite(newest)):
-            raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
+        if not (-_LARGEST < reward < _LARGEST and _is_finite(newest)):
+            raise NonFiniteError(
+                f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers that are "
+                "finite in float32"
+            )
         dt = self._clocks[index].elapsed(info)
         if dt is None:
             dt = self._untold(index)

@@ -29,7 +29,8 @@ class Place:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.running: Episode | None = None
+        self.running: Episode |        self.stop_reason: str | None = None
+        self.is_lost = False
         self.newest = NO_STEP
         self.actions: list[Action] = []
 
@@ -103,7 +104,8 @@ class Lane:
         places: where each of its environments stands (E).
         is_running: an episode has begun since the last one ended.
         done: nothing is left to do: the budget is used up, or a callback stopped this seed.
-        stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
+        stop_reason: why a callback stopped this seed, or where it diverged, the others going on; else ``None``.
+        is_lost: a number that isn't finite stopped it; it isn't saved any more.
         evaluation: the newest evaluation of this process.
         evaluated_at: finished episodes at the newest evaluation of the run.
         logged_at: updates at the newest row that went to the loggers.
