@@ -69,7 +69,11 @@ def choose(kernel: str, device: torch.device | None = None, *, sees_images: bool
         return kernel
     if on_cpu and binding.extension is None and not _told:
         _told = True
-        _log.info("the native kernel isn't built, so NumPy computes, about three times slower; %s", _INSTALL)
+        _log.info(
+            "the native kernel isn't there (%s), so NumPy computes, about three times slower; %s",
+            binding.problem,
+            _INSTALL,
+        )
     return "torch" if not on_cpu else "numpy" if binding.extension is None else "native"
 
 

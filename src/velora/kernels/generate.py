@@ -6,6 +6,7 @@ alone, as nothing else is there then.
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 from velora.kernels.backend import CALLS
@@ -24,7 +25,16 @@ _TYPES = {"float32": "float", "float64": "double", "int64": "int64_t"}
 
 def tables() -> str:
     """Make the text of ``native/tables.h``."""
-    return "\n\n".join((_HEAD, _layers(), *map(_struct, CALLS.values()), _calls(), "#endif")) + "\n"
+    return "\n\n".join((_HEAD, f"#define TABLES_DIGEST {digest()}u", *_sections(), "#endif")) + "\n"
+
+
+def digest() -> int:
+    """Tell these tables from others, so that a kernel that was built from others isn't used."""
+    return zlib.crc32("".join((_HEAD, *_sections())).encode())
+
+
+def _sections() -> tuple[str, ...]:
+    return _layers(), *map(_struct, CALLS.values()), _calls()
 
 
 _HEAD = f"""\

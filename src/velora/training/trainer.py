@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
@@ -19,13 +18,14 @@ from velora.core.devices import n_cores
 from velora.core.errors import SettingError
 from velora.core.threads import computing_on
 from velora.core.types import Evaluation, WindowStats
-from velora.envs import Environments, EnvironmentSource
 from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
-from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
+from velora.training.environments import prepare_environments
+from velora.training.evaluation import evaluate, evaluation_seeds
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
+from velora.training.loggers import Loggers
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
@@ -85,7 +85,7 @@ class Trainer:
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
-        self.loggers = [] if logger is None else list(logger) if isinstance(logger, Sequence) else [logger]
+        self._loggers = Loggers(logger)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.callbacks = list(callbacks or ())
         check_callbacks(self.callbacks)
@@ -102,7 +102,6 @@ class Trainer:
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
         self.metrics: RunStore | None = None
-        self._fabric: Fabric | None = None
         self._lanes: list[Lane] = []
 
     # ------------------------------------------------------------------------------------- what callbacks may read
@@ -135,9 +134,12 @@ class Trainer:
     @property
     def fabric(self) -> Fabric:
         """Lightning's Fabric; only loggers and stock callbacks need it, and importing Lightning takes two seconds."""
-        if self._fabric is None:
-            self._fabric = _make_fabric(self._agent.device, self.loggers)
-        return self._fabric
+        return self._loggers.fabric(self._agent.device)
+
+    @property
+    def loggers(self) -> list[Logger]:
+        """The loggers that the run's numbers go to."""
+        return self._loggers.all
 
     def losses(self, seed_index: int | None = None) -> dict[str, float]:
         """Read the newest update's metrics, of one seed or averaged over those that learn; this waits for the device.
@@ -165,7 +167,8 @@ class Trainer:
         if self.loggers:
             lane = self._lanes[seed_index]
             prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
-            self.fabric.log_dict({prefix + name: value for name, value in metrics.items()}, step=lane.step)
+            named = {prefix + name: value for name, value in metrics.items()}
+            self._loggers.log(named, step=lane.step, device=self._agent.device)
 
     def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
@@ -275,26 +278,8 @@ class Trainer:
 
     def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool) -> None:
         """Check that everything fits together, before anything is written."""
-        source = EnvironmentSource(env)
-        first, is_ours = source.first()
-        if is_ours:
-            stack.callback(first.close)
-        agent.adapt(first)
         agent.experience.check_batch_size(self.batch_size)
-        envs, n_envs = [first], agent.experience.n_envs
-        for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
-            stack.callback(made.close)
-            envs.append(made)
-        if len({id(made.unwrapped) for made in envs}) < len(envs):
-            raise SettingError(
-                "env: the function gave one environment several times; each seed needs one of its own"
-                + (f", or n_envs={n_envs} of them" if n_envs > 1 else "")
-            )
-        obs_dim = first.observation_space.shape[0]  # type: ignore[index]
-        shows = agent.sees_time
-        self._envs = Environments(envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed)
-        self._evaluation_envs = EvaluationEnvironments(source, first, obs_dim=obs_dim, shows_time=shows)
-        stack.callback(self._evaluation_envs.close)
+        self._envs, self._evaluation_envs = prepare_environments(agent, env, stack, is_resumed=is_resumed)
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
@@ -375,11 +360,7 @@ class Trainer:
         self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
-        for logger in self.loggers:
-            try:
-                logger.finalize("success" if status in ("finished", "stopped") else "failed")
-            except Exception:
-                log.exception("a logger failed to close; the run's checkpoints and metrics are whole")
+        self._loggers.finalize(is_success=status in ("finished", "stopped"))
 
     def _check_interrupted(self) -> None:
         if self.status == "interrupted":
@@ -476,13 +457,3 @@ def _at_least_one(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
-
-
-def _make_fabric(device: torch.device, loggers: list[Logger]) -> Fabric:
-    """Make Lightning's Fabric for one device."""
-    from lightning.fabric import Fabric
-
-    devices: Any = [device.index] if device.type == "cuda" and device.index is not None else 1
-    fabric = Fabric(accelerator=device.type, devices=devices, loggers=list(loggers))
-    fabric.launch()
-    return fabric

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -170,6 +171,17 @@ def test_a_kernel_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
         kernels.choose("numpy", torch.device("cuda"))
     with pytest.raises(SettingError, match="kernel: expected one of auto, native, numpy, torch, got 'numba'"):
         kernels.choose("numba")
+
+
+@pytest.mark.parametrize("digest", [0, None], ids=["other tables", "tables unknown"])
+def test_a_kernel_built_from_other_tables_is_not_used(digest: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = ModuleType("velora.kernels._native")
+    if digest is not None:
+        stale.tables_digest = lambda: digest  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "velora.kernels._native", stale)
+    extension, problem = binding._load()
+    assert extension is None
+    assert problem == "it was built from other tables than those of velora.kernels"
 
 
 def test_an_agent_learns_where_nothing_was_compiled() -> None:

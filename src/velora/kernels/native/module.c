@@ -301,6 +301,12 @@ static PyObject *py_instruction_sets(PyObject *self, PyObject *unused) {
     return names;
 }
 
+/* tables_digest() -> which tables this was built from; velora/kernels/generate.py knows which it should be */
+static PyObject *py_tables_digest(PyObject *self, PyObject *unused) {
+    (void)self, (void)unused;
+    return PyLong_FromUnsignedLong(TABLES_DIGEST);
+}
+
 static PyObject *py_use(PyObject *self, PyObject *name) {
     (void)self;
     for (size_t i = 0; i < N_SETS; i++) {
@@ -325,6 +331,7 @@ static PyMethodDef METHODS[] = {
     {"plan", py_plan, METH_O, "plan(words) -> (owner, address)"},
     {"workspace", (PyCFunction)(void (*)(void))py_workspace, METH_FASTCALL, "workspace(plan, n_batch, n_time, keeps) -> floats"},
     {"instruction_sets", py_instruction_sets, METH_NOARGS, "instruction_sets() -> names, the fastest last"},
+    {"tables_digest", py_tables_digest, METH_NOARGS, "tables_digest() -> which tables it was built from"},
     {"use", py_use, METH_O, "use(name of an instruction set)"},
     {NULL, NULL, 0, NULL},
 };

@@ -13,7 +13,8 @@ from velora.kernels.arrays.libraries import namespace
 from velora.kernels.arrays.pool import Pool
 from velora.kernels.arrays.unroll import Unrolled
 from velora.kernels.arrays.workspace import Form
-from velora.kernels.native import binding
+from velora.kernels.native import unroll as native
+from velora.kernels.native.binding import numbers
 from velora.kernels.plan import Plan
 from velora.nn.cells.base import Cell
 from velora.nn.parameters import flat_mask
@@ -29,13 +30,13 @@ class _Described:
 
     def __init__(self, plan: Plan | None, mask: Tensor | None, versions: tuple[int, ...]) -> None:
         self.plan, self.mask, self.versions = plan, mask, versions
-        self._compiled: binding.CompiledPlan | None = None
+        self._compiled: native.CompiledPlan | None = None
         self._pools: dict[str, Pool] = {}
 
-    def compiled(self) -> binding.CompiledPlan | None:
+    def compiled(self) -> native.CompiledPlan | None:
         """Describe it to the native kernel; ``None`` if that doesn't know it."""
-        if self._compiled is None and self.plan is not None and binding.is_known(self.plan):
-            self._compiled = binding.CompiledPlan(self.plan)
+        if self._compiled is None and self.plan is not None and native.is_known(self.plan):
+            self._compiled = native.CompiledPlan(self.plan)
         return self._compiled
 
     def pool(self, kernel: str, like: Tensor) -> Pool:
@@ -81,10 +82,10 @@ def unroll_by_kernel(
     compiled = described.compiled() if kernel == "native" else None
     wants_gradient = torch.is_grad_enabled() and (parameters.requires_grad or x.requires_grad or h.requires_grad)
     if compiled is not None:
-        native = (parameters, x, h, dt, resets, compiled, described.mask)
+        given = (parameters, x, h, dt, resets, compiled, described.mask)
         if wants_gradient:
-            return _NativeUnroll.apply(*native)  # type: ignore[no-any-return,no-untyped-call]
-        run = _run_natively(*native, keeps=False)
+            return _NativeUnroll.apply(*given)  # type: ignore[no-any-return,no-untyped-call]
+        run = _run_natively(*given, keeps=False)
         assert run.states is not None
         assert run.last is not None
         return run.states, run.last
@@ -105,16 +106,16 @@ def _run_natively(
     h: Tensor,
     dt: Tensor,
     resets: Tensor | None,
-    plan: binding.CompiledPlan,
+    plan: native.CompiledPlan,
     mask: Tensor | None,
     *,
     keeps: bool,
-) -> binding.Unrolled:
+) -> native.Unrolled:
     x = x if x.stride(3) == 1 else x.contiguous()
     h = h if h.stride(2) == 1 else h.contiguous()
-    threads = binding.useful_threads(x.shape[0] * x.shape[1] * x.shape[2] * parameters.shape[1])
+    threads = native.useful_threads(x.shape[0] * x.shape[1] * x.shape[2] * parameters.shape[1])
     wants = ("states", "last")
-    return binding.Unrolled(plan, parameters, mask, (x,), h, dt, resets, keeps=keeps, wants=wants, threads=threads)
+    return native.Unrolled(plan, parameters, mask, (x,), h, dt, resets, keeps=keeps, wants=wants, threads=threads)
 
 
 class _NativeUnroll(torch.autograd.Function):
@@ -132,7 +133,7 @@ class _NativeUnroll(torch.autograd.Function):
         h: Tensor,
         dt: Tensor,
         resets: Tensor | None,
-        plan: binding.CompiledPlan,
+        plan: native.CompiledPlan,
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
@@ -144,7 +145,7 @@ class _NativeUnroll(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_states: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
         wants_parameters, wants_x, wants_h = ctx.needs_input_grad[:3]
-        gradient = binding.numbers(*ctx.shape) if wants_parameters else None
+        gradient = numbers(*ctx.shape) if wants_parameters else None
         (d_x,), d_h = ctx.run.backward(
             d_states=None if d_states is None else d_states.contiguous(),
             d_last=None if d_last is None else d_last.contiguous(),

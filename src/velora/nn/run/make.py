@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from velora.kernels.native import binding
+from velora.kernels.native.unroll import is_known
 from velora.nn.flat import FlatParameters
 from velora.nn.run.arrays import ArrayNetwork
 from velora.nn.run.autograd import TorchNetwork
@@ -18,6 +18,6 @@ def make_network(module: Unrollable, flat: FlatParameters, kernel: str) -> Netwo
     plan = module.plan() if values.dtype in (torch.float32, torch.float64) else None
     if plan is None:
         return TorchNetwork(module, flat)
-    if kernel == "native" and values.dtype == torch.float32 and binding.is_known(plan):
+    if kernel == "native" and values.dtype == torch.float32 and is_known(plan):
         return NativeNetwork(plan, flat)
     return ArrayNetwork(plan, flat, "numpy" if kernel == "native" else kernel)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 
 from torch import Tensor
 
-from velora.kernels.native import binding
+from velora.kernels.native.binding import Program
+from velora.kernels.native.unroll import CompiledPlan, Unrolled, copied
 from velora.kernels.plan import Plan
 from velora.nn.flat import FlatParameters
 from velora.nn.run.network import Outputs, Pullback
@@ -18,7 +19,7 @@ class NativeNetwork:
     kernel = "native"
 
     def __init__(self, plan: Plan, flat: FlatParameters) -> None:
-        self.plan, self.flat = binding.CompiledPlan(plan), flat
+        self.plan, self.flat = CompiledPlan(plan), flat
         self.has_memory = plan.has_memory
 
     def _unrolled(
@@ -30,11 +31,11 @@ class NativeNetwork:
         *,
         keeps: bool,
         wants: Collection[str],
-    ) -> binding.Unrolled:
-        sources = tuple(s if s.stride(-1) == 1 else binding.copied(s) for s in sources)
+    ) -> Unrolled:
+        sources = tuple(s if s.stride(-1) == 1 else copied(s) for s in sources)
         if hidden is not None and hidden.stride(-1) != 1:
-            hidden = binding.copied(hidden)
-        return binding.Unrolled(
+            hidden = copied(hidden)
+        return Unrolled(
             self.plan, self.flat.values, self.flat.mask, sources, hidden, dt, resets,
             keeps=keeps, wants=wants, begins_afresh=not self.has_memory,
         )  # fmt: skip
@@ -63,9 +64,9 @@ class NativeNetwork:
         self, source: Tensor, hidden: Tensor, dt: Tensor | None
     ) -> tuple[Tensor, Callable[[tuple[int, ...]], None]]:
         """See :class:`Network`."""
-        program = binding.Program()
+        program = Program()
         with program.record():  # the last state may lie over the first: a kernel reads before it writes
-            done = binding.Unrolled(
+            done = Unrolled(
                 self.plan, self.flat.values, self.flat.mask, (source,), hidden, dt, None,
                 keeps=False, wants=("out",), last=hidden,
             )  # fmt: skip
@@ -74,7 +75,7 @@ class NativeNetwork:
 
 
 class _NativePullback:
-    def __init__(self, done: binding.Unrolled, flat: FlatParameters) -> None:
+    def __init__(self, done: Unrolled, flat: FlatParameters) -> None:
         self._done, self._flat = done, flat
 
     def parameters(self, d_out: Tensor) -> None:
