@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 class SaveCheckpoints(Callback):
     """Write checkpoints of a run into a directory that belongs to it alone.
 
+    A seed that met NaN or infinity isn't saved from then on: what lies there is from before.
+
     ``epN/`` every ``frequency`` episodes, ``best/`` when an evaluation beats all before it, ``final/`` at the end,
     and ``interrupted/`` when a signal or an error ends the run; beside them, once, ``model_config.json``. With
     several seeds each has these in ``seed<seed>/``. The directory is claimed before training starts: one that holds
@@ -98,7 +100,8 @@ class SaveCheckpoints(Callback):
     def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:
         """Note that a checkpoint is due; it is written once everything else at this episode's end is done."""
         self._closing.add(episode.seed_index)
-        if self.frequency is not None and episode.number % self.frequency == 0:
+        is_due = self.frequency is not None and episode.number % self.frequency == 0
+        if is_due and not trainer.progress[episode.seed_index].is_lost:
             self._due[episode.seed_index] = episode.number
 
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
@@ -155,10 +158,12 @@ class SaveCheckpoints(Callback):
             self._save(trainer, self._improved.pop(), "best")
 
     def _save(self, trainer: TrainerView, seed_index: int, name: str) -> CheckpointHome:
-        """Write one checkpoint, and the overview with the first."""
+        """Write one checkpoint, and the overview with the first; nothing of a seed that was lost."""
         home = self._home
         if home is None:
             raise SettingError("save_checkpoints: expected setup() before the first save; pass it to train(callbacks=)")
+        if trainer.progress[seed_index].is_lost:
+            return home
         needs_config = home.needs_config(seed_index)
         trainer.save(home.parent(seed_index) / name, buffer=self.buffer, config=needs_config, seed_index=seed_index)
         return home

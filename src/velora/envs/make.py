@@ -6,6 +6,7 @@ import copy
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ import gymnasium as gym
 from velora.core.errors import SpaceError
 from velora.core.names import did_you_mean
 from velora.envs.spaces import observation_size
+from velora.envs.workers import Workers
 from velora.envs.wrappers import KNOWN
 
 Env: TypeAlias = gym.Env[Any, Any]
@@ -36,6 +38,9 @@ class EnvironmentSource:
         env: the environment, its registered id, or a function that makes one.
         kwargs: keywords for ``gymnasium.make`` where ``env`` is an id.
 
+    Attributes:
+        workers: processes in which environments are made from then on; ``None`` makes them here.
+
     Raises:
         SpaceError: if the id is unknown, or what was passed is no environment.
     """
@@ -43,6 +48,7 @@ class EnvironmentSource:
     def __init__(self, env: EnvLike, kwargs: Mapping[str, Any] | None = None) -> None:
         self._given: Env | None = None
         self._make: Callable[[], Env] | None = None
+        self.workers: Workers | None = None
         if isinstance(env, str):
             find_spec(env)
             self._make = lambda: gym.make(env, disable_env_checker=True, **(kwargs or {}))
@@ -107,10 +113,15 @@ class EnvironmentSource:
         """
         if self._make is None:
             raise SpaceError(f"env: {_CANT_BE_MADE}")
-        made = self._make()
-        if not isinstance(made, gym.Env):
-            raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
-        return flattened(made)
+        make = partial(_made, self._make)
+        return make() if self.workers is None else self.workers.make(make)
+
+
+def _made(make: Callable[[], Env]) -> Env:
+    made = make()
+    if not isinstance(made, gym.Env):
+        raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
+    return flattened(made)
 
 
 def flattened(env: Env) -> Env:

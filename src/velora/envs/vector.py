@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -13,6 +13,7 @@ import numpy as np
 from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Action, Array
 from velora.envs.clock import NOMINAL_DT, Clock
+from velora.envs.workers import RemoteEnv
 
 log = logging.getLogger(__name__)
 _LARGEST = 2.0**128 - 2.0**103
@@ -39,13 +40,17 @@ class Environments:
     """E environments and the observation that each is at.
 
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
-    next one's start is ever made. Processes would cost more than the simulators that Velora is for.
+    next one's start is ever made. Where steps take long, environments may be in processes of their own, as
+    :class:`velora.envs.workers.RemoteEnv`, which :meth:`begin` has step at the same time.
 
     How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`. A step of which
     it says nothing took 1.
 
     Shapes:
         obs: (E, O) float32, the newest observation of each; (E, O + 1) where it shows the time.
+
+    Attributes:
+        are_remote: whether any of them is in a worker.
 
     Args:
         envs: the environments.
@@ -69,6 +74,7 @@ class Environments:
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
         self._seen = self.obs[:, :obs_dim]
         self._since = self.obs[:, -1] if shows_time else None
+        self.are_remote = any(isinstance(env, RemoteEnv) for env in self.envs)
 
     def __len__(self) -> int:
         """Count the environments."""
@@ -87,11 +93,20 @@ class Environments:
         _write(obs, newest)
         if not _is_finite(newest):
             raise NonFiniteError(
-                f"environment {index}: reset(seed={seed}) gave the observation {obs}; expected numbers that are finite in float32"
+                f"environment {index}: reset(seed={seed}) gave the observation {obs}; expected numbers that are "
+                "finite in float32",
+                environment=index,
             )
         if self._since is not None:
             self._since[index] = 0.0
         return newest
+
+    def begin(self, actions: Iterable[tuple[int, Action]]) -> None:
+        """Begin the steps of environments in workers, so that they take them at once; :meth:`step` has to follow."""
+        for index, action in actions:
+            env = self.envs[index]
+            if isinstance(env, RemoteEnv) and (isinstance(action, np.integer) or _is_finite(action)):
+                env.begin(action)
 
     def step(self, index: int, action: Action) -> Step:
         """Act once in one environment; ``obs[index]`` then holds the answer.
@@ -105,7 +120,9 @@ class Environments:
                 about it and it is needed.
         """
         if not isinstance(action, np.integer) and not _is_finite(action):
-            raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
+            raise NonFiniteError(
+                f"policy: gave the action {action}; its weights or its input have diverged", environment=index
+            )
         obs, given, terminated, truncated, info = self.envs[index].step(action)
         newest = self._seen[index]
         _write(obs, newest)
@@ -116,7 +133,8 @@ class Environments:
         if not (-_LARGEST < reward < _LARGEST and _is_finite(newest)):
             raise NonFiniteError(
                 f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers that are "
-                "finite in float32"
+                "finite in float32",
+                environment=index,
             )
         dt = self._clocks[index].elapsed(info)
         if dt is None:

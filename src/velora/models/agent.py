@@ -197,6 +197,8 @@ class Agent(ActingAgent, SavedAgent):
         summary: bool = True,
         log_every: int = 100,
         threads: int | None = None,
+        workers: int = 0,
+        worker_timeout_s: float = 60.0,
     ) -> TrainResult:
         """Train in an environment; show progress; return what happened.
 
@@ -217,11 +219,17 @@ class Agent(ActingAgent, SavedAgent):
             summary: print what is trained, before it starts.
             log_every: updates between two rows to the loggers.
             threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
+            workers: processes that environments step in, for simulators of more than a millisecond a step; 0 has them
+                here.
+            worker_timeout_s: longest time that an environment in a worker may take to be made, to reset or to step, in
+                seconds.
 
         Raises:
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then, unless it shows
                 only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
+            NonFiniteError: if every seed has met NaN or infinity; of several, the others go on without those that have.
+            WorkerError: if a worker ends or doesn't answer.
         """
         before = random.getstate()
         from velora.training.trainer import Trainer  # predicting needs none of what it imports
@@ -242,5 +250,7 @@ class Agent(ActingAgent, SavedAgent):
             summary=summary,
             log_every=log_every,
             threads=threads,
+            workers=workers,
+            worker_timeout_s=worker_timeout_s,
         )
         return trainer.fit(self, env, resume=resume)

@@ -29,8 +29,7 @@ class Place:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.running: Episode |        self.stop_reason: str | None = None
-        self.is_lost = False
+        self.running: Episode | None = None
         self.newest = NO_STEP
         self.actions: list[Action] = []
 
@@ -122,6 +121,7 @@ class Lane:
         self.returns: list[float] = []
         self.done = False
         self.stop_reason: str | None = None
+        self.is_lost = False
         self.evaluation: Evaluation | None = None
         self.evaluated_at = 0
         self.logged_at = 0

@@ -91,6 +91,8 @@ class Loop:
         incoming["action"][...] = action
         in_units = self._in_units(lanes, action)
         done = [(lane, place, in_units[place.index]) for lane in lanes for place in lane.places]
+        if self.envs.are_remote:
+            self.envs.begin((place.index, own) for lane, place, own in done if not lane.is_lost)
         steps = [self._step_place(lane, place, own) for lane, place, own in done]
         for (lane, place, own), step in zip(done, steps, strict=True):
             if step is not None and not lane.is_lost:
@@ -108,7 +110,7 @@ class Loop:
             for lane in lanes:
                 own = action[[place.index for place in lane.places]]
                 if not np.isfinite(own).all():
-                    self._lose(lane, self._trace_action(lane, own.ravel()))
+                    self.lose(lane, f"policy: gave the action {own.ravel()}")
             return self.agent.bounds.to_environment(np.nan_to_num(action))
 
     def _finish_step(self, counted: tuple[int, ...], due: tuple[int, ...]) -> None:
@@ -130,7 +132,7 @@ class Loop:
                         self._begin_episode(lane, place)
                     self._numbers["dt"][place.index] = place.newest.dt
             except NonFiniteError as error:
-                self._lose(lane, str(error))
+                self.lose(lane, str(error))
         return [lane for lane in lanes if not lane.is_lost] if self._lost else lanes
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
@@ -149,8 +151,7 @@ class Loop:
         try:
             step = self.envs.step(k, action.copy())  # an environment may write into what it is given
         except NonFiniteError as error:
-            is_action = not np.isfinite(action).all()
-            self._lose(lane, self._trace_action(lane, action) if is_action else str(error))
+            self.lose(lane, str(error))
             return None
         numbers["start"][k] = episode.length == 0
         numbers["reward"][k] = step.reward
@@ -177,18 +178,15 @@ class Loop:
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
         self.experience.finish(self.lanes[rows[0]].update, self._count)
         for k, fault in self.experience.faults.items():
-            lane = self.lanes[k]
-            if not lane.is_lost:
-                self._lose(lane, f"update {lane.update}: {fault}; that step of the optimizer was not made")
+            self.lose(self.lanes[k], f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
 
-    def _trace_action(self, lane: Lane, action: Action) -> str:
-        """Say which action isn't finite, and why if a weight isn't."""
-        weight = first_not_finite(weights_of(self.agent.networks.items()), lane.seed_index)
-        source = "its weights or its input have diverged" if weight is None else f"{weight} holds NaN or infinity"
-        return f"policy: gave the action {action}; {source}"
-
-    def _lose(self, lane: Lane, fault: str) -> None:
+    def lose(self, lane: Lane, fault: str) -> None:
         """Stop a seed at a number that isn't finite; what it has learned before stays, and the others go on."""
+        if lane.is_lost:
+            return
+        weight = first_not_finite(weights_of(self.agent.networks.items()), lane.seed_index)
+        if weight is not None and weight not in fault:
+            fault += f"; {weight} holds NaN or infinity"
         lane.is_lost, lane.stop_reason = True, f"after {lane.step} steps: {fault}"
         self._lost += [place.index for place in lane.places]
         if not all(other.done or other.is_lost for other in self.lanes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,14 +16,14 @@ from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.core.devices import n_cores
-from velora.core.errors import SettingError
+from velora.core.errors import NonFiniteError, SettingError
 from velora.core.threads import computing_on
 from velora.core.types import Evaluation, WindowStats
 from velora.envs.make import EnvLike
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments
-from velora.training.evaluation import evaluate, evaluation_seeds
+from velora.training.evaluation import evaluate_sound, evaluation_seeds
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
 from velora.training.loggers import Loggers
@@ -74,6 +75,8 @@ class Trainer:
         summary: bool = True,
         log_every: int = 100,
         threads: int | None = None,
+        workers: int = 0,
+        worker_timeout_s: float = 60.0,
     ) -> None:
         self.batch_size = _at_least_one("batch_size", batch_size)
         self.n_steps = None if n_steps is None else _at_least_one("n_steps", n_steps)
@@ -85,6 +88,8 @@ class Trainer:
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
+        self.workers = 0 if workers == 0 else _at_least_one("workers", workers)
+        self.worker_timeout_s = _above_zero("worker_timeout_s", worker_timeout_s)
         self._loggers = Loggers(logger)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.callbacks = list(callbacks or ())
@@ -219,22 +224,25 @@ class Trainer:
         """
         if not self._evaluation_envs.is_separate and self._lanes[0].is_running:
             raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
-        lanes = self._lanes if seed_indices is None else [self._lanes[k] for k in seed_indices]
+        sound = [lane for lane in self._lanes if not lane.is_lost]
+        lanes = sound if seed_indices is None else [self._lanes[k] for k in seed_indices]
         self.hooks.fire("on_evaluation_start")
         self.hooks.fire("on_validation_start")
         envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
         try:
-            returns = evaluate(self._agent, envs, seeds, seed_indices=own, on_step=self._check_interrupted)
+            returns = evaluate_sound(self._agent, envs, seeds, own, on_step=self._check_interrupted, lose=self._lose)
         except _InterruptedError:
             return []
-        made = []
-        for lane, row in zip(lanes, returns, strict=True):
+        self._tell_lost()
+        made: list[Evaluation] = []
+        for k, row in returns.items():
+            lane = self._lanes[k]
             lane.evaluated_at = lane.episode
             lane.evaluation = Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
             made.append(lane.evaluation)
         self.evaluations += made
-        self.last_evaluation = made[-1]
+        self.last_evaluation = made[-1] if made else self.last_evaluation
         self.hooks.fire("on_validation_end")
         for evaluation in made:
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
@@ -274,12 +282,20 @@ class Trainer:
             self.run_dir,
             [lane.stop_reason for lane in lanes],
             [lane.step - step for lane, step in zip(lanes, before, strict=True)],
+            [lane.seed_index for lane in lanes if lane.is_lost],
         )
 
     def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool) -> None:
         """Check that everything fits together, before anything is written."""
         agent.experience.check_batch_size(self.batch_size)
-        self._envs, self._evaluation_envs = prepare_environments(agent, env, stack, is_resumed=is_resumed)
+        self._envs, self._evaluation_envs = prepare_environments(
+            agent,
+            env,
+            stack,
+            is_resumed=is_resumed,
+            workers=self.workers,
+            worker_timeout_s=self.worker_timeout_s,
+        )
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
@@ -329,7 +345,24 @@ class Trainer:
         for lane in self._lanes:
             store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
 
+    def _lose(self, seed_index: int, fault: str) -> None:
+        self._loop.lose(self._lanes[seed_index], fault)
+
+    def _tell_lost(self) -> None:
+        """Say which seeds were stopped by a number that isn't finite.
+
+        Raises:
+            NonFiniteError: if none is left.
+        """
+        if not any(lane.is_lost for lane in self._lanes):
+            return
+        if not self.should_stop:
+            self._gather_stop_reasons()
+        if all(lane.is_lost for lane in self._lanes):
+            raise NonFiniteError("; ".join(f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes))
+
     def _end(self) -> None:
+        self._tell_lost()
         if self.status == "running":
             is_stopped = self.should_stop or all(lane.stop_reason is not None for lane in self._lanes)
             self.status = "stopped" if is_stopped else "finished"
@@ -425,7 +458,8 @@ class Trainer:
 
     def _evaluate_if_due(self) -> None:
         every = self.evaluate_every
-        due = [k for k, lane in enumerate(self._lanes) if every and lane.episode // every > lane.evaluated_at // every]
+        lanes = [lane for lane in self._lanes if every and not lane.is_lost]
+        due = [lane.seed_index for lane in lanes if lane.episode // every > lane.evaluated_at // every]
         if due:
             self.evaluate(due)
 
@@ -457,3 +491,9 @@ def _at_least_one(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+def _above_zero(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
+        raise SettingError(f"{name}: expected a number above 0, got {value!r}")
+    return float(value)
