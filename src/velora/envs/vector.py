@@ -132,8 +132,8 @@ class Environments:
             reward = _single(given, index)
         if not (-_LARGEST < reward < _LARGEST and _is_finite(newest)):
             raise NonFiniteError(
-                f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers that are "
-                "finite in float32",
+                f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers "
+                "that are finite in float32",
                 environment=index,
             )
         dt = self._clocks[index].elapsed(info)

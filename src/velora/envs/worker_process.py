@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 TOLD = ("dt", "timestamp")
-"""What of the information at a reset or a step is sent: all that is read of it, see :class:`velora.envs.clock.Clock`."""
+"""Entries of the information that are sent: all that are read, see :class:`velora.envs.clock.Clock`."""
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 """Signals that a whole group of processes is sent; the run decides what becomes of them."""
 
@@ -26,7 +26,9 @@ def serve(descriptor: int) -> None:
     faulthandler.enable()
     for name in _IGNORED:
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _do_nothing)  # unlike SIG_IGN, programs begun from here don't inherit it
+            signal.signal(
+                getattr(signal, name), _do_nothing
+            )  # unlike SIG_IGN, programs begun from here don't inherit it
     os.set_inheritable(descriptor, False)
     connection, envs = Connection(descriptor), dict[int, Any]()
     try:

@@ -224,7 +224,7 @@ def _copied(net: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update as a program, and where it leaves its batch, its metrics and what was judged; each run overwrites all."""
+    """An update as a program, and where it leaves its batch, its metrics and what was judged, at every run anew."""
 
     program: Program
     batch: Batch

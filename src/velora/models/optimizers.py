@@ -77,7 +77,9 @@ class Adam:
         epsilon are those of ``torch.optim.Adam``.
     """
 
-    def __init__(self, flat: FlatParameters, lr: float, backend: Backend, sound: Tensor, *, weight_decay: float) -> None:
+    def __init__(
+        self, flat: FlatParameters, lr: float, backend: Backend, sound: Tensor, *, weight_decay: float
+    ) -> None:
         assert flat.gradient is not None
         self.flat, self.backend = flat, backend
         self.param_groups: list[dict[str, Any]] = [{"params": list(flat.module.parameters()), "lr": lr}]

@@ -122,7 +122,6 @@ def test_a_loss_that_overflows_is_named(kernel: str, clip: float | None) -> None
     assert not agent.learner.optimizer_state(0)  # no step was made
 
 
-
 def test_training_again_begins_with_sound_seeds() -> None:
     agent = make(0)
     agent.train("Pendulum-v1", 4, n_steps=40, **QUIET)

@@ -1,4 +1,4 @@
-"""A NaN anywhere comes out: in the metrics of the update that meets it, and as an error that names it; no step is made."""
+"""A NaN anywhere comes out: in the metrics of its update, and as an error that names it; no step is made."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def test_a_nan_ends_the_run_and_is_reported(name: str, kernel: str, clip: float 
         agent.train(env, 8, n_steps=100, progress_bar=False, summary=False, callbacks=[poison])
     assert poison.is_done
     if where == "actor first":  # it acts before it learns
-        assert re.fullmatch(r"seed 0: after 34 steps: policy: gave the action .*; actor\.\S+ holds NaN .*", str(caught.value))
+        assert re.fullmatch(
+            r"seed 0: after 34 steps: policy: gave the action .*; actor\.\S+ holds NaN .*", str(caught.value)
+        )
         return
     place = f"{where} of the batch" if where in ("reward", "obs") else r"critic\S*"
     said = rf"seed 0: after \d+ steps: update \d+: \w+/loss is nan, for {place} holds NaN or infinity; that step .*"

@@ -65,11 +65,20 @@ def weights(agent: Agent, k: int) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("odd", "said"),
     [
-        ({"at": 35, "reward": 1e39}, r"after 34 steps: environment 1: step gave .* and the reward 1e\+39; expected num"),
-        ({"at": 35, "reward": -3.5e38}, r"after 34 steps: environment 1: step gave .* and the reward -3.5e\+38; expected"),
+        (
+            {"at": 35, "reward": 1e39},
+            r"after 34 steps: environment 1: step gave .* and the reward 1e\+39; expected num",
+        ),
+        (
+            {"at": 35, "reward": -3.5e38},
+            r"after 34 steps: environment 1: step gave .* and the reward -3.5e\+38; expected",
+        ),
         ({"at": 35, "reward": float("nan")}, "after 34 steps: environment 1: step gave .* and the reward nan"),
         ({"at": 35, "obs": np.inf}, r"after 34 steps: environment 1: step gave the observation \[.*inf"),
-        ({"reset_at": 3, "obs": np.nan}, r"after 40 steps: environment 1: reset\(seed=\d+\) gave the observation \[nan"),
+        (
+            {"reset_at": 3, "obs": np.nan},
+            r"after 40 steps: environment 1: reset\(seed=\d+\) gave the observation \[nan",
+        ),
     ],
 )
 def test_an_environment_of_one_seed_stops_that_seed(
@@ -92,7 +101,14 @@ def test_an_environment_of_one_seed_stops_that_seed(
     if KERNEL == "native":
         assert torch.equal(weights(agent, 2), weights(alone, 0))
     assert agent.progress[2] == alone.progress[0]
-    assert {p.name for p in (tmp_path / "seed5").iterdir() if p.is_dir()} == {"best", "ep1", "ep2", "ep3", "ep4", "final"}
+    assert {p.name for p in (tmp_path / "seed5").iterdir() if p.is_dir()} == {
+        "best",
+        "ep1",
+        "ep2",
+        "ep3",
+        "ep4",
+        "final",
+    }
     kept = {p.name for p in (tmp_path / "seed9").iterdir() if p.is_dir()}
     assert kept == ({"ep1"} if "at" in odd else {"best", "ep1", "ep2"})
     assert all(Checkpoint.open(tmp_path / "seed9" / name) for name in kept)
@@ -106,7 +122,9 @@ def test_the_largest_number_of_float32_is_one() -> None:
 
 def test_a_run_of_one_seed_ends_with_the_error(tmp_path: Path) -> None:
     saving = SaveCheckpoints(tmp_path, frequency=1)
-    with pytest.raises(NonFiniteError, match=r"^seed 9: after 34 steps: environment 0: step gave .* reward inf") as caught:
+    with pytest.raises(
+        NonFiniteError, match=r"^seed 9: after 34 steps: environment 0: step gave .* reward inf"
+    ) as caught:
         ddpg(9).train(Makes(number1={"at": 35, "reward": np.inf}), 4, n_episodes=4, callbacks=[saving], **QUIET)
     assert "\n" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"ep1"}
@@ -121,7 +139,13 @@ def test_a_run_whose_seeds_are_all_lost_ends_with_an_error(caplog: pytest.LogCap
 
 def test_one_of_several_environments_of_a_seed_stops_all_of_it() -> None:
     def make(*seeds: int) -> LiquidPPO:
-        small: dict[str, Any] = {"n_envs": 2, "rollout_steps": 8, "sequence_length": 4, "n_epochs": 2, "critic_units": (8, 8)}
+        small: dict[str, Any] = {
+            "n_envs": 2,
+            "rollout_steps": 8,
+            "sequence_length": 4,
+            "n_epochs": 2,
+            "critic_units": (8, 8),
+        }
         return LiquidPPO(3, 6, 1, device="cpu", seeds=seeds, kernel=KERNEL, **small)
 
     agent, alone = make(4, 9), make(9)
@@ -143,7 +167,9 @@ def test_choices_of_a_policy_that_is_not_finite_stop_its_seed() -> None:
 
     small: dict[str, Any] = {"rollout_steps": 8, "sequence_length": 4, "n_epochs": 2, "critic_units": (8, 8)}
     agent = LiquidPPO(4, 6, 2, discrete=True, device="cpu", seeds=[4, 9], kernel=KERNEL, **small)
-    result = agent.train("CartPole-v1", 8, n_episodes=6, evaluate_every=1, evaluation_episodes=2, callbacks=[Poison()], **QUIET)
+    result = agent.train(
+        "CartPole-v1", 8, n_episodes=6, evaluate_every=1, evaluation_episodes=2, callbacks=[Poison()], **QUIET
+    )
     assert result.lost == [0]
     assert "policy: gave the action" in str(result.stop_reasons[0])
     assert "actor." in str(result.stop_reasons[0])

@@ -73,7 +73,7 @@ class TellHowToGoOn(Callback):
 
 
 class FinalEvaluation(Callback):
-    """A callback that evaluates the agent at the end of a run, except seeds that have just been evaluated or met NaN."""
+    """A callback that evaluates the agent at the end of a run, but no seed that just was, or met NaN."""
 
     def on_train_end(self, trainer: Any, agent: AgentView) -> None:
         """Evaluate, unless the run was interrupted: it has to end at once."""

@@ -66,7 +66,9 @@ class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):
 
 
 @dataclass
-class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=("threads", "workers", "worker_timeout_s")))):  # type: ignore[misc]
+class TrainSchema(
+    make_dataclass("Training", arguments(TrainKeywords, without=("threads", "workers", "worker_timeout_s")))
+):  # type: ignore[misc]
     """The arguments of ``agent.train``, and the seeds."""
 
     n_episodes: int = told(..., "episodes to train for, for each seed")

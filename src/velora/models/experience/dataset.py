@@ -105,8 +105,8 @@ class DataSet:
             metrics = self._updates.finish(update, self._count)
             for k, fault in self.agent.learner.guard.faults.items():
                 raise NonFiniteError(
-                    f"dataset: seed {self.agent.seeds[k]}, update {self.agent.progress[k].update}: {fault}; weights are "
-                    "those from before it; look into the data, or lower the learning rates"
+                    f"dataset: seed {self.agent.seeds[k]}, update {self.agent.progress[k].update}: {fault}; weights "
+                    "are those from before it; look into the data, or lower the learning rates"
                 )
         return {name: value.clone() for name, value in metrics.items()}
 
