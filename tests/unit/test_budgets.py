@@ -19,7 +19,7 @@ LONG_FILES = {
     "src/velora/kernels/backend.py": (385, "the table of kernel calls, one signature each"),
     "src/velora/models/settings.py": (272, "the one source of settings, an entry each"),
     "src/velora/kernels/native/module.c": (
-        338,
+        345,
         "the functions that Python calls, and the dispatch to one instruction set",
     ),
     "src/velora/checkpoint/tensors.py": (256, "a file written, checked and read, in one protocol; see ADR 0010"),

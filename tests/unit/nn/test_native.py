@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from velora import kernels
-from velora.kernels.native import binding
+from velora.kernels.native import unroll as native
 
 from .unrolling import KINDS, assert_same, build, results
 
@@ -37,6 +37,6 @@ def test_it_equals_autograd(kind: str, name: str, instructions: Callable[[str], 
 def test_any_number_of_threads_gives_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = build(kind, 3)
     alone = results(cell, (3, 130, 4), "native")
-    monkeypatch.setattr(binding, "useful_threads", lambda n: 3)
+    monkeypatch.setattr(native, "useful_threads", lambda n: 3)
     for one, three in zip(alone, results(cell, (3, 130, 4), "native"), strict=True):
         assert torch.equal(one, three)
