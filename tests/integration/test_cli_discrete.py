@@ -24,7 +24,8 @@ def test_train_go_on_and_evaluate(command: Command, tmp_path: Path) -> None:
     final = run / "checkpoints" / "seed1" / "final"
     metadata = Checkpoint.open(final).metadata
     assert metadata.progress.step == 200
-    assert metadata.environment == {"id": "CartPole-v1", "kwargs": {}, "n_actions": 2, "first_action": 0}
+    said = {"id": "CartPole-v1", "kwargs": {}, "max_episode_steps": 500, "n_actions": 2, "first_action": 0}
+    assert metadata.environment == said
     evaluated = command("evaluate", f"checkpoint={run}", "episodes=2")
     assert evaluated.code == 0, evaluated.err
     returns = json.loads(evaluated.out.splitlines()[-1])["seeds"][1]["returns"]

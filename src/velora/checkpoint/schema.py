@@ -65,11 +65,19 @@ def _check_environment(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     wrappers = value.get("wrappers", [])
     if not isinstance(wrappers, list) or not all(map(_is_wrapper, wrappers)):
         raise ValueError(f"wrappers: expected a list of dicts with name and kwargs, received {wrappers!a:.80}")
+    limit, missing = value.get("max_episode_steps"), value.get("missing", [])
+    if limit is not None and (type(limit) is not int or not 1 <= limit <= 2**53):
+        raise ValueError(f"max_episode_steps: expected null or a whole number from 1, received {limit!a:.80}")
+    if not isinstance(missing, list) or not all(isinstance(one, str) for one in missing):
+        raise ValueError(f"missing: expected a list of texts, received {missing!a:.80}")
     return value
 
 
 def _is_wrapper(value: JsonValue) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("kwargs"), dict)
+    if not isinstance(value, dict) or not value.keys() <= {"name", "kwargs", "statistics"}:
+        return False
+    is_named = isinstance(value.get("name"), str) and isinstance(value.get("kwargs"), dict)
+    return is_named and isinstance(value.get("statistics", {}), dict)
 
 
 def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
@@ -85,7 +93,8 @@ def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
 
 
 Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
-"""``id`` (str), ``kwargs`` (dict) and ``wrappers`` (list), both optional, and whatever else the agent keeps."""
+"""``id`` (str); ``kwargs`` (dict), ``max_episode_steps``, ``wrappers`` and ``missing`` (lists), all optional; and
+whatever else the agent keeps."""
 BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 """``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
 

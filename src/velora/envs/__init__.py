@@ -3,19 +3,14 @@
 from typing import TYPE_CHECKING
 
 from velora.core.lazy import on_demand
+from velora.envs.action_spaces import is_discrete
+from velora.envs.actions import ActionBounds, ActionUnits, DiscreteActions, default_units
 from velora.envs.images import check_image, image_settings
-from velora.envs.spaces import (
-    ActionBounds,
-    ActionUnits,
-    DiscreteActions,
-    check_spaces,
-    default_units,
-    dimensions,
-    is_discrete,
-)
+from velora.envs.spaces import check_spaces, dimensions
 
 if TYPE_CHECKING:
-    from velora.envs.make import EnvironmentSource, describe, flattened
+    from velora.envs.description import describe
+    from velora.envs.make import EnvironmentSource, flattened
     from velora.envs.vector import Environments
 
 __all__ = [
@@ -34,5 +29,5 @@ __all__ = [
     "is_discrete",
 ]
 __getattr__, __dir__ = on_demand(
-    __name__, {"EnvironmentSource": "make", "describe": "make", "flattened": "make", "Environments": "vector"}
+    __name__, {"EnvironmentSource": "make", "describe": "description", "flattened": "make", "Environments": "vector"}
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from velora.core.errors import SpaceError
+from velora.envs.answers import shown
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -46,7 +50,7 @@ class Clock:
         self._seen_at = None
         if "timestamp" in info:
             self._control_step_s = self._read_control_step()
-            self._seen_at = _number("timestamp", info["timestamp"], self._who)
+            self._seen_at = _number("timestamp", info["timestamp"], self._who, "in the info of reset")
 
     def elapsed(self, info: Mapping[str, Any]) -> float | None:
         """Return how long a step took, in control steps; ``None`` if nothing is said.
@@ -60,7 +64,7 @@ class Clock:
                 return None
             dt = self._since(info)
         else:
-            dt = _number("dt", given, self._who)
+            dt = _number("dt", given, self._who, "in the info of step")
         said = f'info["dt"] {given}' if given is not None else f'info["timestamp"] {info["timestamp"]}'
         return _checked(dt, said, self._who)
 
@@ -73,12 +77,12 @@ class Clock:
                 f'{self._who}: gave info["timestamp"] {where}; give it at reset and at every step, in '
                 'seconds, or give info["dt"]'
             )
-        self._seen_at = _number("timestamp", info["timestamp"], self._who)
+        self._seen_at = _number("timestamp", info["timestamp"], self._who, "in the info of step")
         return (self._seen_at - before) / self._control_step_s
 
     def _read_control_step(self) -> float:
         try:
-            control_step_s = _number("control step", self._env.get_wrapper_attr("dt"), self._who)
+            control_step_s = _number("control step", self._env.get_wrapper_attr("dt"), self._who, "as the attribute dt")
         except AttributeError:
             control_step_s = 0.0
         if not control_step_s > 0.0:
@@ -99,7 +103,9 @@ def told(info: Mapping[str, Any], who: str) -> float:
         SpaceError: if it isn't a number from 1e-6 to 1e6.
     """
     given = info.get("dt")
-    return NOMINAL_DT if given is None else _checked(_number("dt", given, who), f'info["dt"] {given}', who)
+    if given is None:
+        return NOMINAL_DT
+    return _checked(_number("dt", given, who, "in the info of step"), f'info["dt"] {given}', who)
 
 
 def _checked(dt: float, said: str, who: str) -> float:
@@ -111,8 +117,15 @@ def _checked(dt: float, said: str, who: str) -> float:
     return dt
 
 
-def _number(name: str, given: Any, who: str) -> float:
+def _number(name: str, given: Any, who: str, where: str) -> float:
+    """Read a number; text and dates aren't any, though Python would read some as if they were."""
     try:
-        return float(given)
+        if type(given) is float or np.asarray(given).dtype.kind in "biuf":
+            return float(given)
     except (TypeError, ValueError):
-        raise SpaceError(f"{who}: expected a number as {name}, got {given!r}") from None
+        pass
+    advice = ""
+    if isinstance(given, datetime.date | datetime.timedelta | np.datetime64 | np.timedelta64):
+        unit = "control steps" if name == "dt" else "seconds"
+        advice = f"; give it in {unit}, as a number, or a date under another name"
+    raise SpaceError(f"{who}: expected a number as {name}, got {shown(given)} {where}{advice}")

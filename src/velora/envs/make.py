@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
-import json
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 
-from velora.core.errors import SpaceError
+from velora.core.errors import SettingError, SpaceError
 from velora.core.names import did_you_mean
+from velora.envs import layers
+from velora.envs.again import fresh, maker, mute
+from velora.envs.flat import Flattened
 from velora.envs.spaces import observation_size
 from velora.envs.workers import Workers
-from velora.envs.wrappers import KNOWN
 
 Env: TypeAlias = gym.Env[Any, Any]
 EnvLike: TypeAlias = Env | str | Callable[[], Env]
 
 
-_CANT_BE_MADE = (
-    "this environment can't be made again, since it isn't registered or a wrapper of it doesn't tell its arguments "
-    "(gymnasium.utils.RecordConstructorArgs); register it with gymnasium.register, or pass a function that makes it"
-)
+class SameEnvironmentError(SpaceError):
+    """Error in a function that should make environments and gives one and the same."""
 
 
 class EnvironmentSource:
     """Make environments from an instance, a registered id or a function, and say how to make them again.
 
-    An instance is used as it is for the first one and never closed (its owner does that); further ones are made from
-    its ``spec``, which names the same id, keywords and wrappers. All of them show flat observations, see
-    :func:`flattened`.
+    An instance is used as it is for the first one and never closed (its owner does that); further ones are made as it
+    was, see :func:`velora.envs.again.maker`. All of them show flat observations, see :func:`flattened`.
 
     Args:
         env: the environment, its registered id, or a function that makes one.
@@ -49,16 +47,16 @@ class EnvironmentSource:
         self._given: Env | None = None
         self._make: Callable[[], Env] | None = None
         self.workers: Workers | None = None
+        self._why_not = ""
+        self._made: list[weakref.ref[Env]] = []
+        self._gives_one = False
         if isinstance(env, str):
-            find_spec(env)
-            self._make = lambda: gym.make(env, disable_env_checker=True, **(kwargs or {}))
+            shared = find_spec(env).kwargs  # which Gymnasium would copy for every environment
+            self._make = lambda: gym.make(env, disable_env_checker=True, **fresh({**shared, **(kwargs or {})}))
         elif isinstance(env, gym.Env):
             self._given = env
-            if env.spec is not None and all(w.kwargs is not None for w in env.spec.additional_wrappers):
-                spec = copy.deepcopy(env.spec)
-                spec.disable_env_checker = True
-                spec.kwargs.pop("render_mode", None)  # nobody watches the copies
-                self._make = lambda: gym.make(spec)
+            self._make, self._why_not = maker(env)
+            self._made.append(weakref.ref(layers.base(env)))
         elif callable(env):
             self._make = env
         else:
@@ -66,8 +64,8 @@ class EnvironmentSource:
 
     @property
     def is_repeatable(self) -> bool:
-        """Return whether more than one environment can be made."""
-        return self._make is not None
+        """Return whether more than one environment can be made, as far as is known."""
+        return self._make is not None and not self._gives_one
 
     def first(self) -> tuple[Env, bool]:
         """Return the environment to train on, and whether it is ours to close.
@@ -85,17 +83,19 @@ class EnvironmentSource:
 
         Raises:
             SpaceError: if they can't be made; the message says what to do.
+            SettingError: if a function gives one and the same.
         """
-        needed = f"env: {n + 1} seeds need {n + 1} environments"
-        fewer = "train one seed"
+        needed, fewer, each = f"env: {n + 1} seeds need {n + 1} environments", "train one seed", ""
         if n_envs > 1:
             needed = f"env: n_envs={n_envs} for each seed needs {n + 1} environments"
-            fewer += " with n_envs=1"
+            fewer, each = f"{fewer} with n_envs=1", f", or n_envs={n_envs} of them"
         if n and self._make is None:
-            raise SpaceError(f"{needed}, but {_CANT_BE_MADE}, or {fewer}")
+            raise SpaceError(f"{needed}, but {self._cant_be_made}, or {fewer}")
         for number in range(2, n + 2):
             try:
                 made = self.make()
+            except SameEnvironmentError as error:
+                raise SettingError(f"{error}; each seed needs one of its own{each}") from error
             except Exception as error:
                 first_line = str(error).partition("\n")[0]
                 raise SpaceError(
@@ -104,24 +104,54 @@ class EnvironmentSource:
                 ) from error
             yield made
 
-    def make(self) -> Env:
+    def make(self, *, flat: bool = True) -> Env:
         """Make a fresh environment.
 
+        Args:
+            flat: show flat observations, see :func:`flattened`.
+
         Raises:
-            SpaceError: if only one unregistered instance is at hand, or the maker gives something else, or something
-                whose observations aren't numbers.
+            SpaceError: if an instance can't be made again, or the maker gives something else, or what it gave before,
+                or something whose observations aren't numbers.
         """
         if self._make is None:
-            raise SpaceError(f"env: {_CANT_BE_MADE}")
-        make = partial(_made, self._make)
-        return make() if self.workers is None else self.workers.make(make)
+            raise SpaceError(f"env: {self._cant_be_made}")
+        if self.workers is not None:
+            return self.workers.make(partial(_alone, self._make))
+        made = _checked(self._make())
+        inner, before = layers.base(made), [kept for ref in self._made if (kept := ref()) is not None]
+        if any(inner is kept for kept in before):
+            self._gives_one = True
+            raise SameEnvironmentError("env: the function gave one environment several times")
+        if before:
+            mute(made)
+        self._made = [weakref.ref(kept) for kept in (*before, inner)]
+        return flattened(made) if flat else made
+
+    def release(self, env: Env) -> None:
+        """Close an environment that :meth:`make` gave, unless its maker turned out to give one that it keeps."""
+        if not self._gives_one:
+            env.close()
+
+    @property
+    def _cant_be_made(self) -> str:
+        return (
+            f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or "
+            "pass a function that makes it"
+        )
 
 
-def _made(make: Callable[[], Env]) -> Env:
-    made = make()
+def _alone(make: Callable[[], Env]) -> Env:
+    """Make an environment in a worker."""
+    made = _checked(make())
+    mute(made)
+    return flattened(made)
+
+
+def _checked(made: Any) -> Env:
     if not isinstance(made, gym.Env):
         raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
-    return flattened(made)
+    return made
 
 
 def flattened(env: Env) -> Env:
@@ -140,7 +170,7 @@ def flattened(env: Env) -> Env:
     observation_size(env)
     seen = env.observation_space
     is_flat = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
-    return env if is_flat else gym.wrappers.FlattenObservation(env)
+    return env if is_flat else Flattened(env)
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
@@ -172,35 +202,3 @@ def _import_registering(module: str, env_id: str) -> None:
             f"env: {env_id!r} needs a module {error.name!r}, which Python can't find; "
             "it is looked for in the directory you are in, beside your script, and among what is installed"
         ) from error
-
-
-def describe(env: Env) -> dict[str, Any]:
-    """Name an environment for a checkpoint: its id, the keywords that JSON can hold, and Velora's wrappers around it.
-
-    Returns:
-        ``{"id": str, "kwargs": dict}``, where there are any with ``"wrappers"``, as :func:`velora.envs.wrappers.wrap`
-        takes them; the id of an unregistered environment is its class name.
-    """
-    wrappers = _describe_wrappers(env)
-    own: dict[str, Any] = {"wrappers": wrappers} if wrappers else {}
-    if env.spec is None:
-        return {"id": type(env.unwrapped).__name__, "kwargs": {}, **own}
-    kwargs = {}
-    for key, value in env.spec.kwargs.items():
-        try:
-            kwargs[key] = json.loads(json.dumps(value, allow_nan=False))
-        except (TypeError, ValueError):
-            continue
-    kwargs.pop("render_mode", None)
-    return {"id": env.spec.id, "kwargs": kwargs, **own}
-
-
-def _describe_wrappers(env: Env) -> list[dict[str, Any]]:
-    """List our wrappers around an environment, from the inside out."""
-    found: list[dict[str, Any]] = []
-    while isinstance(env, gym.Wrapper):
-        row = KNOWN.get(env.class_name())
-        if isinstance(env, gym.utils.RecordConstructorArgs) and row is not None and type(env) is row.kind:
-            found.append({"name": env.class_name(), "kwargs": dict(env._saved_kwargs)})
-        env = env.env
-    return found[::-1]

@@ -12,12 +12,17 @@ import numpy as np
 
 from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Action, Array
+from velora.envs import answers, statistics
 from velora.envs.clock import NOMINAL_DT, Clock
 from velora.envs.workers import RemoteEnv
 
 log = logging.getLogger(__name__)
 _LARGEST = 2.0**128 - 2.0**103
 """Numbers from here on are infinite in float32."""
+_ARRAY, _SINGLE, _DOUBLE = np.ndarray, np.dtype(np.float32), np.dtype(np.float64)
+_NUMBERS = frozenset({float, int, np.float64, np.float32})
+_TRUTHS = frozenset({bool, np.bool_})
+"""Types of a reward, and of an end, that are read without a further look."""
 _FEW = 32
 """Numbers that Python sums up faster than NumPy."""
 
@@ -51,6 +56,7 @@ class Environments:
 
     Attributes:
         are_remote: whether any of them is in a worker.
+        at_start: the statistics that the wrappers of an environment kept when its episode began; only of those that do.
 
     Args:
         envs: the environments.
@@ -72,7 +78,10 @@ class Environments:
         self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
         self._needs_time, self._misses_time = needs_time, False
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
-        self._seen = self.obs[:, :obs_dim]
+        self._seen = [row[:obs_dim] for row in self.obs]
+        self._shape = (obs_dim,)
+        self._keeping = {index for index, env in enumerate(self.envs) if statistics.keepers(env)}
+        self.at_start: dict[int, statistics.Kept] = {}
         self._since = self.obs[:, -1] if shows_time else None
         self.are_remote = any(isinstance(env, RemoteEnv) for env in self.envs)
 
@@ -85,12 +94,15 @@ class Environments:
 
         Raises:
             NonFiniteError: if the observation isn't finite in float32.
-            SpaceError: if the environment tells time and doesn't say in what steps.
+            SpaceError: if the answer isn't what the interface says, or the environment tells time and doesn't say in
+                what steps.
         """
-        obs, info = self.envs[index].reset(seed=seed)
+        if index in self._keeping:
+            self.at_start[index] = statistics.kept(self.envs[index])
+        obs, info = answers.reset(self.envs[index], seed, f"environment {index}")
         self._clocks[index].start(info)
         newest: Array = self._seen[index]
-        _write(obs, newest)
+        answers.write(obs, newest, f"environment {index}", "reset")
         if not _is_finite(newest):
             raise NonFiniteError(
                 f"environment {index}: reset(seed={seed}) gave the observation {obs}; expected numbers that are "
@@ -103,7 +115,7 @@ class Environments:
 
     def begin(self, actions: Iterable[tuple[int, Action]]) -> None:
         """Begin the steps of environments in workers, so that they take them at once; :meth:`step` has to follow."""
-        for index, action in actions:
+        for index, action in actions if self.are_remote else ():
             env = self.envs[index]
             if isinstance(env, RemoteEnv) and (isinstance(action, np.integer) or _is_finite(action)):
                 env.begin(action)
@@ -116,20 +128,34 @@ class Environments:
 
         Raises:
             NonFiniteError: if the action isn't finite, or the observation or the reward isn't in float32.
-            SpaceError: if the reward isn't a number, the time that the step took isn't one above 0, or nothing is said
-                about it and it is needed.
+            SpaceError: if the answer isn't what the interface says, the time that the step took isn't a number above
+                0, or nothing is said about it and it is needed.
         """
-        if not isinstance(action, np.integer) and not _is_finite(action):
+        if (type(action) is _ARRAY or not isinstance(action, np.integer)) and not _is_finite(action):
             raise NonFiniteError(
                 f"policy: gave the action {action}; its weights or its input have diverged", environment=index
             )
-        obs, given, terminated, truncated, info = self.envs[index].step(action)
-        newest = self._seen[index]
-        _write(obs, newest)
+        answer: Any = None
         try:
-            reward = float(given)
-        except TypeError:
-            reward = _single(given, index)
+            answer = self.envs[index].step(action)
+            obs, given, terminated, truncated, info = answer
+        except (TypeError, ValueError) as error:
+            answers.explain(error, answer, f"environment {index}")
+            raise
+        newest = self._seen[index]
+        if type(obs) is not _ARRAY or obs.shape != self._shape:
+            answers.write(obs, newest, f"environment {index}", "step")
+        elif obs.dtype is _SINGLE:
+            newest[...] = obs
+        elif obs.dtype is _DOUBLE:
+            _convert(obs, newest)
+        else:
+            answers.write(obs, newest, f"environment {index}", "step")
+        if type(info) is not dict:
+            answers.check_info(info, f"environment {index}", "step")
+        reward = float(given) if type(given) in _NUMBERS else answers.reward(given, f"environment {index}")
+        if type(terminated) not in _TRUTHS or type(truncated) not in _TRUTHS:
+            terminated, truncated = answers.flags(terminated, truncated, f"environment {index}")
         if not (-_LARGEST < reward < _LARGEST and _is_finite(newest)):
             raise NonFiniteError(
                 f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers "
@@ -182,16 +208,8 @@ class Environments:
         return step, total
 
 
-def _write(numbers: Any, into: Array) -> None:
-    """Write numbers as float32."""
-    if getattr(numbers, "dtype", None) is into.dtype:
-        into[...] = numbers
-    else:
-        _convert(numbers, into)
-
-
 @np.errstate(all="ignore")
-def _convert(numbers: Any, into: Array) -> None:
+def _convert(numbers: Array, into: Array) -> None:
     """Round numbers to float32, with no word about those that become zero or infinite."""
     into[...] = numbers
 
@@ -207,11 +225,3 @@ def _is_finite(numbers: Array) -> bool:
 def _are_finite(numbers: Array) -> bool:
     """Do the same for many: their squares sum to a finite number in all but the oddest cases."""
     return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
-
-
-def _single(reward: Any, index: int) -> float:
-    """Read a reward that came as an array of one number, as some environments give it."""
-    values = np.asarray(reward, dtype=object).ravel()
-    if values.size != 1 or values[0] is None:
-        raise SpaceError(f"environment {index}: expected a number as reward, got {reward!r}")
-    return float(values[0])

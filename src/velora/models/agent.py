@@ -219,16 +219,14 @@ class Agent(ActingAgent, SavedAgent):
             summary: print what is trained, before it starts.
             log_every: updates between two rows to the loggers.
             threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
-            workers: processes that environments step in, for simulators of more than a millisecond a step; 0 has them
-                here.
-            worker_timeout_s: longest time that an environment in a worker may take to be made, to reset or to step, in
-                seconds.
+            workers: processes to step environments in, if a step takes more than a millisecond; 0 has them here.
+            worker_timeout_s: seconds that an environment in a worker may take to be made, to reset or to step.
 
         Raises:
             SettingError, SpaceError: if settings or environment don't fit; nothing is written then, unless it shows
                 only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
-            NonFiniteError: if every seed has met NaN or infinity; of several, the others go on without those that have.
+            NonFiniteError: if every seed has met NaN or infinity.
             WorkerError: if a worker ends or doesn't answer.
         """
         before = random.getstate()

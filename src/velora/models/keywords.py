@@ -186,9 +186,9 @@ class TrainKeywords(TypedDict, total=False):
     threads: Annotated[int | None, "train", None,
         "to compute on; ``None`` is one more than there are seeds, at most as many as there are cores"]
     workers: Annotated[int, "train", 0,
-        "processes that environments step in, for simulators of more than a millisecond a step; 0 has them here"]
+        "processes to step environments in, if a step takes more than a millisecond; 0 has them here"]
     worker_timeout_s: Annotated[float, "train", 60.0,
-        "longest time that an environment in a worker may take to be made, to reset or to step, in seconds"]
+        "seconds that an environment in a worker may take to be made, to reset or to step"]
 
 
 class CheckpointKeywords(TypedDict, total=False):

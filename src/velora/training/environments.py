@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from velora.core.errors import SettingError
-from velora.envs import Environments, EnvironmentSource
+from velora.envs import Environments, EnvironmentSource, describe, statistics
+from velora.envs.description import unsaid, without_statistics
 from velora.envs.make import EnvLike
-from velora.envs.workers import Workers
-from velora.training.evaluation import EvaluationEnvironments
+from velora.envs.workers import MakeWorkers
+from velora.training.evaluation_environments import EvaluationEnvironments
+from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
+
+log = logging.getLogger(__name__)
 
 
 def prepare_environments(
-    agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool, workers: int, worker_timeout_s: float
+    agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool, workers: MakeWorkers | None = None
 ) -> tuple[Environments, EvaluationEnvironments]:
     """Adapt the agent to the environment, and make one for every seed's every place.
 
     Args:
         stack: closes those that are ours.
         is_resumed: a run that goes on may have lived without the time that its agent asks for.
-        workers: processes that environments are in; 0 has all of them here.
-        worker_timeout_s: how long any of them may take to answer.
+        workers: begins the processes that environments are in; ``None`` has them here.
 
     Raises:
         SettingError, SpaceError: if the environment doesn't fit the agent, or can't be made often enough.
@@ -30,25 +36,49 @@ def prepare_environments(
     source = EnvironmentSource(env)
     first, is_ours = source.first()
     if is_ours:
-        stack.callback(first.close)
+        stack.callback(partial(source.release, first))
     agent.adapt(first)
+    if agent.n_seeds > 1:
+        agent.environment = without_statistics(agent.environment or {})
+    if missing := unsaid(agent.environment):
+        log.warning(
+            "env: a checkpoint can't hold %s; training, evaluation and a resume from Python have it, velora evaluate "
+            "doesn't",
+            ", ".join(missing),
+        )
     envs, n_envs = [first], agent.experience.n_envs
-    if workers:  # the first one only showed what fits
-        source.workers = Workers(min(workers, agent.n_seeds * n_envs), timeout_s=worker_timeout_s)
+    if workers is not None:  # the first one only showed what fits
+        if kept := [type(layer).__name__ for layer in statistics.keepers(first)]:
+            raise SettingError(
+                f"workers: {kept[0]} keeps statistics, which evaluations and checkpoints can't get out of a worker; "
+                "leave workers out, or have the agent normalise: docs/guide/normalisation.md says how"
+            )
+        source.workers = workers(agent.n_seeds * n_envs)
         stack.callback(source.workers.close)
         envs = [source.make()]
         stack.callback(envs[0].close)
     for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
         stack.callback(made.close)
         envs.append(made)
-    if len({id(made.unwrapped) for made in envs}) < len(envs):
-        raise SettingError(
-            "env: the function gave one environment several times; each seed needs one of its own"
-            + (f", or n_envs={n_envs} of them" if n_envs > 1 else "")
-        )
     obs_dim = first.observation_space.shape[0]  # type: ignore[index]
     shows = agent.sees_time
     training = Environments(envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed)
-    evaluation = EvaluationEnvironments(source, first, obs_dim=obs_dim, shows_time=shows)
+    evaluation = EvaluationEnvironments(source, envs, n_seeds=agent.n_seeds, obs_dim=obs_dim, shows_time=shows)
     stack.callback(evaluation.close)
     return training, evaluation
+
+
+@contextmanager
+def stating(agent: TrainableAgent, envs: Environments, lane: Lane) -> Iterator[None]:
+    """Let the agent state, for a checkpoint, the statistics that the wrappers of a seed's first environment keep.
+
+    In the middle of an episode they are those of its beginning: a resume lives the episode again. Of an agent of
+    several seeds, no single seed's stay.
+    """
+    place = lane.places[0]
+    env = envs.envs[place.index]
+    if statistics.keepers(env):
+        agent.environment = describe(env, None if place.running is None else envs.at_start.get(place.index))
+    yield
+    if agent.n_seeds > 1 and agent.environment is not None:
+        agent.environment = without_statistics(agent.environment)

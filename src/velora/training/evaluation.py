@@ -12,15 +12,12 @@ from torch import Tensor
 from velora.core import seeding
 from velora.core.errors import NonFiniteError
 from velora.core.types import Array
-from velora.envs import Environments, EnvironmentSource
+from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
-from velora.envs.make import Env
 from velora.training.protocol import TrainableAgent
 
 Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Takes observations (S, B, O), recurrent states (S, B, H) and dt (S, B); returns actions (S, B, A) and states."""
-MOST_AT_ONCE, MOST_IN_ALL = 32, 256
-"""Environments of one seed, and of all seeds together."""
 
 
 def evaluation_seeds(episodes: int) -> list[int]:
@@ -76,8 +73,7 @@ def evaluate(
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
         action, hidden = (act or agent.act)(obs, hidden, torch.from_numpy(dt).to(agent.device))
         own = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1)[list(playing)])
-        if envs.are_remote:
-            envs.begin(zip(playing, own, strict=True))
+        envs.begin(zip(playing, own, strict=True))
         ended = []
         for (at, episode), in_units in zip(list(playing.items()), own, strict=True):
             step = envs.step(at, in_units)
@@ -123,38 +119,3 @@ def evaluate_sound(
     for part in filter(None, parts):
         found |= evaluate_sound(agent, envs, reset_seeds, part, on_step=on_step, lose=lose)
     return found
-
-
-class EvaluationEnvironments:
-    """Make the environments of evaluation when they are first needed, keep them, and close them in the end.
-
-    Where only one environment exists, ``spare`` (which must be between two episodes then) serves all episodes in turn.
-    """
-
-    def __init__(self, source: EnvironmentSource, spare: Env, *, obs_dim: int, shows_time: bool = False) -> None:
-        self._source, self._spare = source, spare
-        self._obs_dim, self._shows_time = obs_dim, shows_time
-        self._made: Environments | None = None
-
-    @property
-    def is_separate(self) -> bool:
-        """Return whether evaluation leaves the training environment alone."""
-        return self._source.is_repeatable
-
-    def get(self, *, n_seeds: int, episodes: int) -> Environments:
-        """Return environments for so many seeds and episodes."""
-        if not self.is_separate:
-            return self._stepped([self._spare])
-        if self._made is None:
-            lanes = max(1, min(episodes, MOST_AT_ONCE, MOST_IN_ALL // n_seeds))
-            self._made = self._stepped([self._source.make() for _ in range(n_seeds * lanes)])
-        return self._made
-
-    def _stepped(self, envs: list[Env]) -> Environments:
-        return Environments(envs, obs_dim=self._obs_dim, shows_time=self._shows_time)
-
-    def close(self) -> None:
-        """Close what was made."""
-        for env in self._made.envs if self._made else ():
-            env.close()
-        self._made = None

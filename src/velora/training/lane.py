@@ -156,6 +156,11 @@ class Lane:
         """The reset seed that belongs to the next episode alone: all that were ever begun come before it."""
         return seeding.episode_seed(self.seed, 0, self.lived.begun + 1)
 
+    @property
+    def resting(self) -> int | None:
+        """Return which of its environments is between two episodes, by position; ``None`` if none is."""
+        return next((place.index for place in self.places if place.running is None), None)
+
     def begin(self, place: Place) -> Episode:
         """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first."""
         episode = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)

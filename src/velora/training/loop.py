@@ -110,7 +110,7 @@ class Loop:
             for lane in lanes:
                 own = action[[place.index for place in lane.places]]
                 if not np.isfinite(own).all():
-                    self.lose(lane, f"policy: gave the action {own.ravel()}")
+                    self.lose(lane.seed_index, f"policy: gave the action {own.ravel()}")
             return self.agent.bounds.to_environment(np.nan_to_num(action))
 
     def _finish_step(self, counted: tuple[int, ...], due: tuple[int, ...]) -> None:
@@ -132,7 +132,7 @@ class Loop:
                         self._begin_episode(lane, place)
                     self._numbers["dt"][place.index] = place.newest.dt
             except NonFiniteError as error:
-                self.lose(lane, str(error))
+                self.lose(lane.seed_index, str(error))
         return [lane for lane in lanes if not lane.is_lost] if self._lost else lanes
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
@@ -151,7 +151,7 @@ class Loop:
         try:
             step = self.envs.step(k, action.copy())  # an environment may write into what it is given
         except NonFiniteError as error:
-            self.lose(lane, str(error))
+            self.lose(lane.seed_index, str(error))
             return None
         numbers["start"][k] = episode.length == 0
         numbers["reward"][k] = step.reward
@@ -178,19 +178,29 @@ class Loop:
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
         self.experience.finish(self.lanes[rows[0]].update, self._count)
         for k, fault in self.experience.faults.items():
-            self.lose(self.lanes[k], f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
+            self.lose(k, f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
 
-    def lose(self, lane: Lane, fault: str) -> None:
+    def lose(self, seed_index: int, fault: str) -> None:
         """Stop a seed at a number that isn't finite; what it has learned before stays, and the others go on."""
+        lane = self.lanes[seed_index]
         if lane.is_lost:
             return
-        weight = first_not_finite(weights_of(self.agent.networks.items()), lane.seed_index)
+        weight = first_not_finite(weights_of(self.agent.networks.items()), seed_index)
         if weight is not None and weight not in fault:
             fault += f"; {weight} holds NaN or infinity"
         lane.is_lost, lane.stop_reason = True, f"after {lane.step} steps: {fault}"
         self._lost += [place.index for place in lane.places]
         if not all(other.done or other.is_lost for other in self.lanes):
             log.warning("seed %d: %s; it is stopped, the others go on", lane.seed, lane.stop_reason)
+
+    def check_any_is_left(self) -> None:
+        """Check that not every seed was lost.
+
+        Raises:
+            NonFiniteError: if so; the message says of each where.
+        """
+        if all(lane.is_lost for lane in self.lanes):
+            raise NonFiniteError("; ".join(f"seed {lane.seed}: {lane.stop_reason}" for lane in self.lanes))
 
     def _count(self, rows: tuple[int, ...], metrics: Metrics) -> None:
         """Count an update of these seeds, of which a step may have several."""

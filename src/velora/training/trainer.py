@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -16,13 +15,14 @@ from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.core.devices import n_cores
-from velora.core.errors import NonFiniteError, SettingError
+from velora.core.errors import SettingError
 from velora.core.threads import computing_on
 from velora.core.types import Evaluation, WindowStats
 from velora.envs.make import EnvLike
+from velora.envs.workers import in_workers
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
-from velora.training.environments import prepare_environments
+from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import evaluate_sound, evaluation_seeds
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
@@ -88,8 +88,7 @@ class Trainer:
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
-        self.workers = 0 if workers == 0 else _at_least_one("workers", workers)
-        self.worker_timeout_s = _above_zero("worker_timeout_s", worker_timeout_s)
+        self._make_workers = in_workers(workers, worker_timeout_s)
         self._loggers = Loggers(logger)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.callbacks = list(callbacks or ())
@@ -208,9 +207,10 @@ class Trainer:
             callbacks=self.callbacks,
             extra=extra,
         )
-        path = self._agent.save_training(
-            path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
-        )
+        with stating(self._agent, self._envs, lane):
+            path = self._agent.save_training(
+                path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
+            )
         self.hooks.fire("on_checkpoint_saved", path)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
@@ -222,19 +222,19 @@ class Trainer:
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
-        if not self._evaluation_envs.is_separate and self._lanes[0].is_running:
-            raise SettingError("evaluate: with a single unregistered environment, evaluate between episodes only")
         sound = [lane for lane in self._lanes if not lane.is_lost]
         lanes = sound if seed_indices is None else [self._lanes[k] for k in seed_indices]
-        self.hooks.fire("on_evaluation_start")
-        self.hooks.fire("on_validation_start")
-        envs = self._evaluation_envs.get(n_seeds=len(self._lanes), episodes=self.evaluation_episodes)
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
-        try:
-            returns = evaluate_sound(self._agent, envs, seeds, own, on_step=self._check_interrupted, lose=self._lose)
-        except _InterruptedError:
-            return []
-        self._tell_lost()
+        resting = {lane.seed_index: lane.resting for lane in lanes}
+        with self._evaluation_envs.opened(self.evaluation_episodes, resting) as envs:
+            self.hooks.fire("on_evaluation_start")
+            self.hooks.fire("on_validation_start")
+            on_step, lose = self._check_interrupted, self._loop.lose
+            try:
+                returns = evaluate_sound(self._agent, envs, seeds, own, on_step=on_step, lose=lose)
+            except _InterruptedError:
+                return []
+        self._loop.check_any_is_left()
         made: list[Evaluation] = []
         for k, row in returns.items():
             lane = self._lanes[k]
@@ -289,12 +289,7 @@ class Trainer:
         """Check that everything fits together, before anything is written."""
         agent.experience.check_batch_size(self.batch_size)
         self._envs, self._evaluation_envs = prepare_environments(
-            agent,
-            env,
-            stack,
-            is_resumed=is_resumed,
-            workers=self.workers,
-            worker_timeout_s=self.worker_timeout_s,
+            agent, env, stack, is_resumed=is_resumed, workers=self._make_workers
         )
         self._agent = agent
         assert agent.environment is not None
@@ -345,24 +340,10 @@ class Trainer:
         for lane in self._lanes:
             store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
 
-    def _lose(self, seed_index: int, fault: str) -> None:
-        self._loop.lose(self._lanes[seed_index], fault)
-
-    def _tell_lost(self) -> None:
-        """Say which seeds were stopped by a number that isn't finite.
-
-        Raises:
-            NonFiniteError: if none is left.
-        """
-        if not any(lane.is_lost for lane in self._lanes):
-            return
+    def _end(self) -> None:
+        self._loop.check_any_is_left()
         if not self.should_stop:
             self._gather_stop_reasons()
-        if all(lane.is_lost for lane in self._lanes):
-            raise NonFiniteError("; ".join(f"seed {lane.seed}: {lane.stop_reason}" for lane in self._lanes))
-
-    def _end(self) -> None:
-        self._tell_lost()
         if self.status == "running":
             is_stopped = self.should_stop or all(lane.stop_reason is not None for lane in self._lanes)
             self.status = "stopped" if is_stopped else "finished"
@@ -390,7 +371,8 @@ class Trainer:
         self._close(self.status)
 
     def _close(self, status: str) -> None:
-        self._agent.hooks = NO_HOOKS
+        with stating(self._agent, self._envs, self._lanes[0]):  # for a save of the agent after the run
+            self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
         self._loggers.finalize(is_success=status in ("finished", "stopped"))
@@ -491,9 +473,3 @@ def _at_least_one(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SettingError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
-
-
-def _above_zero(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
-        raise SettingError(f"{name}: expected a number above 0, got {value!r}")
-    return float(value)

@@ -281,15 +281,19 @@ def test_wrappers_are_made_again_by_their_description() -> None:
     env = stacked(gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1)))
     described = describe(env)
     assert described["id"] == "Pendulum-v1"
+    number = {"dtype": "float32"}
     assert described["wrappers"] == [
+        {
+            "name": "RescaleAction",
+            "kwargs": {"min_action": {"array": -1.0, **number}, "max_action": {"array": 1.0, **number}},
+        },
         {"name": "HoldAction", "kwargs": {"hold": [1, 2, 3, 4], "order": "random"}},
         {"name": "DropObservation", "kwargs": {"drop": "velocity"}},
         {"name": "NoisyObservation", "kwargs": {"std": 0.1}},
         {"name": "Flicker", "kwargs": {"probability": 0.3}},
         {"name": "PreviousActionReward", "kwargs": {}},
     ]
-    bare = gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), np.float32(-1), np.float32(1))
-    assert play(wrap(bare, described["wrappers"]), 7, 30) == play(env, 7, 30)
+    assert play(wrap(gym.make("Pendulum-v1"), described["wrappers"]), 7, 30) == play(env, 7, 30)
     assert describe(HoldAction(Count(), [2]))["wrappers"] == [
         {"name": "HoldAction", "kwargs": {"hold": [2], "order": "random"}}
     ]

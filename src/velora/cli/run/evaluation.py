@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
 from velora.cli.run.report import counted
+from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
 from velora.cli.settings.choice import choose_checkpoints
 from velora.cli.settings.instantiate import locate_class
-from velora.cli.settings.objects import Wrappers, chosen_wrappers, make_environment, merged
+from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
 from velora.core import seeding
 from velora.core.devices import set_device
-from velora.core.errors import CheckpointError, SettingError
+from velora.core.errors import SettingError
 from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
-from velora.envs.wrappers import KNOWN
 from velora.models import Agent
 from velora.models.loading import find_class
-from velora.training.evaluation import EvaluationEnvironments, evaluate, evaluation_seeds
+from velora.training.evaluation import evaluate, evaluation_seeds
+from velora.training.evaluation_environments import EvaluationEnvironments
 
 OTHER_EPISODES = 2
 """Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
@@ -90,8 +92,8 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
 def _evaluate(cfg: DictConfig, path: Path) -> _Played:
     checkpoint = Checkpoint.open(path)
     agent = _find_class(cfg, checkpoint).load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
-    env_id, kwargs = _environment(cfg, path, agent.environment)
-    wrappers = merged(_saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
+    env_id, kwargs = chosen_environment(cfg, path, agent.environment)
+    wrappers = merged(saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
     try:
         returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
@@ -120,47 +122,6 @@ def _choose_device(cfg: DictConfig) -> torch.device:
     return set_device(cfg.name)
 
 
-def _environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
-    """Return id and keywords of the environment: the command line's, or else those that the agent was trained in.
-
-    On the command line, the saved environment's id may have the module in front that registers it.
-
-    Raises:
-        CheckpointError: if neither names one, or the checkpoint names a module to import.
-    """
-    kwargs: Any = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
-    given = cfg.env.id
-    if given is not None and not _names(given, saved):
-        return given, kwargs
-    if saved is None:
-        raise CheckpointError(f"{path}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
-    if given is None and ":" in saved["id"]:
-        raise CheckpointError(
-            f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
-        )
-    return given or saved["id"], {**saved.get("kwargs", {}), **kwargs}
-
-
-def _saved_wrappers(path: Path, saved: Mapping[str, Any] | None) -> Wrappers:
-    """Return the wrappers that an agent was trained with; it is evaluated with them in any environment.
-
-    Raises:
-        CheckpointError: if one isn't Velora's.
-    """
-    wrappers: Wrappers = (saved or {}).get("wrappers", ())
-    unknown = [one["name"] for one in wrappers if one["name"] not in KNOWN]
-    if unknown:
-        raise CheckpointError(
-            f"{path}: environment: this version has no wrapper {unknown[0]!r}, only {', '.join(KNOWN)}"
-        )
-    return wrappers
-
-
-def _names(given: str, saved: Mapping[str, Any] | None) -> bool:
-    """Return whether an id is the saved environment's with the module that registers it in front."""
-    return saved is not None and ":" in given and given.rpartition(":")[2] == saved["id"].rpartition(":")[2]
-
-
 def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
     """List the reset seeds: training's evaluation episodes, or others that ``seed`` decides."""
     if seed is None:
@@ -174,14 +135,13 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) ->
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
     shows = agent.sees_time
-    side_by_side = EvaluationEnvironments(EnvironmentSource(env), env, obs_dim=obs_dim, shows_time=shows)
-    try:
-        n = len(reset_seeds)
-        watched = Environments([env], obs_dim=obs_dim, shows_time=shows)
-        envs = watched if alone else side_by_side.get(n_seeds=1, episodes=n)
-        returns = evaluate(agent, envs, reset_seeds)
-    finally:
-        side_by_side.close()
+    if alone:
+        returns = evaluate(agent, Environments([env], obs_dim=obs_dim, shows_time=shows), reset_seeds)
+    else:
+        source = EnvironmentSource(env)
+        side_by_side = EvaluationEnvironments(source, [env], n_seeds=1, obs_dim=obs_dim, shows_time=shows)
+        with closing(side_by_side), side_by_side.opened(len(reset_seeds)) as envs:
+            returns = evaluate(agent, envs, reset_seeds)
     return [float(value) for value in returns[0]]
 
 

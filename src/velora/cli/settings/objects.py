@@ -14,7 +14,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.settings.instantiate import instantiate, locate_class, takes
 from velora.core.errors import SettingError, SpaceError
-from velora.envs import EnvironmentSource, dimensions, image_settings, is_discrete
+from velora.envs import EnvironmentSource, dimensions, flattened, image_settings, is_discrete
+from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.images import covering_wrapper
 from velora.envs.make import Env
 from velora.envs.wrappers import KNOWN, wrap
@@ -42,7 +43,7 @@ def chosen_wrappers(env: DictConfig) -> dict[str, Mapping[str, Any] | None]:
             continue
         own: Any = OmegaConf.to_container(env[row.group], resolve=True)
         switch, first = next(iter(own.items()))
-        is_on = first is not None
+        is_on = first is not None or (row.each and any(value is not None for value in own.values()))
         if row.switch is not None:
             is_on = own.pop(row.switch) is True
         kwargs = {key: value for key, value in own.items() if value is not None}
@@ -63,15 +64,19 @@ def merged(saved: Wrappers, chosen: Mapping[str, Mapping[str, Any] | None]) -> W
     order = list(KNOWN)
     for name, one in chosen.items():
         if one is not None and all(other["name"] != name for other in found):
-            inside = [other for other in found if order.index(other["name"]) < order.index(name)]
-            found.insert(len(inside), one)
+            outside = (
+                at
+                for at, other in enumerate(found)
+                if other["name"] in order and order.index(other["name"]) > order.index(name)
+            )
+            found.insert(next(outside, len(found)), one)
     return found
 
 
 def make_environment(
     env_id: str, kwargs: Mapping[str, Any], *, wrappers: Wrappers = (), render: str | None = None
 ) -> Env:
-    """Make a registered environment with flat observations, and Velora's wrappers around it.
+    """Make a registered environment with flat observations, and wrappers around it.
 
     Args:
         env_id: its Gymnasium id; ``my_module:MyEnv-v0`` imports the module that registers it first.
@@ -85,18 +90,21 @@ def make_environment(
         SettingError: if the environment doesn't take a keyword, or a wrapper a setting.
     """
     env = _make_bare(env_id, dict(kwargs) if render is None else {**kwargs, "render_mode": render})
+    if not any(one["name"] in GYMNASIUM for one in wrappers):
+        env = flattened(env)
     for one in wrappers:
         try:
             env = wrap(env, [one])
         except (SettingError, SpaceError) as error:
             env.close()
-            raise type(error)(f"env.{KNOWN[one['name']].group}.{error}") from error
-    return env
+            row = KNOWN.get(one["name"])
+            raise type(error)(f"env: {error}" if row is None else f"env.{row.group}.{error}") from error
+    return flattened(env)
 
 
 def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
     try:
-        return EnvironmentSource(env_id, given).make()
+        return EnvironmentSource(env_id, given).make(flat=False)
     except gym.error.Error as error:
         raise SpaceError(f"env: {env_id} can't be made: {str(error).splitlines()[0]}") from error
     except TypeError as error:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from velora.core.errors import SettingError
+from velora.envs import values
+from velora.envs.gymnasium_wrappers import GYMNASIUM, put_around
 from velora.envs.wrappers import registry
 from velora.envs.wrappers.drop_observation import DropObservation
 from velora.envs.wrappers.flicker import Flicker
@@ -41,10 +43,11 @@ if TYPE_CHECKING:
 def wrap(env: gym.Env[Any, Any], described: Iterable[Mapping[str, Any]]) -> gym.Env[Any, Any]:
     """Put wrappers around an environment, from the inside out, as a checkpoint or the settings describe them.
 
-    Only Velora's own wrappers can be named: a file never decides which code runs.
+    Only Velora's own wrappers and some of Gymnasium's can be named: a file never decides which code runs. Those that
+    keep statistics go on with the described ones, without changing them.
 
     Args:
-        described: for each wrapper ``{"name": str, "kwargs": dict}``.
+        described: for each wrapper ``{"name": str, "kwargs": dict}``, as :func:`velora.envs.describe` says them.
 
     Raises:
         SettingError: if a wrapper is unknown, or its keywords don't fit.
@@ -53,9 +56,12 @@ def wrap(env: gym.Env[Any, Any], described: Iterable[Mapping[str, Any]]) -> gym.
     for one in described:
         name, kwargs = one.get("name"), one.get("kwargs", {})
         row = KNOWN.get(name) if isinstance(name, str) else None
+        if row is None and isinstance(name, str) and name in GYMNASIUM:
+            env = put_around(env, name, one)
+            continue
         if row is None:
-            raise SettingError(f"wrappers: expected one of {', '.join(KNOWN)}, got {name!r}")
+            raise SettingError(f"wrappers: expected one of {', '.join((*KNOWN, *GYMNASIUM))}, got {name!r}")
         if not isinstance(kwargs, Mapping) or not set(kwargs) <= set(row.options):
             raise SettingError(f"wrappers: {name} takes {', '.join(row.options) or 'no keywords'}, got {kwargs!r}")
-        env = row.kind(env, **kwargs)
+        env = row.kind(env, **values.arguments(kwargs))
     return env

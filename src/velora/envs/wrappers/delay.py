@@ -17,7 +17,7 @@ from velora.envs.wrappers.registry import register
 MOST_STEPS = 10_000
 
 
-@register("delay", place=45)
+@register("delay", place=45, each=True)
 class Delay(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Let actions take effect, and observations arrive, some steps late, as on real hardware.
 

@@ -79,7 +79,8 @@ class DropObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
 def _velocities(env: gym.Env[Any, Any], preset: str, size: int) -> list[int]:
     if preset != "velocity":
         raise SettingError(f"drop: expected velocity or a list of positions such as [2], got {preset!r}")
-    name = env.spec.name if env.spec else type(env.unwrapped).__name__
+    known = env.unwrapped.spec
+    name = known.name if known else type(env.unwrapped).__name__
     if name not in VELOCITIES:
         raise SettingError(
             f"drop: the velocities of {name} aren't known, only those of {', '.join(VELOCITIES)}; give the positions "

@@ -21,17 +21,18 @@ class Row:
     group: str
     place: int
     switch: str | None
+    each: bool
 
     @property
     def options(self) -> list[str]:
-        """The arguments that its constructor takes beside the environment; the first one says whether it is there."""
+        """The arguments of its constructor beside the environment; the first says whether it is there, or each does."""
         return [name for name in inspect.signature(self.kind).parameters if name != "env"]
 
 
 _rows: list[Row] = []
 
 
-def register(group: str, *, place: int, switch: str | None = None) -> Callable[[Kind], Kind]:
+def register(group: str, *, place: int, switch: str | None = None, each: bool = False) -> Callable[[Kind], Kind]:
     """Let settings and checkpoints name a wrapper of Velora's.
 
     The options of ``env.<group>`` are what its constructor takes, with the types that it declares. The command line
@@ -43,10 +44,11 @@ def register(group: str, *, place: int, switch: str | None = None) -> Callable[[
         group: the group's name, as in ``env/time=irregular``.
         place: the wrapper's place among those that are chosen together; the smallest is innermost.
         switch: of a wrapper that takes no options, the setting that is true where it is there.
+        each: any option by itself puts the wrapper there, not only the first.
     """
 
     def add(kind: Kind) -> Kind:
-        _rows.append(Row(kind, group, place, switch))
+        _rows.append(Row(kind, group, place, switch, each))
         return kind
 
     return add

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from torch import Tensor
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SpaceError
 from velora.core.types import Episode
-from velora.envs import Environments
+from velora.envs import Environments, statistics
+from velora.envs.description import differences
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place, place_states
 from velora.training.protocol import TrainableAgent
@@ -33,9 +33,10 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         CheckpointError: if a checkpoint is missing or damaged, doesn't fit the agent or the others, or is of a run in
             another environment than the agent has been adapted to, or in more or fewer at once.
     """
-    checkpoints = find.find(directory, agent.seeds)
+    checkpoints, given = find.find(directory, agent.seeds), agent.environment
+    lived: list[Mapping[str, Any] | None] = []
     states: list[RunState | None] = []
-    differences: dict[str, None] = {}
+    changed: dict[str, None] = {}
     for k, checkpoint in enumerate(checkpoints):
         if checkpoint is None:
             if agent.progress[k].step:
@@ -44,21 +45,24 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
                     "seed can't begin anew; make a fresh agent for the resume"
                 )
             states.append(None)
+            lived.append(None)
             continue
         if len(checkpoints) > 1 and checkpoint.metadata.seed != agent.seeds[k]:
             raise CheckpointError(
                 f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
                 f"{agent.seeds[k]}; put it where it belongs"
             )
-        _check_environment(agent, checkpoint)
+        _check_environment(agent, given, checkpoint)
         _check_n_envs(agent, checkpoint)
-        differences |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
+        changed |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
         states.append(_unpack(checkpoint))
-    for difference in differences:
+        lived.append(checkpoint.metadata.environment)
+    agent.environment = given  # it says more than an older checkpoint does
+    for difference in changed:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
     furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
-    saved = Saved(agent.seeds, tuple(states), furthest)
+    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived))
     for k, state in saved.each():
         if state.run_id != saved.run_id:
             raise CheckpointError(
@@ -68,13 +72,13 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     return saved
 
 
-def _check_environment(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
+def _check_environment(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
     """Refuse to go on in another environment than the one that the agent has been adapted to."""
-    lived, given = checkpoint.metadata.environment, {**(agent.environment or {}), **agent.bounds.describe()}
-    if lived not in (None, given):
+    lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
+    if lived is not None and (found := differences(lived, here)):
         raise CheckpointError(
-            f"resume: the run was trained in {json.dumps(lived)}, got {json.dumps(given)}; resume with the environment "
-            "that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)}; "
+            "resume with the environment that it was trained in, or load the agent and train it anew in this one"
         )
 
 
@@ -109,6 +113,8 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     hidden = hidden.clone()
     for k, state in saved.each():
         lanes[k].evaluated_at = state.evaluated_at
+        for place in lanes[k].places:
+            statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
         hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
     return hidden
 

@@ -40,11 +40,13 @@ class Saved:
         seeds: the run seeds, in the order of the seed axis.
         states: of every seed; ``None`` for one that begins anew.
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
+        environments: what the checkpoint of every seed says of its environment.
     """
 
     seeds: tuple[int, ...]
     states: tuple[RunState | None, ...]
     furthest: int
+    environments: tuple[Mapping[str, Any] | None, ...]
 
     @property
     def run_id(self) -> str:

@@ -1,0 +1,92 @@
+"""The environment that an agent was trained in, as its checkpoint names it and the command line changes it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from velora.cli.settings.objects import Wrappers
+from velora.core.errors import CheckpointError, SpaceError
+from velora.envs import values
+from velora.envs.description import unsaid
+from velora.envs.gymnasium_wrappers import GYMNASIUM
+from velora.envs.wrappers import KNOWN
+
+log = logging.getLogger(__name__)
+
+
+def chosen_environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    """Return id and keywords of the environment: the command line's, or else those that the agent was trained in.
+
+    Where the command line names the saved environment, maybe with the module in front that registers it, its keywords
+    and time limit stay.
+
+    Raises:
+        CheckpointError: if neither names one, or the checkpoint names a module to import, or couldn't hold all of it.
+    """
+    _check_whole(cfg, path, saved)
+    kwargs: Any = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
+    given = cfg.env.id
+    if given is not None and not _names(given, saved):
+        return given, kwargs
+    if saved is None:
+        raise CheckpointError(f"{path}: names no environment; give one, such as env=pendulum or env.id=Pendulum-v1")
+    if given is None and ":" in saved["id"]:
+        raise CheckpointError(
+            f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
+        )
+    return given or saved["id"], {**_as_made(path, saved), **kwargs}
+
+
+def _as_made(path: Path, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords that make an environment as it was made for training, its time limit among them."""
+    try:
+        kwargs = values.arguments(saved.get("kwargs", {}))
+    except SpaceError as error:
+        raise CheckpointError(f"{path}: environment: kwargs: {error}") from error
+    if "max_episode_steps" in saved:
+        limit = saved["max_episode_steps"]
+        kwargs = {"max_episode_steps": -1 if limit is None else limit, **kwargs}
+    return kwargs
+
+
+def _check_whole(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | None) -> None:
+    """Refuse to play in another environment than that of training, unless the command line names one.
+
+    Raises:
+        CheckpointError: if the checkpoint couldn't hold all of it; the message says what is missing.
+    """
+    missing = unsaid(saved)
+    if missing and saved is not None:
+        if cfg.env.id is None:
+            raise CheckpointError(
+                f"{path}: it was trained in {saved['id']} with what a checkpoint can't hold: {', '.join(missing)}; "
+                "register an environment that has it, and give it as env.id=my_module:MyEnv-v0, or play without it: "
+                f"env.id={saved['id']}"
+            )
+        log.warning("%s: trained with what %s may not have: %s", path, cfg.env.id, ", ".join(missing))
+
+
+def saved_wrappers(path: Path, saved: Mapping[str, Any] | None) -> Wrappers:
+    """Return the wrappers that an agent was trained with; it is evaluated with them in any environment.
+
+    Raises:
+        CheckpointError: if one is neither Velora's nor one of Gymnasium's that may be named.
+    """
+    wrappers: Wrappers = (saved or {}).get("wrappers", ())
+    unknown = [one["name"] for one in wrappers if one["name"] not in KNOWN and one["name"] not in GYMNASIUM]
+    if unknown:
+        raise CheckpointError(
+            f"{path}: environment: this version has no wrapper {unknown[0]!r}, only {', '.join(KNOWN)}, and of "
+            f"Gymnasium {', '.join(GYMNASIUM)}"
+        )
+    return wrappers
+
+
+def _names(given: str, saved: Mapping[str, Any] | None) -> bool:
+    """Return whether an id is the saved environment's, with or without the module that registers it in front."""
+    return saved is not None and given.rpartition(":")[2] == saved["id"].rpartition(":")[2]

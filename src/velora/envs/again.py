@@ -1,0 +1,99 @@
+"""Make an environment again: the same entry point with the same arguments, and the same wrappers around it."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from velora.core.errors import SpaceError
+from velora.envs import layers
+from velora.envs.layers import Env, Layer
+
+Maker: TypeAlias = Callable[[], Env]
+_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+
+
+def maker(env: Env) -> tuple[Maker | None, str]:
+    """Return a function that makes an environment again, or ``None`` and why there is none.
+
+    Copies get the arguments that the environment was made with: their containers anew, so that none changes another's,
+    and what is in them shared, so that a large table is in memory once. They aren't recorded or shown: nobody watches.
+    """
+    known = layers.spec(env)
+    if known is None or known.entry_point is None:
+        return None, "it isn't registered"
+    stack = layers.taken_apart(env)
+    if not stack.is_sure:
+        return None, "its entry point can't be called again"
+    for layer in stack.own:
+        if not _is_watching(type(layer)) and layers.recorded(layer) is None:
+            return None, _untold(type(layer))
+    kwargs = fresh(known.kwargs)  # as they are now, whatever becomes of them
+    around = [_Around(type(one), layers.recorded(one), vars(one).get("_saved_kwargs")) for one in layers.layers(env)]
+    if kwargs.get("render_mode") == "human":
+        del kwargs["render_mode"]
+    return partial(_made, known, kwargs, around), ""
+
+
+def mute(env: Env) -> None:
+    """Let no ``RecordVideo`` around a copy record: it would write over the videos of the first environment."""
+    for layer in layers.layers(env):
+        if isinstance(layer, gym.wrappers.RecordVideo):
+            layer.episode_trigger = layer.step_trigger = None
+
+
+def fresh(value: Any) -> Any:
+    """Copy the containers and generators in an argument, and share everything else.
+
+    Example:
+        >>> table = np.zeros(3)
+        >>> again = fresh({"levels": [1, 2], "table": table})
+        >>> again["levels"].append(3), again["table"] is table
+        (None, True)
+    """
+    if type(value) is dict:
+        return {key: fresh(one) for key, one in value.items()}
+    if type(value) in (list, tuple, set):
+        return type(value)(fresh(one) for one in value)
+    return copy.deepcopy(value) if isinstance(value, _GENERATORS) else value
+
+
+class _Around(NamedTuple):
+    """A wrapper around an environment, as it is put around another one."""
+
+    kind: type[Layer]
+    kwargs: dict[str, Any] | None
+    saved: dict[str, Any] | None
+
+
+def _made(known: EnvSpec, kwargs: dict[str, Any], around: Sequence[_Around]) -> Env:
+    made = layers.made_by_entry_point(known, fresh(kwargs))
+    inside = layers.layers(made)
+    if [type(layer) for layer in inside] != [layer.kind for layer in around[: len(inside)]]:
+        raise SpaceError(f"env: {known.id} doesn't make the environment again that it made before")
+    again = copy.copy(known)
+    again.kwargs = kwargs
+    layers.base(made).spec = again
+    for layer in around[len(inside) :]:
+        if _is_watching(layer.kind):
+            continue
+        if layer.kwargs is None:
+            raise SpaceError(f"env: {_untold(layer.kind)}")
+        made = layer.kind(made, **fresh(layer.kwargs))
+        vars(made)["_saved_kwargs"] = layer.saved  # its own are a deep copy
+    return made
+
+
+def _untold(kind: type[Layer]) -> str:
+    return f"its wrapper {kind.__name__} doesn't tell its arguments (gymnasium.utils.RecordConstructorArgs)"
+
+
+def _is_watching(kind: type[Layer]) -> bool:
+    return kind in layers.WATCHING or issubclass(kind, gym.wrappers.RecordVideo)
