@@ -45,6 +45,8 @@ class Guard:
     def __init__(self, n_seeds: int, device: torch.device) -> None:
         self.sound = torch.ones(n_seeds, dtype=torch.float32, device=device)
         self.is_far = device.type != "cpu"
+        self.faults: dict[int, str] = {}
+        self._new: list[int] = []
         here = torch.ones(n_seeds, dtype=torch.float32, device="cpu") if self.is_far else self.sound
         self._host = here.pin_memory() if device.type == "cuda" else here
         self.reset()
@@ -55,8 +57,8 @@ class Guard:
             self.sound.fill_(1.0)
             self._host.fill_(1.0)
         self._seen: Any = self._host.numpy()
-        self.faults: dict[int, str] = {}
-        self._new: list[int] = []
+        self.faults.clear()
+        self._new.clear()
 
     def send(self) -> None:
         """Send ``sound`` to the host, without waiting for a GPU."""
@@ -70,10 +72,11 @@ class Guard:
 
     def note(self, judged: Sequence[Judged]) -> None:
         """Note of each seed that isn't sound, as far as the host knows, the first fault in what was judged in order."""
-        if np.count_nonzero(self._seen) == len(self._seen):
+        sound = self._seen.tolist()
+        if 0.0 not in sound:
             return
-        for k in np.flatnonzero(self._seen == 0.0).tolist():
-            if k not in self.faults:
+        for k, is_sound in enumerate(sound):
+            if not is_sound and k not in self.faults:
                 faults = filter(None, (each.fault(k) for each in judged))
                 self.faults[k] = next(faults, "a loss or a gradient isn't finite")
                 self._new.append(k)

@@ -78,7 +78,8 @@ class Experience(ABC):
     def faults(self) -> Mapping[int, str]:
         """Faults of updates since :meth:`prepare`: what wasn't finite in which position on the seed axis; here none.
 
-        Weights and optimizers of such a seed are those from before the step that it would have been made.
+        It is one object, which is kept up to date. Weights and optimizers of such a seed are those from before the step
+        that would have been made.
         """
         return {}
 

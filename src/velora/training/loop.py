@@ -51,6 +51,7 @@ class Loop:
         self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
         self._lost: list[int] = []
+        self._faults = self.experience.faults
 
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
@@ -75,13 +76,15 @@ class Loop:
             experience.begin(self.batch_size, due)
         counted: tuple[int, ...] = ()
         try:
-            counted = self._take_step(lanes, action)
+            counted = self._take_step(lanes, rows, action)
         finally:
             self._finish_step(counted, due)
         if self.hooks.on_env_step:
             self._report_step()
 
-    def _take_step(self, lanes: Sequence[Lane], action: NDArray[np.float32]) -> tuple[int, ...]:
+    def _take_step(
+        self, lanes: Sequence[Lane], rows: tuple[int, ...], action: NDArray[np.float32]
+    ) -> tuple[int, ...]:
         """Step every environment and count that; return the seeds of which it counts.
 
         Those that meet NaN or infinity are lost, and none of their environments has stepped. Any other error is the
@@ -98,7 +101,7 @@ class Loop:
             if step is not None and not lane.is_lost:
                 lane.count(place, own, step)
         incoming["next_obs"][...] = self.envs.obs
-        return tuple(lane.seed_index for lane in lanes if not lane.is_lost)
+        return tuple(k for k in rows if not self.lanes[k].is_lost) if self._lost else rows
 
     def _in_units(self, lanes: Sequence[Lane], action: NDArray[np.float32]) -> NDArray[Any]:
         """Turn actions into the environments' units; a seed without a finite one is lost."""
@@ -177,7 +180,7 @@ class Loop:
 
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
         self.experience.finish(self.lanes[rows[0]].update, self._count)
-        for k, fault in self.experience.faults.items():
+        for k, fault in self._faults.items() if self._faults else ():
             self.lose(k, f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
 
     def lose(self, seed_index: int, fault: str) -> None:

@@ -80,8 +80,10 @@ class Updates(AgentPart):
     def _look(agent: Agent, update: Update | None) -> None:
         """Note what a program has found that isn't finite."""
         if update is not None:
-            agent.learner.guard.note(update.judged)
-            agent.learner.guard.trace(agent.networks, update.batch)
+            guard = agent.learner.guard
+            guard.note(update.judged)
+            if guard.faults:
+                guard.trace(agent.networks, update.batch)
 
     def finish(self, update: int, count: Count) -> Metrics:
         """Wait for the update, or make it now, with the hooks around it.
