@@ -183,10 +183,15 @@ def train(agent: LiquidDDPG, home: Path, n_episodes: int, *callbacks: Callback, 
     return agent.train(env, 4, n_episodes=n_episodes, callbacks=[*saving, *callbacks], **quiet, **arguments)
 
 
-def test_an_agent_that_was_made_with_another_seed_takes_over_that_of_the_run(tmp_path: Path) -> None:
+def test_an_agent_whose_seed_nobody_chose_takes_over_that_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(small(5), tmp_path / "whole", 4)
     train(small(5), tmp_path / "cut", 2)
-    again = small(9)
+    with pytest.raises(CheckpointError, match="is of seed 5, this agent was made with seed 9; make it with seed=5"):
+        train(small(9), tmp_path / "cut", 4, resume=tmp_path / "cut")
+    monkeypatch.setattr("velora.core.seeding._process_seed", None)
+    again = small()
     train(again, tmp_path / "cut", 4, resume=tmp_path / "cut")
     assert again.seeds == (5,)
     assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "cut" / "final")

@@ -18,7 +18,7 @@ LONG_FILES = {
     "src/velora/kernels/native/unroll.h": (454, "one loop over time, which is written once for all cells"),
     "src/velora/kernels/backend.py": (404, "the table of kernel calls, one signature each"),
     "src/velora/models/agent.py": (254, "the arguments of train, each with its meaning"),
-    "src/velora/models/settings.py": (272, "the one source of settings, an entry each"),
+    "src/velora/models/settings.py": (309, "the one source of settings, an entry each"),
     "src/velora/kernels/native/module.c": (
         345,
         "the functions that Python calls, and the dispatch to one instruction set",

@@ -13,9 +13,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from velora.checkpoint import Checkpoint, atomic_save
+from velora.checkpoint.branching import begin_branch
 from velora.checkpoint.layout import seed_directory
+from velora.checkpoint.lineage import branched, parted
 from velora.checkpoint.schema import CONFIG_FILE
+from velora.core import disk
 from velora.core.errors import CheckpointError, RunDirectoryError
+from velora.core.protocols import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +56,9 @@ class CheckpointHome:
         self._parents = own if len(seeds) > 1 else [self.directory]
         self._lock = FileLock(self.directory / LOCK_NAME)
         try:
-            self._inspect()  # before anything is made in what may be someone else's directory
-            self.directory.mkdir(parents=True, exist_ok=True)
+            if not self._was_ours():  # nothing is made in what may be someone else's directory
+                self._inspect()
+            disk.make_directory(self.directory)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunDirectoryError(
@@ -67,7 +72,7 @@ class CheckpointHome:
         try:
             self._inspect()
             for parent in self._parents:
-                parent.mkdir(exist_ok=True)
+                disk.make_directory(parent)
             tempfile.TemporaryFile(prefix=_OWN_PREFIX, dir=self.directory).close()
         except OSError as error:
             self.release()
@@ -84,6 +89,36 @@ class CheckpointHome:
         """Return the directory that the checkpoints of one seed are written to."""
         return self._parents[seed_index]
 
+    def go_on(self, seed: Progress) -> None:
+        """Begin a branch of the run if it goes on from an older checkpoint than others that lie here.
+
+        That one is marked as the beginning of the branch, so that a later resume goes on with it, however soon it ends.
+
+        Args:
+            seed: where the run stands; its lineage is brought up to date.
+
+        Raises:
+            RunDirectoryError: if the newest checkpoint was read here, but another process has gone on meanwhile.
+            CheckpointError: if a branch can't be begun here.
+        """
+        parent, way, here = self.parent(seed.seed_index), seed.lineage, seed.lived.step
+        found = [own for path in _checkpoints(parent) if (own := self._own(path))]
+        place = way[-1][0], here
+        if all(one.metadata.place <= place for one in found):
+            return
+        is_read = seed.newest_of is not None and parent.samefile(seed.newest_of)
+        newest = Checkpoint.latest(parent) if is_read else None  # it passes over damaged ones
+        if newest is not None and newest.metadata.place > place:
+            raise RunDirectoryError(
+                f"{parent}: {newest.path.name} is newer than the checkpoint that was read; another process may have "
+                "gone on with this run meanwhile, so resume again, or name the older checkpoint to begin a branch there"
+            )
+        left = max(found, key=lambda one: one.metadata.place).metadata.lineage
+        seed.lineage, seed.parted_at = branched(way, here, newest=left[-1][0]), parted(way, left)
+        start = [one for one in found if (one.metadata.lineage, one.metadata.progress.step) == (way, here)]
+        for one in start[:1]:
+            begin_branch(one, seed.lineage)
+
     def needs_config(self, seed_index: int) -> bool:
         """Return whether the one-time overview of the agent is still to be written."""
         return not (self.parent(seed_index) / CONFIG_FILE).exists()
@@ -92,7 +127,8 @@ class CheckpointHome:
         """Remove this run's oldest ``epN``, after the newest was written.
 
         Only valid checkpoints of this run are touched, and none of later episodes (a resume from an older
-        checkpoint finds those). What can't be removed is logged and tried again next time.
+        checkpoint finds those); those of a branch that was left go before those of the newest. What can't be removed is
+        logged and tried again next time.
 
         Args:
             seed_index: the position on the seed axis.
@@ -105,8 +141,9 @@ class CheckpointHome:
             for path in parent.iterdir()
             if (match := _CHECKPOINT.fullmatch(path.name)) and match["episode"]
         }
-        old = sorted(number for number in numbered if number <= newest)[:-keep]
-        for path in [numbered[number] for number in old if self._owner(numbered[number]) == self._run_id]:
+        whole = {number: found for number, path in numbered.items() if number <= newest and (found := self._own(path))}
+        old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]
+        for path in [numbered[number] for number in old]:
             self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
         for path in parent.glob(f"{_PRUNED}*"):
             self._try_to(shutil.rmtree, path)
@@ -139,6 +176,11 @@ class CheckpointHome:
                     f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
                 )
 
+    def _was_ours(self) -> bool:
+        """Return whether a run has claimed the directory before, and perhaps lives in it."""
+        lock = self.directory / LOCK_NAME
+        return lock.is_file() and lock.stat().st_size == 0
+
     def _check_owner(self, path: Path) -> str | None:
         """Return the run that a checkpoint belongs to, None if it is broken (a save may replace it).
 
@@ -158,6 +200,14 @@ class CheckpointHome:
                 f"go on with that run by resume={str(self.directory)!r}, or choose another directory"
             )
         return owner
+
+    def _own(self, path: Path) -> Checkpoint | None:
+        """Open a checkpoint of this run; ``None`` if it is broken or another run's."""
+        try:
+            found = Checkpoint.open(path)
+        except CheckpointError:
+            return None
+        return found if (found.metadata.train_state or {}).get("run_id") == self._run_id else None
 
     @staticmethod
     def _owner(path: Path) -> str | None:

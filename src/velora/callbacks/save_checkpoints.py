@@ -84,7 +84,7 @@ class SaveCheckpoints(Callback):
         self._best[seed] = float(state["best"])
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
-        """Claim the directory.
+        """Claim the directory; begin a branch in it if the run goes on from an older checkpoint than it holds.
 
         Raises:
             RunDirectoryError: if it isn't to be had; the message says why and what to do.
@@ -92,6 +92,8 @@ class SaveCheckpoints(Callback):
         self._is_training = False
         self._due, self._best, self._improved, self._closing = {}, {}, set(), set()
         self._home = CheckpointHome(self.directory, run_id=trainer.run_id, seeds=agent.seeds)
+        for seed in trainer.progress:
+            self._home.go_on(seed)
 
     def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
         """From here on there is something worth saving."""

@@ -178,7 +178,7 @@ def _keep(target: Path, new: Path, metadata: Metadata) -> Metadata:
     for part in _kept_parts(previous, metadata):
         file = TENSOR_FILES[part]
         with naming(target / file):
-            _link_or_copy(target / file, new / file)
+            link_or_copy(target / file, new / file)
         try:
             tensors.verify(new / file, previous.files[file], allow_nonfinite=part in MAY_BE_NONFINITE)
         except CheckpointError as error:
@@ -204,7 +204,7 @@ def _member(metadata: Metadata, part: Part) -> dict[str, object]:
     return {"buffer": metadata.buffer} if part == "buffer_state" else {"train_state": metadata.train_state}
 
 
-def _link_or_copy(source: Path, destination: Path) -> None:
+def link_or_copy(source: Path, destination: Path) -> None:
     try:
         os.link(source, destination)
     except OSError:

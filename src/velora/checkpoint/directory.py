@@ -12,6 +12,7 @@ from typing import Any, Final, Self, final
 from torch import Tensor
 
 from velora.checkpoint import atomic_save, files, json_text, staging, tensors
+from velora.checkpoint.lineage import Place
 from velora.checkpoint.registry import agents
 from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
 from velora.core.errors import CheckpointError
@@ -141,10 +142,11 @@ class Checkpoint:
 
     @classmethod
     def latest(cls, run_dir: str | os.PathLike[str]) -> Self | None:
-        """Find the valid checkpoint with the most training steps in a run, or in its ``checkpoints`` directory.
+        """Find the newest valid checkpoint in a run, or in its ``checkpoints`` directory.
 
-        Order is by environment step, then update and episode, never by clock. Each broken one on the way is
-        logged as a warning and skipped. At equal counters one that can resume a run comes first.
+        Order is by the run's branch (see :mod:`velora.checkpoint.lineage`), environment step, update and episode, never
+        by clock. Each broken one on the way is logged as a warning and skipped. At equal counters one that can resume a
+        run comes first.
         """
         candidates = []
         for parent in (Path(run_dir).absolute(), Path(run_dir).absolute() / "checkpoints"):
@@ -163,9 +165,9 @@ class Checkpoint:
                 return candidate
         return None
 
-    def _rank(self) -> tuple[int, int, int, bool, str]:
-        at = self.metadata.progress
-        return at.step, at.update, at.episode, self.metadata.train_state is not None, self.path.name
+    def _rank(self) -> tuple[Place, int, int, bool, str]:
+        at = self.metadata
+        return at.place, at.progress.update, at.progress.episode, at.train_state is not None, self.path.name
 
     def _check_current(self, cause: CheckpointError) -> None:
         """Distinguish damage from a save that replaced the directory after it was opened."""

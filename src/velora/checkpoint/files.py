@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from velora.core.disk import sync
 from velora.core.errors import CheckpointError
 
 if sys.platform != "win32":
@@ -154,32 +155,6 @@ def begin_sync(descriptor: int) -> None:
     if sys.platform == "linux":
         with suppress(OSError):  # a hint only; what fails is for sync to report
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def sync(descriptor: int) -> None:
-    """Wait until the device has the data (on macOS ``fsync`` alone stops at the drive's cache)."""
-    if sys.platform == "darwin":
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable; Windows has no such call.
-
-    Raises:
-        OSError: as the system reports it.
-    """
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def exchange(first: Path, second: Path) -> bool:

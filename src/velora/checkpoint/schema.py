@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from velora.checkpoint import json_text
+from velora.checkpoint.lineage import Lineage, Place, read_lineage
 from velora.checkpoint.migrations import MIGRATIONS, Migration
 from velora.core.errors import CheckpointError
 from velora.core.version import __version__
@@ -92,11 +93,19 @@ def _check_buffer(value: dict[str, bool | int]) -> dict[str, bool | int]:
     return value
 
 
+def _check_train_state(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    read_lineage(value)
+    return value
+
+
 Environment = Annotated[dict[str, JsonValue], AfterValidator(_check_environment)]
 """``id`` (str); ``kwargs`` (dict), ``max_episode_steps``, ``wrappers`` and ``missing`` (lists), all optional; and
 whatever else the agent keeps."""
 BufferState = Annotated[dict[str, bool | Count], AfterValidator(_check_buffer)]
 """``capacity``, ``size`` and ``position``, with further whole numbers and switches that the buffer checks itself."""
+
+TrainState = Annotated[dict[str, JsonValue], AfterValidator(_check_train_state)]
+"""JSON part of a run's state; the trainer checks the rest of it."""
 
 
 class Metadata(_Strict):
@@ -115,7 +124,7 @@ class Metadata(_Strict):
     device: Annotated[str, Field(max_length=64)] = "cpu"
     progress: Counters = Counters()
     buffer: BufferState | None = None
-    train_state: dict[str, JsonValue] | None = None
+    train_state: TrainState | None = None
     files: dict[TensorFile, FileInfo] = Field(default_factory=dict)
 
     @classmethod
@@ -179,6 +188,16 @@ class Metadata(_Strict):
             if self.has(part) != (part in parts):
                 one, other = ("a member", "no tensors") if self.has(part) else ("tensors", "no member")
                 raise CheckpointError(f"{where}: expected both or neither for {part}, received {one} and {other}")
+
+    @property
+    def lineage(self) -> Lineage:
+        """Branches of the run that led here."""
+        return read_lineage(self.train_state)
+
+    @property
+    def place(self) -> Place:
+        """Branch and environment step of the run; of two checkpoints of a run, the later place is the newer."""
+        return self.lineage[-1][0], self.progress.step
 
     def has(self, part: Part) -> bool:
         """Return whether the members call for this part."""

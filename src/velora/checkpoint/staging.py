@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Final, Self, final
 
 from velora.checkpoint import files
+from velora.core import disk
 from velora.core.errors import CheckpointError
 
 _STAGE: Final = re.compile(r"\.velora-stage-[0-9]+-[0-9a-f]{16}")
@@ -109,14 +110,14 @@ class Stage:
             CheckpointError: if the system neither confirms the new name nor lets it be taken back.
         """
         for descriptor in self._descriptors:
-            files.sync(descriptor)
-        files.sync_directory(self.new)
+            disk.sync(descriptor)
+        disk.sync_directory(self.new)
         for parent in self._made_parents:
-            files.sync_directory(parent.parent)
+            disk.sync_directory(parent.parent)
         self._close()
         self._rename()
         try:
-            files.sync_directory(self.target.parent)
+            disk.sync_directory(self.target.parent)
         except OSError as error:
             if not self._withdraw():
                 raise CheckpointError(
@@ -167,12 +168,8 @@ class Stage:
         return _restore(self.root, self.target.parent)
 
     def _make_parents(self) -> None:
-        missing = []
-        parent = self.target.parent
-        while not parent.exists():
-            missing.append(parent)
-            parent = parent.parent
-        for directory in reversed(missing):
+        parents = (self.target.parent, *self.target.parent.parents)
+        for directory in reversed([one for one in parents if not one.exists()]):
             with suppress(FileExistsError):
                 os.mkdir(directory)
                 self._made_parents.append(directory)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from velora.core.types import Evaluation, WindowStats
+from velora.core.types import Counters, Evaluation, WindowStats
 
 
 class AgentView(Protocol):
@@ -46,6 +46,17 @@ class Progress(Protocol):
     done: bool
     is_lost: bool
     """A number that isn't finite stopped it: it is as it was before, and nothing of it is worth saving any more."""
+    lineage: tuple[tuple[int, int], ...]
+    """Branches of the run that led here; see :mod:`velora.checkpoint.lineage`."""
+    parted_at: int | None
+    """Step of the agent's life up to which the metrics' rows are of this branch; ``None`` if all are."""
+    newest_of: Path | None
+    """Directory whose newest checkpoint the run goes on from; ``None`` if it began anew, or a checkpoint was named."""
+
+    @property
+    def lived(self) -> Counters:
+        """Life of the agent with this seed, over all its runs; the steps that checkpoints count."""
+        ...
 
     @property
     def episode(self) -> int:

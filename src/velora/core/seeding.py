@@ -93,3 +93,8 @@ def check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...
         twice = next(seed for seed, count in Counter(checked).items() if count > 1)
         raise SettingError(f"seeds: expected none twice, got {twice} more than once")
     return checked
+
+
+def are_chosen(seed: int | None, seeds: Iterable[int] | None) -> bool:
+    """Return whether somebody chose the run seeds of a constructor, by its arguments or by :func:`set_seed`."""
+    return not (seed is None and seeds is None and _process_seed is None)

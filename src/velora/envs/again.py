@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,6 +17,7 @@ from velora.envs import layers
 from velora.envs.layers import Env, Layer
 
 Maker: TypeAlias = Callable[[], Env]
+_PLAIN = (bool, int, float, str, np.generic)
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 
 
@@ -40,6 +41,37 @@ def maker(env: Env) -> tuple[Maker | None, str]:
     if kwargs.get("render_mode") == "human":
         del kwargs["render_mode"]
     return partial(_made, known, kwargs, around), ""
+
+
+def unlike(env: Env, again: Env) -> str:
+    """Say what sets an environment apart from one that was made again; "" if nothing is seen to.
+
+    Numbers and words among the attributes are compared, of the environment and of its wrappers, but for those that an
+    episode changes. They differ where a user has set one after the making, or where chance has.
+    """
+    found = list(_different(env, again))
+    if not found:
+        return ""
+    try:
+        again.reset(seed=0)
+        again.step(again.action_space.sample())
+    except Exception:  # noqa: BLE001 - the code of a user, which will fail where it is used
+        return ""
+    lasting = [one for one in _different(env, again) if one in found]
+    return "; ".join(f"its {name} is {here} here and {there} in a copy" for name, here, there in lasting[:3])
+
+
+def _different(env: Env, again: Env) -> Iterator[tuple[str, str, str]]:
+    own, others = (
+        [layers.base(one), *(layer for layer in layers.layers(one) if not _is_watching(type(layer)))]
+        for one in (env, again)
+    )
+    for one, other in zip(own, others, strict=True):
+        for name, here in vars(one).items():
+            there = vars(other).get(name, here)
+            is_plain = isinstance(here, _PLAIN) and isinstance(there, _PLAIN)
+            if is_plain and not name.startswith("_") and name != "render_mode" and repr(here) != repr(there):
+                yield name, repr(here), repr(there)
 
 
 def mute(env: Env) -> None:

@@ -101,8 +101,13 @@ def unsaid(described: Mapping[str, Any] | None) -> list[str]:
     return [str(one) for one in (described or {}).get("missing", ())]
 
 
-def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """List in what two descriptions differ, a line each; statistics aside, which change all the time.
+CHANGEABLE = ("max_episode_steps", "missing")
+"""Parts of a description that may change in the rest of a run, if that is said: the time limit, and code that can't be
+named."""
+
+
+def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Say in what two descriptions differ, a line for each part; statistics aside, which change all the time.
 
     Args:
         lived: of a checkpoint. An older one names neither the time limit nor other wrappers than Velora's, which are
@@ -113,11 +118,11 @@ def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]
     if "max_episode_steps" not in lived and "max_episode_steps" in given:
         comparable = _as_before
     old, new = comparable(lived), comparable(given)
-    return [
-        f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}"
+    return {
+        name: f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}"
         for name in [*old, *(name for name in new if name not in old)]
         if old.get(name) != new.get(name)
-    ]
+    }
 
 
 def without_statistics(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import gymnasium as gym
 from velora.core.errors import SettingError, SpaceError
 from velora.core.names import did_you_mean
 from velora.envs import layers
-from velora.envs.again import fresh, maker, mute
+from velora.envs.again import fresh, maker, mute, unlike
 from velora.envs.flat import Flattened
 from velora.envs.spaces import observation_size
 from velora.envs.workers import Workers
@@ -123,6 +123,10 @@ class EnvironmentSource:
         if any(inner is kept for kept in before):
             self._gives_one = True
             raise SameEnvironmentError("env: the function gave one environment several times")
+        if self._given is not None and (difference := unlike(self._given, made)):
+            self._make, self._why_not = None, f"{difference}, so it was changed after it was made, or chance decides it"
+            made.close()
+            raise SpaceError(f"env: {self._cant_be_made}")
         if before:
             mute(made)
         self._made = [weakref.ref(kept) for kept in (*before, inner)]

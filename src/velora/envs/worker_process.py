@@ -11,6 +11,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from velora.envs.renewal import renewal
+
 TOLD = ("dt", "timestamp")
 """Entries of the information that are sent: all that are read, see :class:`velora.envs.clock.Clock`."""
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
@@ -41,7 +43,7 @@ def serve(descriptor: int) -> None:
             connection.send_bytes(answer)
     except (EOFError, OSError):
         pass
-    for env in envs.values():
+    for env, _ in envs.values():
         env.close()
 
 
@@ -61,16 +63,20 @@ def _packed(error: Exception) -> tuple[bytes, str]:
 
 
 def _make(envs: dict[int, Any], number: int, make: Callable[[], Any]) -> Any:
-    env = envs[number] = make()
+    env = make()
+    envs[number] = env, renewal(env)
     return env.observation_space, env.action_space
 
 
 def _reset(envs: dict[int, Any], number: int, seed: int | None) -> Any:
-    return _with_told(envs[number].reset(seed=seed))
+    env, renew = envs[number]
+    if renew is not None:
+        renew()
+    return _with_told(env.reset(seed=seed))
 
 
 def _step(envs: dict[int, Any], number: int, action: Any) -> Any:
-    return _with_told(envs[number].step(action))
+    return _with_told(envs[number][0].step(action))
 
 
 def _with_told(answer: Any) -> Any:
@@ -81,11 +87,11 @@ def _with_told(answer: Any) -> Any:
 
 
 def _attribute(envs: dict[int, Any], number: int, name: str) -> Any:
-    return envs[number].get_wrapper_attr(name)
+    return envs[number][0].get_wrapper_attr(name)
 
 
 def _close(envs: dict[int, Any], number: int, _: None) -> None:
-    envs.pop(number).close()
+    envs.pop(number)[0].close()
 
 
 _DONE: dict[str, Callable[[dict[int, Any], int, Any], Any]] = {

@@ -43,6 +43,11 @@ def report() -> KernelReport:
     return KernelReport(binding.extension is not None, sets[-1] if sets else "none", binding.problem, compiler)
 
 
+def instruction_set(kernel: str) -> str:
+    """Name the widest instructions that a kernel computes with on this processor."""
+    return report().instruction_set if kernel == "native" else torch.backends.cpu.get_cpu_capability()
+
+
 def choose(kernel: str, device: torch.device | None = None, *, sees_images: bool = False) -> str:
     """Turn a ``kernel`` setting into ``"native"``, ``"numpy"`` or ``"torch"``.
 

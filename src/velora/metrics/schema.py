@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from velora.core import disk
 from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
 
 DATABASE_NAME = "metrics.db"
@@ -58,7 +60,7 @@ def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
     """Open the database for writing, making its directory, file and tables where they are missing.
 
     Write-ahead logging lets others read while training writes, and ``synchronous=NORMAL`` spares the disk: a power
-    cut may lose the newest rows but never damages the file.
+    cut may lose rows that :func:`sync` hasn't waited for, but never damages the file.
 
     Args:
         path: the file, or None for a database in memory.
@@ -69,7 +71,7 @@ def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
         sqlite3.Error: if the file can't be opened or written, or isn't ours.
     """
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_directory(path.parent)
     connection = sqlite3.connect(path or ":memory:", timeout=busy_timeout_s, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -87,6 +89,26 @@ def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def sync(path: Path) -> None:
+    """Wait until the device has what was committed to the database in this process.
+
+    Committed rows are in the write-ahead log, or were moved from it into the database by SQLite, which waits for the
+    device itself then. To wait for the log costs one call for any number of rows; ``synchronous=FULL`` would wait at
+    every commit. The database itself must not be opened here: closing it again would drop SQLite's locks on it.
+
+    Raises:
+        OSError: as the system reports it.
+    """
+    try:
+        descriptor = os.open(f"{path}-wal", os.O_RDWR)
+    except FileNotFoundError:  # where there can't be such a log, SQLite waits at every commit
+        return
+    try:
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def insert_run(row: ExperimentRow) -> Statement:
@@ -138,8 +160,11 @@ def insert_evaluation(run_id: str, row: EvaluationRow) -> Statement:
 
 def delete_after(run_id: str, seed: int, episode: int, step: int) -> list[Statement]:
     """Make the statements that remove a seed's later episodes, with their metrics, and its later evaluations."""
-    limits = (("episode", "episode", episode), ("metric", "episode", episode), ("evaluation", "step", step))
+    own = run_id, int(seed)
+    late = "SELECT episode FROM episode WHERE run_id = ? AND seed = ? AND step > ?"
+    by_both, values = f"episode > ? OR episode IN ({late})", (*own, int(episode), *own, int(step))
     return [
-        (f"DELETE FROM {table} WHERE run_id = ? AND seed = ? AND {column} > ?", (run_id, int(seed), int(last)))
-        for table, column, last in limits
+        (f"DELETE FROM metric WHERE run_id = ? AND seed = ? AND ({by_both})", values),
+        (f"DELETE FROM episode WHERE run_id = ? AND seed = ? AND ({by_both})", values),
+        ("DELETE FROM evaluation WHERE run_id = ? AND seed = ? AND step > ?", (*own, int(step))),
     ]

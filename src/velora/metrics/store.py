@@ -197,7 +197,7 @@ class RunStore:
         Args:
             seed: the run seed.
             episode: the last finished episode that stays.
-            step: the last environment step whose evaluation stays.
+            step: the last environment step whose episodes and evaluations stay.
 
         Raises:
             VeloraError: if no run was started.
@@ -208,6 +208,30 @@ class RunStore:
     def flush(self) -> bool:
         """Write everything that waits in one commit; return False if the database didn't take it."""
         return self._writer.flush()
+
+    def sync(self) -> bool:
+        """Write everything that waits, and wait until the disk has it; return False if it didn't take all of it."""
+        return self._writer.sync()
+
+    def missing(self, *, seed: int, episodes: int) -> int | None:
+        """Count the finished episodes of a seed of this run that have no row; ``None`` if that can't be told now.
+
+        Args:
+            seed: the run seed.
+            episodes: how many it has finished.
+
+        Raises:
+            VeloraError: if no run was started.
+        """
+        if not self.flush():
+            return None
+        connection = self._writer.connection
+        assert connection is not None
+        query = "SELECT count(*) FROM episode WHERE run_id = ? AND seed = ? AND episode <= ?"
+        try:
+            return episodes - int(connection.execute(query, (self._run().run_id, seed, episodes)).fetchone()[0])
+        except sqlite3.Error:
+            return None
 
     def close(self) -> None:
         """Write what waits, waiting longer than usual for a lock, and close the file. Closing twice is harmless."""

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from velora.metrics.schema import Statement, connect
+from velora.core import disk
+from velora.metrics.schema import Statement, connect, sync
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class BatchWriter:
         self._first: Statement | None = None
         self._has_first = False
         self._is_failing = False
+        self._is_synced, self._is_named = True, False
         self._next_write_s = 0.0
 
     @property
@@ -80,6 +82,22 @@ class BatchWriter:
             self._is_failing = False
         return True
 
+    def sync(self) -> bool:
+        """Write everything that waits, and wait until the device has it; return False if it didn't take all of it."""
+        if not self.flush():
+            return False
+        if self._path is None or self._is_synced:
+            return True
+        try:
+            sync(self._path)
+            if not self._is_named:  # the log is made when the file is opened, and stays
+                disk.sync_directory(self._path.parent)
+        except OSError as error:
+            logger.warning("metrics: %s: the disk doesn't confirm that it has the newest rows (%s)", self._path, error)
+            return False
+        self._is_synced = self._is_named = True
+        return True
+
     def close(self) -> None:
         """Write what waits, with more patience for a lock, and close the file. Closing twice is harmless."""
         if self._connection is None and not self._pending:
@@ -109,6 +127,7 @@ class BatchWriter:
                 connection.execute("ROLLBACK")
             raise
         self._has_first = True
+        self._is_synced = False
         self._pending.clear()
 
     def _connect(self) -> sqlite3.Connection:
@@ -119,7 +138,7 @@ class BatchWriter:
         if self._connection is None:
             self._connection = connect(self._path, busy_timeout_s=self._busy_timeout_s)
             self._identity = _identity(self._path)
-            self._has_first = False
+            self._has_first = self._is_named = False
         return self._connection
 
     def _disconnect(self) -> None:

@@ -74,6 +74,7 @@ class Agent(ActingAgent, SavedAgent):
         idle.check(type(self), dict(self.settings))
         self.optimizer_kind = OPTIMIZERS.get(self.settings.optimizer)
         self.seeds = seeding.check_seeds(run["seed"], run["seeds"])
+        self.chose_seeds = seeding.are_chosen(run["seed"], run["seeds"])
         self.device = set_device(run["device"])
         self.kernel = kernels.choose(run["kernel"], self.device, sees_images=self.sees_images)
         self.threads, self.record, self.learns_policy = 1, True, True

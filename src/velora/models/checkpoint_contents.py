@@ -17,6 +17,7 @@ from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError, ShapeError, SpaceError
 from velora.core.types import Counters
 from velora.models.normalisation import find_fault
+from velora.models.options import REQUIRED, plain
 from velora.models.parts import AgentParts
 
 OptimizerState: TypeAlias = dict[str, Tensor]
@@ -76,7 +77,7 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
     if buffer:
         _check_has_buffer(checkpoint)
     k = slice(seed_index, seed_index + 1)
-    _check_normalised(agent, checkpoint)
+    _check_structure(agent, checkpoint)
     live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
     if fault := find_fault({n: t for n, t in model_state.items() if n.startswith(_NORMALISER)}):
@@ -130,15 +131,17 @@ def _take_over(agent: AgentParts) -> None:
         agent.normaliser.refresh()
 
 
-def _check_normalised(agent: AgentParts, checkpoint: Checkpoint) -> None:
-    """Refuse an agent that normalises to go on from one that doesn't, and the other way round."""
-    settings = agent.settings_dict()
-    for name in ("normalize_obs", "normalize_returns"):
-        saved, given = checkpoint.metadata.settings.get(name, False), settings.get(name, False)
-        if saved != given:
+def _check_structure(agent: AgentParts, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint whose weights would mean something else under the settings of this agent."""
+    given, saved = agent.settings_dict(), checkpoint.metadata.settings
+    for one in agent.settings_type.options():
+        if not one.structural or (one.default is REQUIRED and one.name not in saved):
+            continue
+        before, now = saved.get(one.name, one.default), given[one.name]
+        if plain(before) != plain(now):
             raise CheckpointError(
-                f"{checkpoint.path}: of an agent with {name}={saved}, got one with {name}={given}; make it with "
-                f"{name}={saved}"
+                f"{checkpoint.path}: of an agent with {one.name}={before}, got one with {one.name}={now}; make it with "
+                f"{one.name}={before}"
             )
 
 

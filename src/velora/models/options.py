@@ -28,7 +28,9 @@ Rules: TypeAlias = Sequence[Callable[[Any], str | None]]
 """Functions that say what is wrong with settings; the first problem is the one that is raised."""
 
 
-def option(default: Any, meaning: str, *, group: Group, see: str | None = None, **domain: Any) -> Any:
+def option(
+    default: Any, meaning: str, *, group: Group, see: str | None = None, structural: bool = False, **domain: Any
+) -> Any:
     """Declare a setting, or an argument that every constructor takes.
 
     Args:
@@ -37,9 +39,12 @@ def option(default: Any, meaning: str, *, group: Group, see: str | None = None, 
             and bounds are added by themselves.
         group: settings that it is listed with.
         see: page below ``docs/`` that tells more, such as ``"guide/liquid-cells.md#the-cells"``.
+        structural: whether weights that were learned under one value mean something else under another; a checkpoint is
+            then refused by an agent with another one.
         domain: bounds as pydantic knows them: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``.
     """
-    return Field(default, description=meaning, json_schema_extra={"group": group, "see": see}, **domain)
+    extra: Any = {"group": group, "see": see, "structural": structural}
+    return Field(default, description=meaning, json_schema_extra=extra, **domain)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Option:
     Attributes:
         kind: its type; sequences are tuples.
         default: :data:`REQUIRED` where it has none.
+        structural: whether weights that were learned under one value mean something else under another.
         bounds: of a number, in words; empty where there are none.
     """
 
@@ -58,14 +64,16 @@ class Option:
     meaning: str
     group: str
     see: str | None
+    structural: bool
     bounds: str
 
     @classmethod
     def read(cls, name: str, field: FieldInfo, kind: Any) -> Option:
         """Read it from a field; one that was declared without :func:`option` has no meaning that could be shown."""
-        more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None}
+        more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None, "structural": False}
         default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
-        return cls(name, kind, default, field.description or "", more["group"], more["see"], _bounds(field))
+        own = {key: more[key] for key in ("group", "see", "structural")}
+        return cls(name, kind, default, field.description or "", **own, bounds=_bounds(field))
 
     @property
     def accepted(self) -> Any:

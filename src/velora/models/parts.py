@@ -32,6 +32,7 @@ class AgentParts(ABC):
     Attributes:
         settings: what the constructor was given, checked.
         seeds: the run seed of every position on the seed axis.
+        chose_seeds: whether somebody chose them; if not, a resume may bring others.
         networks: ``"actor"``, ``"critic"``, ... and their targets ``"target_actor"``, ...
         learner: what runs and improves them.
         experience: what is learned from, and when.
@@ -53,6 +54,7 @@ class AgentParts(ABC):
     settings: Any
     optimizer_kind: OptimizerKind
     seeds: tuple[int, ...]
+    chose_seeds: bool
     device: torch.device
     kernel: str
     networks: dict[str, nn.Module]
@@ -144,6 +146,11 @@ class AgentParts(ABC):
             "state_size": state_size,
             "as_bytes": self.sees_images and self.settings.image_range is None,
         }
+
+    @property
+    def computes_in_torch(self) -> bool:
+        """Whether PyTorch computes any of the networks, with as many threads as it is told."""
+        return any(network.kernel in ("torch", "autograd") for network in self.learner.networks.values())
 
     @property
     def keeps_on_device(self) -> bool:

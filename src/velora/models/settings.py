@@ -46,31 +46,55 @@ class LiquidSettings(Settings):
     rules: ClassVar[Rules] = fit.layers_have_units, fit.image_fits
 
     state_dim: int = option(
-        REQUIRED, "numbers in an observation (O), once it is flattened", group="policy", ge=1, le=1_000_000
+        REQUIRED,
+        "numbers in an observation (O), once it is flattened",
+        group="policy",
+        structural=True,
+        ge=1,
+        le=1_000_000,
     )
     n_neurons: int = option(
-        REQUIRED, "inter and command neurons; one motor neuron per action comes on top", group="policy", ge=3, le=4_096
+        REQUIRED,
+        "inter and command neurons; one motor neuron per action comes on top",
+        group="policy",
+        structural=True,
+        ge=3,
+        le=4_096,
     )
     action_dim: int = option(
-        REQUIRED, "numbers in an action (A), or how many discrete actions there are", group="policy", ge=1, le=4_096
+        REQUIRED,
+        "numbers in an action (A), or how many discrete actions there are",
+        group="policy",
+        structural=True,
+        ge=1,
+        le=4_096,
     )
     cell: CellName = option(
-        "cfc", "cell of the policy's neurons", group="policy", see="guide/liquid-cells.md#the-cells"
+        "cfc", "cell of the policy's neurons", group="policy", see="guide/liquid-cells.md#the-cells", structural=True
     )
-    cell_mode: CellMode = option("default", f"variant of the cell: ``default``; {_MODES}", group="policy")
+    cell_mode: CellMode = option(
+        "default", f"variant of the cell: ``default``; {_MODES}", group="policy", structural=True
+    )
     mixed_memory: bool = option(
         False,
         "put an LSTM before the policy's liquid cell, so that long memory doesn't fade; a critic gets none",
         group="policy",
+        structural=True,
     )
     wiring: Literal["ncp", "random", "dense"] = option(
         "ncp",
         "synapses between the policy's layers: ``ncp``; ``random``, as many of them anywhere; or ``dense``, all",
         group="policy",
         see="guide/liquid-cells.md#the-wiring",
+        structural=True,
     )
     sparsity: float = option(
-        0.5, "share of missing synapses between layers; a dense wiring has none", group="policy", ge=0.1, le=0.9
+        0.5,
+        "share of missing synapses between layers; a dense wiring has none",
+        group="policy",
+        structural=True,
+        ge=0.1,
+        le=0.9,
     )
     time: Literal["gate", "input", "both", "none"] = option(
         "gate",
@@ -78,17 +102,20 @@ class LiquidSettings(Settings):
         "beside the observation; ``both`` or ``none``",
         group="observation",
         see="guide/time-and-partial-observation.md#where-time-goes",
+        structural=True,
     )
     critic: Literal["dense", "liquid", "recurrent"] = option(
         "dense",
         "``dense``; ``liquid``, a CfC circuit of the policy's size without memory; or ``recurrent``, a layer of the "
         "policy's cell (of a CfC for ``ltc``) that reads whole windows, for partly observed tasks",
         group="critic",
+        structural=True,
     )
     critic_units: tuple[int, ...] = option(
         (64, 64),
         "sizes of the critic's hidden layers; of a recurrent one the first is its cell",
         group="critic",
+        structural=True,
         min_length=1,
         max_length=8,
     )
@@ -105,9 +132,13 @@ class LiquidSettings(Settings):
         "standardise observations by mean and deviation of those seen in training",
         group="normalisation",
         see="guide/normalisation.md",
+        structural=True,
     )
     normalize_returns: bool = option(
-        False, "divide rewards by the deviation of their discounted sums; ``reward_scale`` stays", group="normalisation"
+        False,
+        "divide rewards by the deviation of their discounted sums; ``reward_scale`` stays",
+        group="normalisation",
+        structural=True,
     )
     sequence_length: int = option(
         1, "steps of a window that are learned from, back through time", group="experience", ge=1, le=10_000
@@ -118,9 +149,13 @@ class LiquidSettings(Settings):
         "convolutional encoder then stands before each network; ``None`` reads a vector",
         group="observation",
         see="guide/observations.md#images",
+        structural=True,
     )
     image_range: tuple[float, float] | None = option(
-        None, "least and largest value of a pixel; ``None`` are bytes, 0 to 255, stored as such", group="observation"
+        None,
+        "least and largest value of a pixel; ``None`` are bytes, 0 to 255, stored as such",
+        group="observation",
+        structural=True,
     )
 
 
@@ -184,7 +219,9 @@ class SACSettings(ReplaySettings):
 
     rules: ClassVar[Rules] = (fit.entropy_can_be_reached,)
 
-    discrete: bool = option(False, "whether an action is one of ``action_dim`` discrete ones", group="policy")
+    discrete: bool = option(
+        False, "whether an action is one of ``action_dim`` discrete ones", group="policy", structural=True
+    )
     temperature_lr: float = option(
         1e-3, "learning rate of the temperature, the weight of entropy", group="exploration", gt=0.0, le=10.0
     )
@@ -203,7 +240,7 @@ class REDQSettings(ReplaySettings):
     rules: ClassVar[Rules] = (fit.subset_fits_the_ensemble,)
 
     updates_per_step: int = ReplaySettings.again("updates_per_step", 20)
-    n_critics: int = option(10, "critics in the ensemble (N)", group="critic", ge=1, le=16)
+    n_critics: int = option(10, "critics in the ensemble (N)", group="critic", structural=True, ge=1, le=16)
     n_target_critics: int = option(
         2, "critics drawn for each update, whose smallest value is the target (M)", group="critic", ge=1, le=16
     )

@@ -47,12 +47,20 @@ def prepare_environments(
             ", ".join(missing),
         )
     envs, n_envs = [first], agent.experience.n_envs
+    if n_envs > 1 and statistics.keepers(first):
+        log.warning(
+            "env: of the statistics that wrappers keep for each of %d environments a checkpoint holds those of the "
+            "first, so that a resume can't be exact; leave them to the agent, by normalize_obs=True",
+            n_envs,
+        )
     if workers is not None:  # the first one only showed what fits
         if kept := [type(layer).__name__ for layer in statistics.keepers(first)]:
             raise SettingError(
                 f"workers: {kept[0]} keeps statistics, which evaluations and checkpoints can't get out of a worker; "
                 "leave workers out, or have the agent normalise: docs/guide/normalisation.md says how"
             )
+        if not is_ours:
+            source.make().close()  # which checks that a copy is like it
         source.workers = workers(agent.n_seeds * n_envs)
         stack.callback(source.workers.close)
         envs = [source.make()]

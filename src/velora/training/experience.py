@@ -87,6 +87,13 @@ class Experience(ABC):
     def store(self, rows: tuple[int, ...]) -> None:
         """Keep the buffer's ``incoming`` transition of these seeds."""
 
+    def carry_on(self, metrics: Metrics) -> None:  # noqa: B027 - nothing to remember
+        """Take over what the newest updates before a resume reported; what the next ones don't report stays so.
+
+        Shapes:
+            metrics: each (S,).
+        """
+
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return what an exact resume of one seed needs besides the buffer, as JSON and tensors; here nothing."""
         return {}

@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.core import seeding
 from velora.core.errors import CheckpointError
 from velora.core.types import Action, Counters, Episode, Evaluation, WindowStats
 from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
+from velora.training.action_log import MOST_KEPT, ActionLog
 
 
 class Place:
     """Follow one environment of a seed through its episodes.
 
-    The actions of the unfinished episode are kept with its reset seed: that is enough to restore any deterministic
-    environment in the middle of an episode.
-
     Attributes:
         index: position among the environments of all seeds.
         running: the open episode.
-        newest: the answer to its newest action; nothing's before the first.
+        newest: the answer to its newest action, or its reset; nothing's before the first.
+        log: of the newest episode, open or not.
     """
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.running: Episode | None = None
         self.newest = NO_STEP
-        self.actions: list[Action] = []
+        self.log = ActionLog()
 
-    def begin(self, episode: Episode) -> None:
-        """Open an episode."""
-        self.running, self.newest = episode, NO_STEP
-        self.actions.clear()
+    def begin(self, episode: Episode, first: Step) -> None:
+        """Open an episode, whose reset was answered by ``first``."""
+        self.running, self.newest = episode, first
+        self.log.begin(episode.reset_seed, first)
 
     def count(self, action: Action, step: Step) -> None:
         """Add one environment step to the running episode.
@@ -47,7 +46,7 @@ class Place:
         episode = self.running
         assert episode is not None
         self.newest = step
-        self.actions.append(action)
+        self.log.add(action, step)
         episode.reward += step.reward
         episode.length += 1
         episode.terminated, episode.truncated = step.terminated, step.truncated
@@ -62,16 +61,23 @@ class Place:
         """Close the running episode."""
         assert self.running is not None
         episode, self.running = self.running, None
-        self.actions.clear()
         return episode
 
+    def drop(self) -> None:
+        """Leave the running episode, which can't go on, unless it is over and waits to be closed."""
+        if not self.has_ended:
+            self.running = None
+
     def state_dict(self) -> dict[str, Any]:
-        """Return everything as JSON, with the action log as an array under ``"actions"``."""
+        """Return everything as JSON, with the log's arrays.
+
+        Of an episode that has been closed a beginning is kept, to see whether it is the same when it is lived again.
+        """
         running = self.running
         return {
             "running": None if running is None else [running.number, running.reset_seed, running.reward],
-            "actions": np.stack(self.actions) if self.actions else None,
-            "dt": self.newest.dt,
+            "ended": None if running is None else [running.terminated, running.truncated],
+            **self.log.state_dict(MOST_KEPT if running is None else None),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int) -> None:
@@ -80,15 +86,15 @@ class Place:
         Raises:
             CheckpointError: if the parts contradict each other.
         """
-        actions = state["actions"]
-        self.actions = [] if actions is None else list(np.asarray(actions))
-        if state["running"] is None:
-            self.running = None
-            if self.actions:
-                raise CheckpointError("train_state: actions of an unfinished episode, but no unfinished episode")
-            return
-        number, reset_seed, reward = state["running"]
-        self.running = Episode(seed_index, number, reset_seed, reward, length=len(self.actions))
+        self.log.load_state_dict(state)
+        self.running = None
+        if state["running"] is not None:
+            number, reset_seed, reward = state["running"]
+            self.log.reset_seed = reset_seed  # which an older version didn't log
+            self.running = Episode(seed_index, number, reset_seed, reward, length=len(self.log.actions))
+            self.running.terminated, self.running.truncated = state.get("ended") or (False, False)
+        elif self.log.actions and self.log.reset_seed is None:
+            raise CheckpointError("train_state: actions of an episode, but no reset seed")
 
 
 class Lane:
@@ -108,6 +114,9 @@ class Lane:
         evaluation: the newest evaluation of this process.
         evaluated_at: finished episodes at the newest evaluation of the run.
         logged_at: updates at the newest row that went to the loggers.
+        lineage: branches of the run that led here.
+        parted_at: step of its life up to which the metrics' rows are of its branch; ``None`` if all are.
+        newest_of: directory whose newest checkpoint it goes on from; ``None`` if it began anew, or one was named.
     """
 
     def __init__(self, seed_index: int, seed: int, lived: Counters, *, n_envs: int = 1, window_size: int) -> None:
@@ -125,6 +134,9 @@ class Lane:
         self.evaluation: Evaluation | None = None
         self.evaluated_at = 0
         self.logged_at = 0
+        self.lineage: Lineage = TRUNK
+        self.parted_at: int | None = None
+        self.newest_of: Path | None = None
 
     @property
     def episode(self) -> int:
@@ -140,6 +152,11 @@ class Lane:
     def update(self) -> int:
         """Gradient updates made in this run."""
         return self.lived.update - self.origin.update
+
+    @property
+    def has_rows_until(self) -> int:
+        """Environment step of this run after which there are no rows of its own yet."""
+        return self.step if self.parted_at is None else min(self.step, self.parted_at - self.origin.step)
 
     @property
     def last_return(self) -> float | None:
@@ -161,10 +178,16 @@ class Lane:
         """Return which of its environments is between two episodes, by position; ``None`` if none is."""
         return next((place.index for place in self.places if place.running is None), None)
 
-    def begin(self, place: Place) -> Episode:
-        """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first."""
-        episode = Episode(self.seed_index, self.episode + 1, self.next_reset_seed)
-        place.begin(episode)
+    def begin(self, place: Place, reset_seed: int, first: Step) -> Episode:
+        """Open the next episode. Episodes are numbered as they end; this has the number it gets if it ends first.
+
+        Args:
+            place: where.
+            reset_seed: the :attr:`next_reset_seed`.
+            first: the answer to the reset.
+        """
+        episode = Episode(self.seed_index, self.episode + 1, reset_seed)
+        place.begin(episode, first)
         self.lived.begun += 1
         self.is_running = True
         return episode

@@ -16,6 +16,7 @@ from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
+from velora.training.action_log import reset_again
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place
 from velora.training.protocol import TrainableAgent
@@ -53,6 +54,11 @@ class Loop:
         self._lost: list[int] = []
         self._faults = self.experience.faults
 
+    def carry_on(self, metrics: Metrics) -> None:
+        """Go on from what the newest updates before a resume reported."""
+        self.metrics = metrics
+        self.experience.carry_on(metrics)
+
     def step(self) -> None:
         """Take one step in every environment that still trains; begin the episodes that this needs.
 
@@ -82,9 +88,7 @@ class Loop:
         if self.hooks.on_env_step:
             self._report_step()
 
-    def _take_step(
-        self, lanes: Sequence[Lane], rows: tuple[int, ...], action: NDArray[np.float32]
-    ) -> tuple[int, ...]:
+    def _take_step(self, lanes: Sequence[Lane], rows: tuple[int, ...], action: NDArray[np.float32]) -> tuple[int, ...]:
         """Step every environment and count that; return the seeds of which it counts.
 
         Those that meet NaN or infinity are lost, and none of their environments has stepped. Any other error is the
@@ -139,8 +143,11 @@ class Loop:
         return [lane for lane in lanes if not lane.is_lost] if self._lost else lanes
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
-        self.envs.reset(place.index, seed=lane.next_reset_seed)  # first: it may fail, and nothing has begun then
-        episode = lane.begin(place)
+        seed = lane.next_reset_seed
+        first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
+        if place.index == 0 and place.log.reset_seed is None:
+            first = reset_again(self.envs, place.index, seed=seed, first=first)
+        episode = lane.begin(place, seed, first)
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
         self.hooks.fire("on_episode_start", episode)

@@ -31,6 +31,8 @@ class TrainableAgent(AgentView, Protocol):
     environment: dict[str, Any] | None
     progress: list[Counters]
     networks: dict[str, nn.Module]
+    chose_seeds: bool
+    """Whether somebody chose its seeds; if not, those of the checkpoint are taken over."""
 
     @property
     def experience(self) -> Experience:
@@ -45,6 +47,11 @@ class TrainableAgent(AgentView, Protocol):
     @property
     def sees_time(self) -> bool:
         """Whether its observations have the time as one more number; see :class:`velora.envs.Environments`."""
+        ...
+
+    @property
+    def computes_in_torch(self) -> bool:
+        """Whether PyTorch computes any of its networks, with as many threads as it is told."""
         ...
 
     def settings_dict(self) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ from velora.training.loggers import Loggers
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
-from velora.training.resume import restore, run_state
+from velora.training.resume import circumstances, report, restore, run_state
 from velora.training.signals import stop_on_signals
 from velora.training.waiting import Waiting
 
@@ -196,16 +196,17 @@ class Trainer:
         return path
 
     def _save(self, store: RunStore, lane: Lane, path: Path, *, buffer: bool, config: bool) -> None:
-        store.flush()
+        report.sync_rows(store, path)
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         state = run_state.pack_run(
             run_id=self.run_id,
             agent=self._agent,
             lane=lane,
-            hidden=self._loop.hidden,
+            loop=self._loop,
             callbacks=self.callbacks,
             extra=extra,
+            circumstances=self._circumstances,
         )
         with stating(self._agent, self._envs, lane):
             path = self._agent.save_training(
@@ -294,6 +295,7 @@ class Trainer:
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
+        self._circumstances = circumstances.gather(agent, self._envs.envs[0], batch_size=self.batch_size)
 
     def _make_lanes(self, agent: TrainableAgent, saved: run_state.Saved | None) -> None:
         self._lanes = [
@@ -306,7 +308,7 @@ class Trainer:
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if saved is not None:
             self.run_id = saved.run_id
-            self._loop.hidden.copy_(restore.restore_lanes(saved, self._lanes, self._envs, self._loop.hidden))
+            restore.restore_loop(saved, self._loop)
             self._gather_stop_reasons()
 
     def _gather_stop_reasons(self) -> None:
@@ -320,6 +322,7 @@ class Trainer:
         self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
+            report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
@@ -338,7 +341,7 @@ class Trainer:
         )
         self.metrics = store
         for lane in self._lanes:
-            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.step)
+            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until)
 
     def _end(self) -> None:
         self._loop.check_any_is_left()
@@ -440,8 +443,8 @@ class Trainer:
 
     def _evaluate_if_due(self) -> None:
         every = self.evaluate_every
-        lanes = [lane for lane in self._lanes if every and not lane.is_lost]
-        due = [lane.seed_index for lane in lanes if lane.episode // every > lane.evaluated_at // every]
+        lanes = [lane for lane in self._lanes if not lane.is_lost]
+        due = [lane.seed_index for lane in lanes if every and lane.episode // every > lane.evaluated_at // every]
         if due:
             self.evaluate(due)
 

@@ -12,7 +12,7 @@ import torch
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
 from velora.core.protocols import AgentView, TrainerView
-from velora.core.types import Episode, Evaluation, WindowStats
+from velora.core.types import Counters, Episode, Evaluation, WindowStats
 from velora.metrics import MovingWindow
 
 
@@ -38,6 +38,9 @@ class Agent:
 class Lane:
     def __init__(self, seed_index: int, window_size: int) -> None:
         self.seed_index = seed_index
+        self.lineage: tuple[tuple[int, int], ...] = ((0, 0),)
+        self.parted_at: int | None = None
+        self.newest_of: Path | None = None
         self.episode = 0
         self.step = 0
         self.update = 0
@@ -47,6 +50,10 @@ class Lane:
         self.last_return: float | None = None
         self.is_running = False
         self.moving = MovingWindow(window_size)
+
+    @property
+    def lived(self) -> Counters:
+        return Counters(self.episode, self.step, self.update)
 
     @property
     def window(self) -> WindowStats:
@@ -121,7 +128,7 @@ class Trainer:
                 "settings": {},
                 "optimizers": {},
                 "progress": {"episode": lane.episode, "step": lane.step, "update": lane.update},
-                "train_state": {"run_id": self.run_id, "callbacks": states},
+                "train_state": {"run_id": self.run_id, "callbacks": states, "lineage": lane.lineage},
             },
             tensors={"model_state": weights, "optim_state": {}, "train_state": weights},
             config={"agent": "liquid_ddpg"} if config else None,

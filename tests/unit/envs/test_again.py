@@ -117,3 +117,37 @@ def test_nobody_watches_a_copy() -> None:
     pixels = gym.wrappers.AddRenderObservation(gym.make("Pendulum-v1", render_mode="rgb_array"), render_only=True)
     copy = again(gym.wrappers.FlattenObservation(pixels))
     assert isinstance(copy.observation_space, spaces.Box)
+
+
+def test_what_was_set_after_the_making_is_noticed() -> None:
+    given: Any = Scaled(gym.make("Pendulum-v1"), 2.0)
+    given.unwrapped.g = 3.0
+    source = EnvironmentSource(given)
+    message = r"can't be made again, since its g is 3\.0 here and 10\.0 in a copy, so it was changed after it was made"
+    with pytest.raises(SpaceError, match=message) as error:
+        source.make()
+    assert "\n" not in str(error.value)
+    assert not source.is_repeatable
+    with pytest.raises(SpaceError, match=r"^env: 3 seeds need 3 environments.*its g is 3\.0"):
+        list(EnvironmentSource(given).more(2))
+    given.unwrapped.g, given.scale = 10.0, 5
+    with pytest.raises(SpaceError, match=r"its scale is 5 here and 2\.0 in a copy"):
+        EnvironmentSource(given).make()
+
+
+@pytest.mark.parametrize("name", MAKES)
+def test_what_an_episode_changes_sets_nothing_apart(name: str) -> None:
+    given = MAKES[name]()
+    life(given, 30)
+    EnvironmentSource(given).make()
+
+
+def test_simulators_that_were_used_before_are_made_again() -> None:
+    for env_id in ("CartPole-v1", "Hopper-v5", "LunarLander-v3", "BipedalWalker-v3", "FrozenLake-v1", "Acrobot-v1"):
+        given: Any = gym.make(env_id, render_mode="rgb_array")
+        given.reset(seed=1)
+        for _ in range(30):
+            _, _, terminated, truncated, _ = given.step(given.action_space.sample())
+            if terminated or truncated:
+                given.reset()
+        assert EnvironmentSource(given).make() is not given

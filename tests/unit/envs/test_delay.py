@@ -209,7 +209,7 @@ def test_an_episode_is_lived_again_up_to_what_is_under_way() -> None:
     one.reset(0, seed=4)
     for action in actions[:25]:
         one.step(0, action.copy())
-    other.replay(0, seed=4, actions=actions[:25])
+    list(other.replay(0, seed=4, actions=actions[:25]))
     for action in actions[25:]:
         assert np.array_equal(one.step(0, action.copy()).obs, other.step(0, action.copy()).obs)
 

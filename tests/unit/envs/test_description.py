@@ -68,7 +68,7 @@ def test_what_is_said_makes_the_same_environment(name: str) -> None:
     assert not unsaid(described)
     again = made_from(described)
     assert life(again) == life(flattened(env))
-    assert differences(described, describe(again)) == []
+    assert differences(described, describe(again)) == {}
 
 
 def test_every_part_is_said() -> None:
@@ -160,24 +160,30 @@ def test_statistics_that_do_not_fit_are_refused() -> None:
 
 def test_only_what_differs_is_told() -> None:
     given = {**describe(gym.make("Pendulum-v1", g=4.0)), "action_low": [-2.0]}
-    assert differences(given, given) == []
-    assert differences({**given, "max_episode_steps": 50}, given) == ["max_episode_steps was 50, is 200"]
-    assert differences({**given, "missing": ["the wrapper X"]}, given) == ["missing was ['the wrapper X'], is None"]
+    assert differences(given, given) == {}
+    assert differences({**given, "max_episode_steps": 50}, given) == {
+        "max_episode_steps": "max_episode_steps was 50, is 200"
+    }
+    assert differences({**given, "missing": ["the wrapper X"]}, given) == {
+        "missing": "missing was ['the wrapper X'], is None"
+    }
     moved = gym.wrappers.NormalizeObservation(gym.make("Pendulum-v1"))
     before = describe(moved)
     life(moved)
     assert before != describe(moved)
-    assert differences(before, describe(moved)) == []
+    assert differences(before, describe(moved)) == {}
 
 
 def test_an_older_description_says_less_and_is_the_same() -> None:
     env = gym.wrappers.ClipReward(HoldAction(gym.make("Pendulum-v1", g=4.0), [2]), -1.0, 1.0)
     older = {"id": "Pendulum-v1", "kwargs": {"g": 4.0}, "wrappers": [{"name": "HoldAction", "kwargs": {
         "hold": [2], "order": "random"}}]}  # fmt: skip
-    assert differences(older, describe(env)) == []
-    assert differences({**older, "kwargs": {"g": 5.0}}, describe(env)) == ["kwargs was {'g': 5.0}, is {'g': 4.0}"]
+    assert differences(older, describe(env)) == {}
+    assert differences({**older, "kwargs": {"g": 5.0}}, describe(env)) == {
+        "kwargs": "kwargs was {'g': 5.0}, is {'g': 4.0}"
+    }
     healthy = gym.make("velora_tests/Table-v0", table=(0.2, 1.0), options=np.zeros(2))
-    assert differences({"id": "velora_tests/Table-v0", "kwargs": {"table": [0.2, 1.0]}}, describe(healthy)) == []
+    assert differences({"id": "velora_tests/Table-v0", "kwargs": {"table": [0.2, 1.0]}}, describe(healthy)) == {}
 
 
 def test_only_wrappers_that_write_nothing_can_be_named() -> None:

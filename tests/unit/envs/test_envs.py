@@ -156,8 +156,8 @@ def test_replay_restores_an_episode_to_the_bit(env_id: str) -> None:
         if any(first.step(0, actions[-1])[2:4]):
             break
     second.envs[0].reset(seed=99)
-    restored = second.replay(0, seed=5, actions=np.stack(actions))
-    assert np.array_equal(restored[0].obs, first.obs[0])
+    *_, restored = second.replay(0, seed=5, actions=actions)
+    assert np.array_equal(restored.obs, first.obs[0])
     action = np.zeros(size, np.float32)
     a, b = first.step(0, action), second.step(0, action)
     assert np.array_equal(a.obs, b.obs)

@@ -353,3 +353,15 @@ def test_a_killed_process_loses_no_row_that_was_flushed(path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", program, str(path), str(Path(__file__).parents[1])], timeout=60, check=False)
     assert read(path, "SELECT count(*) FROM episode") == [(50,)]
+
+
+def test_resume_within_another_branch_cuts_its_rows_off_by_their_step(path: Path) -> None:
+    with RunStore(path) as store:
+        start(store, seeds=(7, 8))
+        for number in (1, 2, 3):
+            add(store, number, losses={"actor/loss": 1.0})
+            add(store, number, seed=8)
+        store.truncate_after(seed=7, episode=3, step=399)
+    assert read(path, "SELECT episode FROM episode WHERE seed = 7") == [(1,)]
+    assert read(path, "SELECT episode FROM metric") == [(1,)]
+    assert read(path, "SELECT count(*) FROM episode WHERE seed = 8") == [(3,)]

@@ -202,14 +202,8 @@ def test_what_a_checkpoint_cannot_hold_is_said_once_at_the_start(caplog: pytest.
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: pendulum(30), "max_episode_steps was 20, is 30"),
         (lambda: gym.make("Pendulum-v1", g=5.0, max_episode_steps=20), r"kwargs was \{\}, is \{'g': 5.0\}"),
         (lambda: gym.wrappers.ClipReward(pendulum(), -1.0, 0.0), "wrappers was None, is .*ClipReward"),
-        (
-            lambda: gym.wrappers.TransformReward(pendulum(), lambda reward: -float(reward)),
-            "missing was None, is .*TransformReward",
-        ),
-        (lambda: Untold(pendulum()), "missing was None, is .*Untold"),
     ],
 )
 def test_a_run_does_not_go_on_in_another_environment(tmp_path: Path, other: Any, message: str) -> None:
@@ -217,3 +211,37 @@ def test_a_run_does_not_go_on_in_another_environment(tmp_path: Path, other: Any,
     with pytest.raises(CheckpointError, match=rf"^resume: the run was trained in another .*{message}") as error:
         make().train(other(), 8, n_episodes=2, resume=tmp_path, **QUIET)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda: pendulum(30), "max_episode_steps was 20, is 30"),
+        (
+            lambda: gym.wrappers.TransformReward(pendulum(), lambda reward: -float(reward)),
+            "missing was None, is ['the wrapper TransformReward",
+        ),
+        (lambda: Untold(pendulum()), "missing was None, is ['the wrapper Untold"),
+    ],
+)
+def test_a_run_says_that_it_may_go_on_otherwise(
+    tmp_path: Path, other: Any, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make().train(pendulum(), 8, n_episodes=1, callbacks=[SaveCheckpoints(tmp_path)], **QUIET)
+    make().train(other(), 8, n_episodes=2, resume=tmp_path, **QUIET)
+    said = [line for line in caplog.messages if line.startswith(f"resume: the environment's {message}")]
+    assert len(said) == 1
+    assert said[0].endswith("; the run goes on, but not to the same bits")
+
+
+def test_an_environment_that_was_changed_is_evaluated_in_itself(caplog: pytest.LogCaptureFixture) -> None:
+    def heavy() -> Any:
+        env = pendulum()
+        env.unwrapped.g = 2.0
+        return env
+
+    found, agent = Evaluate(), make()
+    agent.train(heavy(), 8, n_episodes=3, evaluation_episodes=3, callbacks=[found], **QUIET)
+    np.testing.assert_allclose(found.returns[0], played(agent, heavy(), 3), rtol=1e-4)
+    (line,) = [line for line in caplog.messages if line.startswith("evaluation: ")]
+    assert "its g is 2.0 here and 10.0 in a copy" in line

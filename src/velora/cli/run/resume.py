@@ -9,6 +9,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from velora.checkpoint.layout import CHECKPOINTS
+from velora.checkpoint.schema import METADATA_FILE
 from velora.cli.command.arguments import Arguments, written
 from velora.cli.run.run_directory import load_settings
 from velora.cli.settings.instantiate import targets
@@ -23,14 +25,29 @@ TRUSTED = ("velora.callbacks.", "velora.models.", "lightning.pytorch.callbacks."
 """Where classes may come from that only the run's own config.yaml names."""
 
 
-def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
+def run_of(path: Path) -> Path:
+    """Return the directory of the run that a path names: that itself, or one of its checkpoints."""
+    parent = path.absolute().parent
+    return parent.parent if _is_checkpoint(path) and parent.name == CHECKPOINTS else path
+
+
+def beginning(path: Path) -> Path:
+    """Return what the trainer begins from: the checkpoint that a path names, or the directory of those of its run."""
+    return path if _is_checkpoint(path) else path / CHECKPOINTS
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return (path / METADATA_FILE).exists()
+
+
+def prepare(path: Path, arguments: Arguments) -> Arguments:
     """Store a run's saved settings for Hydra as the file ``resumed_run``, and choose the run's directory for output.
 
     A file in a directory shouldn't decide which code runs, so a class or an environment's module from outside Velora
     and Lightning must be named again on the command line.
 
     Args:
-        run_dir: the run to go on with.
+        path: the run to go on with, or one of its checkpoints, at which a branch of it begins.
         arguments: the command line.
 
     Returns:
@@ -40,6 +57,7 @@ def prepare(run_dir: Path, arguments: Arguments) -> Arguments:
         SettingError: if the command line asks for another run, or for several.
         RunDirectoryError: if there is no run to go on with.
     """
+    run_dir = run_of(path)
     if arguments.is_multirun:
         raise SettingError("resume: goes on with one run; leave -m (--multirun) out")
     named = {override.key_or_group for override in arguments.parsed()}
@@ -95,16 +113,20 @@ def command(run_dir: Path, settings: Mapping[Any, Any], *more: str) -> str:
     return " ".join(["velora train", written("resume", str(run_dir)), *again, *more])
 
 
+_TOLD_BY_THE_TRAINER = ("resume", "agent.", "device.", "train.batch_size")
+
+
 def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
     """List the settings that a resumed run changes, as ``name: old -> new``.
 
-    Changes of the agent are left to the trainer, which compares them with the checkpoint itself.
+    Changes of the agent, and of what its bits depend on beside it, are left to the trainer, which compares them with
+    the checkpoint itself.
     """
     old, new = dict(_leaves(saved)), dict(_leaves(cfg))
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and name != "resume" and not name.startswith("agent.")
+        if old.get(name) != new.get(name) and not name.startswith(_TOLD_BY_THE_TRAINER)
     ]
 
 

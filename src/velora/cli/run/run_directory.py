@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from velora.checkpoint.layout import CHECKPOINTS, seed_directories
+from velora.checkpoint.layout import CHECKPOINTS
+from velora.core import disk
 from velora.core.errors import RunDirectoryError
 
 CONFIG, METRICS = "config.yaml", "metrics.db"
@@ -50,19 +51,23 @@ def save_settings(run_dir: Path, cfg: DictConfig) -> None:
     text = OmegaConf.to_yaml(cfg, resolve=True)
     staged = run_dir / f".{CONFIG}.{secrets.token_hex(4)}"
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        disk.make_directory(run_dir)
         with staged.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         staged.replace(run_dir / CONFIG)
+        disk.sync_directory(run_dir)
     except OSError as error:
-        raise RunDirectoryError(
-            f"{run_dir} can't be written ({error.strerror}); choose another hydra.run.dir"
-        ) from error
+        raise unwritable(run_dir, error) from error
     finally:
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
+
+
+def unwritable(run_dir: Path, error: OSError) -> RunDirectoryError:
+    """Make the error for a directory that the system refuses to write."""
+    return RunDirectoryError(f"{run_dir} can't be written ({error.strerror}); choose another hydra.run.dir")
 
 
 def distinguishing(cfg: DictConfig) -> dict[str, Any]:
@@ -101,21 +106,6 @@ def load_settings(run_dir: Path) -> DictConfig:
     if not isinstance(settings, DictConfig):
         raise RunDirectoryError(f"{path} holds no settings: expected name: value pairs")
     return settings
-
-
-def discard_unstarted(run_dir: Path) -> None:
-    """Remove the files of a run that was refused before its settings were written.
-
-    A directory with settings holds a run, and is left alone.
-    """
-    if (run_dir / CONFIG).exists():
-        return
-    checkpoints = run_dir / CHECKPOINTS
-    for path in (run_dir / METRICS, run_dir / f"{METRICS}-wal", run_dir / f"{METRICS}-shm", checkpoints / ".lock"):
-        path.unlink(missing_ok=True)
-    for directory in (*seed_directories(checkpoints).values(), checkpoints):
-        with contextlib.suppress(OSError):
-            directory.rmdir()
 
 
 def remove_if_empty(run_dir: Path) -> None:

@@ -13,9 +13,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from velora.callbacks import Callback
-from velora.checkpoint import Checkpoint
 from velora.checkpoint.layout import CHECKPOINTS
-from velora.cli.run import report, resume, run_directory
+from velora.cli.run import claim, report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
 from velora.cli.settings.objects import (
     chosen_wrappers,
@@ -26,7 +25,7 @@ from velora.cli.settings.objects import (
     merged,
 )
 from velora.core.devices import set_device
-from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
+from velora.core.errors import RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.models import idle
@@ -55,7 +54,8 @@ class KeepSettings(Callback):
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
-        if self._are_ours and trainer.step == 0 and isinstance(exception, VeloraError):
+        is_new = self.cfg.resume is None and self._are_ours
+        if is_new and trainer.step == 0 and isinstance(exception, VeloraError):
             (self.run_dir / run_directory.CONFIG).unlink(missing_ok=True)
 
 
@@ -99,26 +99,27 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
     Raises:
         VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
     """
-    saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
-    seeds = seed_settings.choose(cfg)
-    cfg = seed_settings.written_down(cfg, seeds)
-    if saved is None:
-        run_directory.check_free(run_dir)
-    else:
-        for line in resume.differences(saved, cfg):
-            sys.stdout.write(f"resume: {line}\n")
-    try:
-        result = _train(cfg, run_dir, seeds)
-    except Exception:
-        run_directory.discard_unstarted(run_dir)
-        raise
-    report.report(cfg, run_dir, result, seeds)
+    with claim.claimed(run_dir):
+        saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
+        seeds = seed_settings.choose(cfg)
+        cfg = seed_settings.written_down(cfg, seeds)
+        if saved is None:
+            run_directory.check_free(run_dir)
+        else:
+            for line in resume.differences(saved, cfg):
+                sys.stdout.write(f"resume: {line}\n")
+        try:
+            result = _train(cfg, run_dir, seeds)
+        except Exception:
+            claim.discard_unstarted(run_dir)
+            raise
+        report.report(cfg, run_dir, result, seeds)
     return float(np.mean([evaluation.mean for evaluation in report.final_evaluations(result)]))
 
 
 def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     """Read the settings of the run to resume, and check that it keeps its seeds."""
-    if Path(cfg.resume).resolve() != run_dir.resolve():
+    if resume.run_of(Path(cfg.resume)).resolve() != run_dir.resolve():
         raise RunDirectoryError(f"resume: give it on the command line, not in a file; expected {run_dir}")
     saved = run_directory.load_settings(run_dir)
     seed_settings.check_kept(cfg, saved)
@@ -149,7 +150,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
             callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), TellHowToGoOn(cfg, run_dir)],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
-            resume=None if cfg.resume is None else _saved(run_dir, seeds),
+            resume=None if cfg.resume is None else resume.beginning(Path(cfg.resume)),
             threads=cfg.device.threads,
             workers=cfg.env.workers,
             worker_timeout_s=cfg.env.worker_timeout_s,
@@ -157,14 +158,3 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
         )
     finally:
         env.close()
-
-
-def _saved(run_dir: Path, seeds: Sequence[int]) -> Path:
-    """Return the newest checkpoint, or the directory of all checkpoints if there are several seeds."""
-    home = run_dir / CHECKPOINTS
-    if len(seeds) > 1:
-        return home
-    newest = Checkpoint.latest(home)
-    if newest is None:
-        raise CheckpointError(f"{run_dir}: expected a valid checkpoint to go on from, found none; start a new run")
-    return newest.path

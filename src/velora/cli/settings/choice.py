@@ -8,12 +8,12 @@ from pathlib import Path
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.files import MissingCheckpointError
 from velora.checkpoint.layout import find_home, seed_directories
+from velora.checkpoint.lineage import holds
 from velora.checkpoint.schema import FILE_NAMES
 from velora.core.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
-PREFERRED = ("final", "best")
 _SHOWN = 10
 
 
@@ -40,6 +40,8 @@ def choose_checkpoints(path: Path) -> list[Path]:
 def choose_checkpoint(path: Path) -> Path:
     """Return ``path`` if it is a checkpoint, or else the run's ``final``, its ``best``, or its newest valid one.
 
+    A run that went on beyond its ``final`` isn't represented by that, nor by what a branch of it has left behind.
+
     Raises:
         MissingCheckpointError: if there is nothing at ``path``; the message names what is beside it.
         CheckpointError: if the directory has no valid checkpoint; the message names what it has.
@@ -49,19 +51,28 @@ def choose_checkpoint(path: Path) -> Path:
     if _is_checkpoint(path):
         return path
     home = find_home(path)
-    for name in PREFERRED:
-        try:
-            Checkpoint.open(home / name).verify()
-        except MissingCheckpointError:
-            continue
-        except CheckpointError as error:
-            log.warning("skipped: %s", error)
-        else:
-            return home / name
     newest = Checkpoint.latest(home)
     if newest is None:
         raise CheckpointError(f"{path}: expected a checkpoint, or a run with a valid one, found {_names(home)}")
+    final, best = (_open_valid(home / name) for name in ("final", "best"))
+    if final is not None and final.metadata.place == newest.metadata.place:
+        return home / "final"
+    if best is not None and holds(newest.metadata.lineage, best.metadata.place):
+        return home / "best"
     return home / newest.path.name
+
+
+def _open_valid(path: Path) -> Checkpoint | None:
+    """Open a checkpoint and check every byte of it; ``None`` if it isn't there or is damaged."""
+    try:
+        found = Checkpoint.open(path)
+        found.verify()
+    except MissingCheckpointError:
+        return None
+    except CheckpointError as error:
+        log.warning("skipped: %s", error)
+        return None
+    return found
 
 
 def _open_missing(path: Path) -> Path:

@@ -95,7 +95,7 @@ class TrainConfig:
     train: TrainSchema = field(default_factory=TrainSchema)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    resume: str | None = told(None, "a run directory to go on from")
+    resume: str | None = told(None, "a run to go on from, or one of its checkpoints")
 
 
 @dataclass

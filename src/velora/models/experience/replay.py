@@ -143,6 +143,10 @@ class Replay(AgentPart, Experience):
 
     # ------------------------------------------------------------------------------------------------------ resuming
 
+    def carry_on(self, metrics: Metrics) -> None:
+        """Take over what the updates before a resume reported."""
+        self.updates.carry_on(metrics)
+
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the exploration noise."""
         return {"exploration": self.agent.exploration.state_dict(seed_index)}

@@ -152,6 +152,10 @@ class Rollouts(AgentPart, Experience):
 
     # ------------------------------------------------------------------------------------------------------ resuming
 
+    def carry_on(self, metrics: Metrics) -> None:
+        """Take over what the learning phases before a resume reported."""
+        self._metrics = dict(metrics)
+
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return what is carried on."""
         return {name: values[seed_index].clone() for name, values in self.carried.items()}

@@ -35,6 +35,10 @@ class Updates(AgentPart):
         self._metrics: dict[str, Tensor] = {}
         self._newest: Update | None = None
 
+    def carry_on(self, metrics: Metrics) -> None:
+        """Take over what the updates before a resume reported, each (S,)."""
+        self._metrics = dict(metrics)
+
     def prepare(self) -> None:
         """Build the optimizers, and find out whether updates can be recorded."""
         agent = self.agent

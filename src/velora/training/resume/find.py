@@ -8,12 +8,13 @@ from pathlib import Path
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError
 from velora.checkpoint.layout import find_home, listed, seed_directories, seed_directory
+from velora.checkpoint.schema import METADATA_FILE
 from velora.core.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
 
-def find(directory: Path, seeds: Sequence[int]) -> list[Checkpoint | None]:
+def find(directory: Path, seeds: Sequence[int], *, are_chosen: bool) -> list[Checkpoint | None]:
     """Find a checkpoint for every seed: that at a path, or the newest one in the directory of each seed.
 
     After a kill the seeds of a run may stand at different steps. One that had not come to its first checkpoint yet has
@@ -23,6 +24,7 @@ def find(directory: Path, seeds: Sequence[int]) -> list[Checkpoint | None]:
         directory: of one seed, a checkpoint or a directory of them; of several, the directory that holds ``seedK/``;
             or a run's directory, with the checkpoints in ``checkpoints/``.
         seeds: the run seeds, in the order of the seed axis.
+        are_chosen: whether somebody chose them; if not, that of a checkpoint may be another.
 
     Raises:
         MissingCheckpointError: if there is nothing, or the directory of a seed is missing.
@@ -30,7 +32,13 @@ def find(directory: Path, seeds: Sequence[int]) -> list[Checkpoint | None]:
             buffer.
     """
     if len(seeds) == 1:
-        return [_of_one(directory, seeds[0])]
+        one = _of_one(directory, seeds[0])
+        if are_chosen and one.metadata.seed != seeds[0]:
+            raise CheckpointError(
+                f"resume: {one.path} is of seed {one.metadata.seed}, this agent was made with seed {seeds[0]}; make it "
+                f"with seed={one.metadata.seed}, or start a new run"
+            )
+        return [one]
     home = find_home(directory)
     _check_seeds(directory, home, seeds)
     found = [Checkpoint.latest(seed_directory(home, seed)) for seed in seeds]
@@ -39,13 +47,23 @@ def find(directory: Path, seeds: Sequence[int]) -> list[Checkpoint | None]:
     for seed, checkpoint in zip(seeds, found, strict=True):
         if checkpoint is None:
             log.warning("resume: seed %d has no checkpoint yet; it begins anew", seed)
-        else:
-            _check_resumable(checkpoint)
+            continue
+        if checkpoint.metadata.seed != seed:
+            raise CheckpointError(
+                f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed {seed}; put it "
+                "where it belongs"
+            )
+        _check_resumable(checkpoint)
     return found
 
 
+def names_one(directory: Path) -> bool:
+    """Return whether a path is a checkpoint itself, and not a directory of them."""
+    return (directory / METADATA_FILE).exists()
+
+
 def _of_one(directory: Path, seed: int) -> Checkpoint:
-    if (directory / "metadata.json").exists():
+    if names_one(directory):
         checkpoint: Checkpoint | None = Checkpoint.open(directory)
     else:
         checkpoint = Checkpoint.latest(directory)
@@ -57,7 +75,8 @@ def _of_one(directory: Path, seed: int) -> Checkpoint:
                 f"seeds=, or go on with one seed of that run, as {_any_of(there, seed)}"
             )
         raise MissingCheckpointError(
-            f"resume: {directory} holds no checkpoint; name a directory written by SaveCheckpoints"
+            f"resume: {directory}: expected a valid checkpoint to go on from, found none; start a new run, or name a "
+            "directory written by SaveCheckpoints"
         )
     _check_resumable(checkpoint)
     return checkpoint
@@ -71,7 +90,7 @@ def _check_seeds(directory: Path, home: Path, seeds: Sequence[int]) -> None:
     """Compare the seeds of the agent with those that have a directory."""
     there = seed_directories(home)
     if not there:
-        what = "is a checkpoint of one seed" if (directory / "metadata.json").exists() else "holds none"
+        what = "is a checkpoint of one seed" if names_one(directory) else "holds none"
         raise MissingCheckpointError(
             f"resume: expected a directory with {seed_directory(Path(), seeds[0])}/ and so on, one for each of the "
             f"{len(seeds)} seeds of this agent; {directory} {what}"

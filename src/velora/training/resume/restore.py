@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from velora.checkpoint import Checkpoint
-from velora.core.errors import CheckpointError, SpaceError
-from velora.core.types import Episode
+from velora.core.errors import CheckpointError
 from velora.envs import Environments, statistics
-from velora.envs.description import differences
+from velora.envs.description import CHANGEABLE, differences
 from velora.training.hook_table import HookTable
-from velora.training.lane import Lane, Place, place_states
+from velora.training.lane import Lane
+from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec, find
+from velora.training.resume.replay import live_again
 from velora.training.resume.run_state import RunState, Saved
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         CheckpointError: if a checkpoint is missing or damaged, doesn't fit the agent or the others, or is of a run in
             another environment than the agent has been adapted to, or in more or fewer at once.
     """
-    checkpoints, given = find.find(directory, agent.seeds), agent.environment
-    lived: list[Mapping[str, Any] | None] = []
+    checkpoints = find.find(directory, agent.seeds, are_chosen=agent.chose_seeds)
+    given, lived = agent.environment, list[Mapping[str, Any] | None]()
     states: list[RunState | None] = []
     changed: dict[str, None] = {}
     for k, checkpoint in enumerate(checkpoints):
@@ -47,11 +48,6 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
             states.append(None)
             lived.append(None)
             continue
-        if len(checkpoints) > 1 and checkpoint.metadata.seed != agent.seeds[k]:
-            raise CheckpointError(
-                f"resume: {checkpoint.path} is of seed {checkpoint.metadata.seed}, expected one of seed "
-                f"{agent.seeds[k]}; put it where it belongs"
-            )
         _check_environment(agent, given, checkpoint)
         _check_n_envs(agent, checkpoint)
         changed |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
@@ -62,7 +58,8 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
     furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
-    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived))
+    homes = [None if found is None or find.names_one(directory) else found.path.parent for found in checkpoints]
+    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived), tuple(homes))
     for k, state in saved.each():
         if state.run_id != saved.run_id:
             raise CheckpointError(
@@ -73,13 +70,19 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
 
 
 def _check_environment(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another environment than the one that the agent has been adapted to."""
+    """Refuse to go on in another environment than the one that the agent has been adapted to; say what may differ."""
     lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
-    if lived is not None and (found := differences(lived, here)):
+    if lived is None:
+        return
+    found = differences(lived, here)
+    if found.keys() - set(CHANGEABLE):
         raise CheckpointError(
-            f"resume: the run was trained in another environment than this {here.get('id')}: {'; '.join(found)}; "
-            "resume with the environment that it was trained in, or load the agent and train it anew in this one"
+            f"resume: the run was trained in another environment than this {here.get('id')}: "
+            f"{'; '.join(found.values())}; resume with the environment that it was trained in, or load the agent and "
+            "train it anew in this one"
         )
+    for difference in found.values():
+        log.warning("resume: the environment's %s; the run goes on, but not to the same bits", difference)
 
 
 def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
@@ -96,9 +99,21 @@ def _unpack(checkpoint: Checkpoint) -> RunState:
     packed = checkpoint.metadata.train_state
     assert packed is not None
     try:
-        return RunState(**codec.unpack(packed, checkpoint.read("train_state")))
+        state = RunState(**codec.unpack(packed, checkpoint.read("train_state")))
+        circumstances = {"velora": checkpoint.metadata.velora_version, **state.circumstances}
+        return replace(state, lineage=checkpoint.metadata.lineage, circumstances=circumstances)
     except TypeError as error:
         raise CheckpointError(f"{checkpoint.path}: train_state has the wrong members ({error})") from error
+
+
+def restore_loop(saved: Saved, loop: Loop) -> None:
+    """Put a loop back where it was: its seeds with their environments, and what their updates had reported.
+
+    Raises:
+        CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
+    """
+    loop.hidden.copy_(restore_lanes(saved, loop.lanes, loop.envs, loop.hidden))
+    loop.carry_on(saved.metrics(loop.agent.device))
 
 
 def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidden: Tensor) -> Tensor:
@@ -108,11 +123,12 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
         hidden, returns: (S, E, H).
 
     Raises:
-        CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
+        CheckpointError: if a saved state doesn't fit.
     """
     hidden = hidden.clone()
     for k, state in saved.each():
-        lanes[k].evaluated_at = state.evaluated_at
+        lanes[k].evaluated_at, lanes[k].lineage = state.evaluated_at, state.lineage
+        lanes[k].newest_of = saved.newest_of[k]
         for place in lanes[k].places:
             statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
         hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
@@ -126,39 +142,8 @@ def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tenso
             raise ValueError(f"hidden {tuple(state.hidden.shape)} instead of {tuple(hidden.shape)}")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
-    for place, own in zip(lane.places, place_states(state.lane), strict=True):
-        if place.running is not None:
-            _replay(place, place.running, envs, dt=own.get("dt"))
+    live_again(lane, envs)
     return state.hidden.to(hidden.device)
-
-
-def _replay(place: Place, running: Episode, envs: Environments, *, dt: float | None) -> None:
-    """Live the unfinished episode again, and check that it is the same one.
-
-    Args:
-        dt: how long its last step took; ``None`` if that wasn't saved.
-
-    Raises:
-        CheckpointError: if it isn't: the environment is another one, or isn't decided by its reset seed.
-    """
-    actions = np.stack(place.actions) if place.actions else np.empty((0, 1), np.float32)
-    advice = "train in the environment of the run, which has to be deterministic given its reset seed"
-    try:
-        step, reward = envs.replay(place.index, seed=running.reset_seed, actions=actions)
-    except SpaceError as error:
-        raise CheckpointError(f"resume: the unfinished episode can't be restored ({error}); {advice}") from error
-    if reward != running.reward:
-        raise CheckpointError(
-            f"resume: the unfinished episode earned {running.reward} when it was lived and {reward} when it was "
-            f"lived again; {advice}"
-        )
-    if dt is not None and dt != step.dt:
-        raise CheckpointError(
-            f"resume: the last step of the unfinished episode took {dt} control steps when it was lived and {step.dt} "
-            f"when it was lived again; {advice}"
-        )
-    # A run that crashed between an episode's last step and its end closes the episode first thing.
-    place.newest, running.terminated, running.truncated = step, step.terminated, step.truncated
 
 
 def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) -> None:

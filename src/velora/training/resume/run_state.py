@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from velora.callbacks.base import Callback
+from velora.checkpoint.lineage import TRUNK, Lineage
+from velora.core.errors import CheckpointError
+from velora.core.types import Metrics
 from velora.training.lane import Lane
+from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec
+from velora.training.resume.circumstances import Circumstances
 
 PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Saved state of one seed."""
+    """Saved state of one seed.
+
+    Attributes:
+        lineage: branches of the run that led to it.
+        metrics: what the newest updates had reported, each (1,).
+        circumstances: under which it was trained; see :mod:`velora.training.resume.circumstances`.
+    """
 
     run_id: str
     evaluated_at: int
@@ -30,6 +44,9 @@ class RunState:
     callbacks: Mapping[str, Any]
     extra: Mapping[str, Any]
     seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
+    lineage: Lineage = TRUNK
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    circumstances: Circumstances = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +58,14 @@ class Saved:
         states: of every seed; ``None`` for one that begins anew.
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
         environments: what the checkpoint of every seed says of its environment.
+        newest_of: of every seed the directory whose newest checkpoint it is; ``None`` where a checkpoint was named.
     """
 
     seeds: tuple[int, ...]
     states: tuple[RunState | None, ...]
     furthest: int
     environments: tuple[Mapping[str, Any] | None, ...]
+    newest_of: tuple[Path | None, ...]
 
     @property
     def run_id(self) -> str:
@@ -59,6 +78,27 @@ class Saved:
         state = self.states[self.furthest]
         assert state is not None
         return state
+
+    def metrics(self, device: torch.device) -> Metrics:
+        """Gather what the newest updates of every seed had reported.
+
+        Shapes:
+            returns: each (S,); NaN where a seed has reported nothing of the name.
+
+        Raises:
+            CheckpointError: if what was saved isn't one number for each name.
+        """
+        gathered: dict[str, Tensor] = {}
+        for k, state in self.each():
+            try:
+                for name, value in state.metrics.items():
+                    unknown = math.nan if value.is_floating_point() else 0
+                    gathered.setdefault(name, torch.full((len(self.seeds),), unknown, dtype=value.dtype))[k] = (
+                        value.item()
+                    )
+            except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+                raise CheckpointError(f"train_state: metrics: expected a number for each name ({error})") from error
+        return {name: value.to(device) for name, value in gathered.items()}
 
     def each(self) -> Iterator[tuple[int, RunState]]:
         """Go through the seeds that go on, the one that stands furthest last."""
@@ -73,9 +113,10 @@ def pack_run(
     run_id: str,
     agent: TrainableAgent,
     lane: Lane,
-    hidden: Tensor,
+    loop: Loop,
     callbacks: Sequence[Any],
     extra: Mapping[str, Any],
+    circumstances: Circumstances,
 ) -> PackedState:
     """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer."""
     k = lane.seed_index
@@ -85,12 +126,15 @@ def pack_run(
         "run_id": run_id,
         "evaluated_at": lane.evaluated_at,
         "lane": lane.state_dict(),
-        "hidden": hidden[k : k + 1],
+        "hidden": loop.hidden[k : k + 1],
         "agent": agent.training_state(k),
         "generators": {name: codec.generator_state(g) for name, g in agent.generators(k).items()},
         "global_generators": codec.global_generators(),
         "callbacks": {c.state_key: state for c in callbacks if (state := c.state_dict())},
         "seed_callbacks": {c.state_key: state for c in ours if (state := c.seed_state_dict(lane.seed))},
         "extra": dict(extra),
+        "lineage": [list(one) for one in lane.lineage],
+        "metrics": {name: value[k : k + 1] for name, value in loop.metrics.items()} if lane.update else {},
+        "circumstances": dict(circumstances),
     }
     return codec.pack(tree, tensors), tensors

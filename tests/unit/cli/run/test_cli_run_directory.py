@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from velora.cli.run import run_directory
+from velora.cli.run import claim, run_directory
 from velora.core.errors import RunDirectoryError
 
 
@@ -68,7 +72,7 @@ def test_what_a_refused_run_left_is_removed(tmp_path: Path, monkeypatch: pytest.
     (run_dir / "checkpoints" / ".lock").touch()
     for name in ("metrics.db", "metrics.db-wal"):
         (run_dir / name).touch()
-    run_directory.discard_unstarted(run_dir)
+    claim.discard_unstarted(run_dir)
     run_directory.remove_if_empty(run_dir)
     assert not list(tmp_path.iterdir())
 
@@ -80,7 +84,7 @@ def test_a_begun_run_and_its_neighbours_are_kept(tmp_path: Path, monkeypatch: py
     empty.mkdir()
     for name in ("metrics.db", "config.yaml"):
         (begun / name).touch()
-    run_directory.discard_unstarted(begun)
+    claim.discard_unstarted(begun)
     run_directory.remove_if_empty(begun)
     run_directory.remove_if_empty(empty)
     assert {path.name for path in begun.iterdir()} == {"metrics.db", "config.yaml"}
@@ -120,3 +124,67 @@ def test_settings_that_tell_curves_apart_are_those_that_change_what_is_learned()
     }
     plain = OmegaConf.create({"env": {"id": "a", "kwargs": {}}, "train": {"batch_size": 8}, "callbacks": {}})
     assert run_directory.distinguishing(plain) == {"train.batch_size": 8, "callbacks": "none"}
+
+
+# ---- two processes in one directory
+
+HOLD = """
+import sys
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire(timeout=0)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Let another process hold a lock."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.communicate("\n")
+
+
+def test_a_directory_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    run_dir = tmp_path / "outputs" / "run"
+    run_dir.mkdir(parents=True)
+    with held(run_dir / ".lock"):
+        told = pytest.raises(RunDirectoryError, match="another process trains in this run's directory")
+        with told as error, claim.claimed(run_dir):
+            raise AssertionError("claimed twice")
+        assert "\n" not in str(error.value)
+        assert (run_dir / ".lock").exists()
+    with claim.claimed(run_dir):  # left behind by one that was killed
+        assert (run_dir / ".lock").exists()
+    assert list(run_dir.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunDirectoryError, match="can't be written"), claim.claimed(tmp_path / "file" / "run"):
+        raise AssertionError("claimed")
+
+
+def test_a_refused_run_leaves_the_files_of_a_live_one_alone(tmp_path: Path) -> None:
+    """One that has claimed its checkpoints and not written its settings yet."""
+    (tmp_path / "checkpoints" / "seed3").mkdir(parents=True)
+    for name in ("metrics.db", "metrics.db-wal", "metrics.db-shm"):
+        (tmp_path / name).write_text(name)
+    with held(tmp_path / "checkpoints" / ".lock"):
+        before = sorted(tmp_path.rglob("*"))
+        claim.discard_unstarted(tmp_path)
+        assert sorted(tmp_path.rglob("*")) == before
+    claim.discard_unstarted(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_named_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without that a power cut leaves checkpoints that nobody can resume."""
+    synced: list[Path] = []
+    monkeypatch.setattr("velora.core.disk.sync_directory", synced.append)
+    run_directory.save_settings(tmp_path / "run", OmegaConf.create({"a": 1}))
+    assert synced == [tmp_path, tmp_path / "run"]

@@ -1,0 +1,71 @@
+"""Whose a run's directory is while a command works in it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from velora.callbacks.checkpoint_home import LOCK_NAME
+from velora.checkpoint.layout import CHECKPOINTS, seed_directories
+from velora.cli.run.run_directory import CONFIG, METRICS, unwritable
+from velora.core import disk
+from velora.core.errors import RunDirectoryError
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def claimed(run_dir: Path) -> Iterator[None]:
+    """Keep other processes out of a run's directory, from before anything in it is read until all is written.
+
+    The operating system drops the lock of a process that dies.
+
+    Raises:
+        RunDirectoryError: if another process trains in it, or it can't be written. Nothing was changed then.
+    """
+    lock = FileLock(run_dir / LOCK_NAME)
+    try:
+        disk.make_directory(run_dir)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunDirectoryError(
+            f"{run_dir}: another process trains in this run's directory; wait until it ends, or stop it"
+        ) from None
+    except OSError as error:
+        raise unwritable(run_dir, error) from error
+    except NotImplementedError:
+        log.warning("%s: can't be locked here; take care that no other process trains in it", run_dir)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            (run_dir / LOCK_NAME).unlink(missing_ok=True)
+        lock.release()
+
+
+def discard_unstarted(run_dir: Path) -> None:
+    """Remove the files of a run that was refused before its settings were written.
+
+    A directory with settings holds a run, and is left alone; so is one whose checkpoints a live process writes.
+    """
+    checkpoints = run_dir / CHECKPOINTS
+    with contextlib.ExitStack() as stack:
+        if checkpoints.is_dir():
+            try:
+                stack.enter_context(FileLock(checkpoints / LOCK_NAME).acquire(timeout=0))
+            except Timeout:
+                return
+            except NotImplementedError:
+                pass
+        if (run_dir / CONFIG).exists():
+            return
+        files = run_dir / METRICS, run_dir / f"{METRICS}-wal", run_dir / f"{METRICS}-shm", checkpoints / LOCK_NAME
+        for path in files:
+            path.unlink(missing_ok=True)
+    for directory in (*seed_directories(checkpoints).values(), checkpoints):
+        with contextlib.suppress(OSError):
+            directory.rmdir()

@@ -1,0 +1,50 @@
+"""Say what can't be as it was: circumstances that are others at a resume, and rows that were never written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from velora.core.version import __version__
+from velora.metrics.store import RunStore
+from velora.training.lane import Lane
+from velora.training.resume.circumstances import Circumstances, differences
+from velora.training.resume.run_state import Saved
+
+log = logging.getLogger(__name__)
+
+
+def report_changes(saved: Saved, now: Circumstances, store: RunStore, lanes: Sequence[Lane]) -> None:
+    """Log a line for each circumstance that is another now, and one if episodes of before have no rows."""
+    lines = [
+        line for _, state in saved.each() for line in differences(state.circumstances, {"velora": __version__, **now})
+    ]
+    for line in dict.fromkeys(lines):
+        log.warning("resume: %s", line)
+    if store.path is not None:
+        _report_missing_rows(store, lanes)
+
+
+def _report_missing_rows(store: RunStore, lanes: Sequence[Lane]) -> None:
+    found = {lane.seed: store.missing(seed=lane.seed, episodes=lane.episode) for lane in lanes}
+    missing = {seed: number for seed, number in found.items() if number}
+    if missing:
+        log.warning(
+            "resume: %d of the %d episodes before have no row in %s (seed %s): it was never written, or went with "
+            "another branch",
+            sum(missing.values()),
+            sum(lane.episode for lane in lanes),
+            store.path,
+            ", ".join(map(str, missing)),
+        )
+
+
+def sync_rows(store: RunStore, path: Path) -> None:
+    """Wait until the disk has all rows, before a checkpoint counts them; log a line if it doesn't take them."""
+    if not store.sync():
+        log.warning(
+            "save into %s: the rows of the metrics up to here aren't on the disk; those that still wait are lost if "
+            "this process dies now",
+            path,
+        )
