@@ -65,10 +65,12 @@ class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):
     """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
 
 
+ELSEWHERE = ("threads", "workers", "worker_timeout_s")
+"""Arguments of ``agent.train`` that other groups of settings have."""
+
+
 @dataclass
-class TrainSchema(
-    make_dataclass("Training", arguments(TrainKeywords, without=("threads", "workers", "worker_timeout_s")))
-):  # type: ignore[misc]
+class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=ELSEWHERE))):  # type: ignore[misc]
     """The arguments of ``agent.train``, and the seeds."""
 
     n_episodes: int = told(..., "episodes to train for, for each seed")
