@@ -6,7 +6,10 @@ from velora.core.lazy import on_demand
 from velora.core.version import __version__
 
 if TYPE_CHECKING:
-    from velora.models.loading import load
+    from velora.models.loading import load, register
+    from velora.models.verifying import verify
 
-__all__ = ["__version__", "load"]
-__getattr__, __dir__ = on_demand(__name__, {"load": "models.loading"})
+__all__ = ["__version__", "load", "register", "verify"]
+__getattr__, __dir__ = on_demand(
+    __name__, {"load": "models.loading", "register": "models.loading", "verify": "models.verifying"}
+)

@@ -13,7 +13,6 @@ import torch
 from velora import __version__, kernels
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
-from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training.resume.circumstances import differences
 
@@ -74,17 +73,16 @@ def test_nothing_is_said_where_nothing_differs(tmp_path: Path, caplog: pytest.Lo
     assert said(caplog) == []
 
 
-def test_the_batch_size_is_a_line_and_another_time_limit_is_refused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_batch_size_and_time_limit_are_a_line_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train(tmp_path, 35)
-    train(tmp_path, 50, batch_size=6, resume=tmp_path)
-    assert said(caplog) == [f"resume: batch_size was 4, is 6 {ENDING}"]
+    train(tmp_path, 50, batch_size=6, limit=15, resume=tmp_path)
+    assert said(caplog) == [
+        "resume: the environment's max_episode_steps was 10, is 15; the run goes on, but not to the same bits",
+        f"resume: batch_size was 4, is 6 {ENDING}",
+    ]
     caplog.clear()
-    train(tmp_path, 60, batch_size=6, resume=tmp_path)  # the new one is the run's from there
+    train(tmp_path, 60, batch_size=6, limit=15, resume=tmp_path)  # the new ones are the run's from there
     assert said(caplog) == []
-    with pytest.raises(CheckpointError, match="max_episode_steps was 10, is 15; resume with the environment that"):
-        train(tmp_path, 70, batch_size=6, limit=15, resume=tmp_path)
 
 
 @pytest.mark.skipif(kernels.extension is None, reason="needs the native kernel")
@@ -141,6 +139,7 @@ def test_versions_are_a_line_each_and_of_older_checkpoints_that_of_velora(
         velora,
     ]
     caplog.clear()
+    parts["train_state"] = {n: t for n, t in parts["train_state"].items() if not n.startswith("state.metrics")}
     rewritten(circumstances=None, metrics=None, lineage=None)  # as checkpoints were before there were such members
     train(tmp_path, 31, resume=tmp_path)
     assert said(caplog) == [velora]

@@ -99,7 +99,7 @@ def test_a_crash_right_after_a_step_can_be_gone_on_from(tmp_path: Path, step: in
 
     with pytest.raises(OSError, match="the disk is full"):
         train(FailAt(step))
-    assert Checkpoint.open(tmp_path / "checkpoints" / "interrupted").metadata.progress.step == step
+    assert Checkpoint.open(tmp_path / "checkpoints" / "crashed").metadata.progress.step == step
     assert not (tmp_path / "checkpoints" / "final").exists()
     result = train(resume=tmp_path / "checkpoints")
     assert result.status == "finished"
@@ -129,7 +129,7 @@ def test_a_rollout_that_was_cut_within_an_episode_goes_on_to_the_same_bits(
     train(tmp_path / "whole")
     with pytest.raises(OSError, match="the disk is full"):
         train(tmp_path / "cut", FailAt(53))
-    saved = Checkpoint.open(tmp_path / "cut" / "interrupted").metadata
+    saved = Checkpoint.open(tmp_path / "cut" / "crashed").metadata
     assert saved.buffer is not None
     assert (saved.progress.update, saved.buffer["size"], saved.buffer["capacity"]) == (2, 13, 20)
     assert saved.train_state is not None
@@ -164,8 +164,8 @@ def test_a_run_of_schema_version_1_goes_on_to_the_same_bits(tmp_path: Path, at: 
     whole = train(tmp_path / "whole")
     with pytest.raises(OSError, match="the disk is full"):
         train(tmp_path / "cut", FailAt(3 * at))
-    write_as_version_1(tmp_path / "cut" / "interrupted")
-    rest = train(tmp_path / "rest", resume=tmp_path / "cut" / "interrupted")
+    write_as_version_1(tmp_path / "cut" / "crashed")
+    rest = train(tmp_path / "rest", resume=tmp_path / "cut" / "crashed")
     assert rest.progress == whole.progress
     assert whole.progress[0].begun > whole.progress[0].episode > 3
     assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "rest" / "final")

@@ -274,37 +274,48 @@ def test_an_episode_that_was_over_keeps_its_row(tmp_path: Path, caplog: pytest.L
 
 
 class Breaks(gym.Wrapper[Any, Any, Any, Any]):
-    """Fail at one step in all of the process."""
+    """Fail at one step in all of the process, or end there."""
 
     left: ClassVar[int] = 10**9
+    fails: ClassVar[bool] = True
 
     def step(self, action: Any) -> Any:
         Breaks.left -= 1
-        if Breaks.left == 0:
+        if Breaks.left == 0 and self.fails:
             raise RuntimeError("the simulator is gone\nand more")
-        return super().step(action)
+        *rest, truncated, info = super().step(action)
+        return *rest, truncated or Breaks.left == 0, info
 
 
+@pytest.mark.parametrize(
+    ("fails", "how"),
+    [
+        (True, "step 3 of 5 raised RuntimeError: the simulator is gone; "),
+        (False, "step 3 of 5 was answered differently, with the episode's end; "),
+    ],
+)
 def test_an_environment_that_fails_or_ends_earlier_in_the_replay_is_gone_on_from(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fails: bool, how: str
 ) -> None:
     env = spoilt("Pendulum-v1", Breaks)
     train(agent_for("Pendulum-v1", 0, 1), env, tmp_path, n_steps=17)
-    Breaks.left = 3
-    again: dict[str, Any] = {"n_steps": 20, "resume": tmp_path / "checkpoints" / "final"}
-    for other, how in (
-        (env, "step 3 of 5 raised RuntimeError: the simulator is gone; "),
-        (lambda: gym.make("Pendulum-v1", max_episode_steps=4), "step 4 of 5 was answered differently, with the epi"),
-    ):
-        caplog.clear()
-        with caplog.at_level(logging.WARNING):
-            result = train(agent_for("Pendulum-v1", 0, 1), other, tmp_path / how[:6], **again)
-        assert result.status == "finished"
-        assert len(said(caplog)) == 1
-        assert how in said(caplog)[0]
+    Breaks.left, Breaks.fails = 3, fails
+    with caplog.at_level(logging.WARNING):
+        result = train(
+            agent_for("Pendulum-v1", 0, 1), env, tmp_path, n_steps=20, resume=tmp_path / "checkpoints" / "final"
+        )
+    assert result.status == "finished"
+    assert len(said(caplog)) == 1
+    assert how in said(caplog)[0]
 
 
-@pytest.mark.parametrize(("spoil", "n"), [(NoisyResets, 1), (gym.wrappers.NormalizeObservation, 0), (Unsound, 0)])
+def noisy_and_normalised(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    return gym.wrappers.NormalizeObservation(NoisyResets(env))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "n"), [(NoisyResets, 1), (Unsound, 0), (gym.wrappers.NormalizeObservation, 0), (noisy_and_normalised, 1)]
+)
 def test_two_resets_that_differ_are_said_once_when_training_begins(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Any, n: int
 ) -> None:
@@ -312,7 +323,7 @@ def test_two_resets_that_differ_are_said_once_when_training_begins(
     with caplog.at_level(logging.WARNING):
         train(agent, spoilt("CartPole-v1", spoil), tmp_path, n_steps=80)
     assert sum("two resets with the same seed" in message for message in caplog.messages) == n
-    keeps_statistics = spoil is gym.wrappers.NormalizeObservation
+    keeps_statistics = spoil in (gym.wrappers.NormalizeObservation, noisy_and_normalised)
     assert any("a checkpoint holds those of the first" in message for message in caplog.messages) == keeps_statistics
 
 
@@ -325,6 +336,17 @@ def test_the_first_environment_alone_is_reset_once_more(tmp_path: Path) -> None:
 
     train(agent_for("Pendulum-v1", 2, 1), make, tmp_path, n_steps=2 * STEPS * 3)
     assert [env.episodes for env in made] == [4, 3]
+
+
+@pytest.mark.parametrize("keeps", [gym.wrappers.NormalizeObservation, gym.wrappers.NormalizeReward])
+def test_statistics_of_further_environments_are_lost_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keeps: Any
+) -> None:
+    env = spoilt("Pendulum-v1", keeps)
+    train(agent_for("Pendulum-v1", 2, 1), env, tmp_path, n_steps=32)
+    with caplog.at_level(logging.WARNING):
+        train(agent_for("Pendulum-v1", 2, 1), env, tmp_path, n_steps=60, resume=tmp_path / "checkpoints")
+    assert len(said(caplog)) == 1  # the first environment goes on as it was
 
 
 @pytest.mark.parametrize("n_steps", [17, 24])

@@ -16,8 +16,8 @@ import pytest
 from tests.reliability import checkpoint_faults as cf
 from tests.reliability import checkpoint_forgery as forgery
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.open_header import Expected
 from velora.checkpoint.schema import PARTS, Part
-from velora.checkpoint.tensors import Expected
 from velora.core.errors import CheckpointError
 
 ALL: tuple[Part, ...] = ("buffer_state", "train_state")

@@ -73,10 +73,10 @@ class WritesIntoActions(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def test_a_reset_that_fails_is_gone_on_from_to_the_same_bits(tmp_path: Path) -> None:
-    train(pendulum(), tmp_path / "whole")
+    train(pendulum(FailingReset, at=10**6), tmp_path / "whole")
     with pytest.raises(OSError, match="no answer"):
         train(pendulum(FailingReset, at=4), tmp_path / "cut")
-    train(pendulum(), tmp_path / "cut", resume=tmp_path / "cut")
+    train(pendulum(FailingReset, at=10**6), tmp_path / "cut", resume=tmp_path / "cut")
     assert digests(tmp_path / "whole" / "final") == digests(tmp_path / "cut" / "final")
 
 
@@ -99,13 +99,10 @@ class Noisy(gym.ObservationWrapper[Any, Any, Any]):
         return observation
 
 
-@pytest.mark.parametrize("other", [pendulum(steps=2), pendulum(Noisy), pendulum(WritesIntoActions)])
-def test_a_resume_in_another_or_a_random_environment_says_so(
-    tmp_path: Path, other: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    train(pendulum(), tmp_path, Once(15, lambda trainer: trainer.stop("half way")))
-    assert train(other, tmp_path, resume=tmp_path).status == "finished"
-    (said,) = [m for m in caplog.messages if m.startswith("resume: seed 5: the unfinished episode")]
+def test_a_resume_in_a_random_environment_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(pendulum(Noisy), tmp_path, Once(15, lambda trainer: trainer.stop("half way")))
+    assert train(pendulum(Noisy), tmp_path, resume=tmp_path).status == "finished"
+    (said,) = [m for m in caplog.messages if m.startswith("resume: seed 5: the unfinished episode of Pendulum-v1")]
     assert "answered differently" in said
     assert "\n" not in said
 
@@ -177,7 +174,7 @@ class BadLogger(DummyLogger):
 
 def test_a_logger_that_fails_to_close_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert train(pendulum(), logger=BadLogger()).status == "finished"
-    assert "a logger failed to close" in caplog.text
+    assert "BadLogger failed at the end (OSError: the server is gone) and gets nothing more" in caplog.text
 
     def fail(_: Any) -> None:
         raise ZeroDivisionError("mine")

@@ -14,7 +14,7 @@ import pytest
 from velora.checkpoint import Checkpoint
 
 RUN = """
-import os, signal, sys
+import os, signal, sys, time
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.models import LiquidDDPG
 from velora.utils import set_seed
@@ -26,6 +26,7 @@ env, state_dim, directory, at_step, signal_name, *resume = sys.argv[1:]
 class Strike(Callback):
     def on_env_step(self, trainer, agent, transition):
         if trainer.step == int(at_step):
+            time.sleep(0.5)  # what was begun to be saved before is on the disk
             os.kill(os.getpid(), getattr(signal, signal_name))
 
 
@@ -87,7 +88,7 @@ def test_kill_nine_costs_what_came_after_the_newest_checkpoint(tmp_path: Path, s
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    slow = RUN.replace("class Strike", "import time\n\n\nclass Strike").replace(
+    slow = RUN.replace(
         "if trainer.step == int(at_step):",
         "if trainer.step == 5:\n            print('ready', flush=True); time.sleep(60)\n        if False:",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,11 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from velora.buffers.copying import RowsCopy
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
 
 OBSERVATIONS = ("obs", "next_obs")
 """Fields that may be bytes."""
+_FLAGS = ("terminated", "truncated", "start")
+_RANGES = dict.fromkeys(_FLAGS, (0.0, 1.0)) | dict.fromkeys(("dt", "next_dt"), (0.0, math.inf))
+"""Least and largest value of the fields that have any."""
 
 
 class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
@@ -56,8 +61,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
     ) -> None:
         if capacity < 1:
             raise SettingError(f"{setting}: expected at least 1 transition, got {capacity}")
-        self.capacity = capacity
-        self.n_seeds, self.n_envs = n_seeds, n_envs
+        self.capacity, self.n_seeds, self.n_envs = capacity, n_seeds, n_envs
         self._n_bytes = obs_dim if as_bytes else 0
         obs_width = _width(obs_dim, as_bytes=as_bytes)
         widths = {
@@ -81,6 +85,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         self._position: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._size: NDArray[np.int64] = np.zeros(n_seeds, dtype=np.int64)
         self._first_rows = np.arange(n_seeds) * capacity
+        self._copies: dict[int, RowsCopy] = {}
 
     def _allocate(self) -> None:
         self._rows = np.zeros((self.n_seeds, self.capacity, self.row_width), dtype=np.float32)
@@ -116,6 +121,8 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     def append(self, seed_indices: Sequence[int]) -> None:
         """Copy the ``incoming`` transition of these seeds into their rings, over the oldest when a ring is full."""
+        if self._copies:
+            self._make_room(seed_indices)
         for k in seed_indices:
             at = int(self._position[k])
             self._rows[k, at] = self._incoming[k]
@@ -149,6 +156,24 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             "counters": {"size": size, "position": int(self._position[seed_index])},
         }
 
+    def begin_copy(self, seed_index: int) -> tuple[Tensor, Callable[[], object]]:
+        """Copy the filled rows of one seed to the host; here at once.
+
+        Shapes:
+            returns: (1, size, row_width), or as :meth:`saved_rows` says.
+
+        Returns:
+            The copy, and what finishes it, in whatever thread; new rows may come in before.
+        """
+        rows: Tensor = self.state_dict(seed_index)["rows"]
+        return rows.to("cpu", copy=True), lambda: None
+
+    def _make_room(self, seed_indices: Sequence[int]) -> None:
+        """Wait before a row that is still to be copied is written over."""
+        for k in seed_indices:
+            if k in self._copies and self._copies[k].make_room(1):
+                del self._copies[k]
+
     def saved_rows(self, size: int) -> tuple[tuple[int, int, int], torch.dtype]:
         """Return the shape and type of so many saved rows: those that hold bytes are saved as bytes, four to a float32.
 
@@ -160,6 +185,29 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     def _filled(self, seed_index: int, size: int) -> Tensor:
         return torch.from_numpy(self._rows[seed_index : seed_index + 1, :size])
+
+    def find_fault(self, rows: Tensor, *, n_choices: int | None = None) -> str | None:
+        """Return why saved rows are such as nothing can have filled a buffer with, or ``None`` if they aren't.
+
+        Shapes:
+            rows: as :meth:`saved_rows` says.
+
+        Args:
+            n_choices: how many discrete actions there are; ``None`` where actions are numbers.
+        """
+        numbers = rows[0].view(torch.float32)
+        for name, where in self._columns.items():
+            if self._n_bytes and name in OBSERVATIONS:
+                continue
+            column = numbers[:, where]
+            if not bool(torch.isfinite(column).all()):
+                return f"{name}: expected finite numbers, found NaN or infinity"
+            low, high = _RANGES.get(name, (-math.inf, math.inf))
+            if name == "action" and n_choices is not None:
+                low, high = 0.0, n_choices - 1.0
+            if bool(((column < low) | (column > high)).any()):
+                return f"{name}: expected numbers from {low:g} to {high:g}, found others"
+        return None
 
     def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
         """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from velora.buffers.base import Buffer
 from velora.buffers.replay import Batch, ReplayBuffer, Windows
 from velora.core.errors import SettingError
 from velora.core.types import Array
@@ -97,6 +98,10 @@ class DeviceReplayBuffer(ReplayBuffer):
     @property
     def _flat(self) -> Tensor:
         return self._ring.view(-1, self.row_width)
+
+    def begin_copy(self, seed_index: int) -> tuple[Tensor, Callable[[], object]]:
+        """See :class:`Buffer`; all rows come to the host at once."""
+        return Buffer.begin_copy(self, seed_index)
 
     def _filled(self, seed_index: int, size: int) -> Tensor:
         return self._ring[seed_index : seed_index + 1, :size]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from velora.buffers.base import Buffer
+from velora.buffers.copying import RowsCopy
 from velora.core.errors import SettingError
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.arrays.program import do
@@ -53,6 +54,13 @@ class Windows(NamedTuple):
 
 class ReplayBuffer(Buffer):
     """Keep the newest ``capacity`` transitions of each seed, and draw windows from them."""
+
+    def begin_copy(self, seed_index: int) -> tuple[Tensor, Callable[[], object]]:
+        """See :class:`Buffer`; most of the rows are copied when it is finished."""
+        size = self.size(seed_index)
+        copy = RowsCopy(self._rows[seed_index, :size], int(self._position[seed_index]))
+        self._copies[seed_index] = copy
+        return torch.from_numpy(copy.rows).unsqueeze(0).view(self.saved_rows(size)[1]), copy.finish
 
     def sample(self, uniform: Values, length: int, device: torch.device) -> Batch:
         """Gather windows of ``length`` steps, from every start alike that has a whole window after it.

@@ -90,6 +90,12 @@ class RolloutBuffer(Buffer):
         """Count the float32 values in one step of such a buffer."""
         return 1 + Buffer.width(obs_dim=obs_dim, action_dim=action_dim, state_size=state_size, as_bytes=as_bytes)
 
+    def find_fault(self, rows: Tensor, *, n_choices: int | None = None) -> str | None:
+        """See :class:`Buffer`; a step has a row of every environment."""
+        if rows.shape[1] % self.n_envs:
+            return f"rows: expected {self.n_envs} of each step, found {rows.shape[1]} in all"
+        return super().find_fault(rows, n_choices=n_choices)
+
     def is_full(self, seed_index: int) -> bool:
         """Return whether a seed has nothing left to add to its rollout."""
         return self.size(seed_index) == self.capacity

@@ -35,6 +35,7 @@ HOOKS: tuple[str, ...] = (
     "on_validation_end",
     "on_evaluation_end",
     "on_train_epoch_end",
+    "on_step_end",
     "on_save_checkpoint",
     "on_checkpoint_saved",
     "on_train_end",
@@ -162,6 +163,13 @@ class Callback:
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
         """Fire when everything else that belongs to the end of an episode is over (Lightning's name)."""
 
+    def on_step_end(self, trainer: TrainerView, agent: AgentView) -> None:
+        """Fire after every environment step, when the episodes that end with it are closed.
+
+        It carries nothing, unlike ``on_env_step``, and so costs a call and no more. The run is whole: a save is made at
+        once.
+        """
+
     # ---- a gradient update ---------------------------------------------------------------------------------------
 
     def on_warmup_end(self, trainer: TrainerView, agent: AgentView) -> None:
@@ -224,7 +232,7 @@ class Callback:
         """Fire on resume, after ``setup``, with what ``on_save_checkpoint`` left: once for each seed."""
 
     def on_checkpoint_saved(self, trainer: TrainerView, agent: AgentView, path: Path) -> None:
-        """Fire after a checkpoint was written completely."""
+        """Fire after a checkpoint was written completely; with ``wait=False`` at the end of a later step."""
 
 
 def _check_arguments(cls: type, name: str, method: Any) -> None:

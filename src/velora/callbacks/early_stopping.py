@@ -82,8 +82,17 @@ class EarlyStopping(Callback):
         return asdict(self._watches[seed]) if seed in self._watches else {}
 
     def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`seed_state_dict` returned."""
-        self._watches[seed] = _Watch(**state)
+        """Take back what :meth:`seed_state_dict` returned.
+
+        Raises:
+            SettingError: if it isn't a number and a count.
+        """
+        match dict(state):
+            case {"best": None | int() | float() as best, "waited": int() as waited} if len(state) == 2 and waited >= 0:
+                if best is None or math.isfinite(best):
+                    self._watches[seed] = _Watch(best, waited)
+                    return
+        raise SettingError(f"{self.state_key}: expected a finite 'best' and a count 'waited', found another state")
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Forget an earlier run, and refuse to wait for evaluations that never come.

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, final
 
 from torch import Tensor
 
-from velora.checkpoint import atomic_save, files, json_text, staging, tensors
+from velora.checkpoint import atomic_save, files, json_text, open_header, staging, tensors
 from velora.checkpoint.lineage import Place
 from velora.checkpoint.registry import agents
 from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
@@ -103,7 +103,7 @@ class Checkpoint:
             )
         return cls(path, metadata)
 
-    def read(self, name: Part, *, expect: tensors.Expected | None = None) -> dict[str, Tensor]:
+    def read(self, name: Part, *, expect: open_header.Expected | None = None) -> dict[str, Tensor]:
         """Load one part into fresh CPU tensors; every byte is verified before any is handed over.
 
         Args:
@@ -114,19 +114,26 @@ class Checkpoint:
             MissingCheckpointError: if the file is gone.
             CheckpointError: if this checkpoint has no such part, or the file is damaged or not what is expected.
         """
-        file = TENSOR_FILES[name]
-        if file not in self.metadata.files:
-            raise CheckpointError(f"{self.path / file}: {_ABSENT.get(name, 'not part of this checkpoint')}")
+        path = self._file(name)
         try:
             return tensors.read(
-                self.path / file,
-                self.metadata.files[file],
+                path,
+                self.metadata.files[TENSOR_FILES[name]],
                 expect=expect,
                 allow_nonfinite=name in atomic_save.MAY_BE_NONFINITE,
             )
         except CheckpointError as error:
             self._check_current(error)
             raise
+
+    def count_numbers(self, name: Part) -> int:
+        """Count the numbers in the tensors of one part, by the headers alone; how much memory they take is known then.
+
+        Raises:
+            MissingCheckpointError: if the file is gone.
+            CheckpointError: if this checkpoint has no such part, or the file isn't as long as it should be.
+        """
+        return open_header.count_numbers(self._file(name), self.metadata.files[TENSOR_FILES[name]])
 
     def verify(self) -> None:
         """Check every byte of every file, in a few megabytes of memory.
@@ -151,7 +158,7 @@ class Checkpoint:
         candidates = []
         for parent in (Path(run_dir).absolute(), Path(run_dir).absolute() / "checkpoints"):
             staging.recover(parent, remove=False)
-            for path in _children(parent):
+            for path in children(parent):
                 try:
                     candidates.append(cls.open(path))
                 except CheckpointError as error:
@@ -164,6 +171,13 @@ class Checkpoint:
             else:
                 return candidate
         return None
+
+    def _file(self, name: Part) -> Path:
+        """Return the path of one part's file, or raise if this checkpoint has no such part."""
+        file = TENSOR_FILES[name]
+        if file not in self.metadata.files:
+            raise CheckpointError(f"{self.path / file}: {_ABSENT.get(name, 'not part of this checkpoint')}")
+        return self.path / file
 
     def _rank(self) -> tuple[Place, int, int, bool, str]:
         at = self.metadata
@@ -205,12 +219,12 @@ def _check_names(path: Path, metadata: Metadata) -> None:
         raise CheckpointError(
             f"{path / stray[0]}: not listed in {METADATA_FILE}, so of another checkpoint; move it away"
         )
-    if foreign := sorted(names - FILE_NAMES - atomic_save.IGNORED):
+    if foreign := sorted(name for name in names - FILE_NAMES if not atomic_save.is_litter(name)):
         _log.warning("%s: not part of the checkpoint, ignored", path / foreign[0])
 
 
-def _children(parent: Path) -> list[Path]:
-    """List the directories that are, or were meant to be, checkpoints."""
+def children(parent: Path) -> list[Path]:
+    """List the directories in another one that are, or were meant to be, checkpoints."""
     try:
         names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
     except OSError:

@@ -31,6 +31,10 @@ class MissingCheckpointError(CheckpointError, FileNotFoundError):
     """Report a checkpoint, or a file of one, that isn't there."""
 
 
+class UnwritableCheckpointError(CheckpointError, OSError):
+    """Report a save that the operating system refused, as a full disk does; the next one may succeed."""
+
+
 def reason(error: OSError) -> str:
     """Describe in a few words what the operating system refused."""
     return error.strerror or type(error).__name__

@@ -27,7 +27,6 @@ from typing import Final, Self, final
 
 from velora.checkpoint import files
 from velora.core import disk
-from velora.core.errors import CheckpointError
 
 _STAGE: Final = re.compile(r"\.velora-stage-[0-9]+-[0-9a-f]{16}")
 _ATTEMPTS: Final = 16
@@ -107,7 +106,7 @@ class Stage:
 
         Raises:
             OSError: as the system reports it.
-            CheckpointError: if the system neither confirms the new name nor lets it be taken back.
+            UnwritableCheckpointError: if the system neither confirms the new name nor lets it be taken back.
         """
         for descriptor in self._descriptors:
             disk.sync(descriptor)
@@ -120,7 +119,7 @@ class Stage:
             disk.sync_directory(self.target.parent)
         except OSError as error:
             if not self._withdraw():
-                raise CheckpointError(
+                raise files.UnwritableCheckpointError(
                     f"{self.target}: the new checkpoint is in place, but the system doesn't confirm that the disk "
                     f"has it ({files.reason(error)}); check the disk and save again"
                 ) from error

@@ -8,23 +8,20 @@ header; a descriptor that follows no link.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from io import FileIO
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from velora.checkpoint import files, header
 from velora.checkpoint.header import Entry
+from velora.checkpoint.open_header import Expected, check_size, compare, read_header, too_short
 from velora.checkpoint.schema import FileInfo
 from velora.core.errors import CheckpointError
-
-Expected: TypeAlias = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
-"""Name to (shape, dtype) of every tensor that a file must hold."""
 
 CHUNK_BYTES: Final = 4 << 20
 
@@ -93,12 +90,12 @@ def read(
     return {name: tensors[name] for name in sorted(tensors)}
 
 
-def verify(path: Path, info: FileInfo, *, allow_nonfinite: bool = False) -> None:
+def verify(path: Path, info: FileInfo, *, expect: Expected | None = None, allow_nonfinite: bool = False) -> None:
     """Check a file as :func:`read` does, in a few megabytes of memory.
 
     Raises:
         MissingCheckpointError: if there is no such file.
-        CheckpointError: if it is damaged or malformed.
+        CheckpointError: if it is damaged, malformed or not what was expected.
     """
     scratch = torch.empty(CHUNK_BYTES, dtype=torch.uint8, device="cpu")
 
@@ -109,7 +106,7 @@ def verify(path: Path, info: FileInfo, *, allow_nonfinite: bool = False) -> None
             yield scratch[:size].view(batch[0].dtype)
             remaining -= size
 
-    _scan(path, info, reuse, expect=None, allow_nonfinite=allow_nonfinite)
+    _scan(path, info, reuse, expect=expect, allow_nonfinite=allow_nonfinite)
 
 
 def _scan(
@@ -121,17 +118,15 @@ def _scan(
     allow_nonfinite: bool,
 ) -> None:
     with files.open_regular(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size != info.size_bytes:
-            raise CheckpointError(f"{path}: damaged ({size} bytes, metadata.json says {info.size_bytes}); load another")
+        size = check_size(stream, info, path)
         if (memory := files.memory_bytes()) is not None and size > memory:
             raise CheckpointError(
                 f"{path}: its {size} bytes don't fit into the {memory} bytes of this machine's memory"
             )
         digest = hashlib.sha256()
-        entries = _read_header(stream, size, digest.update, path)
+        entries = read_header(stream, size, digest.update, path)
         if expect is not None:
-            _compare(entries, expect, path)
+            compare(entries, expect, path)
         complaint = None
         for batch in _batches(entries):
             for part in destination(batch):
@@ -143,30 +138,6 @@ def _scan(
             )
         if complaint is not None:
             raise CheckpointError(f"{path}: {complaint}; load another checkpoint")
-
-
-def _read_header(stream: FileIO, size: int, update: Callable[[bytes], None], path: Path) -> list[Entry]:
-    prefix = _take(stream, header.LENGTH_BYTES, path)
-    length = int.from_bytes(prefix, "little")
-    if length > min(header.MAX_HEADER_BYTES, size - header.LENGTH_BYTES):
-        raise CheckpointError(f"{path}: expected a header of at most {header.MAX_HEADER_BYTES} bytes, found {length}")
-    raw = _take(stream, length, path)
-    update(prefix + raw)
-    return header.decode(raw, size - header.LENGTH_BYTES - length, str(path))
-
-
-def _compare(entries: list[Entry], expect: Expected, path: Path) -> None:
-    found = {entry.name: entry for entry in entries}
-    if missing := sorted(expect.keys() - found.keys()):
-        raise CheckpointError(f"{path}: expected a tensor {missing[0]!r}, which is missing ({len(missing)} are)")
-    if unknown := sorted(found.keys() - expect.keys()):
-        raise CheckpointError(
-            f"{path}: found a tensor {unknown[0]!r} that this agent doesn't have ({len(unknown)} such)"
-        )
-    for name, (shape, dtype) in expect.items():
-        if (found[name].shape, found[name].dtype) != (tuple(shape), dtype):
-            wanted = f"{str(dtype).removeprefix('torch.')} {list(shape)}"
-            raise CheckpointError(f"{path}: {name}: expected {wanted}, found {found[name]}")
 
 
 def _complain(batch: list[Entry], part: Tensor, allow_nonfinite: bool) -> str | None:
@@ -240,17 +211,6 @@ def _fill(stream: FileIO, part: Tensor, path: Path) -> memoryview:
     while filled < len(view):
         count = stream.readinto(view[filled:])
         if not count:
-            raise _too_short(path)
+            raise too_short(path)
         filled += count
     return view
-
-
-def _take(stream: FileIO, size: int, path: Path) -> bytes:
-    data = stream.read(size)
-    if len(data) != size:
-        raise _too_short(path)
-    return data
-
-
-def _too_short(path: Path) -> CheckpointError:
-    return CheckpointError(f"{path}: damaged (it ends too early); load another checkpoint")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import velora
 from velora.core.errors import SettingError, VeloraError
 from velora.core.names import did_you_mean
+from velora.core.terminal import complain, has_failed, occupy_standard_descriptors, say
 
 HELP = """\
 Velora trains liquid neural networks to control things.
@@ -16,6 +20,7 @@ Velora trains liquid neural networks to control things.
   velora train       train an agent          velora train --help lists every setting
   velora evaluate    evaluate a checkpoint   velora evaluate --help
   velora plot        draw learning curves    velora plot --help
+  velora verify      say whether a checkpoint or a run is whole, and what is broken
   velora doctor      what this machine computes with, and what would make it faster
 
 For example:
@@ -26,6 +31,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora train resume=<run>                                   # go on where it stopped
   velora plot <run> <run> out=curves.png
+  velora verify <run>
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
 
@@ -65,6 +71,13 @@ def plot(words: Sequence[str]) -> int:
     return plot(words)
 
 
+def verify(words: Sequence[str]) -> int:
+    """Run ``velora verify``."""
+    from velora.cli.run.verify import verify
+
+    return verify(words)
+
+
 def doctor(words: Sequence[str]) -> int:
     """Run ``velora doctor``."""
     from velora.cli.doctor.doctor import doctor
@@ -76,28 +89,57 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "plot": plot,
+    "verify": verify,
     "doctor": doctor,
 }
+
+
+INTERRUPTED = 130
+"""Exit code after Ctrl+C."""
+_NOTHING_YET = {"train": "interrupted before the first step; nothing was saved"}
+
+
+@contextmanager
+def _going_on_at_sigusr1() -> Iterator[None]:
+    """Outlive the signal that asks a run for a save, until there is a run: by itself it would end the process."""
+    number = getattr(signal, "SIGUSR1", None)
+    is_free = threading.current_thread() is threading.main_thread()
+    if number is None or not is_free or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 after a crash, 2 for bad input, 130 when interrupted.
 
+    It is 1 too if the output can't be written, as to a full disk; a reader that has gone away is no error.
+
     Args:
         argv: the arguments; ``None`` takes those of the process.
     """
+    occupy_standard_descriptors()
     command, *words = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
-        sys.stdout.write(f"{HELP}\n")
+        say(f"{HELP}\n")
         return 0
     if command in ("-V", "--version"):
-        sys.stdout.write(f"velora {velora.__version__}\n")
+        say(f"velora {velora.__version__}\n")
         return 0
     try:
         if command not in COMMANDS:
             hint = did_you_mean(command, COMMANDS, f"expected one of {', '.join(COMMANDS)}")
             raise SettingError(f"{command!r} is no command; {hint}")
-        return COMMANDS[command](words)
+        with _going_on_at_sigusr1():
+            code = COMMANDS[command](words)
     except VeloraError as error:
-        sys.stderr.write(f"velora {command}: {error}\n")
-        return 2
+        complain(f"velora {command}: {error}\n")
+        code = 2
+    except KeyboardInterrupt as stop:
+        complain(f"velora {command}: {str(stop) or _NOTHING_YET.get(command, 'interrupted')}\n")
+        code = INTERRUPTED
+    return code or int(has_failed())

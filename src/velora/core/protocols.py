@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,6 +106,8 @@ class TrainerView(Protocol):
     stop_reason: str | None
     status: str
     """``running``, then ``finished``, ``stopped`` (by a callback), ``interrupted`` (by a signal) or ``crashed``."""
+    save_requests: int
+    """How often a signal asked that the run is saved and goes on; ``SaveCheckpoints`` answers."""
     last_evaluation: Evaluation | None
     evaluate_every: int | None
 
@@ -142,10 +144,20 @@ class TrainerView(Protocol):
         """Stop after the current step: the whole run, or one seed of it."""
         ...
 
-    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        buffer: bool = True,
+        config: bool = False,
+        seed_index: int = 0,
+        wait: bool = True,
+        failed: Callable[[OSError], object] | None = None,
+    ) -> Path:
         """Write a checkpoint and return its path; in the middle of a step it is written at the end of that.
 
-        One with its buffer can be resumed from.
+        One with its buffer can be resumed from. With ``wait=False`` it is written while training goes on, and
+        ``failed`` is told if the system refuses it.
         """
         ...
 

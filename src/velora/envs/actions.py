@@ -70,14 +70,12 @@ class ActionBounds:
     def read(self, info: dict[str, Any]) -> ActionBounds:
         """See :class:`ActionUnits`."""
         size = len(self.low)
-        try:
-            low, high = (tuple(float(bound) for bound in info.pop(name)) for name in ("action_low", "action_high"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise SpaceError("the action bounds are unreadable") from error
-        read = ActionBounds(low, high)
-        if not (len(low) == len(high) == size and max(map(abs, (*low, *high))) < HUGE and read.has_room):
-            raise SpaceError(f"expected {size} action bounds, low below high")
-        return read
+        low, high = (info.pop(name, None) for name in ("action_low", "action_high"))
+        if _are_bounds(low, size) and _are_bounds(high, size):
+            read = ActionBounds(tuple(map(float, low)), tuple(map(float, high)))
+            if read.has_room:
+                return read
+        raise SpaceError(f"expected {size} action bounds, low below high")
 
     @property
     def has_room(self) -> bool:
@@ -93,6 +91,13 @@ class ActionBounds:
         least = np.where(least < low, np.nextafter(least, np.float32(np.inf)), least)
         most = np.where(most > high, np.nextafter(most, np.float32(-np.inf)), most)
         return least, most, np.float32(0.5) * (most - least)
+
+
+def _are_bounds(values: Any, size: int) -> bool:
+    """Return whether these are as many finite numbers, as JSON has them."""
+    if not isinstance(values, list) or len(values) != size:
+        return False
+    return all(type(value) in (int, float) and abs(value) < HUGE for value in values)
 
 
 @dataclass(frozen=True)

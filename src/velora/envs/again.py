@@ -17,6 +17,8 @@ from velora.envs import layers
 from velora.envs.layers import Env, Layer
 
 Maker: TypeAlias = Callable[[], Env]
+_LARGE = 10_000
+"""Entries from which on a container is data, and shared."""
 _PLAIN = (bool, int, float, str, np.generic)
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 
@@ -82,7 +84,7 @@ def mute(env: Env) -> None:
 
 
 def fresh(value: Any) -> Any:
-    """Copy the containers and generators in an argument, and share everything else.
+    """Copy the containers and generators in an argument, and share everything else; large containers too.
 
     Example:
         >>> table = np.zeros(3)
@@ -90,6 +92,8 @@ def fresh(value: Any) -> Any:
         >>> again["levels"].append(3), again["table"] is table
         (None, True)
     """
+    if type(value) in (dict, list, tuple, set) and len(value) > _LARGE:
+        return value
     if type(value) is dict:
         return {key: fresh(one) for key, one in value.items()}
     if type(value) in (list, tuple, set):

@@ -98,7 +98,8 @@ def _keep(into: dict[str, Any], name: str, value: Any, of: str, missing: list[st
 
 def unsaid(described: Mapping[str, Any] | None) -> list[str]:
     """List, in words, what a description of an environment is missing; see :func:`describe`."""
-    return [str(one) for one in (described or {}).get("missing", ())]
+    missing = (described or {}).get("missing", ())
+    return [str(one) for one in missing] if isinstance(missing, list | tuple) else [str(missing)]
 
 
 CHANGEABLE = ("max_episode_steps", "missing")
@@ -127,7 +128,7 @@ def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 def without_statistics(described: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a description what changes along training."""
-    said = dict(described)
+    said = {name: value for name, value in described.items() if name != "others"}
     if "wrappers" in said:
         said["wrappers"] = [{"name": one["name"], "kwargs": one["kwargs"]} for one in said["wrappers"]]
     return said

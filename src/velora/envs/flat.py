@@ -20,15 +20,24 @@ class Flattened(gym.wrappers.FlattenObservation[Any, Any, Any]):
     values. Here that is one line.
     """
 
-    def observation(self, observation: Any) -> Any:
-        """Lay an observation out as one vector.
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Begin an episode.
 
         Raises:
-            SpaceError: if it isn't one of the environment's space.
+            SpaceError: if the observation isn't one of the environment's space.
         """
-        if fault := _fault(self.env.observation_space, observation, "an observation"):
-            raise SpaceError(f"env: {fault}")
-        return super().observation(observation)
+        obs, info = self.env.reset(seed=seed, options=options)
+        return self._laid_out(obs, "reset"), info
+
+    def step(self, action: Any) -> Any:
+        """Step; the observation is checked as that of a reset."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return self._laid_out(obs, "step"), reward, terminated, truncated, info
+
+    def _laid_out(self, obs: Any, call: str) -> Any:
+        if fault := _fault(self.env.observation_space, obs, "an observation"):
+            raise SpaceError(f"env: {call}: {fault}")
+        return self.observation(obs)
 
 
 def _fault(space: gym.Space[Any], given: Any, of: str) -> str | None:

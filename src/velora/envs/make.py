@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -58,6 +59,7 @@ class EnvironmentSource:
             self._make, self._why_not = maker(env)
             self._made.append(weakref.ref(layers.base(env)))
         elif callable(env):
+            _check_takes_nothing(env)
             self._make = env
         else:
             raise SpaceError(f"env: expected a gymnasium environment, its id or a function, got {type(env).__name__}")
@@ -156,6 +158,15 @@ def _checked(made: Any) -> Env:
     if not isinstance(made, gym.Env):
         raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
     return made
+
+
+def _check_takes_nothing(function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise SpaceError(f"env: expected a function that can be called without arguments: {error}") from error
+    except ValueError:  # a signature that can't be told
+        return
 
 
 def flattened(env: Env) -> Env:

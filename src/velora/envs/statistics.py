@@ -116,13 +116,18 @@ def _checked(layer: Layer, said: Any, before: Any) -> Any:
     return numbers if np.ndim(before) else said
 
 
-def go_on(env: Env, described: Mapping[str, Any]) -> None:
+def go_on(env: Env, described: Mapping[str, Any], at: int = 0) -> None:
     """Let an environment go on with the statistics in a description of one like it, if there are any.
+
+    Args:
+        at: which one it is of those that the description says the statistics of; all beyond are as the first.
 
     Raises:
         SpaceError: if they don't fit.
     """
-    said = [(one["name"], one["statistics"]) for one in described.get("wrappers", ()) if "statistics" in one]
+    stacks = [described.get("wrappers", ()), *described.get("others", ())]
+    own = stacks[at if at < len(stacks) else 0]
+    said = [(one["name"], one["statistics"]) for one in own if "statistics" in one]
     for layer in keepers(env):
         if said and type(layer).__name__ == said[0][0]:
             read(layer, said.pop(0)[1])

@@ -11,7 +11,7 @@ import numpy as np
 from velora.core.errors import SpaceError
 
 MOST_NUMBERS = 10_000
-"""Numbers of an array that a checkpoint holds."""
+"""Numbers of an array, or entries of a list, that a checkpoint holds."""
 DEEPEST = 16
 _TAGS = {"tuple", "float", "array", "dtype"}
 _DTYPES = {np.dtype(letter).name: np.dtype(letter) for letter in "?bhilqBHILQefd"}
@@ -30,6 +30,8 @@ def encode(value: Any, depth: int = 0) -> Any:
         SpaceError: if it is anything else, a large array, or deep in others (``depth``).
     """
     kind = type(value)
+    if kind in (list, tuple, dict) and len(value) > MOST_NUMBERS:
+        raise SpaceError(f"expected at most {MOST_NUMBERS:,} entries, got {len(value):,}")
     if depth > DEEPEST:
         raise SpaceError(f"expected at most {DEEPEST} levels of lists and dicts, got more")
     if value is None or kind is bool or (kind is str and _is_text(value)) or (kind is int and abs(value) <= 2**53):

@@ -209,9 +209,9 @@ class RunStore:
         """Write everything that waits in one commit; return False if the database didn't take it."""
         return self._writer.flush()
 
-    def sync(self) -> bool:
-        """Write everything that waits, and wait until the disk has it; return False if it didn't take all of it."""
-        return self._writer.sync()
+    def wait_for_disk(self) -> bool:
+        """Wait, in any thread, until the disk has what :meth:`flush` wrote; return False if it did not take it."""
+        return self._writer.wait_for_disk()
 
     def missing(self, *, seed: int, episodes: int) -> int | None:
         """Count the finished episodes of a seed of this run that have no row; ``None`` if that can't be told now.

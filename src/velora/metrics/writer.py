@@ -82,20 +82,20 @@ class BatchWriter:
             self._is_failing = False
         return True
 
-    def sync(self) -> bool:
-        """Write everything that waits, and wait until the device has it; return False if it didn't take all of it."""
-        if not self.flush():
-            return False
+    def wait_for_disk(self) -> bool:
+        """Wait, in any thread, until the device has what was committed before; return False if it didn't take it."""
         if self._path is None or self._is_synced:
             return True
+        self._is_synced = True  # from here on; a commit meanwhile, by the thread that writes, takes it back
         try:
             sync(self._path)
             if not self._is_named:  # the log is made when the file is opened, and stays
                 disk.sync_directory(self._path.parent)
         except OSError as error:
+            self._is_synced = False
             logger.warning("metrics: %s: the disk doesn't confirm that it has the newest rows (%s)", self._path, error)
             return False
-        self._is_synced = self._is_named = True
+        self._is_named = True
         return True
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from velora import envs, kernels
 from velora.callbacks.base import Callback
-from velora.core import seeding
+from velora.core import autograd, seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.core.types import Counters, Metrics
@@ -62,11 +62,12 @@ class Agent(ActingAgent, SavedAgent):
         if cls.settings_type is not Settings:
             show_settings(cls, cls.settings_type)
 
+    @autograd.as_by_default()
     def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
         if not self.key or self.settings_type is Settings:
             raise SettingError(
                 f"{type(self).__name__}: expected a key and a settings_type, which checkpoints go by; give it both, "
-                'such as key = "my_agent", and put @velora.checkpoint.agents.register("my_agent") before it'
+                'such as key = "my_agent", and put @velora.register before it'
             )
         sizes = {"state_dim": state_dim, "n_neurons": n_neurons, "action_dim": action_dim}
         run = {one.name: settings.pop(one.name, one.default) for one in run_arguments()}
@@ -88,10 +89,7 @@ class Agent(ActingAgent, SavedAgent):
             self.experience.check_memory()
         networks, tells_time = self.configure_networks(), self.settings.time in ("gate", "both")
         self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel, tells_time=tells_time)
-        self.networks = self.learner.modules
         self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
-
-    # ------------------------------------------------------------------------------------------- what subclasses say
 
     @abstractmethod
     def configure_experience(self) -> Experience:
@@ -104,14 +102,8 @@ class Agent(ActingAgent, SavedAgent):
     def configure_exploration(self) -> Explorer:
         """Make the exploration strategy; here random actions during warm-up, then correlated noise on the actor's."""
         s = self.settings
-        return CorrelatedNoise(
-            self.seeds,
-            s.action_dim,
-            std=s.noise_std,
-            final_std=s.noise_final_std,
-            decay_steps=s.noise_decay_steps,
-            correlation=s.noise_correlation,
-        )
+        own = {"final_std": s.noise_final_std, "decay_steps": s.noise_decay_steps, "correlation": s.noise_correlation}
+        return CorrelatedNoise(self.seeds, s.action_dim, std=s.noise_std, **own)
 
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name those networks that have a slowly following target, ``"target_<name>"``; here all."""
@@ -138,8 +130,6 @@ class Agent(ActingAgent, SavedAgent):
         """Name the generators of one seed that have to be restored; ours draw by position and need none."""
         return {}
 
-    # ------------------------------------------------------------------------------------------------------ learning
-
     @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
         """The optimizers, built when training first needs them."""
@@ -155,6 +145,7 @@ class Agent(ActingAgent, SavedAgent):
         Raises:
             SpaceError: if it doesn't fit.
         """
+        self.learner.held.take_over()
         s = self.settings
         self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
         if self.sees_images:
@@ -176,10 +167,16 @@ class Agent(ActingAgent, SavedAgent):
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
 
     def configure_training(self, *, threads: int = 1) -> None:
-        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed."""
+        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed.
+
+        Raises:
+            SettingError: if something was done to a network that training would ignore.
+        """
         self.threads = threads
+        self.learner.held.look_before_training()
         self.experience.prepare()
 
+    @autograd.as_by_default()
     def train(
         self,
         env: EnvLike,
@@ -190,6 +187,7 @@ class Agent(ActingAgent, SavedAgent):
         window_size: int = 10,
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
+        evaluation_max_steps: int = 100_000,
         callbacks: Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
@@ -212,6 +210,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size: episodes in the moving statistics of the return.
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
+            evaluation_max_steps: steps after which an episode of evaluation is cut, if the environment sets no end.
             callbacks: ours, or stock ones of Lightning.
             logger: Lightning loggers.
             run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.
@@ -224,8 +223,8 @@ class Agent(ActingAgent, SavedAgent):
             worker_timeout_s: seconds that an environment in a worker may take to be made, to reset or to step.
 
         Raises:
-            SettingError, SpaceError: if settings or environment don't fit; nothing is written then, unless it shows
-                only when the environment steps.
+            SettingError, SpaceError: if settings, environment or networks don't fit; nothing is written then, unless it
+                shows only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
             NonFiniteError: if every seed has met NaN or infinity.
             WorkerError: if a worker ends or doesn't answer.
@@ -242,6 +241,7 @@ class Agent(ActingAgent, SavedAgent):
             window_size=window_size,
             evaluate_every=evaluate_every,
             evaluation_episodes=evaluation_episodes,
+            evaluation_max_steps=evaluation_max_steps,
             callbacks=callbacks,
             logger=logger,
             run_dir=run_dir,

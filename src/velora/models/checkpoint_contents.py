@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -12,10 +11,12 @@ from torch import Tensor
 
 from velora.buffers import Buffer
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
+from velora.checkpoint.open_header import Expected
 from velora.checkpoint.schema import Part
-from velora.checkpoint.tensors import Expected
-from velora.core.errors import CheckpointError, ShapeError, SpaceError
+from velora.core.errors import CheckpointError, SettingError, ShapeError, SpaceError
 from velora.core.types import Counters
+from velora.models import optimizers
 from velora.models.normalisation import find_fault
 from velora.models.options import REQUIRED, plain
 from velora.models.parts import AgentParts
@@ -27,17 +28,17 @@ TrainState: TypeAlias = tuple[dict[str, Any], Mapping[str, Tensor]]
 _NORMALISER = "normaliser."
 
 
-def write(
+def gather(
     agent: AgentParts,
-    dirpath: Path,
     *,
     seed_index: int = 0,
     buffer: bool,
     config: bool,
-    overwrite: bool = True,
     train_state: TrainState | None = None,
-) -> Path:
-    """Write one seed of an agent as a checkpoint; see :meth:`velora.models.Agent.save`."""
+    copy: bool = False,
+) -> Contents:
+    """Gather what a checkpoint of one seed holds: live tensors, or, where memory has room for them, copies."""
+    agent.learner.held.take_over()
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.learner.optimizer_state(seed_index)
     settings = agent.settings_dict()
@@ -64,7 +65,17 @@ def write(
     if train_state is not None:
         fields["train_state"], tensors["train_state"] = train_state
     overview = {**agent.summary(), "environment": fields["environment"]} if config else None
-    return Checkpoint.write(dirpath, metadata=fields, tensors=tensors, overwrite=overwrite, config=overview).path
+    contents = Contents(fields, tensors, overview)
+    return _copied(agent, contents, seed_index) if copy and contents.fits_twice else contents
+
+
+def _copied(agent: AgentParts, contents: Contents, seed_index: int) -> Contents:
+    """Copy what training changes; a train state is a copy already."""
+    done: dict[Part, Mapping[str, Tensor]] = {n: p for n, p in contents.tensors.items() if n == "train_state"}
+    if "buffer_state" not in contents.tensors:
+        return contents.copy(done)
+    rows, finish = agent.buffer.begin_copy(seed_index)
+    return contents.copy({**done, "buffer_state": {"rows": rows}}, finish=finish)
 
 
 def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> None:
@@ -72,19 +83,23 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
 
     Raises:
         CheckpointError: if a tensor is missing or doesn't fit, or a buffer was asked for that isn't there.
+        SettingError: if a network was changed before in a way that Velora can't compute with.
     """
     metadata = checkpoint.metadata
     if buffer:
         _check_has_buffer(checkpoint)
     k = slice(seed_index, seed_index + 1)
+    agent.learner.held.take_over()
     _check_structure(agent, checkpoint)
     live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
     if fault := find_fault({n: t for n, t in model_state.items() if n.startswith(_NORMALISER)}):
         raise CheckpointError(f"{checkpoint.path}: model_state: {fault}; load another checkpoint")
     optim_state = checkpoint.read("optim_state", expect=_expected_optimizer_state(agent, checkpoint))
+    if fault := optimizers.find_fault(optim_state):
+        raise CheckpointError(f"{checkpoint.path}: optim_state: {fault}; load another checkpoint")
     if buffer:
-        read_buffer(agent.buffer, checkpoint, seed_index)
+        read_buffer(_allocated(agent, checkpoint), checkpoint, seed_index, n_choices=_n_choices(agent))
     with torch.no_grad():
         for name, tensor in model_state.items():
             live[name].copy_(tensor)
@@ -98,6 +113,7 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
 
 def copy_seed(agent: AgentParts, index: int, alone: AgentParts) -> None:
     """Fill a freshly built agent of one seed with what another agent has learned at one position of its seed axis."""
+    agent.learner.held.take_over()
     own = slice(index, index + 1)
     source = model_tensors(agent)
     for name, tensor in model_tensors(alone).items():
@@ -126,7 +142,7 @@ def model_tensors(agent: AgentParts) -> dict[str, Tensor]:
 
 def _take_over(agent: AgentParts) -> None:
     """Follow what was written into the tensors of an agent."""
-    agent.learner.masks_changed()
+    agent.learner.held.take_over()
     if agent.normaliser is not None:
         agent.normaliser.refresh()
 
@@ -177,17 +193,38 @@ def _check_has_buffer(checkpoint: Checkpoint) -> dict[str, Any]:
     return dict(checkpoint.metadata.buffer)
 
 
-def read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int = 0) -> None:
+def _allocated(agent: AgentParts, checkpoint: Checkpoint) -> Buffer:
+    """Return the agent's buffer, if there is memory for it."""
+    try:
+        return agent.buffer
+    except SettingError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error}; load it with buffer=False") from error
+
+
+def _n_choices(agent: AgentParts) -> int | None:
+    return int(agent.settings.action_dim) if agent.discrete else None
+
+
+def read_buffer(buffer: Buffer, checkpoint: Checkpoint, seed_index: int = 0, *, n_choices: int | None = None) -> None:
     """Fill one seed of a buffer from a checkpoint.
 
+    Args:
+        n_choices: how many discrete actions there are; ``None`` where actions are numbers.
+
     Raises:
-        CheckpointError: if there is no buffer, or one that doesn't fit.
+        CheckpointError: if there is no buffer, one that doesn't fit, or one that nothing can have filled.
     """
     info = _check_has_buffer(checkpoint)
     if info.keys() != {"capacity", "size", "position"}:
         raise CheckpointError(f"{checkpoint.path}: buffer: expected capacity, size and position, got {sorted(info)}")
-    size, position = int(info["size"]), int(info["position"])
+    size, position, capacity = int(info["size"]), int(info["position"]), int(info["capacity"])
+    if size < capacity and position != size:
+        raise CheckpointError(
+            f"{checkpoint.path}: buffer: expected position {size}, where {size} rows of {capacity} end, got {position}"
+        )
     rows = checkpoint.read("buffer_state", expect={"rows": buffer.saved_rows(size)})["rows"]
+    if fault := buffer.find_fault(rows, n_choices=n_choices):
+        raise CheckpointError(f"{checkpoint.path}: buffer_state: {fault}; load another checkpoint")
     try:
         buffer.load_state_dict(rows, position=position, size=size, seed_index=seed_index)
     except ShapeError as error:

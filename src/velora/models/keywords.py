@@ -180,6 +180,8 @@ class TrainKeywords(TypedDict, total=False):
     window_size: Annotated[int, "train", 10, "episodes in the moving statistics of the return"]
     evaluate_every: Annotated[int | None, "train", None, "episodes between evaluations; ``None`` for none"]
     evaluation_episodes: Annotated[int, "train", 10, "episodes in one evaluation, always with the same reset seeds"]
+    evaluation_max_steps: Annotated[int, "train", 100_000,
+        "steps after which an episode of evaluation is cut, if the environment sets no end"]
     progress_bar: Annotated[bool, "train", True, "show one"]
     summary: Annotated[bool, "train", True, "print what is trained, before it starts"]
     log_every: Annotated[int, "train", 100, "updates between two rows to the loggers"]
@@ -196,11 +198,17 @@ class CheckpointKeywords(TypedDict, total=False):
 
     frequency: Annotated[int | None, "checkpoint", 100,
         "episodes between two ``epN``, at least 1; ``None`` writes none"]
+    steps: Annotated[int | None, "checkpoint", None,
+        "environment steps of a seed between two ``stepN``, at least 1; ``None`` writes none"]
+    minutes: Annotated[float | None, "checkpoint", 10.0,
+        "write ``recent/``, over the one before, when nothing else was written for so long, and the first after one "
+        "minute at most; above 0, ``None`` writes it at SIGUSR1 only"]
     buffer: Annotated[bool, "checkpoint", True,
         "save the replay buffer too; without it a checkpoint is much smaller, but a run can't be resumed from it "
         "exactly"]
     keep_last: Annotated[int | None, "checkpoint", None,
-        "how many ``epN`` stay, at least 1; the oldest goes once a newer one is safe; ``None`` keeps all"]
+        "how many ``epN`` stay, and how many ``stepN``, at least 1; the oldest goes once a newer one is safe; "
+        "``None`` keeps all"]
     final: Annotated[bool, "checkpoint", True, "write ``final/`` when the run ends by its budget or by a callback"]
 
 

@@ -19,6 +19,7 @@ from velora.kernels.arrays.program import do
 from velora.kernels.backend import Program
 from velora.kernels.recording_guard import guarded
 from velora.models.guard import Guard, Judged
+from velora.models.held_networks import HeldNetworks, Networks
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
 from velora.nn.parameters import Scalar
@@ -56,6 +57,7 @@ class Learner:
         flats: the parameters of each.
         rows: positions on the seed axis that learn from the next update.
         guard: keeps steps from being made of losses and gradients that aren't finite.
+        held: follows what is done to the networks from outside.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Learner:
         self._followed = tuple(followed)
         trained = {name: net.to(device) for name, net in trained.items()}
         targets = {f"target_{name}": _copied(trained[name]).requires_grad_(False) for name in self._followed}
-        self.modules: dict[str, nn.Module] = {**trained, **targets}
+        self.modules = Networks({**trained, **targets})
         self.flats = {name: FlatParameters(net, is_trained=name in trained) for name, net in self.modules.items()}
         self._networks: dict[str, Network] = {}
         self.n_seeds = next(iter(self.flats.values())).n_seeds
@@ -83,11 +85,13 @@ class Learner:
         self._programs: dict[Hashable, Update] = {}
         self._is_recording = False
         self._judged: list[Judged] = []
+        self.held = HeldNetworks(self.flats, on_other_wiring=self._follow_wiring)
 
     @property
     def networks(self) -> dict[str, Network]:
         """Every network as an update runs it, prepared when one is first needed; a ``Scalar`` isn't run."""
         if not self._networks:
+            self.held.take_over()  # plans go by how parameters are ordered
             with torch.inference_mode(False):  # acting may be first
                 self._networks = {n: self._network(n) for n, m in self.modules.items() if not isinstance(m, Scalar)}
         return self._networks
@@ -96,11 +100,12 @@ class Learner:
         network = make_network(self.modules[name], self.flats[name], self.kernel)  # type: ignore[arg-type]
         return network if self._tells_time else Timeless(network)
 
-    def masks_changed(self) -> None:
-        """Follow masks that were loaded into the modules."""
-        for flat in self.flats.values():
-            flat.apply_mask()
+    def _follow_wiring(self) -> None:
+        """Record updates anew, and let no moment move what is switched off now."""
         self._programs.clear()
+        for name, optimizer in self.optimizers.items():
+            if (mask := self.flats[name].mask) is not None:
+                optimizer.forget(mask)
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> dict[str, SeedOptimizer]:
         """Build one optimizer for each trained network at the first call, with the state that was loaded for it."""
@@ -110,6 +115,7 @@ class Learner:
             for k, state in self._loaded.items():
                 self.load_optimizer_state(state, k)
             self._loaded = {}
+            self._follow_wiring()  # another one may have been made before
         return self.optimizers
 
     def optimizer_state(self, seed_index: int) -> dict[str, Tensor]:
@@ -149,12 +155,17 @@ class Learner:
             write_gradient(loss, torch.ones_like(loss), list(self.modules[name].parameters()), flat)
         else:
             backward()
+        if hooks.on_after_backward or hooks.on_before_optimizer_step:
+            self.held.show_gradients(name)
         for hook in hooks.on_after_backward:
             hook()
+        if hooks.on_after_backward:
+            self.held.follow_gradients(name)
         norms = self.backend.clip(flat.gradient, max_norm=_LARGEST_NORM if clip is None else clip)
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
         if hooks.on_before_optimizer_step:  # which may have changed the gradient
+            self.held.follow_gradients(name)
             norms = self.backend.clip(flat.gradient, max_norm=_LARGEST_NORM)
         self.backend.judge(loss, norms, self.guard.sound, rows=self.rows)
         judged = Judged(name, loss, norms)

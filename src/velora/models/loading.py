@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from velora.checkpoint import Checkpoint, agents
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, SettingError
 from velora.models import Agent
+
+AgentClass = TypeVar("AgentClass", bound=type[Agent])
 
 
 def load(
@@ -20,7 +23,8 @@ def load(
 ) -> Agent:
     """Read an agent from a directory that ``agent.save`` or a training run wrote; the checkpoint names the class.
 
-    The name is a key into :data:`velora.checkpoint.agents`. Nothing in the files is imported or run.
+    The name is the key of a class of Velora or one that :func:`velora.register` was given. Nothing in the files is
+    imported or run.
 
     Args:
         dirpath: the checkpoint directory.
@@ -36,6 +40,29 @@ def load(
     return find_class(checkpoint).load(dirpath, buffer=buffer, device=device, kernel=kernel)
 
 
+def register(kind: AgentClass) -> AgentClass:
+    """Let checkpoints find an agent class of one's own by its ``key``; the decorator of such a class.
+
+    A checkpoint names no class, only a key: nothing is looked up that wasn't registered in this process.
+
+    Example:
+        >>> import velora
+        >>> from velora.models import LiquidDDPG
+        >>> @velora.register
+        ... class MyAgent(LiquidDDPG):
+        ...     key = "my_agent"
+
+    Raises:
+        SettingError: if it is no agent class, has no key of its own, or the key belongs to another class.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Agent)):
+        raise SettingError(f"register: expected a subclass of velora.models.Agent, got {kind!r}")
+    if not vars(kind).get("key"):
+        raise SettingError(f'register: expected a key of its own in {kind.__name__}, such as key = "my_agent"')
+    agents.register(kind.key)(kind)
+    return kind
+
+
 def find_class(checkpoint: Checkpoint, *, advice: str | None = None) -> type[Agent]:
     """Look up the class that a checkpoint's key stands for.
 
@@ -49,7 +76,7 @@ def find_class(checkpoint: Checkpoint, *, advice: str | None = None) -> type[Age
     key = checkpoint.metadata.agent
     if key not in agents:
         advice = advice or (
-            f"import the module of your own class first, registered with @velora.checkpoint.agents.register({key!r})"
+            f"import the module of your own class first, which has the decorator @velora.register and key = {key!r}"
         )
         raise CheckpointError(
             f"{checkpoint.path}: holds an agent {key!r}, expected one of {', '.join(sorted(agents))}; {advice}"

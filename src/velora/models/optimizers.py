@@ -37,6 +37,10 @@ class SeedOptimizer(Protocol):
         """Make one step for those of these positions of the seed axis that are sound."""
         ...
 
+    def forget(self, mask: Tensor) -> None:
+        """Drop what is kept for parameters that a mask (S, P) switches off, so that no step moves them."""
+        ...
+
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return ``<parameter>.<key>`` to tensor (1, ...), or () for the step count; empty before the first step."""
         ...
@@ -96,8 +100,8 @@ class Adam:
         self.memory.gradient.zero_()
 
     def prepare(self) -> None:
-        """Take over a changed learning rate."""
-        lr = self.param_groups[0]["lr"]
+        """Take over a changed learning rate; that of a frozen network is 0."""
+        lr = 0.0 if self.flat.is_frozen else self.param_groups[0]["lr"]
         if lr != self._lr:
             self._lr = lr
             self.memory.rates[0] = lr
@@ -105,6 +109,11 @@ class Adam:
     def step(self, rows: Sequence[int]) -> None:
         """Make one step for these positions of the seed axis."""
         self.backend.adam(self.memory, rows=rows)
+
+    def forget(self, mask: Tensor) -> None:
+        """Drop the moments of what a mask switches off."""
+        self.memory.first.mul_(mask)
+        self.memory.second.mul_(mask)
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""
@@ -152,6 +161,8 @@ class RowOptimizer:
 
     def step(self, rows: Sequence[int]) -> None:
         """Make one step for these positions of the seed axis; torch leaves out what has no gradient."""
+        if self.flat.is_frozen:
+            return
         sound = self._sound.tolist()
         rows = [k for k in rows if sound[k]]
         for k, row in enumerate(self._rows):
@@ -162,6 +173,13 @@ class RowOptimizer:
         self._begun.update(rows)
         with self.flat.values.device:  # where a first step allocates its state, whatever PyTorch's default is
             self.optimizer.step()
+
+    def forget(self, mask: Tensor) -> None:
+        """Drop what is kept of what a mask switches off."""
+        for row, own in zip(self._rows, mask, strict=True):
+            for value in self.optimizer.state.get(row, {}).values():
+                if isinstance(value, Tensor) and value.dim():
+                    value.mul_(own)
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""
@@ -190,6 +208,21 @@ class RowOptimizer:
 
 OPTIMIZERS: Registry[OptimizerKind] = Registry("optimizer")
 """Register an optimizer of your own here; it has to be elementwise, so that parameters don't mix."""
+
+_NEVER_NEGATIVE = frozenset({"step", "exp_avg_sq", "square_avg"})
+"""Keys of counts and of averages of squares."""
+
+
+def find_fault(state: Mapping[str, Tensor]) -> str | None:
+    """Return why the saved state of optimizers is impossible, in one line, or ``None`` if it isn't."""
+    for name, tensor in state.items():
+        key = name.rpartition(".")[2]
+        if key in _NEVER_NEGATIVE and bool((tensor < 0.0).any()):
+            return f"{name}: expected numbers of at least 0, found {float(tensor.min()):g}"
+        if key == "step" and float(tensor) % 1.0:
+            return f"{name}: expected a whole number, found {float(tensor):g}"
+    return None
+
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 OPTIMIZERS.register("adam")(OptimizerKind(lambda p, lr: torch.optim.Adam(p, lr), _MOMENTS, weight_decay=0.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,8 +11,11 @@ import numpy as np
 import torch
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
+from velora.core import allowance
+from velora.core.autograd import as_by_default
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import checkpoint_contents, idle
+from velora.models import checkpoint_contents, copying, idle
 from velora.models.parts import AgentParts
 
 
@@ -22,6 +27,7 @@ class SavedAgent(AgentParts):
         self.exploration.reseed(self.seeds)
         self.draws.reseed(self.seeds)
 
+    @as_by_default()
     def seed(self, index: int) -> Self:
         """Copy the agent at one position of the seed axis out, as an ordinary agent of one seed.
 
@@ -38,13 +44,34 @@ class SavedAgent(AgentParts):
         checkpoint_contents.copy_seed(self, index, alone)
         return alone
 
-    def save_training(
-        self, dirpath: Path, *, seed_index: int, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState
-    ) -> Path:
-        """Write a checkpoint of one seed together with the state of its run; the trainer calls it."""
-        return checkpoint_contents.write(
-            self, dirpath, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the agent: its copy predicts and learns the same, and shares nothing with it."""
+        state = copying.state_of(self)
+        made: Self = copying.made_from(type(self), state)
+        memo.update(copying.correspondence(self, made))
+        made.__setstate__(copy.deepcopy(copying.own_attributes(self, state), memo))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take the agent apart for ``pickle``, into settings, text and arrays; its class has to be importable."""
+        state = copying.state_of(self)
+        return copying.made_from, (type(self), state), copying.own_attributes(self, state)
+
+    def __setstate__(self, own: dict[str, Any]) -> None:
+        """Take over what was set on the agent besides its parts."""
+        vars(self).update(own)
+
+    def training_contents(
+        self, seed_index: int, *, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState, copy: bool
+    ) -> Contents:
+        """Gather what a checkpoint of one seed, together with the state of its run, holds; the trainer writes it."""
+        return checkpoint_contents.gather(
+            self, seed_index=seed_index, buffer=buffer, config=config, train_state=train_state, copy=copy
         )
+
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """Return why a saved state of training can't be taken over, in one line, or ``None`` if it can."""
+        return self.experience.find_state_fault(state, seed_index)
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> list[str]:
         """Become the agent of a checkpoint at one position of the seed axis, but keep the settings this one was given.
@@ -53,12 +80,16 @@ class SavedAgent(AgentParts):
             One line for each setting that differs.
 
         Raises:
-            CheckpointError: if the checkpoint is another agent's, or a tensor doesn't fit.
+            CheckpointError: if the checkpoint is another agent's, a setting is impossible, or a tensor doesn't fit.
         """
         if checkpoint.metadata.agent != self.key:
             raise CheckpointError(
                 f"{checkpoint.path}: holds a {checkpoint.metadata.agent!r}, this agent is a {self.key!r}"
             )
+        try:
+            self.settings_type.check(checkpoint.metadata.settings)
+        except SettingError as error:
+            raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         checkpoint_contents.read(self, checkpoint, buffer=buffer, seed_index=seed_index)
         self.reseed()
         return checkpoint_contents.differences(checkpoint.metadata.settings, self.settings_dict())
@@ -81,9 +112,11 @@ class SavedAgent(AgentParts):
         """
         if self.n_seeds > 1:
             raise SettingError(f"save: this agent holds {self.n_seeds} seeds; save one with agent.seed(k).save(...)")
-        return checkpoint_contents.write(self, Path(dirpath), buffer=buffer, config=config, overwrite=overwrite)
+        contents = checkpoint_contents.gather(self, buffer=buffer, config=config)
+        return contents.write(Path(dirpath), overwrite=overwrite)
 
     @classmethod
+    @as_by_default()
     def load(
         cls,
         dirpath: str | Path,
@@ -94,7 +127,8 @@ class SavedAgent(AgentParts):
     ) -> Self:
         """Read an agent from a directory that :meth:`save` or a training run wrote.
 
-        Every byte is checked first; nothing in the files is ever run.
+        Every byte is checked first; nothing in the files is ever run. Settings that ask for more memory than the
+        tensors beside them fill are refused before it is taken.
 
         Args:
             dirpath: the checkpoint directory.
@@ -110,9 +144,9 @@ class SavedAgent(AgentParts):
         try:
             settings: dict[str, Any] = dict(checkpoint.metadata.settings)
             make: Any = cls
-            with idle.taken_over():
+            with idle.taken_over(), allowance.bounded(checkpoint.count_numbers("model_state")):
                 agent: Self = make(**settings, device=device, kernel=kernel, seed=checkpoint.metadata.seed)
-        except (SettingError, TypeError) as error:
+        except (SettingError, TypeError, MemoryError) as error:
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         checkpoint_contents.read(agent, checkpoint, buffer=buffer)
         return agent

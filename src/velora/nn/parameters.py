@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
@@ -9,6 +10,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from velora.core import allowance
 from velora.core.errors import SettingError
 
 
@@ -29,7 +31,12 @@ def stack_seeds(generators: Sequence[torch.Generator], draw: Callable[[torch.Gen
 
 
 def blank(*shape: int) -> Tensor:
-    """Allocate what first values are drawn into: float32 on the CPU, whatever PyTorch's defaults are."""
+    """Allocate what first values are drawn into: float32 on the CPU, whatever PyTorch's defaults are.
+
+    Raises:
+        SettingError: if the settings come from a file that can't fill it.
+    """
+    allowance.take(math.prod(shape), "weights")
     return torch.empty(*shape, dtype=torch.float32, device="cpu")
 
 

@@ -78,15 +78,19 @@ def prepare_environments(
 
 @contextmanager
 def stating(agent: TrainableAgent, envs: Environments, lane: Lane) -> Iterator[None]:
-    """Let the agent state, for a checkpoint, the statistics that the wrappers of a seed's first environment keep.
+    """Let the agent state, for a checkpoint, the statistics that the wrappers of a seed's environments keep.
 
-    In the middle of an episode they are those of its beginning: a resume lives the episode again. Of an agent of
-    several seeds, no single seed's stay.
+    In the middle of an episode they are those of its beginning: a resume lives the episode again. Those of its other
+    environments are beside them. Of an agent of several seeds, no single seed's stay.
     """
-    place = lane.places[0]
-    env = envs.envs[place.index]
-    if statistics.keepers(env):
-        agent.environment = describe(env, None if place.running is None else envs.at_start.get(place.index))
+    said = [
+        describe(envs.envs[place.index], None if place.running is None else envs.at_start.get(place.index))
+        for place in lane.places
+        if statistics.keepers(envs.envs[place.index])
+    ]
+    if said:
+        others = [[one for one in other.get("wrappers", ()) if "statistics" in one] for other in said[1:]]
+        agent.environment = {**said[0], **({"others": others} if others else {})}
     yield
     if agent.n_seeds > 1 and agent.environment is not None:
         agent.environment = without_statistics(agent.environment)

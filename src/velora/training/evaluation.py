@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -14,10 +15,15 @@ from velora.core.errors import NonFiniteError
 from velora.core.types import Array
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
+from velora.envs.make import Env
 from velora.training.protocol import TrainableAgent
 
 Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Takes observations (S, B, O), recurrent states (S, B, H) and dt (S, B); returns actions (S, B, A) and states."""
+MAX_STEPS = 100_000
+"""Steps after which an episode of evaluation is cut, where the environment doesn't end it."""
+
+log = logging.getLogger(__name__)
 
 
 def evaluation_seeds(episodes: int) -> list[int]:
@@ -32,6 +38,7 @@ def evaluate(
     *,
     seed_indices: Sequence[int] | None = None,
     act: Policy | None = None,
+    max_steps: int = MAX_STEPS,
     on_step: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
@@ -46,6 +53,7 @@ def evaluate(
     Args:
         seed_indices: positions on the seed axis to evaluate; ``None`` is all.
         act: what to follow; ``None`` is ``agent.act``.
+        max_steps: an episode that is so long is cut, and counts as far as it went; a line says so.
         on_step: called before every step; what it raises ends the evaluation.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
@@ -55,7 +63,7 @@ def evaluate(
     since = dt.reshape(-1)
     chosen = list(range(n_seeds)) if seed_indices is None else list(seed_indices)
     waiting = [list(enumerate(reset_seeds))[::-1] if k in chosen else [] for k in range(n_seeds)]
-    playing: dict[int, int] = {}
+    playing, lengths, n_cut = dict[int, int](), [0] * len(envs), 0
 
     def begin(at: int) -> None:
         """Give a lane its next episode, if one is waiting."""
@@ -64,7 +72,7 @@ def evaluate(
         if queue:
             playing[at], reset_seed = queue.pop()
             envs.reset(at, seed=reset_seed)
-            since[at] = NOMINAL_DT
+            since[at], lengths[at] = NOMINAL_DT, 0
 
     for at in range(len(envs)):
         begin(at)
@@ -79,12 +87,16 @@ def evaluate(
             step = envs.step(at, in_units)
             returns[at // lanes, episode] += step.reward
             since[at] = step.dt
-            if step.terminated or step.truncated:
+            lengths[at] += 1
+            is_over = step.terminated or step.truncated
+            if is_over or lengths[at] >= max_steps:
+                n_cut += not is_over
                 begin(at)
                 ended.append(at)
         if ended:
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0
+    _tell_cut(n_cut, len(chosen) * len(reset_seeds), max_steps)
     return returns[chosen]
 
 
@@ -94,6 +106,7 @@ def evaluate_sound(
     reset_seeds: Sequence[int],
     seed_indices: Sequence[int],
     *,
+    max_steps: int,
     on_step: Callable[[], None],
     lose: Callable[[int, str], None],
 ) -> dict[int, Array]:
@@ -106,7 +119,7 @@ def evaluate_sound(
         The returns (episodes,) of the others, by position on the seed axis.
     """
     try:
-        returns = evaluate(agent, envs, reset_seeds, seed_indices=seed_indices, on_step=on_step)
+        returns = evaluate(agent, envs, reset_seeds, seed_indices=seed_indices, max_steps=max_steps, on_step=on_step)
         return dict(zip(seed_indices, returns, strict=True))
     except NonFiniteError as error:
         if error.environment is None and len(seed_indices) > 1:  # a choice among actions: whose, each alone will tell
@@ -117,5 +130,26 @@ def evaluate_sound(
             parts = [[other for other in seed_indices if other != k]]
     found: dict[int, Array] = {}
     for part in filter(None, parts):
-        found |= evaluate_sound(agent, envs, reset_seeds, part, on_step=on_step, lose=lose)
+        found |= evaluate_sound(agent, envs, reset_seeds, part, max_steps=max_steps, on_step=on_step, lose=lose)
     return found
+
+
+def _tell_cut(n_cut: int, n_episodes: int, max_steps: int) -> None:
+    if n_cut:
+        text = "evaluation: %d of %d episodes were cut after %s steps, since the environment did not end them"
+        log.warning(text, n_cut, n_episodes, f"{max_steps:,}")
+
+
+def tell_limit(env: Env, max_steps: int, *, setting: str) -> None:
+    """Say how long an episode of evaluation may be, if the environment is registered without a time limit.
+
+    Args:
+        setting: what ``max_steps`` is called where it is chosen.
+    """
+    if env.spec is not None and (env.spec.max_episode_steps or 0) < 1:
+        log.warning(
+            "evaluation: %s has no time limit; an episode that does not end is cut after %s steps (%s)",
+            env.spec.id,
+            f"{max_steps:,}",
+            setting,
+        )

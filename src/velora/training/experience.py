@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from velora.buffers import Buffer
 from velora.core.types import Metrics
+from velora.training.resume import form
 
 Count: TypeAlias = Callable[[tuple[int, ...], Metrics], None]
 """Called once for every update that was made, with the positions of the seeds that learned and what it reports."""
@@ -97,6 +98,15 @@ class Experience(ABC):
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return what an exact resume of one seed needs besides the buffer, as JSON and tensors; here nothing."""
         return {}
+
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """Return why a saved state can't be taken over, in one line, or ``None`` if it can.
+
+        It is asked before a resume changes anything, and before :meth:`prepare`. Here a state has to have the form of
+        :meth:`state_dict` as it is now: the same members, and tensors of the same shape and type. Override it where the
+        form changes with training.
+        """
+        return form.difference(self.state_dict(seed_index), state, "experience")
 
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:  # noqa: B027 - nothing to load
         """Take that over.

@@ -1,9 +1,11 @@
-"""The loggers of a run, which are Lightning's, and the Fabric that reaches them."""
+"""The loggers of a run, which are Lightning's, and the Fabric that stock callbacks see."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 class Loggers:
-    """Send numbers to every logger of a run.
+    """Send numbers to every logger of a run; one that raises is reported once, and gets nothing more.
 
     Attributes:
-        all: the loggers, in the user's order.
+        all: the loggers that still write, in the user's order.
     """
 
     def __init__(self, loggers: Logger | Sequence[Logger] | None) -> None:
@@ -32,24 +34,60 @@ class Loggers:
             self._fabric = _make_fabric(device, self.all)
         return self._fabric
 
-    def log(self, metrics: Mapping[str, float], *, step: int, device: torch.device) -> None:
+    def describe(self, settings: Mapping[str, Any]) -> None:
+        """Send the settings of the run."""
+        self._send("the settings", lambda logger: logger.log_hyperparams(dict(settings)))
+
+    def log(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Send numbers that belong to a step."""
-        if self.all:
-            self.fabric(device).log_dict(metrics, step=step)
+        numbers = {name: float(value) for name, value in metrics.items()}
+        self._send(f"step {step:,}", lambda logger: logger.log_metrics(dict(numbers), step=step))
 
     def finalize(self, *, is_success: bool) -> None:
-        """Close every logger; one that fails is reported and keeps no other from closing."""
-        for logger in self.all:
+        """Close every logger."""
+        self._send("the end", lambda logger: logger.finalize("success" if is_success else "failed"))
+
+    def _send(self, when: str, act: Callable[[Logger], object]) -> None:
+        """Do something with every logger, and drop those that fail in it."""
+        for logger in tuple(self.all):
             try:
-                logger.finalize("success" if is_success else "failed")
-            except Exception:
-                log.exception("a logger failed to close; the run's checkpoints and metrics are whole")
+                act(logger)
+            except Exception as error:  # noqa: BLE001 - of somebody's server or disk, which training must outlive
+                self.all.remove(logger)
+                log.warning(
+                    "%s failed at %s (%s: %s) and gets nothing more; the run goes on, with all its rows in the metrics",
+                    type(logger).__name__,
+                    when,
+                    type(error).__name__,
+                    str(error).partition("\n")[0],
+                )
+
+
+@contextmanager
+def as_only_process() -> Iterator[None]:
+    """Let Lightning's loggers write, whatever ``RANK``, ``LOCAL_RANK`` or ``SLURM_PROCID`` say in the environment.
+
+    Lightning reads from these that a process is one of many in a training of one model, of which only the first logs.
+    A run of ours is alone, wherever a cluster or another launcher has started it.
+    """
+    module = sys.modules.get("lightning_utilities.core.rank_zero")
+    if module is None:  # then nobody has made one of its loggers
+        yield
+        return
+    before = getattr(module.rank_zero_only, "rank", 0)
+    module.rank_zero_only.rank = 0
+    try:
+        yield
+    finally:
+        module.rank_zero_only.rank = before
 
 
 def _make_fabric(device: torch.device, loggers: Sequence[Logger]) -> Fabric:
     from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
     devices: Any = [device.index] if device.type == "cuda" and device.index is not None else 1
-    fabric = Fabric(accelerator=device.type, devices=devices, loggers=list(loggers))
+    alone = LightningEnvironment()  # nothing is read from SLURM's or another launcher's variables
+    fabric = Fabric(accelerator=device.type, devices=devices, loggers=list(loggers), plugins=[alone])
     fabric.launch()
     return fabric

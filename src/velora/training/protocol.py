@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import gymnasium as gym
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.contents import Contents
 from velora.core.protocols import AgentView
 from velora.core.types import Array, Counters
 from velora.envs import ActionUnits
@@ -30,9 +30,13 @@ class TrainableAgent(AgentView, Protocol):
     bounds: ActionUnits
     environment: dict[str, Any] | None
     progress: list[Counters]
-    networks: dict[str, nn.Module]
     chose_seeds: bool
     """Whether somebody chose its seeds; if not, those of the checkpoint are taken over."""
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Networks by name."""
+        ...
 
     @property
     def experience(self) -> Experience:
@@ -90,20 +94,28 @@ class TrainableAgent(AgentView, Protocol):
         """Return what else an exact resume needs, as numbers, lists, dicts and tensors."""
         ...
 
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """Return why such a state can't be taken over, in one line, or ``None`` if it can."""
+        ...
+
     def load_training_state(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take that over."""
         ...
 
-    def save_training(
+    def training_contents(
         self,
-        dirpath: Path,
-        *,
         seed_index: int,
+        *,
         buffer: bool,
         config: bool,
         train_state: tuple[dict[str, Any], Mapping[str, Tensor]],
-    ) -> Path:
-        """Write a checkpoint of one seed together with the state of its run."""
+        copy: bool,
+    ) -> Contents:
+        """Gather what a checkpoint of one seed, together with the state of its run, holds.
+
+        Args:
+            copy: copy the tensors, if memory has room for it, so that training may go on before they are written.
+        """
         ...
 
     def restore(self, checkpoint: Checkpoint, *, buffer: bool, seed_index: int = 0) -> Sequence[str]:

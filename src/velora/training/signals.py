@@ -1,48 +1,78 @@
-"""Let a run end in order when it is asked to stop from outside."""
+"""Let a run save, or save and end in order, when it is asked to from outside."""
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-CAUGHT = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)  # Windows has no SIGHUP
+log = logging.getLogger(__name__)
+
+
+def _known(*names: str) -> tuple[signal.Signals, ...]:
+    """Return those of the signals that this system has; Windows has few."""
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
+SAVING = _known("SIGUSR1")
+"""Signals at which a run is saved and goes on."""
+ENDING = _known("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGXCPU")
+"""Signals at which a run is saved and ends."""
+AT_ONCE = _known("SIGINT", "SIGTERM", "SIGQUIT")
+"""Signals that end a run at once when it is ending already. The others come more than once by themselves: SIGXCPU every
+second, SIGHUP from shell and system."""
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into ``stop(name)``; then let it take its usual course.
+def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> Iterator[None]:
+    """Turn SIGUSR1 into ``save(name)``, and the first of :data:`ENDING` into ``end(name)``; then that takes its course.
 
     The loop ends after the step it is in, the run is saved, and on leaving this block the signal is raised again under
-    the handlers that were there before: SIGINT becomes ``KeyboardInterrupt``, SIGTERM ends the process. A second
-    signal acts at once. Python allows handlers in the main thread only; elsewhere this does nothing.
+    the handlers that were there before: SIGINT becomes ``KeyboardInterrupt``, SIGTERM ends the process. Meanwhile a
+    signal of :data:`AT_ONCE` acts at once, the others are ignored. A handler that the program had for SIGUSR1 is called
+    too. Signals that were ignored stay so, as SIGHUP is under nohup.
+
+    Python allows handlers in the main thread only; elsewhere this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     received: list[int] = []
-    before = {number: signal.getsignal(number) for number in CAUGHT}
+    found = {number: signal.getsignal(number) for number in (*SAVING, *ENDING)}
+    before = {number: handler for number, handler in found.items() if handler not in (None, signal.SIG_IGN)}
 
-    def restore() -> None:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)
-
-    def catch(number: int, frame: FrameType | None) -> None:
-        restore()
+    def catch_end(number: int, frame: FrameType | None) -> None:
+        for other, handler in before.items():
+            signal.signal(other, handler if other in AT_ONCE else signal.SIG_IGN)
         received.append(number)
-        stop(signal.Signals(number).name)
+        end(_name(number))
+        others = " or ".join(_name(other) for other in AT_ONCE if other in before)
+        _say("received %s: the run is saved after this step, and ends; %s ends it at once", number, others)
 
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup asks for SIGHUP to be ignored
-            signal.signal(number, catch)
+    def catch_save(number: int, frame: FrameType | None) -> None:
+        save(_name(number))
+        _say("received %s: the run is saved after this step, and goes on", number)
+        if callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, catch_save if number in SAVING else catch_end)
     try:
         yield
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if received:
         signal.raise_signal(received[0])
+
+
+def _name(number: int) -> str:
+    return signal.Signals(number).name
+
+
+def _say(text: str, number: int, *more: str) -> None:
+    with suppress(RuntimeError):  # the signal came while this very thread was writing a line
+        log.warning(text, _name(number), *more)

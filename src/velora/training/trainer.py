@@ -14,6 +14,7 @@ import numpy as np
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
+from velora.checkpoint.contents import Contents
 from velora.core.devices import n_cores
 from velora.core.errors import SettingError
 from velora.core.threads import computing_on
@@ -23,15 +24,16 @@ from velora.envs.workers import in_workers
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments, stating
-from velora.training.evaluation import evaluate_sound, evaluation_seeds
+from velora.training.evaluation import MAX_STEPS, evaluate_sound, evaluation_seeds, tell_limit
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
-from velora.training.loggers import Loggers
+from velora.training.loggers import Loggers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
-from velora.training.resume import circumstances, report, restore, run_state
-from velora.training.signals import stop_on_signals
+from velora.training.resume import callback_state, circumstances, report, restore, run_state
+from velora.training.saving import Failed, Saving
+from velora.training.signals import on_signals
 from velora.training.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Trainer:
         window_size: int = 10,
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
+        evaluation_max_steps: int = MAX_STEPS,
         callbacks: Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
@@ -86,11 +89,12 @@ class Trainer:
         self.window_size = _at_least_one("window_size", window_size)
         self.evaluate_every = None if evaluate_every is None else _at_least_one("evaluate_every", evaluate_every)
         self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
+        self.evaluation_max_steps = _at_least_one("evaluation_max_steps", evaluation_max_steps)
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
         self._make_workers = in_workers(workers, worker_timeout_s)
         self._loggers = Loggers(logger)
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.run_dir = None if run_dir is None else Path(run_dir).absolute()
         self.callbacks = list(callbacks or ())
         check_callbacks(self.callbacks)
         for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
@@ -101,10 +105,12 @@ class Trainer:
         self.status = "running"
         self.should_stop = False
         self.stop_reason: str | None = None
+        self.save_requests = 0
         self.last_evaluation: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
+        self._saving = Saving(lambda path: self.hooks.fire("on_checkpoint_saved", path))
         self.metrics: RunStore | None = None
         self._lanes: list[Lane] = []
 
@@ -172,9 +178,22 @@ class Trainer:
             lane = self._lanes[seed_index]
             prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
             named = {prefix + name: value for name, value in metrics.items()}
-            self._loggers.log(named, step=lane.step, device=self._agent.device)
+            self._loggers.log(named, step=lane.step)
 
-    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+    def log_settings(self, settings: Mapping[str, Any]) -> None:
+        """Send the settings of the run to the loggers."""
+        self._loggers.describe(settings)
+
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        buffer: bool = True,
+        config: bool = False,
+        seed_index: int = 0,
+        wait: bool = True,
+        failed: Failed | None = None,
+    ) -> Path:
         """Write a checkpoint of one seed that a run can be resumed from, which takes its replay buffer.
 
         In the middle of a step, from ``on_episode_start`` to ``on_env_step``, the run is not whole. A save that is
@@ -182,21 +201,39 @@ class Trainer:
 
         See :meth:`velora.models.Agent.save` for the rest.
 
+        Args:
+            wait: ``False`` copies what the checkpoint holds, and writes it while training goes on. The hooks that tell
+                of it fire at the end of the step by which it is on the disk.
+            failed: told, with ``wait=False``, that the system refused the save; else that is raised, at the end of a
+                step.
+
         Returns:
-            The checkpoint's directory, in the middle of a step the one that it will have.
+            The checkpoint's directory, in the middle of a step, or with ``wait=False``, the one that it will have.
 
         Raises:
             SettingError: if there is no such seed, or no run at this time.
+            CheckpointError: if it can't be written.
         """
         store, path = self._store, Path(directory).absolute()
         if not 0 <= seed_index < len(self._lanes):
             raise SettingError(f"save: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
         lane = self._lanes[seed_index]
-        self.waiting.do(f"save into {path}", lambda: self._save(store, lane, path, buffer=buffer, config=config))
+
+        def do() -> None:
+            self._saving.finish(seed_index)
+            sync_rows = report.syncing_rows(store, path)
+            contents = self._contents(lane, buffer=buffer, config=config, copy=not wait)
+            if wait:
+                sync_rows()
+                self.hooks.fire("on_checkpoint_saved", contents.write(path))
+            else:
+                self._saving.begin(seed_index, path, contents, first=sync_rows, failed=failed)
+
+        self.waiting.do(f"save into {path}", do)
         return path
 
-    def _save(self, store: RunStore, lane: Lane, path: Path, *, buffer: bool, config: bool) -> None:
-        report.sync_rows(store, path)
+    def _contents(self, lane: Lane, *, buffer: bool, config: bool, copy: bool) -> Contents:
+        """Gather what a checkpoint of a seed and its run holds."""
         extra: dict[str, Any] = {}
         self.hooks.fire("on_save_checkpoint", extra)
         state = run_state.pack_run(
@@ -209,10 +246,9 @@ class Trainer:
             circumstances=self._circumstances,
         )
         with stating(self._agent, self._envs, lane):
-            path = self._agent.save_training(
-                path, seed_index=lane.seed_index, buffer=buffer, config=config, train_state=state
+            return self._agent.training_contents(
+                lane.seed_index, buffer=buffer, config=config, train_state=state, copy=copy
             )
-        self.hooks.fire("on_checkpoint_saved", path)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
         """Evaluate now on the fixed evaluation episodes, and record it: every seed, or these positions of the axis.
@@ -226,13 +262,15 @@ class Trainer:
         sound = [lane for lane in self._lanes if not lane.is_lost]
         lanes = sound if seed_indices is None else [self._lanes[k] for k in seed_indices]
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
-        resting = {lane.seed_index: lane.resting for lane in lanes}
+        limit, resting = self.evaluation_max_steps, {lane.seed_index: lane.resting for lane in lanes}
         with self._evaluation_envs.opened(self.evaluation_episodes, resting) as envs:
             self.hooks.fire("on_evaluation_start")
             self.hooks.fire("on_validation_start")
+            if not self.evaluations:
+                tell_limit(envs.envs[0], limit, setting="evaluation_max_steps")
             on_step, lose = self._check_interrupted, self._loop.lose
             try:
-                returns = evaluate_sound(self._agent, envs, seeds, own, on_step=on_step, lose=lose)
+                returns = evaluate_sound(self._agent, envs, seeds, own, max_steps=limit, on_step=on_step, lose=lose)
             except _InterruptedError:
                 return []
         self._loop.check_any_is_left()
@@ -257,13 +295,15 @@ class Trainer:
         """Train; see :meth:`velora.models.Agent.train`."""
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
+        resumed = None if resume is None else Path(resume).absolute()  # an environment may change the directory
         with ExitStack() as stack:
             stack.enter_context(computing_on(self.threads or 1))
+            stack.enter_context(as_only_process())
             self._prepare(agent, env, stack, is_resumed=resume is not None)
-            saved = None if resume is None else restore.restore_agent(agent, Path(resume))
+            saved = None if resumed is None else restore.restore_agent(agent, resumed)
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
-            with stop_on_signals(self._interrupt):
+            with on_signals(save=self._request_save, end=self._interrupt):
                 try:
                     self._start(agent, saved, stack)
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
@@ -319,14 +359,16 @@ class Trainer:
     def _start(self, agent: TrainableAgent, saved: run_state.Saved | None, stack: ExitStack) -> None:
         agent.hooks = self.hooks
         self.hooks.fire("setup", "fit")
-        self._open_store(agent, stack)  # after setup, where a callback may refuse the run's directory
         agent.configure_training(threads=self.threads or min(n_cores(), agent.n_seeds + 1))
         if saved is not None:
-            report.report_changes(saved, self._circumstances, self._store, self._lanes)
+            restore.restore_training(saved, agent)
             restore.restore_callbacks(saved, self.callbacks, self.hooks)
+        self._open_store(agent, stack)  # which cuts rows off, so after all that may refuse the run
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
+        callback_state.check(self.callbacks, agent.seeds)
         if saved is not None:
+            report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
@@ -357,8 +399,10 @@ class Trainer:
                 self.step,
                 self.batch_size,
             )
+        self._saving.finish()
         self.hooks.fire("on_train_end")
         self.hooks.fire("on_fit_end")
+        self._saving.finish()
         self.hooks.fire("teardown", "fit")
         self._close(self.status)
 
@@ -366,6 +410,7 @@ class Trainer:
         """Fire ``on_exception``; a callback that fails in it is reported and doesn't hide the first error."""
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         self.waiting.give_up()
+        self._saving.give_up()  # before callbacks let the directory go
         for hook in self.hooks.on_exception:
             try:
                 hook(error)
@@ -374,6 +419,7 @@ class Trainer:
         self._close(self.status)
 
     def _close(self, status: str) -> None:
+        self._saving.close()
         with stating(self._agent, self._envs, self._lanes[0]):  # for a save of the agent after the run
             self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
@@ -388,6 +434,9 @@ class Trainer:
         self.status = "interrupted"
         self.stop(f"received {signal_name}")
 
+    def _request_save(self, signal_name: str) -> None:
+        self.save_requests += 1
+
     # --------------------------------------------------------------------------------------------------- the loop
 
     def _step(self) -> None:
@@ -396,7 +445,11 @@ class Trainer:
         self._loop.step()
         self.waiting.is_mid_step = False
         self._after_step()
+        for hook in self.hooks.on_step_end:
+            hook()
         self.waiting.catch_up()
+        if self._saving.is_busy:
+            self._saving.catch_up()
 
     def _after_step(self) -> None:
         if self.loggers:

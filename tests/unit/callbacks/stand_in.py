@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Trainer:
     run_dir: Path | None = None
     environment: str = "Pendulum-v1"
     should_stop: bool = False
+    save_requests: int = 0
     stop_reason: str | None = None
     status: str = "running"
     last_evaluation: Evaluation | None = None
@@ -114,9 +115,22 @@ class Trainer:
             self.lanes[seed_index].done = True
         self.should_stop = seed_index is None or all(lane.done for lane in self.lanes)
 
-    def save(self, directory: str | Path, *, buffer: bool = True, config: bool = False, seed_index: int = 0) -> Path:
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        buffer: bool = True,
+        config: bool = False,
+        seed_index: int = 0,
+        wait: bool = True,
+        failed: Callable[[OSError], object] | None = None,
+    ) -> Path:
         if self.disk_is_full:
-            raise OSError(28, "No space left on device")
+            error = OSError(28, "No space left on device")
+            if wait or failed is None:
+                raise error
+            failed(error)
+            return Path(directory)
         lane = self.lanes[seed_index]
         weights = {"weight": torch.full((2, 2), float(lane.episode))}
         states = {c.state_key: c.state_dict() for c in self.callbacks}
@@ -134,6 +148,7 @@ class Trainer:
             config={"agent": "liquid_ddpg"} if config else None,
         )
         self.saves.append((Path(directory).name, buffer, config))
+        self.fire("on_checkpoint_saved", Path(directory))
         return Path(directory)
 
     def evaluate(self, seed_indices: Sequence[int] | None = None) -> list[Evaluation]:
@@ -164,6 +179,13 @@ class Trainer:
             episode = Episode(seed_index, lane.episode, reset_seed=0, reward=value, length=200, truncated=True)
             self.fire("on_episode_end", episode)
             self.fire("on_train_epoch_end")
+            self.fire("on_step_end")
+
+    def take_steps(self, n: int, *, seed_index: int = 0) -> None:
+        """Take environment steps that end no episode."""
+        for _ in range(n):
+            self.lanes[seed_index].step += 1
+            self.fire("on_step_end")
 
     def learn(self, updates: int = 1) -> None:
         for _ in range(updates):

@@ -31,7 +31,7 @@ def test_every_hook_does_nothing_and_says_when_it_fires(name: str) -> None:
     [
         ("on_episode_ends", "on_episode_end"),
         ("on_epsiode_start", "on_episode_start"),
-        ("on_step", "on_env_step"),
+        ("on_step", "on_step_end"),
         ("on_warm_up_end", "on_warmup_end"),
         ("on_checkpoint_save", "on_checkpoint_saved"),
     ],

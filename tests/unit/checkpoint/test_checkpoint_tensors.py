@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from velora.checkpoint import header, tensors
+from velora.checkpoint.open_header import Expected
 from velora.checkpoint.schema import FileInfo
 from velora.core.errors import CheckpointError
 
@@ -107,7 +108,7 @@ def test_an_existing_file_is_never_written_to(tmp_path: Path) -> None:
 def test_what_is_found_is_what_was_expected(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    expect: tensors.Expected,
+    expect: Expected,
     complaint: str,
 ) -> None:
     info = tensors.write(tmp_path / "a", {"x": torch.zeros(2, 3)})

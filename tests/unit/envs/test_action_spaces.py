@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from velora.core.errors import SpaceError
 from velora.envs import ActionBounds, check_spaces, dimensions, is_discrete
+from velora.envs.wrappers import PreviousActionReward
 from velora.models import LiquidDDPG
 
 SEEN = spaces.Box(-1.0, 1.0, (2,))
@@ -133,3 +134,10 @@ def test_other_wrappers_around_a_clipped_box_count() -> None:
     inner = gym.wrappers.ClipAction(gym.make("Pendulum-v1"))
     outer = gym.wrappers.TransformAction(inner, lambda action: 2.0 * action, spaces.Box(-1.0, 1.0, (1,)))
     assert check_spaces(outer, state_dim=3, action_dim=1).describe() == {"action_low": [-1.0], "action_high": [1.0]}
+
+
+def test_the_last_action_of_a_clipped_box_is_a_share_of_it() -> None:
+    env = PreviousActionReward(gym.wrappers.ClipAction(gym.make("Pendulum-v1")))
+    env.reset(seed=0)
+    assert env.step(np.array([1.0], np.float32))[0][3].item() == 0.5
+    assert check_spaces(env, state_dim=5, action_dim=1).describe() == {"action_low": [-2.0], "action_high": [2.0]}

@@ -151,3 +151,9 @@ def test_simulators_that_were_used_before_are_made_again() -> None:
             if terminated or truncated:
                 given.reset()
         assert EnvironmentSource(given).make() is not given
+
+
+def test_a_long_list_is_data_and_shared() -> None:
+    rows = [[0.0]] * 20_000
+    given: Any = gym.make("velora_tests/Table-v0", table=rows)
+    assert EnvironmentSource(given).make().unwrapped.table is rows  # type: ignore[attr-defined]

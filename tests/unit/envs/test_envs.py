@@ -71,6 +71,10 @@ def test_an_unknown_id_names_the_nearest() -> None:
         EnvironmentSource("InvertedPendulm-v5")
     with pytest.raises(SpaceError, match="expected a gymnasium environment"):
         EnvironmentSource(3)  # type: ignore[arg-type]
+    with pytest.raises(
+        SpaceError, match=r"^env: expected a function that can be called without arguments: missing a req"
+    ):
+        EnvironmentSource(lambda number: Toy(BOX, BOX))  # type: ignore[arg-type, misc]
 
 
 def test_an_instance_is_used_and_copied_with_its_wrappers() -> None:

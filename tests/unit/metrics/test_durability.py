@@ -47,7 +47,8 @@ def test_a_power_cut_after_a_sync_loses_no_row_of_before_it(tmp_path: Path, monk
         for number in range(1, 8):
             add(store, number, losses={"actor/loss": 0.5})
         evaluate(store, 7, -1.0)
-        assert store.sync()
+        assert store.flush()
+        assert store.wait_for_disk()
         add(store, 8)
         after = tmp_path / "after" / "metrics.db"
         after.parent.mkdir()
@@ -65,12 +66,15 @@ def test_what_is_on_the_disk_is_not_synced_again(tmp_path: Path, monkeypatch: py
         start(store)
         add(store, 1)
         assert device.n_syncs == 0
-        assert store.sync()
+        assert store.flush()
+        assert store.wait_for_disk()
         first = device.n_syncs
-        assert store.sync()
+        assert store.flush()
+        assert store.wait_for_disk()
         assert device.n_syncs == first > 0
         add(store, 2)
-        assert store.sync()
+        assert store.flush()
+        assert store.wait_for_disk()
         assert device.n_syncs > first
 
 
@@ -79,7 +83,8 @@ def test_rows_in_memory_have_no_disk_to_wait_for(monkeypatch: pytest.MonkeyPatch
     with RunStore(None) as store:
         start(store)
         add(store, 1)
-        assert store.sync()
+        assert store.flush()
+        assert store.wait_for_disk()
         assert store.missing(seed=7, episodes=2) == 1
     assert device.n_syncs == 0
 
@@ -95,8 +100,9 @@ def test_a_disk_that_fails_is_said_and_tried_again(
         add(store, 1)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fail)
-            assert not store.sync()
-        assert store.sync()
+            assert not (store.flush() and store.wait_for_disk())
+        assert store.flush()
+        assert store.wait_for_disk()
     (said,) = caplog.messages
     assert said.startswith(f"metrics: {tmp_path / 'metrics.db'}: the disk doesn't confirm that it has the newest rows")
 
@@ -109,12 +115,13 @@ def test_a_locked_database_leaves_the_locks_of_sqlite_alone(tmp_path: Path) -> N
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         add(store, 1)
-        assert not store.sync()
+        assert not (store.flush() and store.wait_for_disk())
         assert store.pending == 1
         assert store.missing(seed=7, episodes=1) is None
         other.execute("COMMIT")
         other.close()
-        assert store.sync()
+        assert store.flush()
+        assert store.wait_for_disk()
         assert store.missing(seed=7, episodes=1) == 0
     shutil.rmtree(tmp_path)
 

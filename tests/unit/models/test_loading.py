@@ -11,7 +11,7 @@ import torch
 
 import velora
 from velora.checkpoint import agents
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, SettingError
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.loading import load
 
@@ -60,8 +60,37 @@ def test_a_class_of_ones_own_is_found_once_it_is_registered(tmp_path: Path) -> N
         velora.load(path)
     assert str(caught.value) == (
         f"{path}: holds an agent 'my_ddpg', expected one of {', '.join(sorted(agents))}; import the module of your own "
-        "class first, registered with @velora.checkpoint.agents.register('my_ddpg')"
+        "class first, which has the decorator @velora.register and key = 'my_ddpg'"
     )
+
+
+def test_a_class_is_registered_by_its_key(tmp_path: Path) -> None:
+    @velora.register
+    class Mine(LiquidDDPG):
+        key = "mine"
+
+    try:
+        assert type(velora.load(Mine(3, 6, 1, device="cpu").save(tmp_path / "ep1"))) is Mine
+        assert velora.register(Mine) is Mine
+    finally:
+        agents._entries.pop("mine")
+
+
+def test_what_cannot_be_registered_is_told_in_one_line() -> None:
+    class Nameless(LiquidDDPG):
+        pass
+
+    class Taken(LiquidDDPG):
+        key = "liquid_td3"
+
+    for wrong, told in (
+        (Nameless, 'expected a key of its own in Nameless, such as key = "my_agent"'),
+        (Taken, "key 'liquid_td3' already belongs to"),
+        (dict, "expected a subclass of velora.models.Agent, got <class 'dict'>"),
+        ("mine", "expected a subclass of velora.models.Agent, got 'mine'"),
+    ):
+        with pytest.raises(SettingError, match=told):
+            velora.register(wrong)  # type: ignore[type-var]
 
 
 def test_nothing_there_is_a_missing_file(tmp_path: Path) -> None:
@@ -70,7 +99,7 @@ def test_nothing_there_is_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_the_package_offers_its_version_and_load() -> None:
-    assert velora.__all__ == ["__version__", "load"]
+    assert velora.__all__ == ["__version__", "load", "register", "verify"]
     assert set(velora.__all__) <= set(dir(velora))
     with pytest.raises(AttributeError, match="module 'velora' has no attribute 'laod'"):
         _ = velora.laod

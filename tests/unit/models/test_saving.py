@@ -254,7 +254,7 @@ def test_an_agent_without_a_key_is_refused_when_it_is_made() -> None:
         configure_networks, learning_rates = LiquidDDPG.configure_networks, LiquidDDPG.learning_rates
         configure_experience, training_step = LiquidDDPG.configure_experience, LiquidDDPG.training_step
 
-    with pytest.raises(SettingError, match=r"^Nameless: expected a key and a settings_type.*agents\.register[^\n]*$"):
+    with pytest.raises(SettingError, match=r"^Nameless: expected a key and a settings_type.*@velora\.register[^\n]*$"):
         Nameless(3, 6, 1, device="cpu", seed=0)
 
 

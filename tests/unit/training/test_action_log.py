@@ -97,7 +97,7 @@ def test_the_first_difference_is_named(answers: tuple[Any, ...], said: str) -> N
 
 
 def test_rewards_that_sum_up_to_the_same_are_not_the_same() -> None:
-    swapped = (FIRST, STEPS[0], (STEPS[1][0], 0.0, "", {}), (STEPS[2][0], 1.0, "", {}))
+    swapped: Any = (FIRST, STEPS[0], (STEPS[1][0], 0.0, "", {}), (STEPS[2][0], 1.0, "", {}))
     assert difference(lived(FIRST, *STEPS), *swapped) == "step 2 of 3 was answered differently"
 
 

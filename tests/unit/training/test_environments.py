@@ -172,7 +172,7 @@ def test_a_run_that_was_cut_within_its_rollouts_goes_on_to_the_same_bits(tmp_pat
     train((1, 2), whole, env=env)
     with pytest.raises(OSError, match="the disk is full"):
         train((1, 2), cut, FailAt(105), env=env)
-    saved = Checkpoint.open(cut / "seed1" / "interrupted").metadata
+    saved = Checkpoint.open(cut / "seed1" / "crashed").metadata
     assert saved.buffer is not None
     assert saved.buffer["size"] == 105 - 24 * saved.progress.update < saved.buffer["capacity"] == 24
     train((1, 2), cut, env=env, resume=cut)

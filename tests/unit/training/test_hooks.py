@@ -55,6 +55,7 @@ class Recorder(Callback):
 START = ["setup", "on_fit_start", "on_train_start"]
 EPISODE = ["on_episode_start", "on_train_epoch_start"]
 OPTIMIZE = ["on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step"]
+STEP = ["on_env_step", "on_step_end"]
 UPDATE = ["on_train_batch_start", *OPTIMIZE, *OPTIMIZE, "on_train_batch_end"]  # critic, then actor
 EPISODE_END = ["on_episode_end"]
 EPOCH_END = ["on_train_epoch_end"]  # after evaluation, as Lightning's is after validation
@@ -68,11 +69,11 @@ def test_the_whole_sequence() -> None:
         short_pendulum(), 2, n_episodes=2, window_size=2, evaluate_every=2, evaluation_episodes=1,
         callbacks=[recorder], **QUIET,
     )  # fmt: skip
-    step = ["on_env_step"]
-    first = [*EPISODE, *step, *step, *step, *EPISODE_END, *EPOCH_END]  # all warm-up
+    first = [*EPISODE, *STEP, *STEP, "on_env_step", *EPISODE_END, *EPOCH_END, "on_step_end"]  # all warm-up
     # The fourth step ends the warm-up; the agent learns while the environment takes the fifth and the sixth.
-    second = [*EPISODE, *step, "on_warmup_end", *UPDATE, *step, *UPDATE, *step, *EPISODE_END]
-    assert recorder.names == [*START, *first, *second, "on_window_end", *EVALUATION, *EPOCH_END, *END]
+    second = [*EPISODE, *STEP, "on_warmup_end", *UPDATE, *STEP, *UPDATE, "on_env_step", *EPISODE_END]
+    end = [*EVALUATION, *EPOCH_END, "on_step_end", *END]
+    assert recorder.names == [*START, *first, *second, "on_window_end", *end]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

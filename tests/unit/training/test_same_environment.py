@@ -14,7 +14,7 @@ from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, SettingError
 from velora.envs import statistics
-from velora.models import LiquidDDPG
+from velora.models import LiquidDDPG, LiquidPPO
 from velora.training.evaluation import evaluation_seeds
 
 QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
@@ -245,3 +245,22 @@ def test_an_environment_that_was_changed_is_evaluated_in_itself(caplog: pytest.L
     np.testing.assert_allclose(found.returns[0], played(agent, heavy(), 3), rtol=1e-4)
     (line,) = [line for line in caplog.messages if line.startswith("evaluation: ")]
     assert "its g is 2.0 here and 10.0 in a copy" in line
+
+
+def test_every_environment_of_a_seed_goes_on_with_its_own_statistics(tmp_path: Path) -> None:
+    def run(folder: str, n_steps: int, resume: Path | None = None) -> dict[str, str]:
+        settings: dict[str, Any] = {"n_envs": 3, "rollout_steps": 8, "sequence_length": 4, "n_epochs": 2}
+        agent = LiquidPPO(3, 4, 1, device="cpu", seeds=[1], critic_units=(8, 8), **settings)
+        env = gym.wrappers.NormalizeReward(gym.wrappers.NormalizeObservation(pendulum()))
+        saver = SaveCheckpoints(tmp_path / folder)
+        agent.train(env, 8, n_steps=n_steps, callbacks=[saver], resume=resume, **QUIET)
+        files = Checkpoint.open(tmp_path / folder / "final").metadata.files
+        return {name: info.sha256 for name, info in files.items()}
+
+    whole = run("whole", 180)
+    run("half", 96)  # in the middle of a rollout and of all episodes
+    assert run("half", 180, resume=tmp_path / "half") == whole
+    said: Any = Checkpoint.open(tmp_path / "half" / "final").metadata.environment
+    assert [[one["name"] for one in other] for other in said["others"]] == [
+        ["NormalizeObservation", "NormalizeReward"]
+    ] * 2

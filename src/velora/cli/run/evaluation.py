@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,11 +22,12 @@ from velora.cli.settings.objects import chosen_wrappers, make_environment, merge
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
+from velora.core.terminal import say
 from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.models import Agent
 from velora.models.loading import find_class
-from velora.training.evaluation import evaluate, evaluation_seeds
+from velora.training.evaluation import evaluate, evaluation_seeds, tell_limit
 from velora.training.evaluation_environments import EvaluationEnvironments
 
 OTHER_EPISODES = 2
@@ -74,29 +74,33 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
     """
     if cfg.episodes < 1:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
+    if cfg.max_steps < 1:
+        raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    given = Path(cfg.checkpoint.path)
+    given, here = Path(cfg.checkpoint.path), Path.cwd()  # which an environment may change
     chosen = choose_checkpoints(given)
     if len(chosen) == 1:
-        one = _evaluate(cfg, chosen[0])
+        one = _evaluate(cfg, chosen[0], here)
         _print_one(given, one)
         return one.mean
     played = []
     for path in chosen:
-        played.append(_evaluate(cfg, path))
+        played.append(_evaluate(cfg, path, here))
         _print_seed(played[-1])
     return _print_seeds(given, played)
 
 
-def _evaluate(cfg: DictConfig, path: Path) -> _Played:
-    checkpoint = Checkpoint.open(path)
-    agent = _find_class(cfg, checkpoint).load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
+def _evaluate(cfg: DictConfig, path: Path, here: Path) -> _Played:
+    checkpoint = Checkpoint.open(here / path)
+    agent = _find_class(cfg, checkpoint).load(here / path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
     env_id, kwargs = chosen_environment(cfg, path, agent.environment)
     wrappers = merged(saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
     try:
-        returns = _play(agent, env, _reset_seeds(cfg.seed, cfg.episodes), alone=cfg.render is not None)
+        tell_limit(env, cfg.max_steps, setting="max_steps")
+        seeds = _reset_seeds(cfg.seed, cfg.episodes)
+        returns = _play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
     finally:
         env.close()
     return _Played(checkpoint.metadata.seed, path, env_id, returns)
@@ -130,36 +134,36 @@ def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
     return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 
-def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, alone: bool) -> list[float]:
+def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:
     """Run the episodes, side by side or (``alone``) one by one; return the return of each."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)
     shows = agent.sees_time
     if alone:
-        returns = evaluate(agent, Environments([env], obs_dim=obs_dim, shows_time=shows), reset_seeds)
+        envs = Environments([env], obs_dim=obs_dim, shows_time=shows)
+        returns = evaluate(agent, envs, reset_seeds, max_steps=max_steps)
     else:
         source = EnvironmentSource(env)
         side_by_side = EvaluationEnvironments(source, [env], n_seeds=1, obs_dim=obs_dim, shows_time=shows)
         with closing(side_by_side), side_by_side.opened(len(reset_seeds)) as envs:
-            returns = evaluate(agent, envs, reset_seeds)
+            returns = evaluate(agent, envs, reset_seeds, max_steps=max_steps)
     return [float(value) for value in returns[0]]
 
 
 def _print_one(given: Path, one: _Played) -> None:
     if one.checkpoint != given:
-        sys.stdout.write(f"checkpoint    {one.checkpoint}\n")
+        say(f"checkpoint    {one.checkpoint}\n")
     for number, value in enumerate(one.returns, start=1):
-        sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
+        say(f"episode {number:>4}  {value:.1f}\n")
     over = f"over {counted([len(one.returns)], 'episode')}"
-    sys.stdout.write(f"return  {one.mean:.1f} ± {one.std:.1f} {over} of {one.environment}\n")
-    sys.stdout.write(json.dumps(one.record()) + "\n")
+    say(f"return  {one.mean:.1f} ± {one.std:.1f} {over} of {one.environment}\n")
+    say(json.dumps(one.record()) + "\n")
 
 
 def _print_seed(one: _Played) -> None:
     """Print the result of one of several seeds as soon as it is known."""
     over = f"over {counted([len(one.returns)], 'episode')}"
-    sys.stdout.write(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
-    sys.stdout.flush()
+    say(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
 
 
 def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
@@ -167,8 +171,8 @@ def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
     means = [one.mean for one in played]
     mean, std = float(np.mean(means)), float(np.std(means))
     environment = played[0].environment
-    sys.stdout.write(f"return     {mean:>9.1f} ± {std:.1f} over {len(played)} seeds, in {environment}\n")
+    say(f"return     {mean:>9.1f} ± {std:.1f} over {len(played)} seeds, in {environment}\n")
     seeds = [{"seed": one.seed, **one.record()} for one in played]
     record = {"run": str(given), "environment": environment, "mean": mean, "std": std, "seeds": seeds}
-    sys.stdout.write(json.dumps(record) + "\n")
+    say(json.dumps(record) + "\n")
     return mean

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from omegaconf import DictConfig
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directory
 from velora.cli.command.arguments import written
-from velora.cli.run import resume
+from velora.cli.run import resume, trust
 from velora.cli.settings import budget
+from velora.cli.settings.objects import saves
+from velora.core.terminal import say
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
 
@@ -24,10 +25,13 @@ def final_evaluations(result: TrainResult) -> list[Evaluation]:
     return [newest[k] for k in sorted(newest)]
 
 
-def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[int]) -> None:
-    """Print the report."""
+def report(cfg: DictConfig, run: Path, result: TrainResult, seeds: Sequence[int]) -> None:
+    """Print the report.
+
+    Args:
+        run: the run's directory, as people see it from where they began it.
+    """
     evaluations = final_evaluations(result)
-    run = shown(run_dir)
     lines = [
         f"run       {run}",
         f"ended     {_ended(result)}",
@@ -37,12 +41,12 @@ def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[
     if len(seeds) > 1:
         lines += ["", *_table(evaluations, result, seeds), ""]
     lines += _next_commands(cfg, run, result, evaluations, seeds)
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(lines) + "\n")
 
 
 def can_go_on(cfg: DictConfig) -> bool:
     """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
-    return bool(cfg.checkpoint.buffer and (cfg.checkpoint.final or cfg.checkpoint.frequency is not None))
+    return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
 
 
 def shown(path: Path) -> Path:
@@ -105,8 +109,8 @@ def _next_commands(
         home = run / CHECKPOINTS
         home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
         where = [written("checkpoint", str(home / "final"))]
-        own = dict(resume.foreign_code(cfg))  # a checkpoint imports nothing that isn't named again
-        where += [written(name, own[name]) for name in ("agent._target_", "env.id") if name in own]
+        own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
+        where += [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
         lines.append(f"evaluate  velora evaluate {' '.join(where)}")
     if len(seeds) > 1:
         lines.append(f"plot      velora plot {shlex.quote(str(run))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from velora.checkpoint.layout import CHECKPOINTS
 from velora.checkpoint.schema import METADATA_FILE
 from velora.cli.command.arguments import Arguments, written
 from velora.cli.run.run_directory import load_settings
-from velora.cli.settings.instantiate import targets
+from velora.cli.run.trust import foreign_code, foreign_places
 from velora.core.errors import RunDirectoryError, SettingError
 
 CONFIG_NAME = "resumed_run"
@@ -21,8 +21,6 @@ FREE_GROUPS = ("device", "checkpoint", "train", "callbacks", "logger")
 """Groups of which another file may be chosen for the rest of a run."""
 FIXED_GROUPS = ("agent", "env", "experiment")
 """Groups that make it another run."""
-TRUSTED = ("velora.callbacks.", "velora.models.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
-"""Where classes may come from that only the run's own config.yaml names."""
 
 
 def run_of(path: Path) -> Path:
@@ -43,8 +41,9 @@ def _is_checkpoint(path: Path) -> bool:
 def prepare(path: Path, arguments: Arguments) -> Arguments:
     """Store a run's saved settings for Hydra as the file ``resumed_run``, and choose the run's directory for output.
 
-    A file in a directory shouldn't decide which code runs, so a class or an environment's module from outside Velora
-    and Lightning must be named again on the command line.
+    A file in a directory shouldn't decide which code runs, nor where files are written. So a class or an environment's
+    module from outside Velora and Lightning must be named again on the command line, and so must places outside of the
+    run's directory.
 
     Args:
         path: the run to go on with, or one of its checkpoints, at which a branch of it begins.
@@ -67,11 +66,12 @@ def prepare(path: Path, arguments: Arguments) -> Arguments:
     saved = load_settings(run_dir)
     kept: dict[str, Any] = {}
     for key in (*FREE_GROUPS, "agent", "env"):
-        if key not in saved:
+        if not isinstance(saved.get(key), DictConfig):
             raise RunDirectoryError(f"{run_dir}/config.yaml has no {key!r}; expected the settings of a training run")
         if key not in named:
             kept[key] = saved[key]
-    _refuse_foreign_code(run_dir, kept, named)
+    _refuse(run_dir, foreign_code(kept), named, "names code from outside Velora")
+    _refuse(run_dir, foreign_places(kept, run_dir), named, "names a place outside of the run's directory")
     defaults: list[Any] = ["train_schema"]
     defaults += [{group: None if group in kept else "default"} for group in FREE_GROUPS]
     defaults += ["_self_", {"override hydra/job_logging": "velora"}, {"override hydra/help": "velora_train"}]
@@ -80,36 +80,25 @@ def prepare(path: Path, arguments: Arguments) -> Arguments:
     return arguments.adding(hydra__run__dir=str(run_dir))
 
 
-def _refuse_foreign_code(run_dir: Path, kept: dict[str, Any], named: set[str]) -> None:
-    foreign = {where: code for where, code in foreign_code(kept) if where not in named}
+def _refuse(run_dir: Path, found: Iterable[tuple[str, str]], named: set[str], what: str) -> None:
+    foreign = {where: value for where, value in found if where not in named}
     if foreign:
-        words = " ".join(written(where, code) for where, code in foreign.items())
+        words = " ".join(written(where, value) for where, value in foreign.items())
         raise SettingError(
-            f"{next(iter(foreign))}: {run_dir}/config.yaml names code from outside Velora; "
-            f"if you trust it, add {words} to the command line"
+            f"{next(iter(foreign))}: {run_dir}/config.yaml {what}; if you trust it, add {words} to the command line"
         )
 
 
-def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    """Find the settings that name code from outside Velora and Lightning: classes, and the module of an environment."""
-    for group in ("agent", "callbacks", "logger"):
-        for where, path in targets(group, settings.get(group, {})):
-            if not path.startswith(TRUSTED):
-                yield where, path
-    env_id = str(settings["env"]["id"])
-    if ":" in env_id:
-        yield "env.id", env_id
-
-
 def command(run_dir: Path, settings: Mapping[Any, Any], *more: str) -> str:
-    """Write the command that resumes a run; code from outside Velora is named in it again.
+    """Write the command that resumes a run; code from outside Velora and places outside of the run are named again.
 
     Args:
         run_dir: the run.
         settings: the run's settings.
         more: further words of the command.
     """
-    again = [written(where, code) for where, code in foreign_code(settings)]
+    foreign = dict((*foreign_code(settings), *foreign_places(settings, run_dir)))
+    again = [written(where, value) for where, value in foreign.items()]
     return " ".join(["velora train", written("resume", str(run_dir)), *again, *more])
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from velora.checkpoint.layout import CHECKPOINTS
+from velora.cli.settings import plain_yaml
 from velora.core import disk
 from velora.core.errors import RunDirectoryError
 
@@ -99,10 +98,7 @@ def load_settings(run_dir: Path) -> DictConfig:
     if not path.is_file():
         what = "is no run: it has no config.yaml" if run_dir.is_dir() else "does not exist"
         raise RunDirectoryError(f"{run_dir} {what}; expected the directory that velora train printed as 'run'")
-    try:
-        settings = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        raise RunDirectoryError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
+    settings = plain_yaml.load(path)
     if not isinstance(settings, DictConfig):
         raise RunDirectoryError(f"{path} holds no settings: expected name: value pairs")
     return settings

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from velora.cli.run import trust
 from velora.cli.settings.objects import Wrappers
 from velora.core.errors import CheckpointError, SpaceError
 from velora.envs import values
@@ -39,7 +40,24 @@ def chosen_environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | N
         raise CheckpointError(
             f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
         )
-    return given or saved["id"], {**_as_made(path, saved), **kwargs}
+    made = _as_made(path, saved)
+    _check_trusted(path, {name: value for name, value in made.items() if name not in kwargs})
+    return given or saved["id"], {**made, **kwargs}
+
+
+def _check_trusted(path: Path, kwargs: Mapping[str, Any]) -> None:
+    """Refuse keywords of a checkpoint that name code or a place outside of its directory.
+
+    Raises:
+        CheckpointError: naming the first; the command line may give it.
+    """
+    for name, value in kwargs.items():
+        kept = {"env": {"kwargs": {name: value}}}
+        if any((*trust.foreign_code(kept), *trust.foreign_places(kept, path))):
+            raise CheckpointError(
+                f"{path}: environment: its keyword {name} names code, or a place outside of the run; if you trust it, "
+                f"add +env.kwargs.{name}=..."
+            )
 
 
 def _as_made(path: Path, saved: Mapping[str, Any]) -> dict[str, Any]:

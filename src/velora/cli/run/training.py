@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,16 @@ from velora.cli.settings.objects import (
     make_loggers,
     merged,
 )
+from velora.core import allowance
 from velora.core.devices import set_device
-from velora.core.errors import RunDirectoryError, VeloraError
+from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
+from velora.core.terminal import say
 from velora.models import idle
 from velora.nn.cells import LIQUID_KINDS
 from velora.training.result import TrainResult
+from velora.training.resume.find import measure
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,7 @@ class KeepSettings(Callback):
         run_directory.save_settings(self.run_dir, settings)
         self._are_ours = True
         trainer.metrics.describe(run_directory.distinguishing(settings))
-        for logger in trainer.loggers:
-            logger.log_hyperparams(OmegaConf.to_container(settings, resolve=True))
+        trainer.log_settings(OmegaConf.to_container(settings, resolve=True))
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
@@ -62,14 +63,13 @@ class KeepSettings(Callback):
 class TellHowToGoOn(Callback):
     """A callback that prints how to resume if a signal ends the run; after SIGTERM or SIGHUP no report is printed."""
 
-    def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
-        self.cfg, self.run_dir = cfg, run_dir
+    def __init__(self, cfg: DictConfig, run: Path) -> None:
+        self.cfg, self.run = cfg, run
 
     def on_fit_end(self, trainer: Any, agent: AgentView) -> None:
         """Print the command, once everything is saved."""
         if trainer.status == "interrupted" and report.can_go_on(self.cfg):
-            sys.stdout.write(f"interrupted; go on with: {resume.command(report.shown(self.run_dir), self.cfg)}\n")
-            sys.stdout.flush()
+            say(f"interrupted; go on with: {resume.command(self.run, self.cfg)}\n")
 
 
 class FinalEvaluation(Callback):
@@ -101,19 +101,22 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
     """
     with claim.claimed(run_dir):
         saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
+        run = report.shown(run_dir)  # now: an environment may change the working directory
         seeds = seed_settings.choose(cfg)
         cfg = seed_settings.written_down(cfg, seeds)
         if saved is None:
             run_directory.check_free(run_dir)
         else:
             for line in resume.differences(saved, cfg):
-                sys.stdout.write(f"resume: {line}\n")
+                say(f"resume: {line}\n")
         try:
-            result = _train(cfg, run_dir, seeds)
-        except Exception:
+            result = _train(cfg, run_dir, seeds, TellHowToGoOn(cfg, run))
+            report.report(cfg, run, result, seeds)
+        except BaseException as error:
             claim.discard_unstarted(run_dir)
+            if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
+                raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step
             raise
-        report.report(cfg, run_dir, result, seeds)
     return float(np.mean([evaluation.mean for evaluation in report.final_evaluations(result)]))
 
 
@@ -126,14 +129,15 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
+def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Callback) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
+    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume).absolute())
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
     try:
-        with nullcontext() if cfg.resume is None else idle.taken_over():
+        with _as_saved(cfg, saved, seeds):
             agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
         if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell not in LIQUID_KINDS:
             log.warning(
@@ -147,10 +151,10 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), TellHowToGoOn(cfg, run_dir)],
+            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), last],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
-            resume=None if cfg.resume is None else resume.beginning(Path(cfg.resume)),
+            resume=saved,
             threads=cfg.device.threads,
             workers=cfg.env.workers,
             worker_timeout_s=cfg.env.worker_timeout_s,
@@ -158,3 +162,20 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
         )
     finally:
         env.close()
+
+
+@contextmanager
+def _as_saved(cfg: DictConfig, saved: Path | None, seeds: Sequence[int]) -> Iterator[None]:
+    """Make the agent of a run that is gone on with: of settings taken before, no larger than its checkpoints are.
+
+    Raises:
+        CheckpointError: if the settings ask for other environments than the checkpoints have.
+    """
+    if saved is None:
+        yield
+        return
+    n_numbers, n_envs = measure(saved, seeds)
+    if (given := cfg.agent.get("n_envs", n_envs)) != n_envs:
+        raise CheckpointError(f"agent.n_envs: {given} in the settings, {n_envs} in {saved}; resume with {n_envs}")
+    with idle.taken_over(), allowance.bounded(n_numbers):
+        yield

@@ -179,16 +179,21 @@ def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir
     made: list[Callback] = []
     for name, node in _entries("callbacks", callbacks):
         made.append(instantiate(name, node))
-    if checkpoint.frequency is not None or checkpoint.final:
+    if saves(checkpoint):
         made.append(_make_saver(checkpoint, checkpoint_dir))
     return made
 
 
+def saves(checkpoint: DictConfig) -> bool:
+    """Return whether the settings ask for any checkpoint."""
+    given = (checkpoint[name] for name in ("frequency", "steps", "minutes"))
+    return bool(checkpoint.final or any(value is not None for value in given))
+
+
 def _make_saver(cfg: DictConfig, directory: Path) -> SaveCheckpoints:
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     try:
-        return SaveCheckpoints(
-            directory, frequency=cfg.frequency, buffer=cfg.buffer, keep_last=cfg.keep_last, final=cfg.final
-        )
+        return SaveCheckpoints(directory, **settings)
     except SettingError as error:
         raise SettingError(str(error).replace("save_checkpoints.", "checkpoint.")) from error
 

@@ -135,6 +135,7 @@ class EvaluateConfig:
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = told(10, "episodes to play")
+    max_steps: int = taken(TrainKeywords, "evaluation_max_steps")
     seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
     render: str | None = told(None, "``human``: watch it in a window")
     env: ElsewhereSchema = field(default_factory=ElsewhereSchema)

@@ -9,6 +9,7 @@ import numpy as np
 
 from velora.core.errors import SpaceError
 from velora.core.types import Array
+from velora.envs.action_spaces import acting_space
 from velora.envs.wrappers.parts import flat_box
 from velora.envs.wrappers.registry import register
 
@@ -40,7 +41,7 @@ class PreviousActionReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
-        seen, acted = flat_box(env, "PreviousActionReward"), env.action_space
+        seen, acted = flat_box(env, "PreviousActionReward"), acting_space(env)
         if not isinstance(acted, gym.spaces.Discrete) and not (
             isinstance(acted, gym.spaces.Box) and len(acted.shape) == 1 and acted.is_bounded()
         ):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from velora.buffers import ReplayBuffer
 from velora.checkpoint import Checkpoint
+from velora.core.autograd import as_by_default
 from velora.core.errors import NonFiniteError, SettingError, ShapeError
 from velora.core.types import Metrics
 from velora.models.agent import Agent
@@ -61,7 +62,7 @@ class DataSet:
         size = int((checkpoint.metadata.buffer or {}).get("size", 0))
         buffer = make_buffer(agent, max(1, size))
         for k in range(agent.n_seeds):
-            read_buffer(buffer, checkpoint, k)
+            read_buffer(buffer, checkpoint, k, n_choices=agent.settings.action_dim if agent.discrete else None)
         return cls(agent, buffer)
 
     def _count_statistics(self) -> None:
@@ -75,6 +76,7 @@ class DataSet:
             normaliser.count_observations((k,), obs[:, 0])
             normaliser.count_rewards((k,), *rest)
 
+    @as_by_default()
     def learn(self, batch_size: int, *, n_updates: int, threads: int = 1) -> dict[str, Tensor]:
         """Make updates of all seeds, and count them in ``agent.progress``.
 
@@ -98,6 +100,7 @@ class DataSet:
                 f"dataset: holds {len(self.buffer)} transitions, expected a window of {self._updates.window} or more"
             )
         self.agent.threads, rows = threads, tuple(range(self.agent.n_seeds))
+        self.agent.learner.held.look_before_training()
         self._updates.prepare()
         metrics: Metrics = {}
         for update in range(n_updates):

@@ -6,10 +6,13 @@ from collections.abc import Collection
 
 import numpy as np
 
+from velora.core import allowance
 from velora.core.errors import SettingError
 from velora.nn.wiring.circuit import BoolArray, NCPWiring, auto_ncp
 
 WIRING_KINDS = ("ncp", "random", "dense")
+_PLACES_PER_WEIGHT = 16
+"""Places in the matrices of a wiring that count as a weight, where its settings come from a file."""
 
 
 def make_wiring(
@@ -28,7 +31,8 @@ def make_wiring(
         seed: of the wiring, in [0, 2**32).
 
     Raises:
-        SettingError: if the kind is unknown or a number is out of its domain.
+        SettingError: if the kind is unknown, a number is out of its domain, or the settings come from a file that holds
+            too few weights for a wiring of this size.
 
     Example:
         >>> for kind in WIRING_KINDS:
@@ -43,6 +47,7 @@ def make_wiring(
     """
     if kind not in WIRING_KINDS:
         raise SettingError(f"wiring: expected one of {', '.join(WIRING_KINDS)}, got {kind!r}")
+    allowance.take(max(inputs, (inputs + units) * units // _PLACES_PER_WEIGHT), "wiring")
     wiring = auto_ncp(inputs, units, outputs, sparsity=sparsity, seed=seed)
     if kind == "ncp":
         return wiring

@@ -24,13 +24,13 @@ _NOT_ITS_OWN = frozenset({*sys.stdlib_module_names, *VERSIONS, "velora", "typing
 
 def gather(agent: TrainableAgent, env: gym.Env[Any, Any], *, batch_size: int) -> Circumstances:
     """Note the circumstances of a run, for its checkpoints."""
+    return {"batch_size": batch_size, **of_machine(agent), **_packages(env)}
+
+
+def of_machine(agent: TrainableAgent) -> Circumstances:
+    """Note those that need no environment: what computes, and versions."""
     versions = installed_versions()
-    return {
-        "batch_size": batch_size,
-        "kernel": _computing(agent),
-        **{name: versions.get(name) for name in VERSIONS},
-        **_packages(env),
-    }
+    return {"kernel": _computing(agent), **{name: versions.get(name) for name in VERSIONS}}
 
 
 def differences(saved: Circumstances, now: Circumstances) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError
+from velora.checkpoint.directory import children
 from velora.checkpoint.layout import find_home, listed, seed_directories, seed_directory
 from velora.checkpoint.schema import METADATA_FILE
 from velora.core.errors import CheckpointError
@@ -55,6 +56,34 @@ def find(directory: Path, seeds: Sequence[int], *, are_chosen: bool) -> list[Che
             )
         _check_resumable(checkpoint)
     return found
+
+
+def measure(directory: Path, seeds: Sequence[int]) -> tuple[int, int]:
+    """Read how large the agent of a run is from the header of one of its checkpoints, before an agent is made.
+
+    Args:
+        directory: as :func:`find` takes it.
+        seeds: the run seeds.
+
+    Returns:
+        The numbers that the networks of all seeds hold, and the environments that each acts in.
+
+    Raises:
+        CheckpointError: if there is none, or the directories aren't those of the seeds.
+    """
+    home = find_home(directory)
+    if len(seeds) > 1:
+        _check_seeds(directory, home, seeds)
+    parents = [home] if len(seeds) == 1 else [seed_directory(home, seed) for seed in seeds]
+    for path in [directory] if names_one(directory) else [path for parent in parents for path in children(parent)]:
+        try:
+            checkpoint = Checkpoint.open(path)
+            n_numbers = len(seeds) * checkpoint.count_numbers("model_state")
+        except CheckpointError:
+            continue  # which find() reports
+        n_envs = checkpoint.metadata.settings.get("n_envs", 1)
+        return n_numbers, n_envs if isinstance(n_envs, int) else 1
+    raise MissingCheckpointError(f"resume: {directory}: expected a valid checkpoint to go on from, found none")
 
 
 def names_one(directory: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from velora.core.version import __version__
@@ -40,11 +40,20 @@ def _report_missing_rows(store: RunStore, lanes: Sequence[Lane]) -> None:
         )
 
 
-def sync_rows(store: RunStore, path: Path) -> None:
-    """Wait until the disk has all rows, before a checkpoint counts them; log a line if it doesn't take them."""
-    if not store.sync():
+def syncing_rows(store: RunStore, path: Path) -> Callable[[], None]:
+    """Write all rows, and return what waits until the disk has them, before a checkpoint counts them.
+
+    It may wait in any thread, and logs a line if the disk does not take them.
+    """
+    is_written = store.flush()
+
+    def wait() -> None:
+        if is_written and store.wait_for_disk():
+            return
         log.warning(
             "save into %s: the rows of the metrics up to here aren't on the disk; those that still wait are lost if "
             "this process dies now",
             path,
         )
+
+    return wait

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from velora.checkpoint import Checkpoint
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, VeloraError
 from velora.envs import Environments, statistics
-from velora.envs.description import CHANGEABLE, differences
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.resume import codec, find
+from velora.training.resume.belongs import check_belongs
+from velora.training.resume.read_state import read_state
 from velora.training.resume.replay import live_again
 from velora.training.resume.run_state import RunState, Saved
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     """Make the agent that of a run's checkpoints, each seed that of its own, and read the run's state.
+
+    All checkpoints are read and compared with the agent first; then it takes them over.
 
     Settings that the agent was now given differently are reported and keep their new values.
 
@@ -48,18 +50,20 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
             states.append(None)
             lived.append(None)
             continue
-        _check_environment(agent, given, checkpoint)
-        _check_n_envs(agent, checkpoint)
-        changed |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
-        states.append(_unpack(checkpoint))
+        check_belongs(agent, given, checkpoint)
+        states.append(read_state(checkpoint, agent, k))
         lived.append(checkpoint.metadata.environment)
+    for k, checkpoint in enumerate(checkpoints):
+        if checkpoint is not None:
+            changed |= dict.fromkeys(agent.restore(checkpoint, buffer=True, seed_index=k))
     agent.environment = given  # it says more than an older checkpoint does
     for difference in changed:
         log.warning("resume: %s", difference)
     going_on = [k for k, state in enumerate(states) if state is not None]
     furthest = max(going_on, key=lambda k: (agent.progress[k].step, k))  # of equal ones the last was saved last
     homes = [None if found is None or find.names_one(directory) else found.path.parent for found in checkpoints]
-    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived), tuple(homes))
+    paths = tuple(None if checkpoint is None else checkpoint.path for checkpoint in checkpoints)
+    saved = Saved(agent.seeds, tuple(states), furthest, tuple(lived), tuple(homes), paths)
     for k, state in saved.each():
         if state.run_id != saved.run_id:
             raise CheckpointError(
@@ -69,51 +73,15 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
     return saved
 
 
-def _check_environment(agent: TrainableAgent, given: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another environment than the one that the agent has been adapted to; say what may differ."""
-    lived, here = checkpoint.metadata.environment, {**(given or {}), **agent.bounds.describe()}
-    if lived is None:
-        return
-    found = differences(lived, here)
-    if found.keys() - set(CHANGEABLE):
-        raise CheckpointError(
-            f"resume: the run was trained in another environment than this {here.get('id')}: "
-            f"{'; '.join(found.values())}; resume with the environment that it was trained in, or load the agent and "
-            "train it anew in this one"
-        )
-    for difference in found.values():
-        log.warning("resume: the environment's %s; the run goes on, but not to the same bits", difference)
-
-
-def _check_n_envs(agent: TrainableAgent, checkpoint: Checkpoint) -> None:
-    """Refuse to go on in another number of environments, each of which has an unfinished episode to go on with."""
-    lived = checkpoint.metadata.settings.get("n_envs", 1)
-    if lived != (n_envs := agent.experience.n_envs):
-        raise CheckpointError(
-            f"resume: {checkpoint.path} is of a run with n_envs={lived}, got n_envs={n_envs}; each has "
-            f"an unfinished episode to go on with, so resume with n_envs={lived}"
-        )
-
-
-def _unpack(checkpoint: Checkpoint) -> RunState:
-    packed = checkpoint.metadata.train_state
-    assert packed is not None
-    try:
-        state = RunState(**codec.unpack(packed, checkpoint.read("train_state")))
-        circumstances = {"velora": checkpoint.metadata.velora_version, **state.circumstances}
-        return replace(state, lineage=checkpoint.metadata.lineage, circumstances=circumstances)
-    except TypeError as error:
-        raise CheckpointError(f"{checkpoint.path}: train_state has the wrong members ({error})") from error
-
-
 def restore_loop(saved: Saved, loop: Loop) -> None:
     """Put a loop back where it was: its seeds with their environments, and what their updates had reported.
 
     Raises:
-        CheckpointError: if a saved state doesn't fit, or an environment ends before the logged actions do.
+        CheckpointError: if a saved state doesn't fit.
     """
     loop.hidden.copy_(restore_lanes(saved, loop.lanes, loop.envs, loop.hidden))
-    loop.carry_on(saved.metrics(loop.agent.device))
+    with _naming(saved, saved.furthest, "metrics", "this run"):
+        loop.carry_on(saved.metrics(loop.agent.device))
 
 
 def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidden: Tensor) -> Tensor:
@@ -129,9 +97,10 @@ def restore_lanes(saved: Saved, lanes: Sequence[Lane], envs: Environments, hidde
     for k, state in saved.each():
         lanes[k].evaluated_at, lanes[k].lineage = state.evaluated_at, state.lineage
         lanes[k].newest_of = saved.newest_of[k]
-        for place in lanes[k].places:
-            statistics.go_on(envs.envs[place.index], saved.environments[k] or {})
-        hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
+        with _naming(saved, k, "lane", "this run"):
+            for at, place in enumerate(lanes[k].places):
+                statistics.go_on(envs.envs[place.index], saved.environments[k] or {}, at)
+            hidden[k : k + 1] = _restore_lane(state, lanes[k], envs, hidden[k : k + 1])
     return hidden
 
 
@@ -150,42 +119,73 @@ def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) 
     """Give every callback its saved state, after what was added in ``on_save_checkpoint``.
 
     What a callback keeps for a seed comes from that seed's checkpoint, everything else from the newest.
+
+    Raises:
+        CheckpointError: if a callback can't take its state over.
     """
-    for _, state in saved.each():
-        hooks.fire("on_load_checkpoint", dict(state.extra))
+    for k, state in saved.each():
+        with _naming(saved, k, "extra", "a callback's on_load_checkpoint"):
+            hooks.fire("on_load_checkpoint", dict(state.extra))
     known = {c.state_key: c for c in callbacks}
     missing: dict[str, None] = {}
     for key, kept in saved.newest.callbacks.items():
         if key in known:
-            known[key].load_state_dict(kept)
+            with _naming(saved, saved.furthest, f"callbacks.{key}", "its load_state_dict"):
+                known[key].load_state_dict(kept)
         else:
             missing[key] = None
     for k, state in saved.each():
         for key, kept in state.seed_callbacks.items():
             if key in known:
-                known[key].load_seed_state_dict(saved.seeds[k], kept)
+                with _naming(saved, k, f"seed_callbacks.{key}", "its load_seed_state_dict"):
+                    known[key].load_seed_state_dict(saved.seeds[k], kept)
             else:
                 missing[key] = None
+    for key, reason in {key: reason for _, state in saved.each() for key, reason in state.dropped.items()}.items():
+        log.warning("resume: the state of %r begins anew, since it couldn't be saved: %s", key, reason)
     for key in missing:
         log.warning("resume: the run had a callback %r that is missing now; its state is dropped", key)
+
+
+def restore_training(saved: Saved, agent: TrainableAgent) -> None:
+    """Give the agent what else its training keeps, such as the exploration noise.
+
+    Raises:
+        CheckpointError: if it can't take that over.
+    """
+    for k, state in saved.each():
+        with _naming(saved, k, "agent", "load_training_state"):
+            agent.load_training_state(state.agent, k)
 
 
 def restore_generators(saved: Saved, agent: TrainableAgent) -> None:
     """Put every generator where it was; last, so that nothing draws from them in between.
 
     Raises:
-        CheckpointError: if the saved generators aren't those of this agent.
+        CheckpointError: if this machine has other generators.
     """
     for k, state in saved.each():
-        generators = agent.generators(k)
-        if generators.keys() != state.generators.keys():
-            raise CheckpointError(
-                f"train_state: expected the generators {sorted(generators)}, found {sorted(state.generators)}"
-            )
-        for name, generator in generators.items():
+        for name, generator in agent.generators(k).items():
             codec.set_generator_state(generator, state.generators[name])
-        try:
-            agent.load_training_state(state.agent, k)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"train_state: the agent's part doesn't fit this agent ({error!r})") from error
-    codec.set_global_generators(saved.newest.global_generators)
+    with _naming(saved, saved.furthest, "global_generators", "this machine"):
+        codec.set_global_generators(saved.newest.global_generators)
+
+
+@contextmanager
+def _naming(saved: Saved, seed_index: int, member: str, whose: str) -> Iterator[None]:
+    """Name the checkpoint, and the member of its state, that can't be taken over.
+
+    Raises:
+        CheckpointError: in place of whatever is raised.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{saved.paths[seed_index]}: {error}") from error
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        kind = "" if isinstance(error, VeloraError) else f"{type(error).__name__}: "
+        raise CheckpointError(
+            f"{saved.paths[seed_index]}: train_state: {member}: {whose} refuses it ({kind}{reason}); resume from "
+            "another checkpoint"
+        ) from error

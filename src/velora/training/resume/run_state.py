@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from velora.callbacks.base import Callback
-from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.core.errors import CheckpointError
 from velora.core.types import Metrics
 from velora.training.lane import Lane
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
-from velora.training.resume import codec
+from velora.training.resume import callback_state, codec
 from velora.training.resume.circumstances import Circumstances
+from velora.training.resume.state_schema import RunState
+
+__all__ = ["PackedState", "RunState", "Saved", "pack_run"]
 
 PackedState = tuple[dict[str, Any], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """Saved state of one seed.
-
-    Attributes:
-        lineage: branches of the run that led to it.
-        metrics: what the newest updates had reported, each (1,).
-        circumstances: under which it was trained; see :mod:`velora.training.resume.circumstances`.
-    """
-
-    run_id: str
-    evaluated_at: int
-    lane: Mapping[str, Any]
-    hidden: Tensor
-    agent: Mapping[str, Any]
-    generators: Mapping[str, str]
-    global_generators: Mapping[str, Any]
-    callbacks: Mapping[str, Any]
-    extra: Mapping[str, Any]
-    seed_callbacks: Mapping[str, Any] = field(default_factory=dict)
-    lineage: Lineage = TRUNK
-    metrics: Mapping[str, Tensor] = field(default_factory=dict)
-    circumstances: Circumstances = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +35,7 @@ class Saved:
         furthest: the position of the seed that stands furthest; what belongs to no single seed comes from it.
         environments: what the checkpoint of every seed says of its environment.
         newest_of: of every seed the directory whose newest checkpoint it is; ``None`` where a checkpoint was named.
+        paths: the checkpoint of every seed, for errors.
     """
 
     seeds: tuple[int, ...]
@@ -66,6 +43,7 @@ class Saved:
     furthest: int
     environments: tuple[Mapping[str, Any] | None, ...]
     newest_of: tuple[Path | None, ...]
+    paths: tuple[Path | None, ...]
 
     @property
     def run_id(self) -> str:
@@ -118,10 +96,14 @@ def pack_run(
     extra: Mapping[str, Any],
     circumstances: Circumstances,
 ) -> PackedState:
-    """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer."""
+    """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer.
+
+    What a callback keeps and can't be saved is left out, reported, and reported again on a resume: a run isn't lost
+    for it. :func:`velora.training.resume.callback_state.check` refuses most of it before a run begins.
+    """
     k = lane.seed_index
     tensors: dict[str, Tensor] = {}
-    ours = [c for c in callbacks if isinstance(c, Callback)]
+    parts, dropped = callback_state.savable(callbacks, lane.seed, extra)
     tree = {
         "run_id": run_id,
         "evaluated_at": lane.evaluated_at,
@@ -130,11 +112,10 @@ def pack_run(
         "agent": agent.training_state(k),
         "generators": {name: codec.generator_state(g) for name, g in agent.generators(k).items()},
         "global_generators": codec.global_generators(),
-        "callbacks": {c.state_key: state for c in callbacks if (state := c.state_dict())},
-        "seed_callbacks": {c.state_key: state for c in ours if (state := c.seed_state_dict(lane.seed))},
-        "extra": dict(extra),
+        **parts,
         "lineage": [list(one) for one in lane.lineage],
         "metrics": {name: value[k : k + 1] for name, value in loop.metrics.items()} if lane.update else {},
         "circumstances": dict(circumstances),
+        **({"dropped": dropped} if dropped else {}),
     }
     return codec.pack(tree, tensors), tensors
