@@ -98,11 +98,7 @@ class SaveCheckpoints(Callback):
         return {"best": self._best[seed]} if seed in self._best else {}
 
     def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`seed_state_dict` returned.
-
-        Raises:
-            SettingError: if it isn't a number.
-        """
+        """Take back what :meth:`seed_state_dict` returned; anything else is a ``SettingError``."""
         best = state.get("best")
         if not isinstance(best, int | float) or not math.isfinite(best):
             raise SettingError(f"{self.state_key}: expected a finite number 'best', found another state")
