@@ -26,6 +26,8 @@ def live_again(lane: Lane, envs: Environments) -> None:
             difference = _live_again(place, envs)
             if difference is not None:
                 _report(lane, place, environment_name(envs.envs[place.index]), difference)
+                if (before := envs.at_start.get(place.index)) is not None:
+                    statistics.give(envs.envs[place.index], before)  # what was lived again counts once
                 place.drop()
     lane.is_running = all(place.running is not None for place in lane.places)
 
