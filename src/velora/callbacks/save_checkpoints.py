@@ -72,12 +72,8 @@ class SaveCheckpoints(Callback):
             if value is not None and not (is_whole and value >= 1):
                 raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
         self.directory = Path(directory).absolute()
-        self.frequency = frequency
-        self.steps = steps
-        self.minutes = minutes
-        self.buffer = buffer
-        self.keep_last = keep_last
-        self.final = final
+        self.frequency, self.steps, self.minutes = frequency, steps, minutes
+        self.buffer, self.keep_last, self.final = buffer, keep_last, final
         self._on_the_way = OnTheWay(SaveClock(minutes))
         self._home: CheckpointHome | None = None
         self._is_training = False
