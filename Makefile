@@ -18,7 +18,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning
-.PHONY: bench-learning-smoke bench-speed bits generate docs wheel wheel-smoke clean
+.PHONY: bench-learning-smoke bench-speed reliability bits generate docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -65,6 +65,9 @@ peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compa
 
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
+
+reliability: setup peers  ## Strike every fault and count what survives: the table in benchmarks/reliability, in an hour
+	$(RUN) -m benchmarks.reliability $(ARGS)
 
 bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
 	$(RUN) -m benchmarks.bits $(ARGS)

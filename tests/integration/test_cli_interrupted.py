@@ -16,6 +16,7 @@ import signal, sys
 from velora.cli.main import main
 
 MODULE, SIGNAL, *WORDS = sys.argv[1:]  # Hydra is shown another list
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 
 
 class Strike:

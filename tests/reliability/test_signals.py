@@ -23,6 +23,9 @@ from velora.utils import set_seed
 
 set_seed(3)
 directory, at_step, what, *resume = sys.argv[1:]
+for name in ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU"):
+    signal.signal(getattr(signal, name), signal.SIG_DFL)  # whatever the tests were started with
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def send(*names):

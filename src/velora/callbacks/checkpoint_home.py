@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from velora.checkpoint import Checkpoint, atomic_save
+from velora.callbacks import home_files as files
+from velora.checkpoint import Checkpoint
 from velora.checkpoint.branching import begin_branch
 from velora.checkpoint.layout import seed_directory
 from velora.checkpoint.lineage import branched, parted
@@ -24,9 +24,7 @@ from velora.core.protocols import Progress
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = ".lock"
-_OWN_PREFIX = ".velora-"
-_PRUNED = f"{_OWN_PREFIX}pruned-"
-_CHECKPOINT = re.compile(r"(?P<kind>ep|step)(?P<number>[1-9][0-9]*)|best|recent|final|interrupted|crashed")
+_PRUNED = f"{files.OWN_PREFIX}pruned-"
 
 
 class CheckpointHome:
@@ -48,7 +46,7 @@ class CheckpointHome:
 
         Raises:
             RunDirectoryError: if it can't be written, another process works in it, or it holds another run's
-                checkpoints or anything that isn't a checkpoint. Nothing is changed then.
+                checkpoints, or anything that isn't a checkpoint and isn't beside this run's. Nothing is changed then.
         """
         self.directory = directory.absolute()
         self._run_id = run_id
@@ -73,7 +71,7 @@ class CheckpointHome:
             self._inspect()
             for parent in self._parents:
                 disk.make_directory(parent)
-            tempfile.TemporaryFile(prefix=_OWN_PREFIX, dir=self.directory).close()
+            tempfile.TemporaryFile(prefix=files.OWN_PREFIX, dir=self.directory).close()
         except OSError as error:
             self.release()
             raise self._unwritable(error) from error
@@ -102,7 +100,7 @@ class CheckpointHome:
             CheckpointError: if a branch can't be begun here.
         """
         parent, way, here = self.parent(seed.seed_index), seed.lineage, seed.lived.step
-        found = [own for path in _checkpoints(parent) if (own := self._own(path))]
+        found = [own for path in files.checkpoints(parent) if (own := self._own(path))]
         place = way[-1][0], here
         if all(one.metadata.place <= place for one in found):
             return
@@ -123,11 +121,20 @@ class CheckpointHome:
         """Return whether the one-time overview of the agent is still to be written."""
         return not (self.parent(seed_index) / CONFIG_FILE).exists()
 
+    def make_way(self, seed_index: int, name: str) -> None:
+        """Set aside what stands where a checkpoint is about to be written, if it holds anything else.
+
+        People put notes into a checkpoint, or a link in its place. A save replaces whole directories, so that these
+        would be lost, or the save would be refused.
+        """
+        files.set_aside(self.parent(seed_index) / name)
+
     def prune(self, seed_index: int, kind: str, *, keep: int, newest: int) -> None:
         """Remove this run's oldest ``epN`` or ``stepN``, after the newest was written.
 
         Only valid checkpoints of this run are touched, and none of later episodes or steps (a resume from an older
-        checkpoint finds those); those of a branch that was left go first. What can't be removed is tried again later.
+        checkpoint finds those), nor any that holds more than a checkpoint; those of a branch that was left go first.
+        What can't be removed is tried again later.
 
         Args:
             seed_index: the position on the seed axis.
@@ -139,67 +146,79 @@ class CheckpointHome:
         numbered = {
             int(match["number"]): path
             for path in parent.iterdir()
-            if (match := _CHECKPOINT.fullmatch(path.name)) and match["kind"] == kind
+            if (match := files.CHECKPOINT.fullmatch(path.name)) and match["kind"] == kind
         }
         whole = {number: found for number, path in numbered.items() if number <= newest and (found := self._own(path))}
         old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]
-        for path in [numbered[number] for number in old]:
+        for path in [numbered[number] for number in old if not files.holds_more(numbered[number])]:
             self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
         for path in parent.glob(f"{_PRUNED}*"):
             self._try_to(shutil.rmtree, path)
 
     def _inspect(self) -> None:
-        """Check that everything in the directory is this run's.
+        """Check that the checkpoints in the directory are this run's.
+
+        Where there are any, all other files beside them are left alone, whoever made them; where there are none, the
+        directory is somebody's, unless it is empty.
 
         Raises:
-            RunDirectoryError: naming the first thing that isn't.
+            RunDirectoryError: naming the first thing that isn't this run's.
         """
-        if self._parents != [self.directory]:
+        found = [path for parent in self._parents for path in files.checkpoints(parent)]
+        owners = {path: files.owner(path) for path in found}
+        is_ours = self._run_id in owners.values()
+        if self._parents != [self.directory] and not is_ours:
             self._refuse_foreign(self.directory, allowed={path.name for path in self._parents})
-        owners = set()
-        for parent in self._parents:
-            checkpoints = _checkpoints(parent)
-            self._refuse_foreign(parent, allowed={CONFIG_FILE, *(path.name for path in checkpoints)})
-            owners |= {self._check_owner(path) for path in checkpoints}
+        for parent in self._parents if not is_ours else ():
+            own = {path.name for path in found if path.parent == parent}
+            self._refuse_foreign(parent, allowed={CONFIG_FILE, *own})
+        for path, owner in owners.items():
+            self._check_owner(path, owner, is_ours=is_ours)
         orphan = next((parent for parent in self._parents if (parent / CONFIG_FILE).exists()), None)
-        if orphan is not None and self._run_id not in owners:
+        if orphan is not None and not owners and self._was_ours():
+            self._drop_overviews()
+        elif orphan is not None and not is_ours:
             raise RunDirectoryError(
                 f"{orphan}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
                 "choose another directory, or delete that file"
             )
 
     def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
-        for name in _names(directory):
-            if name not in {LOCK_NAME, *atomic_save.IGNORED, *allowed} and not name.startswith(_OWN_PREFIX):
+        for name in files.names(directory):
+            if name not in {LOCK_NAME, *allowed} and not files.is_harmless(name):
                 raise RunDirectoryError(
                     f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
                     f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
                 )
+
+    def _drop_overviews(self) -> None:
+        """Remove the overviews that a run left which died before its first checkpoint was whole."""
+        for parent in self._parents:
+            (parent / CONFIG_FILE).unlink(missing_ok=True)
 
     def _was_ours(self) -> bool:
         """Return whether a run has claimed the directory before, and perhaps lives in it."""
         lock = self.directory / LOCK_NAME
         return lock.is_file() and lock.stat().st_size == 0
 
-    def _check_owner(self, path: Path) -> str | None:
-        """Return the run that a checkpoint belongs to, None if it is broken (a save may replace it).
+    def _check_owner(self, path: Path, owner: str | None, *, is_ours: bool) -> None:
+        """Check whose a checkpoint is; one that is broken has no owner, and a save may replace it.
 
         Raises:
-            RunDirectoryError: if it is another run's, or holds someone's files.
+            RunDirectoryError: if it is another run's, or holds someone's files in a directory that isn't this run's.
         """
-        owner = self._owner(path)
         if owner is None:
-            try:
-                atomic_save.check_target(path, overwrite=True)
-            except CheckpointError as error:
-                raise RunDirectoryError(str(error)) from error
+            if files.holds_more(path) and not is_ours:
+                raise RunDirectoryError(
+                    f"{path}: expected a checkpoint or nothing, found somebody's files; choose another directory, or "
+                    "move them away"
+                )
         elif owner != self._run_id:
             whose = f"of run {owner}" if owner else "that no run wrote"
             raise RunDirectoryError(
                 f"{path.parent}: expected an empty directory or this run's checkpoints, found {path.name} {whose}; "
                 f"go on with that run by resume={str(self.directory)!r}, or choose another directory"
             )
-        return owner
 
     def _own(self, path: Path) -> Checkpoint | None:
         """Open a checkpoint of this run; ``None`` if it is broken or another run's."""
@@ -208,15 +227,6 @@ class CheckpointHome:
         except CheckpointError:
             return None
         return found if (found.metadata.train_state or {}).get("run_id") == self._run_id else None
-
-    @staticmethod
-    def _owner(path: Path) -> str | None:
-        """Return the id of the run that wrote a checkpoint, "" if none did, None if it is broken or empty."""
-        try:
-            metadata = Checkpoint.open(path).metadata
-        except CheckpointError:
-            return None
-        return str((metadata.train_state or {}).get("run_id", ""))
 
     def _unwritable(self, error: OSError) -> RunDirectoryError:
         reason = error.strerror or type(error).__name__
@@ -231,20 +241,3 @@ class CheckpointHome:
             action(path, *args)
         except OSError as error:
             logger.warning("%s: can't be removed (%s)", path, error)
-
-
-def _names(directory: Path) -> list[str]:
-    """List what is in a directory; one that doesn't exist is empty."""
-    try:
-        return sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []
-
-
-def _checkpoints(directory: Path) -> list[Path]:
-    """List the directories that carry a checkpoint's name."""
-    return [
-        path
-        for path in map(directory.joinpath, _names(directory))
-        if _CHECKPOINT.fullmatch(path.name) and path.is_dir()
-    ]

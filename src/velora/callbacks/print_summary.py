@@ -33,7 +33,10 @@ class PrintSummary(Callback):
         """Print the summary, after a resume has restored the run."""
         summary = agent.summary()
         body = Group(_facts(trainer, agent), Text(), _networks(summary["networks"]))
-        self._console.print(Panel(body, title=Text(str(summary["agent"])), title_align="left", expand=False))
+        try:
+            self._console.print(Panel(body, title=Text(str(summary["agent"])), title_align="left", expand=False))
+        except (OSError, ValueError):  # ValueError: the stream was closed; there is nobody to tell
+            self._console.quiet = True
 
 
 def _facts(trainer: TrainerView, agent: AgentView) -> Table:

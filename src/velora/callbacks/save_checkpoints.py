@@ -71,7 +71,7 @@ class SaveCheckpoints(Callback):
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             if value is not None and not (is_whole and value >= 1):
                 raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
-        self.directory = Path(directory)
+        self.directory = Path(directory).absolute()
         self.frequency = frequency
         self.steps = steps
         self.minutes = minutes
@@ -236,6 +236,7 @@ class SaveCheckpoints(Callback):
     ) -> None:
         """Write one checkpoint, and the overview with the first: at once, or while training goes on."""
         home = self._claimed()
+        home.make_way(seed_index, name)
         trainer.save(
             home.parent(seed_index) / name,
             buffer=self.buffer,

@@ -32,11 +32,15 @@ Parts: TypeAlias = Mapping[Part, Mapping[str, Tensor]]
 MAY_BE_NONFINITE: Final[frozenset[Part]] = frozenset({"buffer_state", "train_state"})
 """Unused rows of a buffer and records such as "best so far" may hold anything; weights and optimizers may not."""
 
-IGNORED: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What file browsers leave behind: nobody's data."""
+_LITTER: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
 _OURS: Final = frozenset({"schema_version", "metadata_sha256"})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
 _log: Final = logging.getLogger(__name__)
+
+
+def is_litter(name: str) -> bool:
+    """Return whether a file of this name is what file browsers leave behind: nobody's data."""
+    return name in _LITTER or name.startswith("._")
 
 
 def check_parts(parts: Parts) -> None:
@@ -60,7 +64,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """
     with naming(target):
         try:
-            names = set(os.listdir(target)) - IGNORED
+            names = {name for name in os.listdir(target) if not is_litter(name)}
         except FileNotFoundError:
             return
         except NotADirectoryError as error:

@@ -219,7 +219,7 @@ def _check_names(path: Path, metadata: Metadata) -> None:
         raise CheckpointError(
             f"{path / stray[0]}: not listed in {METADATA_FILE}, so of another checkpoint; move it away"
         )
-    if foreign := sorted(names - FILE_NAMES - atomic_save.IGNORED):
+    if foreign := sorted(name for name in names - FILE_NAMES if not atomic_save.is_litter(name)):
         _log.warning("%s: not part of the checkpoint, ignored", path / foreign[0])
 
 

@@ -124,6 +124,12 @@ def decode(raw: bytes, data_bytes: int, where: str) -> list[Entry]:
     return entries
 
 
+def storable(tensor: Tensor) -> bool:
+    """Return whether a tensor is dense, of a type that a file can hold, and of few enough dimensions."""
+    is_dense = tensor.layout is torch.strided and not tensor.is_meta
+    return is_dense and tensor.dtype in _CODES and tensor.dim() <= MAX_RANK
+
+
 def _check_storable(name: object, tensor: object, where: str) -> None:
     if not isinstance(name, str) or name == "__metadata__" or _NAME.fullmatch(name) is None:
         raise CheckpointError(
@@ -131,7 +137,7 @@ def _check_storable(name: object, tensor: object, where: str) -> None:
         )
     if not isinstance(tensor, Tensor):
         raise CheckpointError(f"{where}: {name}: expected a tensor, received {type(tensor).__name__}")
-    if tensor.layout is not torch.strided or tensor.is_meta or tensor.dtype not in _CODES or tensor.dim() > MAX_RANK:
+    if not storable(tensor):
         raise CheckpointError(
             f"{where}: {name}: expected a dense tensor of at most {MAX_RANK} dimensions and one of "
             f"{', '.join(str(dtype).removeprefix('torch.') for dtype in _CODES)}; received {tensor.dtype}, "

@@ -12,6 +12,7 @@ from pathlib import Path
 import velora
 from velora.core.errors import SettingError, VeloraError
 from velora.core.names import did_you_mean
+from velora.core.terminal import complain, has_failed, occupy_standard_descriptors, say
 
 HELP = """\
 Velora trains liquid neural networks to control things.
@@ -116,25 +117,29 @@ def _going_on_at_sigusr1() -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 after a crash, 2 for bad input, 130 when interrupted.
 
+    It is 1 too if the output can't be written, as to a full disk; a reader that has gone away is no error.
+
     Args:
         argv: the arguments; ``None`` takes those of the process.
     """
+    occupy_standard_descriptors()
     command, *words = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
-        sys.stdout.write(f"{HELP}\n")
+        say(f"{HELP}\n")
         return 0
     if command in ("-V", "--version"):
-        sys.stdout.write(f"velora {velora.__version__}\n")
+        say(f"velora {velora.__version__}\n")
         return 0
     try:
         if command not in COMMANDS:
             hint = did_you_mean(command, COMMANDS, f"expected one of {', '.join(COMMANDS)}")
             raise SettingError(f"{command!r} is no command; {hint}")
         with _going_on_at_sigusr1():
-            return COMMANDS[command](words)
+            code = COMMANDS[command](words)
     except VeloraError as error:
-        sys.stderr.write(f"velora {command}: {error}\n")
-        return 2
+        complain(f"velora {command}: {error}\n")
+        code = 2
     except KeyboardInterrupt as stop:
-        sys.stderr.write(f"velora {command}: {str(stop) or _NOTHING_YET.get(command, 'interrupted')}\n")
-        return INTERRUPTED
+        complain(f"velora {command}: {str(stop) or _NOTHING_YET.get(command, 'interrupted')}\n")
+        code = INTERRUPTED
+    return code or int(has_failed())

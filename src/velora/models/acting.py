@@ -30,7 +30,12 @@ class ActingAgent(AgentParts):
         Shapes:
             obs: (S, B, O), with the time where it is part of it. hidden: (S, B, H). dt: (S, B), in control steps.
             returns: what the actor puts out (S, B, K), hidden (S, B, H).
+
+        Raises:
+            SettingError: if the actor was changed in a way that Velora can't compute with; see
+                :class:`velora.nn.held.Held`.
         """
+        self.learner.held.look_at("actor")
         if self.normaliser is not None:
             obs = self.normaliser.observations(obs)
         out, _, last = self.learner.networks["actor"].run(
@@ -54,10 +59,17 @@ class ActingAgent(AgentParts):
     def acting(self, obs: Array, hidden: Tensor, dt: Array) -> Callable[..., NDArray[np.float32]]:
         """Prepare to act in training; see :class:`Acting`."""
         actor = self.learner.networks["actor"]
-        return Acting(actor, self.exploration, obs, hidden, dt, normaliser=self.normaliser).act
+        own: dict[str, Any] = {"normaliser": self.normaliser, "look": self._look_in_training}
+        return Acting(actor, self.exploration, obs, hidden, dt, **own).act
+
+    def _look_in_training(self) -> None:
+        """Follow what was done to the networks since the last step, where a callback could do something."""
+        if self.hooks.reach_steps:
+            self.learner.held.look_in_training()
 
     def begin_episode(self, seed_index: int) -> None:
-        """Forget what exploration carries on from the episode before."""
+        """Forget what exploration carries on from the episode before, and follow what was done to the networks."""
+        self.learner.held.look_in_training(seed_index)
         self.exploration.begin_episode(seed_index)
 
     @cached_property
@@ -123,6 +135,7 @@ class Acting:
 
     Args:
         normaliser: of the observations that the policy sees; ``None`` shows them as they are.
+        look: called before every step.
     """
 
     def __init__(
@@ -134,8 +147,9 @@ class Acting:
         dt: Array,
         *,
         normaliser: Normaliser | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
-        self._exploration, self._normaliser = exploration, normaliser
+        self._exploration, self._normaliser, self._look = exploration, normaliser, look
         each = hidden.shape[:2]
         self._given = torch.from_numpy(obs).view(*each, 1, -1)
         shown = self._given if normaliser is None else self._given.clone()
@@ -157,6 +171,7 @@ class Acting:
             steps: how many steps each seed has lived, in all its environments.
             warming_up: positions that act at random.
         """
+        self._look()
         if self._normaliser is not None:
             self._normaliser.fit_observations(self._seen[0].copy_(self._given))
         if not self._shares_memory:

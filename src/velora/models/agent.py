@@ -13,7 +13,7 @@ from torch import Tensor
 
 from velora import envs, kernels
 from velora.callbacks.base import Callback
-from velora.core import seeding
+from velora.core import autograd, seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.core.types import Counters, Metrics
@@ -62,6 +62,7 @@ class Agent(ActingAgent, SavedAgent):
         if cls.settings_type is not Settings:
             show_settings(cls, cls.settings_type)
 
+    @autograd.as_by_default()
     def __init__(self, state_dim: int, n_neurons: int, action_dim: int, **settings: Any) -> None:
         if not self.key or self.settings_type is Settings:
             raise SettingError(
@@ -88,10 +89,7 @@ class Agent(ActingAgent, SavedAgent):
             self.experience.check_memory()
         networks, tells_time = self.configure_networks(), self.settings.time in ("gate", "both")
         self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel, tells_time=tells_time)
-        self.networks = self.learner.modules
         self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
-
-    # ------------------------------------------------------------------------------------------- what subclasses say
 
     @abstractmethod
     def configure_experience(self) -> Experience:
@@ -104,14 +102,8 @@ class Agent(ActingAgent, SavedAgent):
     def configure_exploration(self) -> Explorer:
         """Make the exploration strategy; here random actions during warm-up, then correlated noise on the actor's."""
         s = self.settings
-        return CorrelatedNoise(
-            self.seeds,
-            s.action_dim,
-            std=s.noise_std,
-            final_std=s.noise_final_std,
-            decay_steps=s.noise_decay_steps,
-            correlation=s.noise_correlation,
-        )
+        own = {"final_std": s.noise_final_std, "decay_steps": s.noise_decay_steps, "correlation": s.noise_correlation}
+        return CorrelatedNoise(self.seeds, s.action_dim, std=s.noise_std, **own)
 
     def target_names(self, networks: Iterable[str]) -> Iterable[str]:
         """Name those networks that have a slowly following target, ``"target_<name>"``; here all."""
@@ -138,8 +130,6 @@ class Agent(ActingAgent, SavedAgent):
         """Name the generators of one seed that have to be restored; ours draw by position and need none."""
         return {}
 
-    # ------------------------------------------------------------------------------------------------------ learning
-
     @property
     def optimizers(self) -> dict[str, SeedOptimizer]:
         """The optimizers, built when training first needs them."""
@@ -155,6 +145,7 @@ class Agent(ActingAgent, SavedAgent):
         Raises:
             SpaceError: if it doesn't fit.
         """
+        self.learner.held.take_over()
         s = self.settings
         self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
         if self.sees_images:
@@ -176,10 +167,16 @@ class Agent(ActingAgent, SavedAgent):
         self.learner.optimize(name, loss, backward, self.hooks, self.settings.grad_clip)
 
     def configure_training(self, *, threads: int = 1) -> None:
-        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed."""
+        """Build what only training needs; ``threads`` of the native kernel help up to one for each seed.
+
+        Raises:
+            SettingError: if something was done to a network that training would ignore.
+        """
         self.threads = threads
+        self.learner.held.look_before_training()
         self.experience.prepare()
 
+    @autograd.as_by_default()
     def train(
         self,
         env: EnvLike,
@@ -222,8 +219,8 @@ class Agent(ActingAgent, SavedAgent):
             threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
 
         Raises:
-            SettingError, SpaceError: if settings or environment don't fit; nothing is written then, unless it shows
-                only when the environment steps.
+            SettingError, SpaceError: if settings, environment or networks don't fit; nothing is written then, unless it
+                shows only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
         """
         before = random.getstate()

@@ -38,6 +38,7 @@ def gather(
     copy: bool = False,
 ) -> Contents:
     """Gather what a checkpoint of one seed holds: live tensors, or, where memory has room for them, copies."""
+    agent.learner.held.take_over()
     k = slice(seed_index, seed_index + 1)
     optim_state = agent.learner.optimizer_state(seed_index)
     settings = agent.settings_dict()
@@ -82,11 +83,13 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
 
     Raises:
         CheckpointError: if a tensor is missing or doesn't fit, or a buffer was asked for that isn't there.
+        SettingError: if a network was changed before in a way that Velora can't compute with.
     """
     metadata = checkpoint.metadata
     if buffer:
         _check_has_buffer(checkpoint)
     k = slice(seed_index, seed_index + 1)
+    agent.learner.held.take_over()
     _check_structure(agent, checkpoint)
     live = {name: tensor[k] for name, tensor in model_tensors(agent).items()}
     model_state = checkpoint.read("model_state", expect=_shapes(live))
@@ -110,6 +113,7 @@ def read(agent: AgentParts, checkpoint: Checkpoint, *, buffer: bool, seed_index:
 
 def copy_seed(agent: AgentParts, index: int, alone: AgentParts) -> None:
     """Fill a freshly built agent of one seed with what another agent has learned at one position of its seed axis."""
+    agent.learner.held.take_over()
     own = slice(index, index + 1)
     source = model_tensors(agent)
     for name, tensor in model_tensors(alone).items():
@@ -138,7 +142,7 @@ def model_tensors(agent: AgentParts) -> dict[str, Tensor]:
 
 def _take_over(agent: AgentParts) -> None:
     """Follow what was written into the tensors of an agent."""
-    agent.learner.masks_changed()
+    agent.learner.held.take_over()
     if agent.normaliser is not None:
         agent.normaliser.refresh()
 

@@ -17,6 +17,7 @@ from velora.kernels import make_backend
 from velora.kernels.arrays.namespace import Values
 from velora.kernels.backend import Program
 from velora.kernels.recording_guard import guarded
+from velora.models.held_networks import HeldNetworks, Networks
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
 from velora.nn.parameters import Scalar
@@ -51,6 +52,7 @@ class Learner:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
         flats: the parameters of each.
         rows: positions on the seed axis that learn from the next update.
+        held: follows what is done to the networks from outside.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Learner:
         self._followed = tuple(followed)
         trained = {name: net.to(device) for name, net in trained.items()}
         targets = {f"target_{name}": _copied(trained[name]).requires_grad_(False) for name in self._followed}
-        self.modules: dict[str, nn.Module] = {**trained, **targets}
+        self.modules = Networks({**trained, **targets})
         self.flats = {name: FlatParameters(net, is_trained=name in trained) for name, net in self.modules.items()}
         self._networks: dict[str, Network] = {}
         self.n_seeds = next(iter(self.flats.values())).n_seeds
@@ -76,11 +78,13 @@ class Learner:
         self._loaded: dict[int, dict[str, Tensor]] = {}
         self._programs: dict[Hashable, Update] = {}
         self._is_recording = False
+        self.held = HeldNetworks(self.flats, on_other_wiring=self._follow_wiring)
 
     @property
     def networks(self) -> dict[str, Network]:
         """Every network as an update runs it, prepared when one is first needed; a ``Scalar`` isn't run."""
         if not self._networks:
+            self.held.take_over()  # plans go by how parameters are ordered
             with torch.inference_mode(False):  # acting may be first
                 self._networks = {n: self._network(n) for n, m in self.modules.items() if not isinstance(m, Scalar)}
         return self._networks
@@ -89,11 +93,12 @@ class Learner:
         network = make_network(self.modules[name], self.flats[name], self.kernel)  # type: ignore[arg-type]
         return network if self._tells_time else Timeless(network)
 
-    def masks_changed(self) -> None:
-        """Follow masks that were loaded into the modules."""
-        for flat in self.flats.values():
-            flat.apply_mask()
+    def _follow_wiring(self) -> None:
+        """Record updates anew, and let no moment move what is switched off now."""
         self._programs.clear()
+        for name, optimizer in self.optimizers.items():
+            if (mask := self.flats[name].mask) is not None:
+                optimizer.forget(mask)
 
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> dict[str, SeedOptimizer]:
         """Build one optimizer for each trained network at the first call, with the state that was loaded for it."""
@@ -102,6 +107,7 @@ class Learner:
             for k, state in self._loaded.items():
                 self.load_optimizer_state(state, k)
             self._loaded = {}
+            self._follow_wiring()  # another one may have been made before
         return self.optimizers
 
     def optimizer_state(self, seed_index: int) -> dict[str, Tensor]:
@@ -141,12 +147,18 @@ class Learner:
             write_gradient(loss, torch.ones_like(loss), list(self.modules[name].parameters()), flat)
         else:
             backward()
+        if hooks.on_after_backward or hooks.on_before_optimizer_step:
+            self.held.show_gradients(name)
         for hook in hooks.on_after_backward:
             hook()
+        if hooks.on_after_backward:
+            self.held.follow_gradients(name)
         if clip is not None:
             self.backend.clip(flat.gradient, max_norm=clip)
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
+        if hooks.on_before_optimizer_step:
+            self.held.follow_gradients(name)
         if not self._is_recording:
             optimizer.prepare()
         optimizer.step(self.rows)

@@ -37,6 +37,10 @@ class SeedOptimizer(Protocol):
         """Make one step for these positions of the seed axis."""
         ...
 
+    def forget(self, mask: Tensor) -> None:
+        """Drop what is kept for parameters that a mask (S, P) switches off, so that no step moves them."""
+        ...
+
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return ``<parameter>.<key>`` to tensor (1, ...), or () for the step count; empty before the first step."""
         ...
@@ -94,8 +98,8 @@ class Adam:
         self.memory.gradient.zero_()
 
     def prepare(self) -> None:
-        """Take over a changed learning rate."""
-        lr = self.param_groups[0]["lr"]
+        """Take over a changed learning rate; that of a frozen network is 0."""
+        lr = 0.0 if self.flat.is_frozen else self.param_groups[0]["lr"]
         if lr != self._lr:
             self._lr = lr
             self.memory.rates[0] = lr
@@ -103,6 +107,11 @@ class Adam:
     def step(self, rows: Sequence[int]) -> None:
         """Make one step for these positions of the seed axis."""
         self.backend.adam(self.memory, rows=rows)
+
+    def forget(self, mask: Tensor) -> None:
+        """Drop the moments of what a mask switches off."""
+        self.memory.first.mul_(mask)
+        self.memory.second.mul_(mask)
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""
@@ -146,6 +155,8 @@ class RowOptimizer:
 
     def step(self, rows: Sequence[int]) -> None:
         """Make one step for these positions of the seed axis; torch leaves out what has no gradient."""
+        if self.flat.is_frozen:
+            return
         for k, row in enumerate(self._rows):
             row.grad = self._gradients[k] if k in rows else None
         if self._begun.issuperset(rows):
@@ -154,6 +165,13 @@ class RowOptimizer:
         self._begun.update(rows)
         with self.flat.values.device:  # where a first step allocates its state, whatever PyTorch's default is
             self.optimizer.step()
+
+    def forget(self, mask: Tensor) -> None:
+        """Drop what is kept of what a mask switches off."""
+        for row, own in zip(self._rows, mask, strict=True):
+            for value in self.optimizer.state.get(row, {}).values():
+                if isinstance(value, Tensor) and value.dim():
+                    value.mul_(own)
 
     def state(self, seed_index: int) -> dict[str, Tensor]:
         """Return what a checkpoint keeps of one seed."""

@@ -133,7 +133,7 @@ class Settings(BaseModel):
                 hint = did_you_mean(name, known, f"there are {', '.join(known)}")
                 raise SettingError(f"{name}: no such setting; {hint}") from None
             problem = problem[:1].lower() + problem[1:]
-            received = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+            received = "" if first["type"] == "value_error" else f", got {first['input']!r:.200}"
             raise SettingError(f"{name}: {problem}{received}") from None
 
     @classmethod

@@ -33,7 +33,6 @@ class AgentParts(ABC):
         settings: what the constructor was given, checked.
         seeds: the run seed of every position on the seed axis.
         chose_seeds: whether somebody chose them; if not, a resume may bring others.
-        networks: ``"actor"``, ``"critic"``, ... and their targets ``"target_actor"``, ...
         learner: what runs and improves them.
         experience: what is learned from, and when.
         exploration: turns what the actor puts out into actions: greedily, or to try things.
@@ -57,7 +56,6 @@ class AgentParts(ABC):
     chose_seeds: bool
     device: torch.device
     kernel: str
-    networks: dict[str, nn.Module]
     learner: Learner
     experience: Experience
     exploration: Explorer
@@ -161,6 +159,11 @@ class AgentParts(ABC):
         return self.device.type not in ("cpu", "mps")
 
     # --------------------------------------------------------------------------------------------------------- parts
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Every network by name, the targets too; weights may be changed, networks can't be replaced."""
+        return self.learner.modules
 
     @property
     def actor(self) -> LiquidActor | LiquidHead:

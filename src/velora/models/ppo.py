@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from velora.buffers import Rollout
 from velora.checkpoint.registry import agents
 from velora.core import allowance
+from velora.core.autograd import as_by_default
 from velora.core.streams import Stream
 from velora.models.agent import Agent
 from velora.models.experience import Rollouts
@@ -73,7 +74,8 @@ class LiquidPPO(Agent):
         carried = self.experience.carried
         shape = self.n_seeds, self.n_envs, size
         allowance.take(self.n_seeds * self.n_envs * size // _STATES_PER_WEIGHT, "n_envs")
-        self.critic_hidden = carried["critic_hidden"] = torch.zeros(shape, dtype=torch.float32, device=self.device)
+        with as_by_default():
+            self.critic_hidden = carried["critic_hidden"] = torch.zeros(shape, dtype=torch.float32, device=self.device)
 
     def configure_networks(self) -> dict[str, nn.Module]:
         """Build the liquid actor and the critic."""
@@ -188,6 +190,8 @@ class LiquidPPO(Agent):
         pull_actor.parameters(gradient.out)
         log_std = self.exploration.log_std
         if log_std is not None and gradient.log_std is not None:
+            if log_std.grad is None:  # after somebody's zero_grad
+                self.learner.held.show_gradients("actor")
             assert log_std.grad is not None  # a view of the network's flat gradient
             log_std.grad.copy_(gradient.log_std)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,8 +13,9 @@ import torch
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.contents import Contents
 from velora.core import allowance
+from velora.core.autograd import as_by_default
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import checkpoint_contents, idle
+from velora.models import checkpoint_contents, copying, idle
 from velora.models.parts import AgentParts
 
 
@@ -25,6 +27,7 @@ class SavedAgent(AgentParts):
         self.exploration.reseed(self.seeds)
         self.draws.reseed(self.seeds)
 
+    @as_by_default()
     def seed(self, index: int) -> Self:
         """Copy the agent at one position of the seed axis out, as an ordinary agent of one seed.
 
@@ -40,6 +43,23 @@ class SavedAgent(AgentParts):
             alone = type(self)(**self.settings.model_dump(), **own)
         checkpoint_contents.copy_seed(self, index, alone)
         return alone
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the agent: its copy predicts and learns the same, and shares nothing with it."""
+        state = copying.state_of(self)
+        made: Self = copying.made_from(type(self), state)
+        memo.update(copying.correspondence(self, made))
+        made.__setstate__(copy.deepcopy(copying.own_attributes(self, state), memo))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take the agent apart for ``pickle``, into settings, text and arrays; its class has to be importable."""
+        state = copying.state_of(self)
+        return copying.made_from, (type(self), state), copying.own_attributes(self, state)
+
+    def __setstate__(self, own: dict[str, Any]) -> None:
+        """Take over what was set on the agent besides its parts."""
+        vars(self).update(own)
 
     def training_contents(
         self, seed_index: int, *, buffer: bool, config: bool, train_state: checkpoint_contents.TrainState, copy: bool
@@ -96,6 +116,7 @@ class SavedAgent(AgentParts):
         return contents.write(Path(dirpath), overwrite=overwrite)
 
     @classmethod
+    @as_by_default()
     def load(
         cls,
         dirpath: str | Path,

@@ -17,7 +17,8 @@ class HookTable:
     """Hold, for every hook, the overriding methods of all callbacks, in order, bound to trainer and agent.
 
     Every hook's name is an attribute: a tuple of functions that take what comes after ``(trainer, agent)``.
-    ``look_into_updates`` tells whether any of them is called between the parts of an update.
+    ``look_into_updates`` tells whether any of them is called between the parts of an update, ``reach_steps`` whether a
+    callback that isn't Velora's is called at every step or update, and may change the networks there.
     """
 
     on_before_zero_grad: tuple[Hook, ...]
@@ -44,6 +45,9 @@ class HookTable:
             setattr(self, name, tuple(bound))
         inside = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward")
         self.look_into_updates = any(getattr(self, name) for name in (*inside, "on_before_optimizer_step"))
+        often = (*inside, "on_before_optimizer_step", "on_train_batch_end", "on_env_step")
+        others = [c for c in callbacks if not type(c).__module__.startswith("velora.")]
+        self.reach_steps = any(overrides(c, name) for c in others for name in often)
 
     def fire(self, name: str, *args: Any) -> None:
         """Call one hook of every callback that has it."""

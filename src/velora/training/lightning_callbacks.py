@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from velora.callbacks.base import Callback
-from velora.checkpoint import Checkpoint
+from velora.checkpoint import Checkpoint, atomic_save
+from velora.core.errors import CheckpointError
 from velora.core.protocols import TrainerView
 from velora.training.waiting import Waiting
+
+log = logging.getLogger(__name__)
 
 
 class StepwiseTrainer(TrainerView, Protocol):
@@ -142,5 +146,12 @@ class StockStrategy:
 
 
 def _remove(path: Path) -> None:
-    if path.exists():
-        shutil.rmtree(Checkpoint.open(path).path)
+    if not path.exists():
+        return
+    checkpoint = Checkpoint.open(path)
+    try:
+        atomic_save.check_target(checkpoint.path, overwrite=True)
+    except CheckpointError as error:  # somebody's files are in it
+        log.warning("not deleted: %s", error)
+    else:
+        shutil.rmtree(checkpoint.path)

@@ -30,9 +30,13 @@ class TrainableAgent(AgentView, Protocol):
     bounds: ActionUnits
     environment: dict[str, Any] | None
     progress: list[Counters]
-    networks: dict[str, nn.Module]
     chose_seeds: bool
     """Whether somebody chose its seeds; if not, those of the checkpoint are taken over."""
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Networks by name."""
+        ...
 
     @property
     def experience(self) -> Experience:

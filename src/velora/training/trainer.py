@@ -30,7 +30,7 @@ from velora.training.loggers import Loggers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
-from velora.training.resume import circumstances, report, restore, run_state
+from velora.training.resume import callback_state, circumstances, report, restore, run_state
 from velora.training.saving import Failed, Saving
 from velora.training.signals import on_signals
 from velora.training.waiting import Waiting
@@ -90,7 +90,7 @@ class Trainer:
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
         self._loggers = Loggers(logger)
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.run_dir = None if run_dir is None else Path(run_dir).absolute()
         self.callbacks = list(callbacks or ())
         check_callbacks(self.callbacks)
         for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
@@ -289,11 +289,12 @@ class Trainer:
         """Train; see :meth:`velora.models.Agent.train`."""
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
+        resumed = None if resume is None else Path(resume).absolute()  # an environment may change the directory
         with ExitStack() as stack:
             stack.enter_context(computing_on(self.threads or 1))
             stack.enter_context(as_only_process())
             self._prepare(agent, env, stack, is_resumed=resume is not None)
-            saved = None if resume is None else restore.restore_agent(agent, Path(resume))
+            saved = None if resumed is None else restore.restore_agent(agent, resumed)
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
             with on_signals(save=self._request_save, end=self._interrupt):
@@ -356,6 +357,7 @@ class Trainer:
         self._open_store(agent, stack)  # which cuts rows off, so after all that may refuse the run
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
+        callback_state.check(self.callbacks, agent.seeds)
         if saved is not None:
             report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_generators(saved, agent)

@@ -141,3 +141,16 @@ def test_a_second_directory_of_the_run_may_hold_newer_ones(tmp_path: Path) -> No
     lived(tmp_path / "seldom", 2)
     lived(tmp_path / "often", 1, "ep2", newest_of=tmp_path / "seldom")
     assert lineage(tmp_path / "often" / "final") == ((0, 0), (1, 400))
+
+
+def test_what_was_put_into_the_checkpoint_that_a_branch_begins_at_stays(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    lived(home, 3)
+    (home / "ep2" / "plots").mkdir()
+    for name in ("notes.txt", "plots/curve.png"):
+        (home / "ep2" / name).write_text("mine")
+    (home / "ep2" / "link").symlink_to("nowhere")
+    lived(home, 1, "ep2")
+    assert lineage(home / "ep2") == ((0, 0), (1, 400))
+    assert [(home / "ep2" / name).read_text() for name in ("notes.txt", "plots/curve.png")] == ["mine", "mine"]
+    assert (home / "ep2" / "link").is_symlink()

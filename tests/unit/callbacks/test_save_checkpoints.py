@@ -271,6 +271,20 @@ def test_an_overview_without_its_checkpoints_is_refused(home: Path) -> None:
         run(home).start()
 
 
+@pytest.mark.parametrize("seeds", [(7,), (3, 11)])
+def test_a_run_that_was_killed_in_its_first_save_does_not_block_the_next(home: Path, seeds: tuple[int, ...]) -> None:
+    """The overview stands in the parent directory just before the checkpoint does."""
+    killed = run(home, agent=Agent(seeds=seeds))
+    killed.start()
+    for parent in [home] if len(seeds) == 1 else [home / f"seed{seed}" for seed in seeds]:
+        (parent / "model_config.json").write_text('{"agent": "another"}')
+    killed.fire("teardown", "fit")
+    again = run(home, agent=Agent(seeds=seeds), frequency=1)
+    again.start()
+    again.play(0.0)
+    assert (home / "ep1").exists() or (home / f"seed{seeds[0]}" / "ep1").exists()
+
+
 def test_a_seed_that_was_killed_in_its_first_save_does_not_block_the_others(home: Path) -> None:
     trainer = run(home, agent=Agent(seeds=(3, 11)), frequency=1)
     trainer.start()

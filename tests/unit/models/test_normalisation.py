@@ -263,7 +263,7 @@ def test_predicting_and_evaluating_show_normalised_observations_and_count_nothin
     plain = make(kind, time="both", normalize_obs=False, normalize_returns=False)
     for name, net in agent.networks.items():
         plain.networks[name].load_state_dict(net.state_dict())
-    plain.learner.masks_changed()
+    plain.learner.held.take_over()
     plain.bounds = agent.bounds
     before, obs = tensors(agent), np.array([[0.5, -0.2, 3.0], [1.0, 0.0, -1.0]], np.float32)
     mean, variance = (before[f"obs_{name}"].numpy() for name in ("mean", "variance"))

@@ -29,6 +29,7 @@ from velora.cli.run import run_directory
 from velora.cli.settings import budget, schema
 from velora.cli.settings.explained import explain
 from velora.core.errors import RunDirectoryError, SettingError
+from velora.core.terminal import complain, say, silence
 
 OK, CRASH, BAD_INPUT = 0, 1, 2
 
@@ -59,7 +60,7 @@ class _Session:
     def report(self, error: BaseException, line: str | None = None) -> int:
         """Print an error to stderr and return the exit code for it."""
         if is_mistake(error) and not self.full_errors:
-            sys.stderr.write(f"velora {self.command}: {line or one_line(error)}\n")
+            complain(f"velora {self.command}: {line or one_line(error)}\n")
             return BAD_INPUT
         traceback.print_exception(error)
         return BAD_INPUT if is_mistake(error) else CRASH
@@ -68,9 +69,9 @@ class _Session:
         """Report how many jobs of a sweep failed, and list the objective of the others."""
         if self.failures:
             done = len(self.results) + len(self.failures)
-            sys.stderr.write(f"velora {self.command}: {len(self.failures)} of {done} jobs failed, see above\n")
+            complain(f"velora {self.command}: {len(self.failures)} of {done} jobs failed, see above\n")
         for label, result in self.results:
-            sys.stdout.write(f"{label}  {result:.6g}\n")
+            say(f"{label}  {result:.6g}\n")
 
 
 def config_dir() -> Path:
@@ -118,6 +119,9 @@ def launch(command: str, job: str, arguments: Arguments, *, config_name: str | N
     with _hydra_process(command, arguments):
         try:
             return _helped(entry, session) if arguments.asks_for_help else _outcome(entry, session)
+        except BrokenPipeError:  # Hydra prints too, and whoever reads it may have gone
+            silence(sys.stdout)
+            return OK
         except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
             if isinstance(error, OSError) and error.filename is not None:
                 return session.report(RunDirectoryError(_unwritable(error)))
@@ -150,7 +154,7 @@ def _outcome(entry: Callable[[], object], session: _Session) -> int:
         return failed.code
     except SystemExit as stop:
         if isinstance(stop.code, str):
-            sys.stderr.write(f"{stop.code}\n")
+            complain(f"{stop.code}\n")
             return CRASH
         return stop.code or OK
     except Exception as error:
@@ -166,7 +170,7 @@ def _helped(entry: Callable[[], object], session: _Session) -> int:
     """Print Hydra's help with what each setting means."""
     with redirect_stdout(io.StringIO()) as printed:
         code = _outcome(entry, session)
-    sys.stdout.write(explain(printed.getvalue()))
+    say(explain(printed.getvalue()))
     return code
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
+from velora.core.terminal import say
 
 HELP = """\
 Say what this machine computes with, check that it computes rightly, and name what would make it faster.
@@ -47,7 +47,7 @@ def doctor(words: Sequence[str]) -> int:
             hint = did_you_mean(word, OPTIONS, "it takes --json and --help")
             raise SettingError(f"{word}: no such option; {hint}")
     if "--help" in words or "-h" in words:
-        sys.stdout.write(f"{HELP}\n")
+        say(f"{HELP}\n")
         return 0
     from velora.cli.doctor import advice, machine  # torch, which takes a second
 
@@ -55,7 +55,7 @@ def doctor(words: Sequence[str]) -> int:
     advices = list(advice.advise(found))
     if "--json" in words:
         document = {**found.document(), "advice": [dataclasses.asdict(a) for a in advices]}
-        sys.stdout.write(json.dumps(document) + "\n")
+        say(json.dumps(document) + "\n")
     else:
         from velora.cli.doctor.doctor_view import show
 

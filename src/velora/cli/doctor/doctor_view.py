@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from velora.cli.doctor.advice import Advice
 from velora.cli.doctor.machine import Machine
 from velora.core import ram
+from velora.core.terminal import say
 
 REPLAY_BYTES = 100_000 * 36 * 4
 """Replay memory of one seed at the default settings: 100,000 transitions of 36 numbers (InvertedPendulum-v5)."""
@@ -18,7 +19,7 @@ def show(machine: Machine, advices: Sequence[Advice]) -> None:
     facts = list(_facts(machine))
     title = f"Velora {machine.versions['velora']}"
     closing = "What would make it better" if advices else "There is nothing to make better."
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         _show_rich(title, facts, closing, advices)
         return
     lines = [title, ""]
@@ -26,7 +27,7 @@ def show(machine: Machine, advices: Sequence[Advice]) -> None:
     lines += ["", closing]
     for advice in advices:
         lines += [f"- {advice.text}", *(f"    {command}" for command in advice.commands)]
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(lines) + "\n")
 
 
 def _show_rich(title: str, facts: Sequence[tuple[str, str, bool]], closing: str, advices: Sequence[Advice]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from velora.cli.settings.objects import chosen_wrappers, make_environment, merge
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
+from velora.core.terminal import say
 from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.models import Agent
@@ -78,22 +78,22 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    given = Path(cfg.checkpoint.path)
+    given, here = Path(cfg.checkpoint.path), Path.cwd()  # which an environment may change
     chosen = choose_checkpoints(given)
     if len(chosen) == 1:
-        one = _evaluate(cfg, chosen[0])
+        one = _evaluate(cfg, chosen[0], here)
         _print_one(given, one)
         return one.mean
     played = []
     for path in chosen:
-        played.append(_evaluate(cfg, path))
+        played.append(_evaluate(cfg, path, here))
         _print_seed(played[-1])
     return _print_seeds(given, played)
 
 
-def _evaluate(cfg: DictConfig, path: Path) -> _Played:
-    checkpoint = Checkpoint.open(path)
-    agent = _find_class(cfg, checkpoint).load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
+def _evaluate(cfg: DictConfig, path: Path, here: Path) -> _Played:
+    checkpoint = Checkpoint.open(here / path)
+    agent = _find_class(cfg, checkpoint).load(here / path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
     env_id, kwargs = chosen_environment(cfg, path, agent.environment)
     wrappers = merged(saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
@@ -152,19 +152,18 @@ def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int,
 
 def _print_one(given: Path, one: _Played) -> None:
     if one.checkpoint != given:
-        sys.stdout.write(f"checkpoint    {one.checkpoint}\n")
+        say(f"checkpoint    {one.checkpoint}\n")
     for number, value in enumerate(one.returns, start=1):
-        sys.stdout.write(f"episode {number:>4}  {value:.1f}\n")
+        say(f"episode {number:>4}  {value:.1f}\n")
     over = f"over {counted([len(one.returns)], 'episode')}"
-    sys.stdout.write(f"return  {one.mean:.1f} ± {one.std:.1f} {over} of {one.environment}\n")
-    sys.stdout.write(json.dumps(one.record()) + "\n")
+    say(f"return  {one.mean:.1f} ± {one.std:.1f} {over} of {one.environment}\n")
+    say(json.dumps(one.record()) + "\n")
 
 
 def _print_seed(one: _Played) -> None:
     """Print the result of one of several seeds as soon as it is known."""
     over = f"over {counted([len(one.returns)], 'episode')}"
-    sys.stdout.write(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
-    sys.stdout.flush()
+    say(f"seed {one.seed:<5} {one.mean:>9.1f} ± {one.std:.1f} {over}, {one.checkpoint}\n")
 
 
 def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
@@ -172,8 +171,8 @@ def _print_seeds(given: Path, played: Sequence[_Played]) -> float:
     means = [one.mean for one in played]
     mean, std = float(np.mean(means)), float(np.std(means))
     environment = played[0].environment
-    sys.stdout.write(f"return     {mean:>9.1f} ± {std:.1f} over {len(played)} seeds, in {environment}\n")
+    say(f"return     {mean:>9.1f} ± {std:.1f} over {len(played)} seeds, in {environment}\n")
     seeds = [{"seed": one.seed, **one.record()} for one in played]
     record = {"run": str(given), "environment": environment, "mean": mean, "std": std, "seeds": seeds}
-    sys.stdout.write(json.dumps(record) + "\n")
+    say(json.dumps(record) + "\n")
     return mean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from velora.analysis.curves import plot_runs
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
+from velora.core.terminal import say
 
 HELP = """\
 Draw the learning curves of runs. Runs that differ in nothing but their seed are seeds of one curve.
@@ -33,7 +33,7 @@ def plot(words: Sequence[str]) -> int:
         VeloraError: if there is nothing to draw, or a setting is wrong.
     """
     if not words or any(word in ("-h", "--help") for word in words):
-        sys.stdout.write(HELP)
+        say(HELP)
         return 0
     runs: list[Path] = []
     given: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def plot(words: Sequence[str]) -> int:
     if "window" in given:
         given["window"] = _whole_number(given["window"])
     picture = plot_runs(runs, **{"out": "curves.png", **given})
-    sys.stdout.write(f"{picture}\n")
+    say(f"{picture}\n")
     return 0
 
 

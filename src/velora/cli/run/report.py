@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from velora.cli.command.arguments import written
 from velora.cli.run import resume, trust
 from velora.cli.settings import budget
 from velora.cli.settings.objects import saves
+from velora.core.terminal import say
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
 
@@ -25,10 +25,13 @@ def final_evaluations(result: TrainResult) -> list[Evaluation]:
     return [newest[k] for k in sorted(newest)]
 
 
-def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[int]) -> None:
-    """Print the report."""
+def report(cfg: DictConfig, run: Path, result: TrainResult, seeds: Sequence[int]) -> None:
+    """Print the report.
+
+    Args:
+        run: the run's directory, as people see it from where they began it.
+    """
     evaluations = final_evaluations(result)
-    run = shown(run_dir)
     lines = [
         f"run       {run}",
         f"ended     {_ended(result)}",
@@ -38,7 +41,7 @@ def report(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[
     if len(evaluations) > 1:
         lines += ["", *_table(evaluations, result, seeds), ""]
     lines += _next_commands(cfg, run, result, evaluations, seeds)
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(lines) + "\n")
 
 
 def can_go_on(cfg: DictConfig) -> bool:

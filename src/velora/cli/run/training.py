@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, RunDirectoryError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
+from velora.core.terminal import say
 from velora.models import idle
 from velora.nn.cells import LIQUID_KINDS
 from velora.training.result import TrainResult
@@ -63,14 +63,13 @@ class KeepSettings(Callback):
 class TellHowToGoOn(Callback):
     """A callback that prints how to resume if a signal ends the run; after SIGTERM or SIGHUP no report is printed."""
 
-    def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
-        self.cfg, self.run_dir = cfg, run_dir
+    def __init__(self, cfg: DictConfig, run: Path) -> None:
+        self.cfg, self.run = cfg, run
 
     def on_fit_end(self, trainer: Any, agent: AgentView) -> None:
         """Print the command, once everything is saved."""
         if trainer.status == "interrupted" and report.can_go_on(self.cfg):
-            sys.stdout.write(f"interrupted; go on with: {resume.command(report.shown(self.run_dir), self.cfg)}\n")
-            sys.stdout.flush()
+            say(f"interrupted; go on with: {resume.command(self.run, self.cfg)}\n")
 
 
 class FinalEvaluation(Callback):
@@ -98,16 +97,17 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
     """
     with claim.claimed(run_dir):
         saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
+        run = report.shown(run_dir)  # now: an environment may change the working directory
         seeds = seed_settings.choose(cfg)
         cfg = seed_settings.written_down(cfg, seeds)
         if saved is None:
             run_directory.check_free(run_dir)
         else:
             for line in resume.differences(saved, cfg):
-                sys.stdout.write(f"resume: {line}\n")
+                say(f"resume: {line}\n")
         try:
-            result = _train(cfg, run_dir, seeds)
-            report.report(cfg, run_dir, result, seeds)
+            result = _train(cfg, run_dir, seeds, TellHowToGoOn(cfg, run))
+            report.report(cfg, run, result, seeds)
         except BaseException as error:
             claim.discard_unstarted(run_dir)
             if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
@@ -125,10 +125,10 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
+def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Callback) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
-    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume))
+    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume).absolute())
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int]) -> TrainResult:
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), TellHowToGoOn(cfg, run_dir)],
+            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), last],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
             resume=saved,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from velora.core.errors import SettingError, VeloraError
+from velora.core.terminal import say
 
 if TYPE_CHECKING:
     from velora.models.verifying import Verdict, Verdicts
@@ -39,7 +40,7 @@ def verify(words: Sequence[str]) -> int:
         VeloraError: if a word isn't understood, or there is nothing to verify.
     """
     if not words or any(word in ("-h", "--help") for word in words):
-        sys.stdout.write(f"{HELP}\n")
+        say(f"{HELP}\n")
         return 0
     own = [word.removeprefix("agent=") for word in words if word.startswith("agent=")]
     paths = [word for word in words if not word.startswith("agent=")]
@@ -72,7 +73,7 @@ def _import(path: str) -> None:
 
 
 def _tell(name: str, state: str) -> None:
-    sys.stdout.write(f"{name:<16} {state}\n")
+    say(f"{name:<16} {state}\n")
 
 
 def _named(verdict: Verdict, verdicts: Verdicts) -> str:

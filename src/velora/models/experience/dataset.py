@@ -9,6 +9,7 @@ from torch import Tensor
 
 from velora.buffers import ReplayBuffer
 from velora.checkpoint import Checkpoint
+from velora.core.autograd import as_by_default
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Metrics
 from velora.models.agent import Agent
@@ -75,6 +76,7 @@ class DataSet:
             normaliser.count_observations((k,), obs[:, 0])
             normaliser.count_rewards((k,), *rest)
 
+    @as_by_default()
     def learn(self, batch_size: int, *, n_updates: int, threads: int = 1) -> dict[str, Tensor]:
         """Make updates of all seeds, and count them in ``agent.progress``.
 
@@ -97,6 +99,7 @@ class DataSet:
                 f"dataset: holds {len(self.buffer)} transitions, expected a window of {self._updates.window} or more"
             )
         self.agent.threads, rows = threads, tuple(range(self.agent.n_seeds))
+        self.agent.learner.held.look_before_training()
         self._updates.prepare()
         metrics: Metrics = {}
         for update in range(n_updates):

@@ -78,6 +78,9 @@ class _TorchPullback:
 def write_gradient(out: Tensor, d_out: Tensor, parameters: Sequence[torch.nn.Parameter], flat: FlatParameters) -> None:
     """Ask autograd for the gradient of a network's parameters, and write it to its flat gradient."""
     assert flat.gradient is not None
+    if flat.is_frozen:  # autograd refuses to differentiate by what requires no gradient
+        flat.gradient.zero_()
+        return
     parts = torch.autograd.grad(out, parameters, d_out, allow_unused=True)
     filled = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, parts, strict=True)]
     torch.cat([g.flatten(1) for g in filled], 1, out=flat.gradient)

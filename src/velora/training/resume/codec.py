@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -11,72 +10,72 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from velora.checkpoint import header, json_text
 from velora.core.errors import CheckpointError
+from velora.training.resume.reading import Reader
+from velora.training.resume.writing import Writer
 
-TENSOR, FLOAT, TUPLE = "__tensor__", "__float__", "__tuple__"
+MOST_BYTES = json_text.MAX_BYTES // 4
+"""JSON of one callback's state, so that several fit into a checkpoint."""
 
 
 def pack(tree: Any, tensors: dict[str, Tensor], path: str = "state") -> Any:
-    """Turn nested dicts and lists into JSON; arrays and tensors go to ``tensors`` under their path.
+    """Turn a value into JSON, with its arrays and tensors in ``tensors``, so that :func:`unpack` gives it as it was.
 
-    Infinity and NaN, which strict JSON can't hold, become text; tuples keep their type.
+    A tagged value is a dict with one key, the tag:
+
+    ======================  ============================================================================================
+    ``__tensor__``          name of a tensor
+    ``__array__``           name of a tensor that is a NumPy array; of other types ``[name of its bytes, dtype, shape]``
+    ``__scalar__``          ``[dtype, bytes in hexadecimal]``, a NumPy scalar
+    ``__numbers__``         name of a tensor that is a long list of ints, or of floats
+    ``__float__``           ``"nan"``, ``"inf"`` or ``"-inf"``
+    ``__complex__``         ``[real, imaginary]``
+    ``__bytes__``           hexadecimal
+    ``__tuple__``           a list
+    ``__deque__``           ``[greatest length or null, a list]``
+    ``__set__``             a list, in the order of its JSON; ``__frozenset__`` likewise
+    ``__dict__``            ``[[key, value], ...]``, a dict with keys that aren't text, or begin with two underscores
+    ``__ordered__``         likewise an ``OrderedDict``
+    ``__datetime__``        in ISO 8601; ``__date__`` and ``__time__`` likewise
+    ``__timedelta__``       ``[days, seconds, microseconds]``
+    ======================  ============================================================================================
+
+    A tensor comes back on the CPU and without its gradient. Nothing that is read names code. A value of any other type
+    is refused, subclasses of these too: they would come back as something else.
+
+    Args:
+        path: the value's place, for errors and for the names of tensors.
 
     Raises:
-        CheckpointError: if something is neither; the message names its path.
+        CheckpointError: if the value, or one inside of it, can't come back as it was; the message names its path.
     """
-    match tree:
-        case None | bool() | str():
-            return tree
-        case int() | np.integer():
-            return int(tree)
-        case float() | np.floating():
-            number = float(tree)
-            return number if math.isfinite(number) else {FLOAT: repr(number)}
-        case Tensor() | np.ndarray():
-            name = path if path not in tensors else f"{path}.{len(tensors)}"
-            value = tree.detach().cpu() if isinstance(tree, Tensor) else torch.from_numpy(np.ascontiguousarray(tree))
-            tensors[name] = value.clone()
-            return {TENSOR: name}
-        case Mapping():
-            return {str(key): pack(value, tensors, f"{path}.{_plain(key)}") for key, value in tree.items()}
-        case tuple():
-            return {TUPLE: [pack(value, tensors, f"{path}.{i}") for i, value in enumerate(tree)]}
-        case list():
-            return [pack(value, tensors, f"{path}.{i}") for i, value in enumerate(tree)]
-        case _:
-            raise CheckpointError(
-                f"{path}: a {type(tree).__name__} can't be saved; a state_dict may hold numbers, text, lists, dicts, "
-                "NumPy arrays and tensors"
-            )
+    return Writer(tensors).write(tree, path)
 
 
 def unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Undo :func:`pack`; arrays come back as tensors.
+    """Undo :func:`pack`.
 
     Raises:
-        CheckpointError: if a tensor that the tree names is missing, or a mark of ours holds something else.
+        CheckpointError: if the JSON isn't as it would have been written, or a tensor that it names is missing.
     """
-    if isinstance(tree, list):
-        return [unpack(value, tensors) for value in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if tree.keys() == {TENSOR}:
-        if not isinstance(name := tree[TENSOR], str) or name not in tensors:
-            raise CheckpointError(f"train_state: the tensor {name!a:.80} is missing")
-        return tensors[name]
-    if tree.keys() == {FLOAT}:
-        if (text := tree[FLOAT]) not in ("nan", "inf", "-inf"):
-            raise CheckpointError(f"train_state: {FLOAT}: expected nan, inf or -inf, found {text!a:.80}")
-        return float(text)
-    if tree.keys() == {TUPLE}:
-        if not isinstance(values := tree[TUPLE], list):
-            raise CheckpointError(f"train_state: {TUPLE}: expected a list, found {values!a:.80}")
-        return tuple(unpack(value, tensors) for value in values)
-    return {key: unpack(value, tensors) for key, value in tree.items()}
+    return Reader(tensors).read(tree)
 
 
-def _plain(key: Any) -> str:
-    return "".join(c if c.isalnum() or c == "_" else "_" for c in str(key))
+def check(value: Any, path: str) -> None:
+    """Check that a value of a callback can be saved.
+
+    Raises:
+        CheckpointError: as :func:`pack`, and if the value is so large that a checkpoint would be too long.
+    """
+    tensors: dict[str, Tensor] = {}
+    document = json_text.plain({"state": pack(value, tensors, path)}, path)
+    size = len(json_text.canonical({"": document}))
+    if size > MOST_BYTES:
+        raise CheckpointError(
+            f"{path}: expected at most {MOST_BYTES} bytes of JSON, got {size}; keep large values in NumPy arrays"
+        )
+    header.plan(tensors, path)
 
 
 def generator_state(generator: np.random.Generator) -> str:

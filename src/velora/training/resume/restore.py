@@ -141,6 +141,8 @@ def restore_callbacks(saved: Saved, callbacks: Sequence[Any], hooks: HookTable) 
                     known[key].load_seed_state_dict(saved.seeds[k], kept)
             else:
                 missing[key] = None
+    for key, reason in {key: reason for _, state in saved.each() for key, reason in state.dropped.items()}.items():
+        log.warning("resume: the state of %r begins anew, since it couldn't be saved: %s", key, reason)
     for key in missing:
         log.warning("resume: the run had a callback %r that is missing now; its state is dropped", key)
 

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from velora.callbacks.base import Callback
 from velora.core.errors import CheckpointError
 from velora.core.types import Metrics
 from velora.training.lane import Lane
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
-from velora.training.resume import codec
+from velora.training.resume import callback_state, codec
 from velora.training.resume.circumstances import Circumstances
 from velora.training.resume.state_schema import RunState
 
@@ -97,10 +96,14 @@ def pack_run(
     extra: Mapping[str, Any],
     circumstances: Circumstances,
 ) -> PackedState:
-    """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer."""
+    """Gather everything that the next step of this seed depends on, besides weights, optimizers and buffer.
+
+    What a callback keeps and can't be saved is left out, reported, and reported again on a resume: a run isn't lost
+    for it. :func:`velora.training.resume.callback_state.check` refuses most of it before a run begins.
+    """
     k = lane.seed_index
     tensors: dict[str, Tensor] = {}
-    ours = [c for c in callbacks if isinstance(c, Callback)]
+    parts, dropped = callback_state.savable(callbacks, lane.seed, extra)
     tree = {
         "run_id": run_id,
         "evaluated_at": lane.evaluated_at,
@@ -109,11 +112,10 @@ def pack_run(
         "agent": agent.training_state(k),
         "generators": {name: codec.generator_state(g) for name, g in agent.generators(k).items()},
         "global_generators": codec.global_generators(),
-        "callbacks": {c.state_key: state for c in callbacks if (state := c.state_dict())},
-        "seed_callbacks": {c.state_key: state for c in ours if (state := c.seed_state_dict(lane.seed))},
-        "extra": dict(extra),
+        **parts,
         "lineage": [list(one) for one in lane.lineage],
         "metrics": {name: value[k : k + 1] for name, value in loop.metrics.items()} if lane.update else {},
         "circumstances": dict(circumstances),
+        **({"dropped": dropped} if dropped else {}),
     }
     return codec.pack(tree, tensors), tensors
