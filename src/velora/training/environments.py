@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from velora.envs import Environments, EnvironmentSource, describe, statistics
-from velora.envs.description import unsaid, without_statistics
 from velora.envs.make import EnvLike
+from velora.envs.said import unsaid, without_statistics
 from velora.training.evaluation_environments import EvaluationEnvironments
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
