@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 class SaveCheckpoints(Callback):
     """Write checkpoints of a run into a directory that belongs to it alone.
 
+    A seed that met NaN or infinity isn't saved from then on: what lies there is from before.
+
     ``epN/`` every ``frequency`` episodes, ``stepN/`` every ``steps`` environment steps, ``recent/`` when for
     ``minutes`` nothing else was written or SIGUSR1 asks for it, ``best/`` when an evaluation beats all before it,
     ``final/`` at the end, ``interrupted/`` when a signal ends the run and ``crashed/`` when an error does; beside them,
@@ -72,12 +74,8 @@ class SaveCheckpoints(Callback):
             if value is not None and not (is_whole and value >= 1):
                 raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
         self.directory = Path(directory).absolute()
-        self.frequency = frequency
-        self.steps = steps
-        self.minutes = minutes
-        self.buffer = buffer
-        self.keep_last = keep_last
-        self.final = final
+        self.frequency, self.steps, self.minutes = frequency, steps, minutes
+        self.buffer, self.keep_last, self.final = buffer, keep_last, final
         self._on_the_way = OnTheWay(SaveClock(minutes))
         self._home: CheckpointHome | None = None
         self._is_training = False
@@ -98,11 +96,7 @@ class SaveCheckpoints(Callback):
         return {"best": self._best[seed]} if seed in self._best else {}
 
     def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`seed_state_dict` returned.
-
-        Raises:
-            SettingError: if it isn't a number.
-        """
+        """Take back what :meth:`seed_state_dict` returned; anything else is a ``SettingError``."""
         best = state.get("best")
         if not isinstance(best, int | float) or not math.isfinite(best):
             raise SettingError(f"{self.state_key}: expected a finite number 'best', found another state")
@@ -131,7 +125,8 @@ class SaveCheckpoints(Callback):
     def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:
         """Note that a checkpoint is due; it is written once everything else at this episode's end is done."""
         self._closing.add(episode.seed_index)
-        if self.frequency is not None and episode.number % self.frequency == 0:
+        is_due = self.frequency is not None and episode.number % self.frequency == 0
+        if is_due and not trainer.progress[episode.seed_index].is_lost:
             self._due[episode.seed_index] = episode.number
 
     def on_train_epoch_end(self, trainer: TrainerView, agent: AgentView) -> None:
@@ -227,6 +222,8 @@ class SaveCheckpoints(Callback):
 
     def _save_on_the_way(self, trainer: TrainerView, save: Save, *, undo: Callable[[], None] = lambda: None) -> None:
         """Begin to write a checkpoint; if the system refuses it, training goes on."""
+        if trainer.progress[save.seed_index].is_lost:
+            return
         path, step = self._claimed().parent(save.seed_index) / save.name, trainer.progress[save.seed_index].step
         fail = self._on_the_way.begin(path, save, step=step, undo=undo)
         self._save(trainer, save.seed_index, save.name, failed=fail)
@@ -234,7 +231,12 @@ class SaveCheckpoints(Callback):
     def _save(
         self, trainer: TrainerView, seed_index: int, name: str, *, failed: Callable[[OSError], None] | None = None
     ) -> None:
-        """Write one checkpoint, and the overview with the first: at once, or while training goes on."""
+        """Write one checkpoint, and the overview with the first: at once, or while training goes on.
+
+        Nothing is written of a seed that was lost.
+        """
+        if trainer.progress[seed_index].is_lost:
+            return
         home = self._claimed()
         home.make_way(seed_index, name)
         trainer.save(

@@ -26,8 +26,20 @@ class RunDirectoryError(VeloraError, ValueError):
 
 
 class NonFiniteError(VeloraError, ArithmeticError):
-    """NaN or infinity, at the place where it first appeared."""
+    """NaN or infinity, at the place where it first appeared.
+
+    Attributes:
+        environment: position of the environment that it appeared in, or was to act in; ``None`` if in none.
+    """
+
+    def __init__(self, message: str, *, environment: int | None = None) -> None:
+        super().__init__(message)
+        self.environment = environment
 
 
 class RecordingError(VeloraError, RuntimeError):
     """Report arithmetic in a recorded step that the recording can't see, or a recording inside another one."""
+
+
+class WorkerError(VeloraError, RuntimeError):
+    """Error of a process that holds environments: it has ended, or doesn't answer."""

@@ -44,6 +44,8 @@ class Progress(Protocol):
 
     seed_index: int
     done: bool
+    is_lost: bool
+    """A number that isn't finite stopped it: it is as it was before, and nothing of it is worth saving any more."""
     lineage: tuple[tuple[int, int], ...]
     """Branches of the run that led here; see :mod:`velora.checkpoint.lineage`."""
     parted_at: int | None

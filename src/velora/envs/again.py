@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -35,12 +36,13 @@ def maker(env: Env) -> tuple[Maker | None, str]:
     if not stack.is_sure:
         return None, "its entry point can't be called again"
     for layer in stack.own:
-        if not _is_watching(layer) and layers.recorded(layer) is None:
-            return None, _untold(layer)
-    kwargs, around = fresh(known.kwargs), layers.layers(env)  # arguments as they are now, whatever becomes of them
+        if not _is_watching(type(layer)) and layers.recorded(layer) is None:
+            return None, _untold(type(layer))
+    kwargs = fresh(known.kwargs)  # as they are now, whatever becomes of them
+    around = [_Around(type(one), layers.recorded(one), vars(one).get("_saved_kwargs")) for one in layers.layers(env)]
     if kwargs.get("render_mode") == "human":
         del kwargs["render_mode"]
-    return lambda: _made(known, kwargs, around), ""
+    return partial(_made, known, kwargs, around), ""
 
 
 def unlike(env: Env, again: Env) -> str:
@@ -63,7 +65,8 @@ def unlike(env: Env, again: Env) -> str:
 
 def _different(env: Env, again: Env) -> Iterator[tuple[str, str, str]]:
     own, others = (
-        [layers.base(one), *(layer for layer in layers.layers(one) if not _is_watching(layer))] for one in (env, again)
+        [layers.base(one), *(layer for layer in layers.layers(one) if not _is_watching(type(layer)))]
+        for one in (env, again)
     )
     for one, other in zip(own, others, strict=True):
         for name, here in vars(one).items():
@@ -98,28 +101,35 @@ def fresh(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, _GENERATORS) else value
 
 
-def _made(known: EnvSpec, kwargs: dict[str, Any], around: Sequence[Layer]) -> Env:
+class _Around(NamedTuple):
+    """A wrapper around an environment, as it is put around another one."""
+
+    kind: type[Layer]
+    kwargs: dict[str, Any] | None
+    saved: dict[str, Any] | None
+
+
+def _made(known: EnvSpec, kwargs: dict[str, Any], around: Sequence[_Around]) -> Env:
     made = layers.made_by_entry_point(known, fresh(kwargs))
     inside = layers.layers(made)
-    if [type(layer) for layer in inside] != [type(layer) for layer in around[: len(inside)]]:
+    if [type(layer) for layer in inside] != [layer.kind for layer in around[: len(inside)]]:
         raise SpaceError(f"env: {known.id} doesn't make the environment again that it made before")
     again = copy.copy(known)
     again.kwargs = kwargs
     layers.base(made).spec = again
     for layer in around[len(inside) :]:
-        if _is_watching(layer):
+        if _is_watching(layer.kind):
             continue
-        own = layers.recorded(layer)
-        if own is None:
-            raise SpaceError(f"env: {_untold(layer)}")
-        made = type(layer)(made, **fresh(own))
-        vars(made)["_saved_kwargs"] = vars(layer)["_saved_kwargs"]  # its own are a deep copy
+        if layer.kwargs is None:
+            raise SpaceError(f"env: {_untold(layer.kind)}")
+        made = layer.kind(made, **fresh(layer.kwargs))
+        vars(made)["_saved_kwargs"] = layer.saved  # its own are a deep copy
     return made
 
 
-def _untold(layer: Layer) -> str:
-    return f"its wrapper {type(layer).__name__} doesn't tell its arguments (gymnasium.utils.RecordConstructorArgs)"
+def _untold(kind: type[Layer]) -> str:
+    return f"its wrapper {kind.__name__} doesn't tell its arguments (gymnasium.utils.RecordConstructorArgs)"
 
 
-def _is_watching(layer: Layer) -> bool:
-    return type(layer) in layers.WATCHING or isinstance(layer, gym.wrappers.RecordVideo)
+def _is_watching(kind: type[Layer]) -> bool:
+    return kind in layers.WATCHING or issubclass(kind, gym.wrappers.RecordVideo)

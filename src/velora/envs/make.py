@@ -6,6 +6,7 @@ import importlib
 import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -16,6 +17,7 @@ from velora.envs import layers
 from velora.envs.again import fresh, maker, mute, unlike
 from velora.envs.flat import Flattened
 from velora.envs.spaces import observation_size
+from velora.envs.workers import Workers
 
 Env: TypeAlias = gym.Env[Any, Any]
 EnvLike: TypeAlias = Env | str | Callable[[], Env]
@@ -35,6 +37,9 @@ class EnvironmentSource:
         env: the environment, its registered id, or a function that makes one.
         kwargs: keywords for ``gymnasium.make`` where ``env`` is an id.
 
+    Attributes:
+        workers: processes in which environments are made from then on; ``None`` makes them here.
+
     Raises:
         SpaceError: if the id is unknown, or what was passed is no environment.
     """
@@ -42,6 +47,7 @@ class EnvironmentSource:
     def __init__(self, env: EnvLike, kwargs: Mapping[str, Any] | None = None) -> None:
         self._given: Env | None = None
         self._make: Callable[[], Env] | None = None
+        self.workers: Workers | None = None
         self._why_not = ""
         self._made: list[weakref.ref[Env]] = []
         self._gives_one = False
@@ -112,9 +118,9 @@ class EnvironmentSource:
         """
         if self._make is None:
             raise SpaceError(f"env: {self._cant_be_made}")
-        made = self._make()
-        if not isinstance(made, gym.Env):
-            raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
+        if self.workers is not None:
+            return self.workers.make(partial(_alone, self._make))
+        made = _checked(self._make())
         inner, before = layers.base(made), [kept for ref in self._made if (kept := ref()) is not None]
         if any(inner is kept for kept in before):
             self._gives_one = True
@@ -139,6 +145,19 @@ class EnvironmentSource:
             f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or "
             "pass a function that makes it"
         )
+
+
+def _alone(make: Callable[[], Env]) -> Env:
+    """Make an environment in a worker."""
+    made = _checked(make())
+    mute(made)
+    return flattened(made)
+
+
+def _checked(made: Any) -> Env:
+    if not isinstance(made, gym.Env):
+        raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
+    return made
 
 
 def _check_takes_nothing(function: Callable[..., Any]) -> None:

@@ -15,8 +15,11 @@ from velora.core.types import Action, Array
 from velora.envs import answers, statistics
 from velora.envs.clock import NOMINAL_DT, Clock
 from velora.envs.renewal import renewal
+from velora.envs.workers import RemoteEnv
 
 log = logging.getLogger(__name__)
+_LARGEST = 2.0**128 - 2.0**103
+"""Numbers from here on are infinite in float32."""
 _ARRAY, _SINGLE, _DOUBLE = np.ndarray, np.dtype(np.float32), np.dtype(np.float64)
 _NUMBERS = frozenset({float, int, np.float64, np.float32})
 _TRUTHS = frozenset({bool, np.bool_})
@@ -47,7 +50,8 @@ class Environments:
     """E environments and the observation that each is at.
 
     Unlike Gymnasium's vector environments there is no automatic reset, so no transition from an episode's end to the
-    next one's start is ever made. Processes would cost more than the simulators that Velora is for.
+    next one's start is ever made. Where steps take long, environments may be in processes of their own, as
+    :class:`velora.envs.workers.RemoteEnv`, which :meth:`begin` has step at the same time.
 
     How long a step took is what the environment says about it; see :class:`velora.envs.clock.Clock`. A step of which
     it says nothing took 1.
@@ -56,6 +60,7 @@ class Environments:
         obs: (E, O) float32, the newest observation of each; (E, O + 1) where it shows the time.
 
     Attributes:
+        are_remote: whether any of them is in a worker.
         at_start: the statistics that the wrappers of an environment kept when its episode began; only of those that do.
 
     Args:
@@ -84,6 +89,7 @@ class Environments:
         self._keeping = {index for index, env in enumerate(self.envs) if statistics.keepers(env)}
         self.at_start: dict[int, statistics.Kept] = {}
         self._since = self.obs[:, -1] if shows_time else None
+        self.are_remote = any(isinstance(env, RemoteEnv) for env in self.envs)
 
     def __len__(self) -> int:
         """Count the environments."""
@@ -93,7 +99,7 @@ class Environments:
         """Begin an episode that ``seed`` decides entirely; the answer earns nothing.
 
         Raises:
-            NonFiniteError: if the observation isn't finite.
+            NonFiniteError: if the observation isn't finite in float32.
             SpaceError: if the answer isn't what the interface says, or the environment tells time and doesn't say in
                 what steps.
         """
@@ -107,10 +113,21 @@ class Environments:
         newest: Array = self._seen[index]
         answers.write(obs, newest, f"environment {index}", "reset")
         if not _is_finite(newest):
-            raise NonFiniteError(f"environment {index}: reset(seed={seed}) gave the observation {obs}")
+            raise NonFiniteError(
+                f"environment {index}: reset(seed={seed}) gave the observation {obs}; expected numbers that are "
+                "finite in float32",
+                environment=index,
+            )
         if self._since is not None:
             self._since[index] = 0.0
         return Step(newest, 0.0, False, False, seen=_bytes(obs, newest))
+
+    def begin(self, actions: Iterable[tuple[int, Action]]) -> None:
+        """Begin the steps of environments in workers, so that they take them at once; :meth:`step` has to follow."""
+        for index, action in actions if self.are_remote else ():
+            env = self.envs[index]
+            if isinstance(env, RemoteEnv) and (isinstance(action, np.integer) or _is_finite(action)):
+                env.begin(action)
 
     def step(self, index: int, action: Action) -> Step:
         """Act once in one environment; ``obs[index]`` then holds the answer.
@@ -119,12 +136,14 @@ class Environments:
             action: (A,), or a whole number.
 
         Raises:
-            NonFiniteError: if the action, the observation or the reward isn't finite.
+            NonFiniteError: if the action isn't finite, or the observation or the reward isn't in float32.
             SpaceError: if the answer isn't what the interface says, the time that the step took isn't a number above
                 0, or nothing is said about it and it is needed.
         """
         if (type(action) is _ARRAY or not isinstance(action, np.integer)) and not _is_finite(action):
-            raise NonFiniteError(f"policy: gave the action {action}; its weights or its input have diverged")
+            raise NonFiniteError(
+                f"policy: gave the action {action}; its weights or its input have diverged", environment=index
+            )
         answer: Any = None
         try:
             answer = self.envs[index].step(action)
@@ -146,8 +165,12 @@ class Environments:
         reward = float(given) if type(given) in _NUMBERS else answers.reward(given, f"environment {index}")
         if type(terminated) not in _TRUTHS or type(truncated) not in _TRUTHS:
             terminated, truncated = answers.flags(terminated, truncated, f"environment {index}")
-        if not (math.isfinite(reward) and _is_finite(newest)):
-            raise NonFiniteError(f"environment {index}: step gave the observation {obs} and the reward {given}")
+        if not (-_LARGEST < reward < _LARGEST and _is_finite(newest)):
+            raise NonFiniteError(
+                f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers "
+                "that are finite in float32",
+                environment=index,
+            )
         dt = self._clocks[index].elapsed(info)
         if dt is None:
             dt = self._untold(index)

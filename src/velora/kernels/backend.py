@@ -64,7 +64,7 @@ class AdamState(NamedTuple):
     """Memory that Adam works on.
 
     Shapes:
-        values, gradient, first, second: (S, P). steps: (S,), float64.
+        values, gradient, first, second: (S, P). steps: (S,), float64. sound: (S,), see :meth:`Backend.judge`.
         rates: float64, (5,): lr, beta1, beta2, epsilon, weight decay. Only the first may change.
 
     Attributes:
@@ -76,6 +76,7 @@ class AdamState(NamedTuple):
     first: Tensor
     second: Tensor
     steps: Tensor
+    sound: Tensor
     rates: Tensor
     constants: tuple[float, float, float, float] | None = None
 
@@ -341,15 +342,32 @@ class Backend(ABC):
         """
         return self._one("clip", gradient=gradient, max_norm=max_norm)
 
-    @call(target=updates("S P"), source=reads("S P"), tau=Number)
-    def follow(self, target: Tensor, source: Tensor, *, tau: float, rows: Sequence[int]) -> None:
+    @call(loss=reads("S"), norms=reads("S"), sound=updates("S"))
+    def judge(self, loss: Tensor, norms: Tensor, sound: Tensor, *, rows: Sequence[int]) -> None:
+        """Look for NaN and infinity in losses and in the norms of their gradients.
+
+        A seed that had one anywhere takes no step of :meth:`adam` and :meth:`follow` any more, and no number that they
+        change moves.
+
+        Shapes:
+            loss, norms: (S,).
+            sound: (S,), 1 for a seed that had none so far, 0 for the others.
+        """
+        for a, b, c in self.parts((loss, norms, sound), rows):
+            self.run("judge", {"loss": a, "norms": b, "sound": c})
+
+    @call(target=updates("S P"), source=reads("S P"), sound=reads("S"), tau=Number)
+    def follow(self, target: Tensor, source: Tensor, sound: Tensor, *, tau: float, rows: Sequence[int]) -> None:
         """Move targets (S, P) a fraction ``tau`` of the way to their sources, in place (Polyak averaging).
+
+        Shapes:
+            sound: (S,); the target of a seed with 0 stays, see :meth:`judge`.
 
         Source:
             Lillicrap et al. 2016 (arXiv 1509.02971), algorithm 1, last two lines.
         """
-        for t, s in self.parts((target, source), rows):
-            self.run("follow", {"target": t, "source": s, "tau": tau})
+        for a, b, c in self.parts((target, source, sound), rows):
+            self.run("follow", {"target": a, "source": b, "sound": c, "tau": tau})
 
     @call(
         values=updates("S P"),
@@ -357,16 +375,17 @@ class Backend(ABC):
         first=updates("S P"),
         second=updates("S P"),
         steps=updates("S", "float64"),
+        sound=reads("S"),
         rates=reads("5", "float64"),
     )
     def adam(self, state: AdamState, *, rows: Sequence[int]) -> None:
-        """Make one step of Adam with decoupled weight decay.
+        """Make one step of Adam with decoupled weight decay, for every seed that is sound; see :meth:`judge`.
 
         Source:
             Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1; Loshchilov & Hutter 2019 (arXiv 1711.05101).
         """
-        names = ("values", "gradient", "first", "second", "steps")
-        for part in self.parts(state[:5], rows):
+        names = state._fields[:6]
+        for part in self.parts(state[:6], rows):
             given = dict(zip(names, part, strict=True))
             self.run("adam", {**given, "rates": state.rates}, constants=state.constants)
 

@@ -196,6 +196,8 @@ class Agent(ActingAgent, SavedAgent):
         summary: bool = True,
         log_every: int = 100,
         threads: int | None = None,
+        workers: int = 0,
+        worker_timeout_s: float = 60.0,
     ) -> TrainResult:
         """Train in an environment; show progress; return what happened.
 
@@ -217,11 +219,15 @@ class Agent(ActingAgent, SavedAgent):
             summary: print what is trained, before it starts.
             log_every: updates between two rows to the loggers.
             threads: to compute on; ``None`` is one more than there are seeds, at most as many as there are cores.
+            workers: processes to step environments in, if a step takes more than a millisecond; 0 has them here.
+            worker_timeout_s: seconds that an environment in a worker may take to be made, to reset or to step.
 
         Raises:
             SettingError, SpaceError: if settings, environment or networks don't fit; nothing is written then, unless it
                 shows only when the environment steps.
             CheckpointError: if ``resume`` can't be gone on from.
+            NonFiniteError: if every seed has met NaN or infinity.
+            WorkerError: if a worker ends or doesn't answer.
         """
         before = random.getstate()
         from velora.training.trainer import Trainer  # predicting needs none of what it imports
@@ -243,5 +249,7 @@ class Agent(ActingAgent, SavedAgent):
             summary=summary,
             log_every=log_every,
             threads=threads,
+            workers=workers,
+            worker_timeout_s=worker_timeout_s,
         )
         return trainer.fit(self, env, resume=resume)

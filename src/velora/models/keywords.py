@@ -187,6 +187,10 @@ class TrainKeywords(TypedDict, total=False):
     log_every: Annotated[int, "train", 100, "updates between two rows to the loggers"]
     threads: Annotated[int | None, "train", None,
         "to compute on; ``None`` is one more than there are seeds, at most as many as there are cores"]
+    workers: Annotated[int, "train", 0,
+        "processes to step environments in, if a step takes more than a millisecond; 0 has them here"]
+    worker_timeout_s: Annotated[float, "train", 60.0,
+        "seconds that an environment in a worker may take to be made, to reset or to step"]
 
 
 class CheckpointKeywords(TypedDict, total=False):

@@ -15,8 +15,10 @@ from velora.buffers import Batch
 from velora.core.types import Metrics
 from velora.kernels import make_backend
 from velora.kernels.arrays.namespace import Values
+from velora.kernels.arrays.program import do
 from velora.kernels.backend import Program
 from velora.kernels.recording_guard import guarded
+from velora.models.guard import Guard, Judged
 from velora.models.held_networks import HeldNetworks, Networks
 from velora.models.optimizers import Adam, OptimizerKind, SeedOptimizer
 from velora.nn.flat import FlatParameters
@@ -29,6 +31,8 @@ from velora.training.hook_table import HookTable
 
 Step: TypeAlias = Callable[[Batch], Metrics]
 
+_LARGEST_NORM = 1e19
+"""Norm of a gradient that isn't clipped to any smaller one: its squares, which Adam averages, are finite in float32."""
 _MOST_PROGRAMS = 8
 """Programs that are kept; each has memory of its own."""
 
@@ -52,6 +56,7 @@ class Learner:
         modules: every network by name, ``target_<name>`` beside ``<name>``.
         flats: the parameters of each.
         rows: positions on the seed axis that learn from the next update.
+        guard: keeps steps from being made of losses and gradients that aren't finite.
         held: follows what is done to the networks from outside.
     """
 
@@ -74,10 +79,12 @@ class Learner:
         self._networks: dict[str, Network] = {}
         self.n_seeds = next(iter(self.flats.values())).n_seeds
         self.rows: tuple[int, ...] = tuple(range(self.n_seeds))
+        self.guard = Guard(self.n_seeds, device)
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._loaded: dict[int, dict[str, Tensor]] = {}
         self._programs: dict[Hashable, Update] = {}
         self._is_recording = False
+        self._judged: list[Judged] = []
         self.held = HeldNetworks(self.flats, on_other_wiring=self._follow_wiring)
 
     @property
@@ -103,7 +110,8 @@ class Learner:
     def make_optimizers(self, kind: OptimizerKind, rates: Mapping[str, float]) -> dict[str, SeedOptimizer]:
         """Build one optimizer for each trained network at the first call, with the state that was loaded for it."""
         if not self.optimizers:
-            self.optimizers = {name: kind.make(self.flats[name], rate, self.backend) for name, rate in rates.items()}
+            make, sound = kind.make, self.guard.sound
+            self.optimizers = {name: make(self.flats[name], rate, self.backend, sound) for name, rate in rates.items()}
             for k, state in self._loaded.items():
                 self.load_optimizer_state(state, k)
             self._loaded = {}
@@ -153,13 +161,18 @@ class Learner:
             hook()
         if hooks.on_after_backward:
             self.held.follow_gradients(name)
-        if clip is not None:
-            self.backend.clip(flat.gradient, max_norm=clip)
+        norms = self.backend.clip(flat.gradient, max_norm=_LARGEST_NORM if clip is None else clip)
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
-        if hooks.on_before_optimizer_step:
+        if hooks.on_before_optimizer_step:  # which may have changed the gradient
             self.held.follow_gradients(name)
-        if not self._is_recording:
+            norms = self.backend.clip(flat.gradient, max_norm=_LARGEST_NORM)
+        self.backend.judge(loss, norms, self.guard.sound, rows=self.rows)
+        judged = Judged(name, loss, norms)
+        if self._is_recording:
+            self._judged.append(judged)
+        else:
+            self.guard.look(judged)
             optimizer.prepare()
         optimizer.step(self.rows)
 
@@ -167,7 +180,7 @@ class Learner:
         """Move every target towards its network."""
         for name in self._followed:
             target, source = self.flats[f"target_{name}"].values, self.flats[name].values
-            self.backend.follow(target, source, tau=tau, rows=self.rows)
+            self.backend.follow(target, source, self.guard.sound, tau=tau, rows=self.rows)
 
     def program(self, kind: Hashable, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
         """Record an update as a program at the first call, without computing it, and return it from then on.
@@ -199,15 +212,17 @@ class Learner:
     def _record(self, length: int, source: Source, uniform: Values, training_step: Step) -> Update:
         _ = self.networks  # which are prepared outside of the recording
         program = self.backend.program()
-        self._is_recording = True
+        self._is_recording, self._judged = True, []
         try:
             with program.record():
                 batch = source.gather(uniform, length, self.device)
                 with guarded(training_step, self.device):
                     metrics = training_step(batch)
+                if self.guard.is_far:
+                    do(self.guard.send)
         finally:
             self._is_recording = False
-        return Update(program, batch, metrics)
+        return Update(program, batch, metrics, self._judged)
 
 
 def _copied(net: nn.Module) -> nn.Module:
@@ -220,11 +235,12 @@ def _copied(net: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update as a program, and where it leaves its batch and its metrics; each run overwrites both."""
+    """An update as a program, and where it leaves its batch, its metrics and what was judged, at every run anew."""
 
     program: Program
     batch: Batch
     metrics: Metrics
+    judged: Sequence[Judged]
 
 
 def can_record(kernel: str, networks: Sequence[Network], optimizers: Sequence[SeedOptimizer]) -> bool:

@@ -34,7 +34,7 @@ class SeedOptimizer(Protocol):
         ...
 
     def step(self, rows: Sequence[int]) -> None:
-        """Make one step for these positions of the seed axis."""
+        """Make one step for those of these positions of the seed axis that are sound."""
         ...
 
     def forget(self, mask: Tensor) -> None:
@@ -66,11 +66,11 @@ class OptimizerKind:
     counts_steps: bool = True
     weight_decay: float | None = None
 
-    def make(self, flat: FlatParameters, lr: float, backend: Backend) -> SeedOptimizer:
-        """Build the optimizer of one network."""
+    def make(self, flat: FlatParameters, lr: float, backend: Backend, sound: Tensor) -> SeedOptimizer:
+        """Build the optimizer of one network; ``sound`` is :class:`velora.models.guard.Guard`'s."""
         if self.weight_decay is None:
-            return RowOptimizer(self.build, flat, lr)
-        return Adam(flat, lr, backend, weight_decay=self.weight_decay)
+            return RowOptimizer(self.build, flat, lr, sound)
+        return Adam(flat, lr, backend, sound, weight_decay=self.weight_decay)
 
 
 class Adam:
@@ -81,7 +81,9 @@ class Adam:
         epsilon are those of ``torch.optim.Adam``.
     """
 
-    def __init__(self, flat: FlatParameters, lr: float, backend: Backend, *, weight_decay: float) -> None:
+    def __init__(
+        self, flat: FlatParameters, lr: float, backend: Backend, sound: Tensor, *, weight_decay: float
+    ) -> None:
         assert flat.gradient is not None
         self.flat, self.backend = flat, backend
         self.param_groups: list[dict[str, Any]] = [{"params": list(flat.module.parameters()), "lr": lr}]
@@ -90,7 +92,7 @@ class Adam:
         rates = torch.tensor([lr, *constants], dtype=wide, device=where)
         first, second = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
         steps = torch.zeros(flat.n_seeds, dtype=wide, device=where)
-        self.memory = AdamState(flat.values, flat.gradient, first, second, steps, rates, constants)
+        self.memory = AdamState(flat.values, flat.gradient, first, second, steps, sound, rates, constants)
         self._lr = lr
 
     def zero_grad(self) -> None:
@@ -135,10 +137,14 @@ class RowOptimizer:
     """Any elementwise optimizer of ``torch.optim``: the parameters of each seed are one parameter to it."""
 
     def __init__(
-        self, build: Callable[[Sequence[nn.Parameter], float], Optimizer], flat: FlatParameters, lr: float
+        self,
+        build: Callable[[Sequence[nn.Parameter], float], Optimizer],
+        flat: FlatParameters,
+        lr: float,
+        sound: Tensor,
     ) -> None:
         assert flat.gradient is not None
-        self.flat = flat
+        self.flat, self._sound = flat, sound
         self._rows = [nn.Parameter(row) for row in flat.values]
         self._gradients = list(flat.gradient)
         self._begun: set[int] = set()
@@ -157,6 +163,8 @@ class RowOptimizer:
         """Make one step for these positions of the seed axis; torch leaves out what has no gradient."""
         if self.flat.is_frozen:
             return
+        sound = self._sound.tolist()
+        rows = [k for k in rows if sound[k]]
         for k, row in enumerate(self._rows):
             row.grad = self._gradients[k] if k in rows else None
         if self._begun.issuperset(rows):

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from velora.core.errors import SettingError
 from velora.envs import Environments, EnvironmentSource, describe, statistics
-from velora.envs.description import unsaid, without_statistics
 from velora.envs.make import EnvLike
+from velora.envs.said import unsaid, without_statistics
+from velora.envs.workers import MakeWorkers
 from velora.training.evaluation_environments import EvaluationEnvironments
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
@@ -18,16 +20,18 @@ log = logging.getLogger(__name__)
 
 
 def prepare_environments(
-    agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool
+    agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool, workers: MakeWorkers | None = None
 ) -> tuple[Environments, EvaluationEnvironments]:
     """Adapt the agent to the environment, and make one for every seed's every place.
 
     Args:
         stack: closes those that are ours.
         is_resumed: a run that goes on may have lived without the time that its agent asks for.
+        workers: begins the processes that environments are in; ``None`` has them here.
 
     Raises:
         SettingError, SpaceError: if the environment doesn't fit the agent, or can't be made often enough.
+        WorkerError: if a worker ends or doesn't answer.
     """
     source = EnvironmentSource(env)
     first, is_ours = source.first()
@@ -49,6 +53,18 @@ def prepare_environments(
             "first, so that a resume can't be exact; leave them to the agent, by normalize_obs=True",
             n_envs,
         )
+    if workers is not None:  # the first one only showed what fits
+        if kept := [type(layer).__name__ for layer in statistics.keepers(first)]:
+            raise SettingError(
+                f"workers: {kept[0]} keeps statistics, which evaluations and checkpoints can't get out of a worker; "
+                "leave workers out, or have the agent normalise: docs/guide/normalisation.md says how"
+            )
+        if not is_ours:
+            source.make().close()  # which checks that a copy is like it
+        source.workers = workers(agent.n_seeds * n_envs)
+        stack.callback(source.workers.close)
+        envs = [source.make()]
+        stack.callback(envs[0].close)
     for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
         stack.callback(made.close)
         envs.append(made)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from velora.core import seeding
+from velora.core.errors import NonFiniteError
 from velora.core.types import Array
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
@@ -79,10 +80,11 @@ def evaluate(
         on_step()
         obs = torch.from_numpy(envs.obs).to(agent.device).view(n_seeds, lanes, -1)
         action, hidden = (act or agent.act)(obs, hidden, torch.from_numpy(dt).to(agent.device))
-        in_units = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1))
+        own = agent.bounds.to_environment(action.cpu().numpy().reshape(len(envs), -1)[list(playing)])
+        envs.begin(zip(playing, own, strict=True))
         ended = []
-        for at, episode in list(playing.items()):
-            step = envs.step(at, in_units[at])
+        for (at, episode), in_units in zip(list(playing.items()), own, strict=True):
+            step = envs.step(at, in_units)
             returns[at // lanes, episode] += step.reward
             since[at] = step.dt
             lengths[at] += 1
@@ -96,6 +98,40 @@ def evaluate(
             hidden.view(len(envs), -1)[ended] = 0.0
     _tell_cut(n_cut, len(chosen) * len(reset_seeds), max_steps)
     return returns[chosen]
+
+
+def evaluate_sound(
+    agent: TrainableAgent,
+    envs: Environments,
+    reset_seeds: Sequence[int],
+    seed_indices: Sequence[int],
+    *,
+    max_steps: int,
+    on_step: Callable[[], None],
+    lose: Callable[[int, str], None],
+) -> dict[int, Array]:
+    """Do the same for seeds that may meet NaN or infinity, which the others know nothing of.
+
+    Args:
+        lose: called with each seed that did, and what it met.
+
+    Returns:
+        The returns (episodes,) of the others, by position on the seed axis.
+    """
+    try:
+        returns = evaluate(agent, envs, reset_seeds, seed_indices=seed_indices, max_steps=max_steps, on_step=on_step)
+        return dict(zip(seed_indices, returns, strict=True))
+    except NonFiniteError as error:
+        if error.environment is None and len(seed_indices) > 1:  # a choice among actions: whose, each alone will tell
+            parts = [[k] for k in seed_indices]
+        else:
+            k = seed_indices[0] if error.environment is None else error.environment * agent.n_seeds // len(envs)
+            lose(k, f"evaluation: {error}")
+            parts = [[other for other in seed_indices if other != k]]
+    found: dict[int, Array] = {}
+    for part in filter(None, parts):
+        found |= evaluate_sound(agent, envs, reset_seeds, part, max_steps=max_steps, on_step=on_step, lose=lose)
+    return found
 
 
 def _tell_cut(n_cut: int, n_episodes: int, max_steps: int) -> None:

@@ -75,6 +75,15 @@ class Experience(ABC):
             count: called after each update, before ``on_train_batch_end`` fires.
         """
 
+    @property
+    def faults(self) -> Mapping[int, str]:
+        """Faults of updates since :meth:`prepare`: what wasn't finite in which position on the seed axis; here none.
+
+        It is one object, which is kept up to date. Weights and optimizers of such a seed are those from before the step
+        that would have been made.
+        """
+        return {}
+
     @abstractmethod
     def store(self, rows: tuple[int, ...]) -> None:
         """Keep the buffer's ``incoming`` transition of these seeds."""

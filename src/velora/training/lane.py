@@ -109,7 +109,8 @@ class Lane:
         places: where each of its environments stands (E).
         is_running: an episode has begun since the last one ended.
         done: nothing is left to do: the budget is used up, or a callback stopped this seed.
-        stop_reason: why a callback stopped this seed, the others going on; ``None`` if none did.
+        stop_reason: why a callback stopped this seed, or where it diverged, the others going on; else ``None``.
+        is_lost: a number that isn't finite stopped it; it isn't saved any more.
         evaluation: the newest evaluation of this process.
         evaluated_at: finished episodes at the newest evaluation of the run.
         logged_at: updates at the newest row that went to the loggers.
@@ -129,6 +130,7 @@ class Lane:
         self.returns: list[float] = []
         self.done = False
         self.stop_reason: str | None = None
+        self.is_lost = False
         self.evaluation: Evaluation | None = None
         self.evaluated_at = 0
         self.logged_at = 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from velora.core.errors import NonFiniteError
+from velora.core.finite import first_not_finite, weights_of
 from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
@@ -16,6 +20,8 @@ from velora.training.action_log import reset_again
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane, Place
 from velora.training.protocol import TrainableAgent
+
+log = logging.getLogger(__name__)
 
 
 class Loop:
@@ -45,6 +51,8 @@ class Loop:
         self._numbers["dt"][...] = NOMINAL_DT
         self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
+        self._lost: list[int] = []
+        self._faults = self.experience.faults
 
     def carry_on(self, metrics: Metrics) -> None:
         """Go on from what the newest updates before a resume reported."""
@@ -59,13 +67,10 @@ class Loop:
         learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
         the caller to close. A hook that fires before the update begins, or after its end, finds weights at rest.
         """
-        experience, lanes, incoming = self.experience, [lane for lane in self.lanes if not lane.done], self._incoming
+        experience, incoming, lanes = self.experience, self._incoming, self._begin_episodes()
         rows = tuple(lane.seed_index for lane in lanes)
-        places = [(lane, place) for lane in lanes for place in lane.places]
-        for lane, place in places:
-            if place.running is None:
-                self._begin_episode(lane, place)
-            self._numbers["dt"][place.index] = place.newest.dt
+        if not rows:
+            return
         due = experience.due(rows, self.batch_size)
         if due and not self._has_learned:
             self._has_learned = True
@@ -75,34 +80,67 @@ class Loop:
         action = self._act(rows, [lane.lived.step for lane in self.lanes], experience.warming_up(rows))
         if due:
             experience.begin(self.batch_size, due)
-        is_whole = False
+        counted: tuple[int, ...] = ()
         try:
-            self._take_step(places, action)
-            is_whole = True
+            counted = self._take_step(lanes, rows, action)
         finally:
-            self._finish_step(rows, due, is_whole=is_whole)
+            self._finish_step(counted, due)
         if self.hooks.on_env_step:
             self._report_step()
 
-    def _take_step(self, places: Sequence[tuple[Lane, Place]], action: NDArray[np.float32]) -> None:
-        """Step every environment and count that; any may fail, and then no step has been."""
+    def _take_step(self, lanes: Sequence[Lane], rows: tuple[int, ...], action: NDArray[np.float32]) -> tuple[int, ...]:
+        """Step every environment and count that; return the seeds of which it counts.
+
+        Those that meet NaN or infinity are lost, and none of their environments has stepped. Any other error is the
+        run's, and no step has been.
+        """
         incoming = self._incoming
         incoming["action"][...] = action
-        in_units = self.agent.bounds.to_environment(action)
-        done = [(lane, place, in_units[place.index]) for lane, place in places]
-        steps = [self._step_place(place, own) for _, place, own in done]
+        in_units = self._in_units(lanes, action)
+        done = [(lane, place, in_units[place.index]) for lane in lanes for place in lane.places]
+        if self.envs.are_remote:
+            self.envs.begin((place.index, own) for lane, place, own in done if not lane.is_lost)
+        steps = [self._step_place(lane, place, own) for lane, place, own in done]
         for (lane, place, own), step in zip(done, steps, strict=True):
-            lane.count(place, own, step)
+            if step is not None and not lane.is_lost:
+                lane.count(place, own, step)
         incoming["next_obs"][...] = self.envs.obs
+        return tuple(k for k in rows if not self.lanes[k].is_lost) if self._lost else rows
 
-    def _finish_step(self, rows: tuple[int, ...], due: tuple[int, ...], *, is_whole: bool) -> None:
-        """End the update and store the transition; a step that was counted is stored even if a hook fails."""
+    def _in_units(self, lanes: Sequence[Lane], action: NDArray[np.float32]) -> NDArray[Any]:
+        """Turn actions into the environments' units; a seed without a finite one is lost."""
+        if self._lost:
+            action[self._lost] = 0.0
+        try:
+            return self.agent.bounds.to_environment(action)
+        except NonFiniteError:
+            for lane in lanes:
+                own = action[[place.index for place in lane.places]]
+                if not np.isfinite(own).all():
+                    self.lose(lane.seed_index, f"policy: gave the action {own.ravel()}")
+            return self.agent.bounds.to_environment(np.nan_to_num(action))
+
+    def _finish_step(self, counted: tuple[int, ...], due: tuple[int, ...]) -> None:
+        """End the update and store the transitions; a step that was counted is stored even if a hook fails."""
         try:
             if due:
                 self._finish_learning(due)
         finally:
-            if is_whole:
-                self.experience.store(rows)
+            if counted:
+                self.experience.store(counted)
+
+    def _begin_episodes(self) -> list[Lane]:
+        """Begin the episodes that the next step needs; return the seeds that take it."""
+        lanes = [lane for lane in self.lanes if not lane.done]
+        for lane in lanes:
+            try:
+                for place in lane.places:
+                    if place.running is None:
+                        self._begin_episode(lane, place)
+                    self._numbers["dt"][place.index] = place.newest.dt
+            except NonFiniteError as error:
+                self.lose(lane.seed_index, str(error))
+        return [lane for lane in lanes if not lane.is_lost] if self._lost else lanes
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         seed = lane.next_reset_seed
@@ -115,10 +153,16 @@ class Loop:
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 
-    def _step_place(self, place: Place, action: Action) -> Step:
+    def _step_place(self, lane: Lane, place: Place, action: Action) -> Step | None:
         k, numbers, episode = place.index, self._numbers, place.running
         assert episode is not None
-        step = self.envs.step(k, action.copy())  # an environment may write into what it is given
+        if lane.is_lost:
+            return None
+        try:
+            step = self.envs.step(k, action.copy())  # an environment may write into what it is given
+        except NonFiniteError as error:
+            self.lose(lane.seed_index, str(error))
+            return None
         numbers["start"][k] = episode.length == 0
         numbers["reward"][k] = step.reward
         numbers["terminated"][k] = step.terminated
@@ -143,6 +187,30 @@ class Loop:
 
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
         self.experience.finish(self.lanes[rows[0]].update, self._count)
+        for k, fault in self._faults.items() if self._faults else ():
+            self.lose(k, f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
+
+    def lose(self, seed_index: int, fault: str) -> None:
+        """Stop a seed at a number that isn't finite; what it has learned before stays, and the others go on."""
+        lane = self.lanes[seed_index]
+        if lane.is_lost:
+            return
+        weight = first_not_finite(weights_of(self.agent.networks.items()), seed_index)
+        if weight is not None and weight not in fault:
+            fault += f"; {weight} holds NaN or infinity"
+        lane.is_lost, lane.stop_reason = True, f"after {lane.step} steps: {fault}"
+        self._lost += [place.index for place in lane.places]
+        if not all(other.done or other.is_lost for other in self.lanes):
+            log.warning("seed %d: %s; it is stopped, the others go on", lane.seed, lane.stop_reason)
+
+    def check_any_is_left(self) -> None:
+        """Check that not every seed was lost.
+
+        Raises:
+            NonFiniteError: if so; the message says of each where.
+        """
+        if all(lane.is_lost for lane in self.lanes):
+            raise NonFiniteError("; ".join(f"seed {lane.seed}: {lane.stop_reason}" for lane in self.lanes))
 
     def _count(self, rows: tuple[int, ...], metrics: Metrics) -> None:
         """Count an update of these seeds, of which a step may have several."""

@@ -20,10 +20,11 @@ from velora.core.errors import SettingError
 from velora.core.threads import computing_on
 from velora.core.types import Evaluation, WindowStats
 from velora.envs.make import EnvLike
+from velora.envs.workers import in_workers
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments, stating
-from velora.training.evaluation import MAX_STEPS, evaluate, evaluation_seeds, tell_limit
+from velora.training.evaluation import MAX_STEPS, evaluate_sound, evaluation_seeds, tell_limit
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
 from velora.training.loggers import Loggers, as_only_process
@@ -77,6 +78,8 @@ class Trainer:
         summary: bool = True,
         log_every: int = 100,
         threads: int | None = None,
+        workers: int = 0,
+        worker_timeout_s: float = 60.0,
     ) -> None:
         self.batch_size = _at_least_one("batch_size", batch_size)
         self.n_steps = None if n_steps is None else _at_least_one("n_steps", n_steps)
@@ -89,6 +92,7 @@ class Trainer:
         self.evaluation_max_steps = _at_least_one("evaluation_max_steps", evaluation_max_steps)
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
+        self._make_workers = in_workers(workers, worker_timeout_s)
         self._loggers = Loggers(logger)
         self.run_dir = None if run_dir is None else Path(run_dir).absolute()
         self.callbacks = list(callbacks or ())
@@ -255,7 +259,8 @@ class Trainer:
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
-        lanes = self._lanes if seed_indices is None else [self._lanes[k] for k in seed_indices]
+        sound = [lane for lane in self._lanes if not lane.is_lost]
+        lanes = sound if seed_indices is None else [self._lanes[k] for k in seed_indices]
         seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
         limit, resting = self.evaluation_max_steps, {lane.seed_index: lane.resting for lane in lanes}
         with self._evaluation_envs.opened(self.evaluation_episodes, resting) as envs:
@@ -263,19 +268,20 @@ class Trainer:
             self.hooks.fire("on_validation_start")
             if not self.evaluations:
                 tell_limit(envs.envs[0], limit, setting="evaluation_max_steps")
+            on_step, lose = self._check_interrupted, self._loop.lose
             try:
-                returns = evaluate(
-                    self._agent, envs, seeds, seed_indices=own, max_steps=limit, on_step=self._check_interrupted
-                )
+                returns = evaluate_sound(self._agent, envs, seeds, own, max_steps=limit, on_step=on_step, lose=lose)
             except _InterruptedError:
                 return []
-        made = []
-        for lane, row in zip(lanes, returns, strict=True):
+        self._loop.check_any_is_left()
+        made: list[Evaluation] = []
+        for k, row in returns.items():
+            lane = self._lanes[k]
             lane.evaluated_at = lane.episode
             lane.evaluation = Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
             made.append(lane.evaluation)
         self.evaluations += made
-        self.last_evaluation = made[-1]
+        self.last_evaluation = made[-1] if made else self.last_evaluation
         self.hooks.fire("on_validation_end")
         for evaluation in made:
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
@@ -317,12 +323,15 @@ class Trainer:
             self.run_dir,
             [lane.stop_reason for lane in lanes],
             [lane.step - step for lane, step in zip(lanes, before, strict=True)],
+            [lane.seed_index for lane in lanes if lane.is_lost],
         )
 
     def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool) -> None:
         """Check that everything fits together, before anything is written."""
         agent.experience.check_batch_size(self.batch_size)
-        self._envs, self._evaluation_envs = prepare_environments(agent, env, stack, is_resumed=is_resumed)
+        self._envs, self._evaluation_envs = prepare_environments(
+            agent, env, stack, is_resumed=is_resumed, workers=self._make_workers
+        )
         self._agent = agent
         assert agent.environment is not None
         self.environment = agent.environment["id"]
@@ -377,6 +386,9 @@ class Trainer:
             store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until)
 
     def _end(self) -> None:
+        self._loop.check_any_is_left()
+        if not self.should_stop:
+            self._gather_stop_reasons()
         if self.status == "running":
             is_stopped = self.should_stop or all(lane.stop_reason is not None for lane in self._lanes)
             self.status = "stopped" if is_stopped else "finished"
@@ -484,7 +496,8 @@ class Trainer:
 
     def _evaluate_if_due(self) -> None:
         every = self.evaluate_every
-        due = [k for k, lane in enumerate(self._lanes) if every and lane.episode // every > lane.evaluated_at // every]
+        lanes = [lane for lane in self._lanes if not lane.is_lost]
+        due = [lane.seed_index for lane in lanes if every and lane.episode // every > lane.evaluated_at // every]
         if due:
             self.evaluate(due)
 

@@ -45,6 +45,7 @@ class Lane:
         self.step = 0
         self.update = 0
         self.done = False
+        self.is_lost = False
         self.evaluation: Evaluation | None = None
         self.last_return: float | None = None
         self.is_running = False

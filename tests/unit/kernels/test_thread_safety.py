@@ -161,7 +161,7 @@ def test_programs_of_several_threads_share_one_pool() -> None:
         total, one = torch.zeros(n_seeds, 64), torch.full((n_seeds, 64), step)
         program = backend.program()
         with program.record():
-            backend.follow(total, one, tau=0.5, rows=range(n_seeds))
+            backend.follow(total, one, torch.ones(n_seeds), tau=0.5, rows=range(n_seeds))
         seen = []
         for _ in range(300):
             program.start((0, 1, 2), 2)

@@ -1,7 +1,8 @@
-"""A NaN anywhere comes out: in the metrics of the update that meets it, and as an error of the run."""
+"""A NaN anywhere comes out: in the metrics of its update, and as an error that names it; no step is made."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,17 +35,25 @@ AGENTS: dict[str, Callable[..., Agent]] = {
 }
 
 
+def state(agent: Agent) -> dict[str, torch.Tensor]:
+    """Copy everything that a step of an optimizer changes."""
+    kept = {name: flat.values for name, flat in agent.learner.flats.items()} | agent.learner.optimizer_state(0)
+    return {name: value.clone() for name, value in kept.items()}
+
+
 class _Poison(Callback):
     """Put NaN somewhere once, and keep what updates report from then on."""
 
     def __init__(self, where: str) -> None:
         self.where, self.at, self.reported = where, 34, list[dict[str, float]]()
         self.is_done = False
+        self.before: dict[str, torch.Tensor] = {}
 
     def on_env_step(self, trainer: Any, agent: Any, transition: Any) -> None:
         if trainer.step < self.at or self.is_done:
             return
         self.is_done = True
+        self.before = state(agent)
         if self.where in ("reward", "obs"):
             agent.buffer._rows[:, ::2, agent.buffer._columns[self.where]] = torch.nan
             return
@@ -66,27 +75,41 @@ class _Poison(Callback):
 def test_a_nan_ends_the_run_and_is_reported(name: str, kernel: str, clip: float | None, where: str) -> None:
     agent, poison = AGENTS[name](kernel=kernel, grad_clip=clip), _Poison(where)
     env = "CartPole-v1" if agent.discrete else "Pendulum-v1"
-    with pytest.raises(NonFiniteError, match="policy: gave the action"):
+    with pytest.raises(NonFiniteError) as caught:
         agent.train(env, 8, n_steps=100, progress_bar=False, summary=False, callbacks=[poison])
     assert poison.is_done
     if where == "actor first":  # it acts before it learns
+        assert re.fullmatch(
+            r"seed 0: after 34 steps: policy: gave the action .*; actor\.\S+ holds NaN .*", str(caught.value)
+        )
         return
+    place = f"{where} of the batch" if where in ("reward", "obs") else r"critic\S*"
+    said = rf"seed 0: after \d+ steps: update \d+: \w+/loss is nan, for {place} holds NaN or infinity; that step .*"
+    assert re.fullmatch(said, str(caught.value))
+    if name in ("ppo", "choosing ppo"):  # which may have learned from whole windows before
+        assert where not in ("reward", "obs") or all(value.isfinite().all() for value in state(agent).values())
+    elif where in ("reward", "obs"):
+        after = state(agent)
+        assert after.keys() == poison.before.keys()
+        for name, value in after.items():
+            assert torch.equal(value, poison.before[name]), name
     newest = poison.reported[-1]
     losses = {name: value for name, value in newest.items() if name.endswith("/loss")}
     assert any(name.startswith("critic") for name in losses)
-    for name, value in losses.items():
-        assert value != value, name
+    assert any(value != value for value in losses.values())
 
 
 @pytest.mark.parametrize("where", ["advantage", "returns"])
-def test_a_nan_in_what_ppo_judged_reaches_the_weights(where: str) -> None:
+def test_a_nan_in_what_ppo_judged_makes_no_step(where: str) -> None:
     agent = AGENTS["ppo"](kernel="numpy")
     assert isinstance(agent, LiquidPPO)
     assert isinstance(agent.buffer, RolloutBuffer)
     rollout = agent.buffer.read(agent.device).windows(4)
     given = {name: torch.randn(1, 4, 4) for name in ("advantage", "returns")}
     given[where][0, 2, 1] = torch.nan
+    before = {name: flat.values.clone() for name, flat in agent.learner.flats.items()}
     metrics = agent.minibatch_step(rollout, **given, critic_hidden=torch.zeros(1, 4, 0))
     net = "actor" if where == "advantage" else "critic"
     assert metrics[f"{net}/loss"].isnan().all()
-    assert all(p.isnan().any() for p in agent.networks[net].parameters())
+    assert torch.equal(agent.learner.flats[net].values, before[net])
+    assert agent.learner.guard.faults == {0: f"{net}/loss is nan"}

@@ -49,7 +49,7 @@ each_kernel = pytest.mark.parametrize("backend", [make_backend(k) for k in KERNE
 @each_kernel
 def test_polyak_moves_a_fraction_of_the_way(backend: Backend) -> None:
     target, source = torch.tensor([[0.0, 10.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [2.0, 2.0]])
-    backend.follow(target, source, tau=0.25, rows=[0])
+    backend.follow(target, source, torch.ones(2), tau=0.25, rows=[0])
     assert torch.equal(target, torch.tensor([[0.25, 7.5], [1.0, 1.0]]))
 
 
@@ -81,8 +81,9 @@ def test_adam_is_torchs(backend: Backend, decay: float) -> None:
     reference = [torch.optim.AdamW([row], lr=0.01, weight_decay=decay) for row in rows]
     rates = torch.tensor([0.01, 0.9, 0.999, 1e-8, decay], dtype=torch.float64)
     state = AdamState(
-        values, torch.zeros(3, 21), torch.zeros(3, 21), torch.zeros(3, 21), torch.zeros(3, dtype=torch.float64), rates
-    )
+        values, torch.zeros(3, 21), torch.zeros(3, 21), torch.zeros(3, 21), torch.zeros(3, dtype=torch.float64),
+        torch.ones(3), rates,
+    )  # fmt: skip
     for learning in ([0, 1, 2], [0, 2], [1], [0, 1, 2], [0, 1, 2]):
         state.gradient.copy_(torch.randn(3, 21, generator=generator))
         for k in learning:

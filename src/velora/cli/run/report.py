@@ -38,7 +38,7 @@ def report(cfg: DictConfig, run: Path, result: TrainResult, seeds: Sequence[int]
         f"trained   {_trained(evaluations)}",
         f"return    {_return(evaluations)}",
     ]
-    if len(evaluations) > 1:
+    if len(seeds) > 1:
         lines += ["", *_table(evaluations, result, seeds), ""]
     lines += _next_commands(cfg, run, result, evaluations, seeds)
     say("\n".join(lines) + "\n")
@@ -62,11 +62,14 @@ def counted(numbers: Iterable[int], noun: str) -> str:
 
 
 def _ended(result: TrainResult) -> str:
-    n_stopped = sum(reason is not None for reason in result.stop_reasons)
+    n_stopped = sum(reason is not None for reason in result.stop_reasons) - len(result.lost)
+    of_all = f"of {len(result.stop_reasons)} seeds"
     if not any(result.steps):
         return f"{result.status}: there was nothing left to train"
-    if n_stopped:
-        return f"{result.status}: {n_stopped} of {len(result.stop_reasons)} seeds were stopped by a callback"
+    stopped = [f"{n_stopped} {of_all} were stopped by a callback"] if n_stopped else []
+    stopped += [f"{len(result.lost)} {of_all} met NaN or infinity"] if result.lost else []
+    if stopped:
+        return f"{result.status}: {', '.join(stopped)}"
     return result.status + (f": {result.stop_reason}" if result.stop_reason else "")
 
 
@@ -92,6 +95,8 @@ def _table(evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequen
         seed, reason = seeds[e.seed_index], reasons[e.seed_index]
         earned = f"{e.mean:>10.1f} ± {np.std(e.returns):.1f}" + ("" if reason is None else f"   stopped: {reason}")
         lines.append(f"{seed:>10}  {e.episode:>8,}  {e.step:>10,}  {earned}")
+    told = {e.seed_index for e in evaluations}
+    lines += [f"{seeds[k]:>10}  stopped: {reasons[k]}" for k in result.lost if k not in told]
     return lines
 
 
@@ -100,7 +105,7 @@ def _next_commands(
 ) -> list[str]:
     lines = []
     if cfg.checkpoint.final:
-        best = max(evaluations, key=lambda evaluation: evaluation.mean)
+        best = max((e for e in evaluations if e.seed_index not in result.lost), key=lambda evaluation: evaluation.mean)
         home = run / CHECKPOINTS
         home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
         where = [written("checkpoint", str(home / "final"))]

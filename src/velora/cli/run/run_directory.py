@@ -79,7 +79,7 @@ def distinguishing(cfg: DictConfig) -> dict[str, Any]:
     callbacks = {name: entry for name, entry in plain["callbacks"].items() if entry is not None}
     parts = {f"callbacks.{name}": entry for name, entry in callbacks.items()}
     for name, part in plain["env"].items():
-        if name not in ("id", "recommended") and part is not None:
+        if name not in ("id", "recommended") and isinstance(part, dict):
             parts[f"env.{name}"] = {
                 key: value for key, value in part.items() if value is not None and value is not False
             }

@@ -73,11 +73,15 @@ class TellHowToGoOn(Callback):
 
 
 class FinalEvaluation(Callback):
-    """A callback that evaluates the agent at the end of a run, except seeds that have just been evaluated."""
+    """A callback that evaluates the agent at the end of a run, but no seed that just was, or met NaN."""
 
     def on_train_end(self, trainer: Any, agent: AgentView) -> None:
         """Evaluate, unless the run was interrupted: it has to end at once."""
-        missing = [p.seed_index for p in trainer.progress if p.evaluation is None or p.evaluation.step != p.step]
+        missing = [
+            p.seed_index
+            for p in trainer.progress
+            if not p.is_lost and (p.evaluation is None or p.evaluation.step != p.step)
+        ]
         if missing and trainer.status != "interrupted":
             trainer.evaluate(missing)
 
@@ -152,6 +156,8 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Callback)
             run_dir=run_dir,
             resume=saved,
             threads=cfg.device.threads,
+            workers=cfg.env.workers,
+            worker_timeout_s=cfg.env.worker_timeout_s,
             **arguments,
         )
     finally:

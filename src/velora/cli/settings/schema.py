@@ -41,6 +41,8 @@ class BareEnvSchema:
 
     id: str = told(..., "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first")
     kwargs: dict[str, Any] = field(default_factory=dict)
+    workers: int = taken(TrainKeywords, "workers")
+    worker_timeout_s: float = taken(TrainKeywords, "worker_timeout_s")
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
 
 
@@ -63,8 +65,12 @@ class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):
     """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
 
 
+ELSEWHERE = ("threads", "workers", "worker_timeout_s")
+"""Arguments of ``agent.train`` that other groups of settings have."""
+
+
 @dataclass
-class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=("threads",)))):  # type: ignore[misc]
+class TrainSchema(make_dataclass("Training", arguments(TrainKeywords, without=ELSEWHERE))):  # type: ignore[misc]
     """The arguments of ``agent.train``, and the seeds."""
 
     n_episodes: int = told(..., "episodes to train for, for each seed")

@@ -7,7 +7,7 @@ from typing import Any, final
 
 from torch import Tensor
 
-from velora.kernels.arrays import soft  # noqa: F401 (its functions enter the table)
+from velora.kernels.arrays import soft, steps  # noqa: F401 (their functions enter the table)
 from velora.kernels.arrays.namespace import Namespace
 from velora.kernels.arrays.program import Program, program
 from velora.kernels.arrays.updates import UPDATES

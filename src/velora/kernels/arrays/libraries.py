@@ -36,6 +36,11 @@ def _np_maximum(a: Values, b: Values, out: Values) -> None:
     np.maximum(a, b, out=out)
 
 
+def _np_erase(where: Values, out: Values) -> None:
+    if np.count_nonzero(where):
+        out[where] = 0.0
+
+
 def _np_sum_first(a: Values, out: Values) -> None:
     np.add.reduce(a, 0, None, out)
 
@@ -59,6 +64,7 @@ class NumpyNamespace(Namespace):
     exp, log, sqrt, absolute, direction = np.exp, np.log, np.sqrt, np.absolute, np.sign
     greater, keep_bits, dot, softplus = np.greater, np.bitwise_and, np.vecdot, np.logaddexp
     copy, fill, take = staticmethod(_np_copy), staticmethod(_np_fill), staticmethod(_np_take)
+    erase = staticmethod(_np_erase)
     sum_first, sum_last = staticmethod(_np_sum_first), staticmethod(_np_sum_last)
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
@@ -135,6 +141,11 @@ def _out(function: Any) -> Any:
     return staticmethod(lambda *arguments: function(*arguments[:-1], out=arguments[-1]))
 
 
+def _torch_erase(where: Tensor, out: Tensor) -> None:
+    if where.device.type != "cpu" or bool(where.any()):  # looking would wait for a GPU
+        out.masked_fill_(where.unsqueeze(1), 0.0)
+
+
 @final
 class TorchNamespace(Namespace):
     """PyTorch on any device: the reference, and what runs on a GPU. Nothing in it waits for the device."""
@@ -150,6 +161,7 @@ class TorchNamespace(Namespace):
     dot, softplus, take = _out(torch.linalg.vecdot), _out(torch.logaddexp), _out(torch.take)
     copy = staticmethod(lambda a, out: out.copy_(a))
     fill = staticmethod(lambda value, out: out.fill_(value))
+    erase = staticmethod(_torch_erase)
     sum_first = staticmethod(lambda a, out: torch.sum(a, 0, out=out))
     sum_last = staticmethod(lambda a, out: torch.sum(a, -1, out=out))
 

@@ -44,6 +44,7 @@ class Namespace(ABC):
         dot: ``(a, b, out)``, the scalar products of the last axes.
         softplus: ``(a, zero, out)``.
         copy: ``(a, out)``. fill: ``(number, out)``. take: ``(flat, index, out)``.
+        erase: ``(where, out)``, zeros in those rows of (S, P) for which (S,) is true.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Namespace(ABC):
     copy: Operation
     fill: Operation
     take: Operation
+    erase: Operation
 
     @abstractmethod
     def sign_bits(self, a: Values, out: Values) -> None:

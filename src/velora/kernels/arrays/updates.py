@@ -52,7 +52,7 @@ def squared_error(xp: Namespace, prediction: Tensor, target: Tensor, *, skip: in
     (mean_prediction,) = mean(xp, prediction, factor=1.0, skip=skip)
     do(xp.subtract, xp.view(prediction)[:, :, skip:], xp.view(target)[:, :, skip:], counted)
     do(xp.dot, flat, flat, loss)
-    do(xp.multiply, _numbers(loss), xp.number(1.0 / n), _numbers(loss))
+    do(xp.multiply, numbers(loss), xp.number(1.0 / n), numbers(loss))
     do(xp.multiply, error, xp.number(2.0 / n), error)
     return xp.tensor(loss), xp.tensor(error), mean_prediction
 
@@ -151,99 +151,11 @@ def copy(xp: Namespace, source: Tensor, out: Tensor) -> Made:
     return ()
 
 
-@update
-def clip(xp: Namespace, gradient: Tensor, *, max_norm: float) -> Made:
-    """Multiply by ``min(1, max_norm / (norm + 1e-6))``, seed by seed."""
-    g = xp.view(gradient)
-    squares, scale = xp.empty(g.shape[0]), _numbers(xp.empty(g.shape[0]))
-    norms = _numbers(squares)
-    do(xp.dot, g, g, squares)
-    do(xp.sqrt, norms, norms)
-    do(xp.add, norms, xp.number(1e-6), scale)
-    do(xp.divide, xp.number(max_norm), scale, scale)
-    do(xp.minimum, scale, xp.one, scale)
-    do(xp.multiply, g, _by_seed(scale), g)
-    return (xp.tensor(squares),)
-
-
-@update
-def follow(xp: Namespace, target: Tensor, source: Tensor, *, tau: float) -> Made:
-    """Compute ``target + tau * (source - target)``."""
-    a, b = xp.view(target), xp.view(source)
-    step = xp.empty(*a.shape)
-    do(xp.subtract, b, a, step)
-    do(xp.multiply, step, xp.number(tau), step)
-    do(xp.add, a, step, a)
-    return ()
-
-
-@update
-def adam(
-    xp: Namespace,
-    values: Tensor,
-    gradient: Tensor,
-    first: Tensor,
-    second: Tensor,
-    steps: Tensor,
-    rates: Tensor,
-    *,
-    constants: tuple[float, ...] | None,
-) -> Made:
-    """Make a step; ``constants`` are beta1, beta2, epsilon and weight decay, looked up in ``rates`` where not given."""
-    x, g, m, v, taken = (xp.view(tensor) for tensor in (values, gradient, first, second, steps))
-    rate = xp.view(rates)
-    beta1, beta2, epsilon, decay = constants or tuple(rates.tolist()[1:])
-    spare, step, least = xp.empty(*x.shape), _numbers(xp.empty(len(taken))), _numbers(xp.empty(len(taken)))
-    _step_sizes(xp.doubles(), _numbers(taken), _numbers(rate[0:1]), (beta1, beta2, epsilon), step, least)
-    if decay:
-        kept = _numbers(xp.empty(1))
-        do(xp.copy, _numbers(rate[0:1]), kept)
-        do(xp.multiply, kept, xp.number(-decay), kept)
-        do(xp.add, kept, xp.one, kept)
-        do(xp.multiply, x, kept, x)
-    do(xp.subtract, g, m, spare)
-    do(xp.multiply, spare, xp.number(1.0 - beta1), spare)
-    do(xp.add, m, spare, m)
-    do(xp.multiply, g, g, spare)
-    do(xp.subtract, spare, v, spare)
-    do(xp.multiply, spare, xp.number(1.0 - beta2), spare)
-    do(xp.add, v, spare, v)
-    do(xp.sqrt, v, spare)
-    do(xp.add, spare, _by_seed(least), spare)
-    do(xp.divide, m, spare, spare)
-    do(xp.multiply, spare, _by_seed(step), spare)
-    do(xp.subtract, x, spare, x)
-    return ()
-
-
-def _step_sizes(
-    xp: Namespace, steps: Values, lr: Values, constants: tuple[float, float, float], step: Values, least: Values
-) -> None:
-    """Count a step of each seed; write ``lr * root / (1 - beta1**t)`` and ``epsilon * root``.
-
-    root is ``sqrt(1 - beta2**t)``; this is algorithm 1 with numerator and denominator multiplied by it. In double
-    precision, since beta2**t is close to 1.
-    """
-    beta1, beta2, epsilon = constants
-    powers = xp.empty(2, *steps.shape)
-    first, root = (powers[k : k + 1].reshape(steps.shape) for k in range(2))  # arrays, also of single numbers
-    betas = xp.empty(2, *[1] * steps.ndim)
-    xp.fill(beta1, betas[0:1])
-    xp.fill(beta2, betas[1:2])
-    do(xp.add, steps, xp.one, steps)
-    do(xp.power, betas, steps, powers)
-    do(xp.subtract, xp.one, powers, powers)
-    do(xp.sqrt, root, root)
-    do(xp.divide, root, first, first)
-    do(xp.multiply, first, lr, step)
-    do(xp.multiply, root, xp.number(epsilon), least)
-
-
-def _numbers(a: Values) -> Values:
+def numbers(a: Values) -> Values:
     """See a single number (1,) without its axis, which NumPy is more than twice as fast with; several as they are."""
     return a.reshape(()) if len(a) == 1 else a
 
 
-def _by_seed(a: Values) -> Values:
+def by_seed(a: Values) -> Values:
     """See such numbers, one for each seed, as a factor of (S, P)."""
     return a[:, None] if a.ndim else a

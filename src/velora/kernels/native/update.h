@@ -3,6 +3,7 @@
 /* Kingma & Ba 2015, algorithm 1, with decoupled weight decay (Loshchilov & Hutter 2019): with m and v the moving means of
    g and g^2, x <- x (1 - lr decay) - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon). */
 static void adam(const adam_args *a, int64_t s) {
+    if (a->sound[s] == 0.0f) return;
     double beta1 = a->rates[1], beta2 = a->rates[2], t = a->steps[s] += 1.0;
     double correction1 = 1.0 - pow(beta1, t), correction2 = 1.0 - pow(beta2, t);
     float rate = (float)(a->rates[0] / correction1), root = (float)sqrt(correction2), epsilon = (float)a->rates[3];
@@ -32,8 +33,14 @@ static void clip(const clip_args *a, int64_t s) {
     for (i = 0; i < a->n; i++) g[i] *= (float)scale;
 }
 
+/* A number that is not finite is no number of at most FLT_MAX: every comparison with NaN is false. */
+static void judge(const judge_args *a, int64_t s) {
+    if (!(fabsf(a->loss[s]) <= FLT_MAX && a->norms[s] <= FLT_MAX)) a->sound[s] = 0.0f;
+}
+
 /* target <- target + tau (source - target) */
 static void follow(const follow_args *a, int64_t s) {
+    if (a->sound[s] == 0.0f) return;
     float tau = (float)a->tau, *target = a->target + s * a->n;
     const float *source = a->source + s * a->n;
     for (int64_t i = 0; i < a->n; i++) target[i] += tau * (source[i] - target[i]);

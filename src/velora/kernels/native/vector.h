@@ -5,6 +5,7 @@
 #ifndef VELORA_VECTOR_H
 #define VELORA_VECTOR_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

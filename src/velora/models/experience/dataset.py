@@ -10,7 +10,7 @@ from torch import Tensor
 from velora.buffers import ReplayBuffer
 from velora.checkpoint import Checkpoint
 from velora.core.autograd import as_by_default
-from velora.core.errors import SettingError, ShapeError
+from velora.core.errors import NonFiniteError, SettingError, ShapeError
 from velora.core.types import Metrics
 from velora.models.agent import Agent
 from velora.models.checkpoint_contents import read_buffer
@@ -90,6 +90,7 @@ class DataSet:
 
         Raises:
             SettingError: if the set holds no whole window, or a number is below 1.
+            NonFiniteError: if a loss or a gradient of a seed isn't finite; its step isn't made.
         """
         for name, value in (("batch_size", batch_size), ("n_updates", n_updates), ("threads", threads)):
             if not isinstance(value, int) or value < 1:
@@ -105,6 +106,11 @@ class DataSet:
         for update in range(n_updates):
             self._updates.begin(batch_size, rows)
             metrics = self._updates.finish(update, self._count)
+            for k, fault in self.agent.learner.guard.faults.items():
+                raise NonFiniteError(
+                    f"dataset: seed {self.agent.seeds[k]}, update {self.agent.progress[k].update}: {fault}; weights "
+                    "are those from before it; look into the data, or lower the learning rates"
+                )
         return {name: value.clone() for name, value in metrics.items()}
 
     def _count(self, rows: tuple[int, ...], metrics: Metrics) -> None:

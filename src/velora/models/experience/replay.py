@@ -120,6 +120,11 @@ class Replay(AgentPart, Experience):
         step = self.agent.progress[seed_index].step
         return int((step + 1) * self.updates_per_step) - int(step * self.updates_per_step)
 
+    @property
+    def faults(self) -> Mapping[int, str]:
+        """Faults of updates; see :class:`Experience`."""
+        return self.agent.learner.guard.faults
+
     def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
         """Begin the first update of this step."""
         self._batch_size, self._rounds = batch_size, [rows]

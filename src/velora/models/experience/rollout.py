@@ -97,10 +97,16 @@ class Rollouts(AgentPart, Experience):
     def prepare(self) -> None:
         """Allocate the rollouts and build the optimizers."""
         _ = self.buffer, self.agent.optimizers
+        self.agent.learner.guard.reset()
 
     def due(self, rows: tuple[int, ...], batch_size: int) -> tuple[int, ...]:
         """Choose, of these seeds, those whose rollout is full."""
         return tuple(k for k in rows if self.buffer.is_full(k))
+
+    @property
+    def faults(self) -> Mapping[int, str]:
+        """Faults of updates; see :class:`Experience`."""
+        return self.agent.learner.guard.faults
 
     def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
         """Keep who learns; all of it is done in :meth:`finish`.
@@ -123,6 +129,7 @@ class Rollouts(AgentPart, Experience):
         with torch.no_grad():
             agent.learner.rows = rows
             metrics = agent.training_step(rollout)
+            agent.learner.guard.trace(agent.networks, rollout)
             learned = torch.zeros(agent.n_seeds, dtype=torch.bool, device=agent.device)
             learned[list(rows)] = True
             known = self._metrics

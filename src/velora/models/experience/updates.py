@@ -33,6 +33,7 @@ class Updates(AgentPart):
         self._rows: tuple[int, ...] = ()
         self._parts: list[_Part] = []
         self._metrics: dict[str, Tensor] = {}
+        self._newest: Update | None = None
 
     def carry_on(self, metrics: Metrics) -> None:
         """Take over what the updates before a resume reported, each (S,)."""
@@ -41,6 +42,8 @@ class Updates(AgentPart):
     def prepare(self) -> None:
         """Build the optimizers, and find out whether updates can be recorded."""
         agent = self.agent
+        agent.learner.guard.reset()
+        self._newest = None
         networks, optimizers = list(agent.learner.networks.values()), list(agent.optimizers.values())
         self.is_recorded = agent.record and agent.replays and can_record(agent.kernel, networks, optimizers)
 
@@ -64,6 +67,8 @@ class Updates(AgentPart):
         return [_Part(part, learns_policy=part is due) for part in (due, rest) if part]
 
     def _start(self, agent: Agent, part: _Part) -> None:
+        if agent.learner.guard.is_far:
+            self._look(agent, self._newest)
         agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
         agent.draws.advance()
         uniform = self._uniform
@@ -73,6 +78,16 @@ class Updates(AgentPart):
             source = self._normalised
         part.update = agent.learner.program(part.learns_policy, self.window, source, uniform, agent.training_step)
         part.update.program.start(part.rows, agent.threads)
+        self._newest = part.update
+
+    @staticmethod
+    def _look(agent: Agent, update: Update | None) -> None:
+        """Note what a program has found that isn't finite."""
+        if update is not None:
+            guard = agent.learner.guard
+            guard.note(update.judged)
+            if guard.faults:
+                guard.trace(agent.networks, update.batch)
 
     def finish(self, update: int, count: Count) -> Metrics:
         """Wait for the update, or make it now, with the hooks around it.
@@ -104,13 +119,17 @@ class Updates(AgentPart):
     @staticmethod
     def _stepwise(agent: Agent, part: _Part, batch: Batch) -> Metrics:
         agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
-        return agent.training_step(batch)
+        metrics = agent.training_step(batch)
+        agent.learner.guard.trace(agent.networks, batch)
+        return metrics
 
     def _made(self, agent: Agent, part: _Part) -> Metrics:
         if part.update is None:
             self._start(agent, part)
         assert part.update is not None
         part.update.program.wait()
+        if not agent.learner.guard.is_far:
+            self._look(agent, part.update)
         return part.update.metrics
 
     def _report(self, rows: tuple[int, ...], metrics: Metrics) -> None:
