@@ -29,6 +29,7 @@ class TorchRL(Subject):
     """``Checkpoint(policy=..., optimizer=..., replay_buffer=...)`` into the same directory, and ``load`` of all."""
 
     name = "torchrl"
+    is_fragile = True
 
     def save(self, place: Path, version: int) -> None:
         """Save as its documentation does."""

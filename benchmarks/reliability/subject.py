@@ -27,6 +27,8 @@ class Subject(ABC):
     """Nothing is there before, so that a reader may find nothing."""
     refuses_all: bool = False
     """It promises to refuse every damage, even one that changes nothing of what is loaded."""
+    is_fragile: bool = False
+    """A damaged file may kill its reader, or be written to by it: each is read in a child, and all put right after."""
 
     @abstractmethod
     def save(self, place: Path, version: int) -> None:
