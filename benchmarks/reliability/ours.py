@@ -67,13 +67,12 @@ class AgentSave(Subject):
     def is_clear(self, error: tuple[str, str], place: Path, reason: str) -> bool:
         """Ask for one line with the path and what the system said."""
         kind, text = error
-        return kind == "CheckpointError" and str(place) in text and reason in text and "\n" not in text
+        return kind.endswith("CheckpointError") and str(place) in text and reason in text and "\n" not in text
 
     def names_file(self, error: tuple[str, str], path: Path) -> bool:
         """Ask for one line with the file."""
         kind, text = error
-        is_ours = kind in ("CheckpointError", "MissingCheckpointError")
-        return is_ours and str(path) in text and "\n" not in text
+        return kind.endswith("CheckpointError") and str(path) in text and "\n" not in text
 
     def leftovers(self, place: Path) -> list[str]:
         """Name what lies beside the checkpoint."""

@@ -22,8 +22,8 @@ from benchmarks.reliability import (
 )
 from benchmarks.reliability.subject import Subject
 from benchmarks.reliability.tally import Job
-from velora.checkpoint import files, header, staging, tensors
-from velora.envs import vector
+from velora.callbacks.checkpoint_home import CheckpointHome
+from velora.checkpoint import files, header, schema, staging
 from velora.metrics.writer import BatchWriter
 from velora.training.lane import Lane
 
@@ -131,15 +131,20 @@ def failing_metrics(job: Job) -> None:
     failing_runs.run(job, "a run")
 
 
-def blind_to_nan(job: Job) -> None:
-    """A loop that takes every number."""
-    vector._is_finite = lambda numbers: True
+def harmless_poison(job: Job) -> None:
+    """Numbers that are finite where NaN should be, as a loop would see them that is blind to it."""
+    nonfinite.ENVIRONMENT.update({name: (where, 1.0) for name, (where, _) in nonfinite.ENVIRONMENT.items()})
+    nonfinite.AGENT.update(dict.fromkeys(nonfinite.AGENT, lambda agent: None))
     nonfinite.run(job)
 
 
-def trusting_tensors(job: Job) -> None:
-    """A reader that compares no tensor with what the agent needs."""
-    tensors._compare = lambda entries, expect, path: None
+def raw_errors(job: Job) -> None:
+    """A schema whose complaints are raw errors."""
+
+    def explain(error: Any) -> str:
+        raise KeyError(str(error))
+
+    schema.explain = explain
     forged.run(job, "ddpg", by="load")
 
 
@@ -154,6 +159,7 @@ def unguarded_directory(job: Job) -> None:
     from filelock import FileLock
 
     FileLock.acquire = lambda self, *a, **k: None  # type: ignore[method-assign, assignment]
+    CheckpointHome._inspect = lambda self: None  # type: ignore[method-assign]
     troubles.run(job, "two runs")
 
 
@@ -165,9 +171,9 @@ ROWS = {
     "unreplayable": unreplayable_without_a_word,
     "power": runs_without_sync,
     "failures": failing_metrics,
-    "forged": trusting_tensors,
+    "forged": raw_errors,
     "fuzzed": trusting_headers,
-    "nonfinite": blind_to_nan,
+    "nonfinite": harmless_poison,
     "troubles": unguarded_directory,
 }
 """What is broken, by the row that has to notice."""

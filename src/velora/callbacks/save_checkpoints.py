@@ -74,12 +74,8 @@ class SaveCheckpoints(Callback):
             if value is not None and not (is_whole and value >= 1):
                 raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
         self.directory = Path(directory).absolute()
-        self.frequency = frequency
-        self.steps = steps
-        self.minutes = minutes
-        self.buffer = buffer
-        self.keep_last = keep_last
-        self.final = final
+        self.frequency, self.steps, self.minutes = frequency, steps, minutes
+        self.buffer, self.keep_last, self.final = buffer, keep_last, final
         self._on_the_way = OnTheWay(SaveClock(minutes))
         self._home: CheckpointHome | None = None
         self._is_training = False
@@ -100,11 +96,7 @@ class SaveCheckpoints(Callback):
         return {"best": self._best[seed]} if seed in self._best else {}
 
     def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`seed_state_dict` returned.
-
-        Raises:
-            SettingError: if it isn't a number.
-        """
+        """Take back what :meth:`seed_state_dict` returned; anything else is a ``SettingError``."""
         best = state.get("best")
         if not isinstance(best, int | float) or not math.isfinite(best):
             raise SettingError(f"{self.state_key}: expected a finite number 'best', found another state")

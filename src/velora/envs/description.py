@@ -13,6 +13,7 @@ from velora.envs import layers, statistics, values
 from velora.envs.flat import Flattened
 from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.layers import Env, Layer
+from velora.envs.said import without_statistics
 from velora.envs.wrappers import KNOWN
 
 _WITHOUT_EFFECT = (*layers.WATCHING, gym.wrappers.RecordEpisodeStatistics)
@@ -96,12 +97,6 @@ def _keep(into: dict[str, Any], name: str, value: Any, of: str, missing: list[st
     missing.append(f"{of} (a {type(value).__name__})")
 
 
-def unsaid(described: Mapping[str, Any] | None) -> list[str]:
-    """List, in words, what a description of an environment is missing; see :func:`describe`."""
-    missing = (described or {}).get("missing", ())
-    return [str(one) for one in missing] if isinstance(missing, list | tuple) else [str(missing)]
-
-
 CHANGEABLE = ("max_episode_steps", "missing")
 """Parts of a description that may change in the rest of a run, if that is said: the time limit, and code that can't be
 named."""
@@ -124,14 +119,6 @@ def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
         for name in [*old, *(name for name in new if name not in old)]
         if old.get(name) != new.get(name)
     }
-
-
-def without_statistics(described: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of a description what changes along training."""
-    said = {name: value for name, value in described.items() if name != "others"}
-    if "wrappers" in said:
-        said["wrappers"] = [{"name": one["name"], "kwargs": one["kwargs"]} for one in said["wrappers"]]
-    return said
 
 
 def _as_before(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from velora.checkpoint.open_header import Expected
 from velora.checkpoint.schema import Part
 from velora.core.errors import CheckpointError, SettingError, ShapeError, SpaceError
 from velora.core.types import Counters
+from velora.envs.said import without_statistics
 from velora.models import optimizers
 from velora.models.normalisation import find_fault
 from velora.models.options import REQUIRED, plain
@@ -64,7 +65,8 @@ def gather(
         tensors["buffer_state"] = stored
     if train_state is not None:
         fields["train_state"], tensors["train_state"] = train_state
-    overview = {**agent.summary(), "environment": fields["environment"]} if config else None
+    lived = fields["environment"]
+    overview = {**agent.summary(), "environment": lived and without_statistics(lived)} if config else None
     contents = Contents(fields, tensors, overview)
     return _copied(agent, contents, seed_index) if copy and contents.fits_twice else contents
 

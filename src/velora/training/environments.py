@@ -9,8 +9,8 @@ from functools import partial
 
 from velora.core.errors import SettingError
 from velora.envs import Environments, EnvironmentSource, describe, statistics
-from velora.envs.description import unsaid, without_statistics
 from velora.envs.make import Env, EnvLike
+from velora.envs.said import unsaid, without_statistics
 from velora.envs.workers import MakeWorkers
 from velora.training.evaluation_environments import EvaluationEnvironments
 from velora.training.lane import Lane

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.unit.envs.stacks import MAKES, Filmed, Scaled, Untold, life, stack
 from velora.core.errors import SettingError, SpaceError
 from velora.envs import EnvironmentSource, describe, flattened, values
-from velora.envs.description import differences, unsaid
+from velora.envs.description import differences
 from velora.envs.gymnasium_wrappers import GYMNASIUM
+from velora.envs.said import unsaid
 from velora.envs.wrappers import DropObservation, HoldAction, wrap
 
 

@@ -64,7 +64,7 @@ def test_an_honest_state_is_taken_as_it_is(saved: Checkpoint, tree: dict[str, An
     assert state.lane.keys() == tree["lane"].keys()
     assert state.lane["lived"] == [5, 38, 34]
     assert state.lane["running"][0] == 6
-    assert torch.equal(state.lane["actions"], tree["lane"]["actions"])
+    assert np.array_equal(state.lane["actions"], tree["lane"]["actions"])
     assert torch.equal(state.global_generators["numpy"]["key"], tree["global_generators"]["numpy"]["key"])
 
 
@@ -184,9 +184,9 @@ def test_what_contradicts_the_agent_is_named(saved: Checkpoint, tree: dict[str, 
     [
         ({"__tensor__": 5}, "the tensor 5 is missing"),
         ({"__tensor__": "x"}, "the tensor 'x' is missing"),
-        ({"__float__": []}, r"__float__: expected nan, inf or -inf, found \[\]"),
-        ({"__float__": "1e5"}, "__float__: expected nan, inf or -inf"),
-        ({"__tuple__": 1}, "__tuple__: expected a list, found 1"),
+        ({"__float__": []}, r"__float__: \[\] can't be read"),
+        ({"__float__": "1e5"}, "__float__: '1e5' can't be read"),
+        ({"__tuple__": 1}, "__tuple__: 1 can't be read"),
     ],
 )
 def test_a_mark_of_ours_holds_what_we_put_there(changed: Any, told: str) -> None:

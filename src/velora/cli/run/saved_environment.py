@@ -13,8 +13,8 @@ from velora.cli.run import trust
 from velora.cli.settings.objects import Wrappers
 from velora.core.errors import CheckpointError, SpaceError
 from velora.envs import values
-from velora.envs.description import unsaid
 from velora.envs.gymnasium_wrappers import GYMNASIUM
+from velora.envs.said import unsaid
 from velora.envs.wrappers import KNOWN
 
 log = logging.getLogger(__name__)

@@ -20,6 +20,10 @@ Read: TypeAlias = Callable[[Any], Any]
 _NONFINITE: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
+class _OtherwiseError(ValueError):
+    """Say what was expected and what was found."""
+
+
 class Reader:
     """Undo :class:`Writer`, and suspect everything."""
 
@@ -27,7 +31,7 @@ class Reader:
         self._tensors = tensors
         self._readers: dict[str, Read] = {
             "__tensor__": self._named, "__array__": self._array, "__scalar__": _read_scalar,
-            "__numbers__": self._numbers, "__float__": lambda v: _NONFINITE[v],
+            "__numbers__": self._numbers, "__float__": _read_nonfinite,
             "__complex__": lambda v: complex(*(self._typed(part, float) for part in _items(v, 2))),
             "__bytes__": bytes.fromhex, "__tuple__": lambda v: tuple(self._list(v)),
             "__deque__": self._deque, "__set__": lambda v: set(self._list(v)),
@@ -56,13 +60,15 @@ class Reader:
             return self._readers[tag](tree[tag])
         except CheckpointError:
             raise
+        except _OtherwiseError as error:
+            raise CheckpointError(f"train_state: {tag}: {error}") from error
         except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
             raise CheckpointError(f"train_state: {tag}: {tree[tag]!a:.60} can't be read ({error!a:.100})") from error
 
     def _typed(self, tree: Any, kind: type) -> Any:
         value = self.read(tree)
         if type(value) is not kind:
-            raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+            raise _OtherwiseError(f"expected a {kind.__name__}, found {value!a:.80}")
         return value
 
     def _list(self, tree: Any) -> list[Any]:
@@ -72,13 +78,13 @@ class Reader:
     def _pairs(self, tree: Any) -> list[tuple[Any, Any]]:
         pairs = [(self.read(key), self.read(value)) for key, value in (_items(pair, 2) for pair in _items(tree))]
         if len({key for key, _ in pairs}) != len(pairs):
-            raise ValueError("a key appears twice")
+            raise _OtherwiseError("a key appears twice")
         return pairs
 
     def _deque(self, tree: Any) -> deque[Any]:
         most, values = _items(tree, 2)
         if most is not None and (type(most) is not int or most < 0):
-            raise ValueError(f"expected a length, got {most!a}")
+            raise _OtherwiseError(f"expected a length, found {most!a}")
         return deque(self._list(values), most)
 
     def _named(self, name: Any) -> Tensor:
@@ -90,7 +96,7 @@ class Reader:
     def _numbers(self, name: Any) -> list[Any]:
         tensor = self._named(name)
         if tensor.dim() != 1 or tensor.dtype not in (torch.float64, torch.int64):
-            raise ValueError(f"expected a list of numbers, got {tensor.dtype} {tuple(tensor.shape)}")
+            raise _OtherwiseError(f"expected a list of numbers, found {tensor.dtype} {tuple(tensor.shape)}")
         numbers: list[Any] = tensor.tolist()
         return numbers
 
@@ -101,21 +107,27 @@ class Reader:
         raw = self._named(name)
         kind, sizes = _read_dtype(dtype), _items(shape)
         if raw.dtype != torch.uint8 or not all(type(size) is int and size >= 0 for size in sizes):
-            raise ValueError("expected bytes and a shape")
+            raise _OtherwiseError("expected bytes and a shape")
         if raw.numel() != math.prod(sizes) * kind.itemsize:
-            raise ValueError(f"expected {math.prod(sizes) * kind.itemsize} bytes, got {raw.numel()}")
+            raise _OtherwiseError(f"expected {math.prod(sizes) * kind.itemsize} bytes, found {raw.numel()}")
         return np.ndarray(sizes, kind, bytearray(raw.numpy().tobytes()))
 
 
 def _items(tree: Any, n: int | None = None) -> list[Any]:
     if not isinstance(tree, list) or (n is not None and len(tree) != n):
-        raise TypeError(f"expected a list{'' if n is None else f' of {n}'}, got {tree!a:.40}")
+        raise _OtherwiseError(f"expected a list{'' if n is None else f' of {n}'}, found {tree!a:.80}")
     return tree
+
+
+def _read_nonfinite(text: Any) -> float:
+    if not isinstance(text, str) or text not in _NONFINITE:
+        raise _OtherwiseError(f"expected nan, inf or -inf, found {text!a:.80}")
+    return _NONFINITE[text]
 
 
 def _read_dtype(text: Any) -> np.dtype[Any]:
     if not isinstance(text, str) or not DTYPE.fullmatch(text):
-        raise ValueError(f"expected a dtype, got {text!a:.40}")
+        raise _OtherwiseError(f"expected a dtype, found {text!a:.40}")
     return np.dtype(text)
 
 

@@ -71,9 +71,9 @@ class Saved:
             try:
                 for name, value in state.metrics.items():
                     unknown = math.nan if value.is_floating_point() else 0
-                    gathered.setdefault(name, torch.full((len(self.seeds),), unknown, dtype=value.dtype))[k] = (
-                        value.item()
-                    )
+                    gathered.setdefault(name, torch.full((len(self.seeds),), unknown, dtype=value.dtype, device="cpu"))[
+                        k
+                    ] = value.item()
             except (AttributeError, RuntimeError, TypeError, ValueError) as error:
                 raise CheckpointError(f"train_state: metrics: expected a number for each name ({error})") from error
         return {name: value.to(device) for name, value in gathered.items()}
