@@ -48,20 +48,31 @@ def main() -> int:
     ]
     for job in todo:
         job.expected_s = campaign.expected(before, job)
-    campaign.run(todo, seed=arguments.seed, jobs=arguments.jobs)
-    lost = 0
-    for row, _ in rows:
-        columns: dict[str, Tally] = {}
-        for job in todo:
-            if job.row == row.key and job.tally is not None:
-                columns.setdefault(job.spec.column, Tally()).add(job.tally)
-        lost += _print(row, columns)
-        if not arguments.quick:
-            results.write(row, columns, seed=arguments.seed, jobs={j.title: j.tally for j in todo if j.row == row.key})
-    print(f"{time.monotonic() - began_s:.0f} s, {lost} of ours lost")
+    lost: dict[str, int] = {}
+
+    def end_row(ended: campaign.Running) -> None:
+        """Print and write a row as soon as the last of its jobs has ended."""
+        own = [job for job in todo if job.row == ended.row]
+        if all(job.tally is not None for job in own):
+            (row,) = [row for row, _ in rows if row.key == ended.row]
+            lost[row.key] = _close(row, own, arguments)
+
+    campaign.run(todo, seed=arguments.seed, jobs=arguments.jobs, on_end=end_row)
+    print(f"{time.monotonic() - began_s:.0f} s, {sum(lost.values())} of ours lost")
+    return 1 if any(lost.values()) else 0
+
+
+def _close(row: Row, jobs: list[campaign.Running], arguments: argparse.Namespace) -> int:
+    """Sum up a row; return how many of ours were lost."""
+    columns: dict[str, Tally] = {}
+    for job in jobs:
+        if job.tally is not None:
+            columns.setdefault(job.spec.column, Tally()).add(job.tally)
+    lost = _print(row, columns)
     if not arguments.quick:
+        results.write(row, columns, seed=arguments.seed, jobs={job.title: job.tally for job in jobs})
         report.write()
-    return 1 if lost else 0
+    return lost
 
 
 def _chosen(arguments: argparse.Namespace) -> list[tuple[Row, list[JobSpec]]]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -115,9 +115,9 @@ class Running:
             self.process.wait()
 
 
-def run(todo: Sequence[Running], *, seed: int, jobs: int) -> None:
-    """Run all, so many at a time; each has its tally then."""
-    waiting, running = sorted(todo, key=lambda job: -job.expected_s), list[Running]()
+def run(todo: Sequence[Running], *, seed: int, jobs: int, on_end: Callable[[Running], None] = lambda job: None) -> None:
+    """Run all in order, so many at a time; each has its tally then, and ``on_end`` is told."""
+    waiting, running = list(todo), list[Running]()
     began_s, printed_s = time.monotonic(), 0.0
     try:
         while waiting or running:
@@ -128,6 +128,7 @@ def run(todo: Sequence[Running], *, seed: int, jobs: int) -> None:
             time.sleep(POLL_S)
             for job in [job for job in running if job.ended()]:
                 running.remove(job)
+                on_end(job)
                 assert job.tally is not None
                 _clear()
                 print(

@@ -31,7 +31,7 @@ def run(job: Job, name: str) -> None:
     strikes = [
         shim.Strike(at, action)
         for at, call in enumerate(calls)
-        for action in shim.KILLS
+        for action in ("before", "half")  # after a call is before the next
         if action != "half" or call.kind == "write"
     ]
     for strike in job.each(job.some(strikes, quick=7)):

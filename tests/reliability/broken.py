@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from benchmarks.reliability import (
     exact,
@@ -23,7 +26,7 @@ from benchmarks.reliability import (
 from benchmarks.reliability.subject import Subject
 from benchmarks.reliability.tally import Job
 from velora.callbacks.checkpoint_home import CheckpointHome
-from velora.checkpoint import files, header, schema, staging
+from velora.checkpoint import header, schema, staging
 from velora.metrics.writer import BatchWriter
 from velora.training.lane import Lane
 
@@ -81,8 +84,7 @@ def replace_by_removal(job: Job) -> None:
 
 def runs_without_sync(job: Job) -> None:
     """Saves that never wait for the disk."""
-    files.sync = lambda descriptor: None
-    files.sync_directory = lambda path: None
+    os.fsync = lambda descriptor: None  # type: ignore[assignment]
     power_runs.run(job, "metric rows")
 
 
@@ -156,8 +158,6 @@ def trusting_headers(job: Job) -> None:
 
 def unguarded_directory(job: Job) -> None:
     """Two runs that both take the directory."""
-    from filelock import FileLock
-
     FileLock.acquire = lambda self, *a, **k: None  # type: ignore[method-assign, assignment]
     CheckpointHome._inspect = lambda self: None  # type: ignore[method-assign]
     troubles.run(job, "two runs")

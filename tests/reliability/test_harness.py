@@ -80,6 +80,15 @@ def test_a_rename_without_a_sync_survives_kills_and_no_power_cut() -> None:
 
 
 @pytest.mark.slow
+def test_no_power_cut_loses_what_is_replaced_without_an_exchange() -> None:
+    """Where directories can't be exchanged, the old one is moved away first."""
+    here = "benchmarks.reliability"
+    asked = order(f"{here}.power:run", f"{here}.ours:velora, replacing, without renameat2")
+    (tally,) = jobs({**asked, "quick": False})
+    assert tally.lost == 0, tally.cases
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("key", broken.ROWS)
 def test_every_row_notices_what_is_broken(key: str) -> None:
     tally = job(f"{BROKEN}:{broken.ROWS[key].__name__}")

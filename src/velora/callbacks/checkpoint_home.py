@@ -71,6 +71,7 @@ class CheckpointHome:
             self._inspect()
             for parent in self._parents:
                 disk.make_directory(parent)
+                self._sweep(parent)
             tempfile.TemporaryFile(prefix=files.OWN_PREFIX, dir=self.directory).close()
         except OSError as error:
             self.release()
@@ -152,6 +153,10 @@ class CheckpointHome:
         old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]
         for path in [numbered[number] for number in old if not files.holds_more(numbered[number])]:
             self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
+        self._sweep(parent)
+
+    def _sweep(self, parent: Path) -> None:
+        """Remove what has lost its name already; a run that was killed may have left some."""
         for path in parent.glob(f"{_PRUNED}*"):
             self._try_to(shutil.rmtree, path)
 

@@ -154,6 +154,8 @@ class Stage:
         self._exchanged = files.exchange(self.new, self.target)
         if not self._exchanged:
             os.makedirs(self._old.parent, exist_ok=True)
+            disk.sync_directory(self.root)  # the way to where the old one goes has to be there after a power cut
+            disk.sync_directory(self.target.parent)
             os.rename(self.target, self._old)
         return self._exchanged
 

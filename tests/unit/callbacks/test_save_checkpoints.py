@@ -271,6 +271,16 @@ def test_an_overview_without_its_checkpoints_is_refused(home: Path) -> None:
         run(home).start()
 
 
+def test_what_a_killed_run_was_removing_goes_when_it_is_resumed(home: Path) -> None:
+    killed = run(home, frequency=1)
+    killed.start()
+    killed.play(0.0)
+    killed.end("interrupted")
+    (home / "ep1").rename(home / ".velora-pruned-ep1")
+    run(home).start()
+    assert not (home / ".velora-pruned-ep1").exists()
+
+
 @pytest.mark.parametrize("seeds", [(7,), (3, 11)])
 def test_a_run_that_was_killed_in_its_first_save_does_not_block_the_next(home: Path, seeds: tuple[int, ...]) -> None:
     """The overview stands in the parent directory just before the checkpoint does."""
