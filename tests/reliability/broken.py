@@ -118,7 +118,7 @@ def _forget_window() -> None:
 
 def unreplayable_without_a_word(job: Job) -> None:
     """Resumes that nobody hears."""
-    exact.Listener.emit = lambda self, record: None  # type: ignore[method-assign, assignment]
+    exact.Listener.emit = lambda self, record: None  # type: ignore[method-assign]
     unreplayable.run(job)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from odd_environments import Makes, Odd
 
+from tests.unit.envs.odd_environments import Makes, Odd
 from velora import kernels
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
@@ -148,7 +148,7 @@ def test_workers_close_what_they_hold_and_are_killed_if_that_hangs(tmp_path: Pat
 
 
 def test_environments_step_at_the_same_time() -> None:
-    from odd_environments import Slow
+    from tests.unit.envs.odd_environments import Slow
 
     workers = Workers(2, timeout_s=60.0)
     try:

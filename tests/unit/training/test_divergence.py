@@ -193,7 +193,7 @@ def test_other_errors_of_one_seed_are_the_runs() -> None:
 
     made: list[Any] = []
 
-    def make() -> gym.Env[Any, Any]:
+    def make() -> Any:
         made.append(Fails() if len(made) == 1 else Odd())
         return made[-1]
 
