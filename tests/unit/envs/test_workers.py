@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tests.shared import QUIET
 from tests.unit.envs.odd_environments import Makes, Odd
 from velora import kernels
 from velora.callbacks import Callback, SaveCheckpoints
@@ -24,7 +25,6 @@ from velora.metrics import queries
 from velora.models import LiquidDDPG, LiquidPPO
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux lists them")
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 KERNEL = "native" if kernels.extension else "numpy"
 
 

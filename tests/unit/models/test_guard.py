@@ -8,6 +8,7 @@ import gymnasium as gym
 import pytest
 import torch
 
+from tests.shared import KERNELS, QUIET
 from velora import kernels
 from velora.callbacks import Callback
 from velora.core.errors import NonFiniteError
@@ -15,8 +16,6 @@ from velora.kernels.backend import AdamState
 from velora.models import LiquidDDPG, LiquidTD3
 from velora.models.experience.dataset import DataSet
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 NAN, INF = float("nan"), float("inf")
 
 

@@ -16,13 +16,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import json_text
 from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training.resume.codec import check, pack, unpack
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class Colour(enum.Enum):
