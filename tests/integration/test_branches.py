@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
+from tests.shared import QUIET, digests
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.cli.settings.choice import choose_checkpoint
@@ -17,7 +18,6 @@ from velora.models import LiquidDDPG
 from velora.training import TrainResult
 
 Command = Callable[..., Any]
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class KillAt(Callback):
@@ -36,10 +36,6 @@ def train(run: Path, n_episodes: int, *callbacks: Callback, frequency: int = 2, 
     saving = SaveCheckpoints(run / "checkpoints", frequency=frequency)
     env = gym.make("Pendulum-v1", max_episode_steps=10)
     return agent.train(env, 4, n_episodes=n_episodes, callbacks=[saving, *callbacks], run_dir=run, **QUIET, **more)
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 def latest(run: Path) -> str:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import QUIET
 from velora import __version__, kernels
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.models import LiquidDDPG
 from velora.training.resume.circumstances import differences
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 ENDING = "now; the bits may differ from here"
 
 

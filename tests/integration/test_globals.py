@@ -20,11 +20,11 @@ import torch
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformObservation
 
+from tests.shared import KERNELS
 from velora.checkpoint import Checkpoint
 from velora.kernels.native import binding
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 
-KERNELS = ["native", "numpy", "torch"]
 REPLAY: dict[str, Any] = {"warmup_steps": 10, "buffer_size": 64, "critic_units": (8, 8)}
 ROLLOUT: dict[str, Any] = {"rollout_steps": 16, "sequence_length": 4, "n_epochs": 2, "critic_units": (8, 8)}
 NORMALISED: dict[str, Any] = {"normalize_obs": True, "normalize_returns": True}

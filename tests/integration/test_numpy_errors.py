@@ -12,6 +12,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box
 
+from tests.shared import QUIET
 from velora.core.errors import NonFiniteError
 from velora.core.types import Evaluation
 from velora.envs.vector import _is_finite
@@ -22,7 +23,6 @@ from velora.ops.returns import generalised_advantage
 
 FAINT = np.array([1e-320, 1e-42, 1e-30])
 TINY, NOTHING = np.full((1, 2), 1e-38, np.float32), np.zeros((1, 2), np.float32)
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 OWN: dict[str, Any] = {"seed": 3, "device": "cpu", "normalize_obs": True, "normalize_returns": True}
 AGENTS: dict[str, Callable[[], Agent]] = {
     "ddpg": lambda: LiquidDDPG(3, 4, 1, warmup_steps=10, **OWN),

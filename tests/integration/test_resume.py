@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import digests
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint, json_text
 from velora.core.errors import CheckpointError
@@ -58,10 +59,6 @@ def rows(database: Path) -> list[tuple[object, ...]]:
             "SELECT seed, step, episode, mean, returns FROM evaluation ORDER BY seed, step"
         )
         return episodes + evaluations.fetchall()
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 @pytest.mark.parametrize(("env", "dims"), [("InvertedPendulum-v5", "4,1"), ("Pendulum-v1", "3,1")])

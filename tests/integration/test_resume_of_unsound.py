@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.seeding import episode_seed
@@ -24,7 +25,6 @@ from velora.models.agent import Agent
 from velora.training import TrainResult
 from velora.training.lane import Place
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 STEPS = 12
 """Of an episode that nothing ends before."""
 

@@ -9,12 +9,12 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
+from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.utils import set_seed
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 TASKS = {
     "BipedalWalker-v3": (24, 4, False),
     "BipedalWalkerHardcore-v3": (24, 4, False),

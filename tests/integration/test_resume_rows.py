@@ -10,11 +10,10 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
+from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.models import Agent, LiquidPPO, LiquidTD3
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class FailAt(Callback):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import KERNELS
 from velora.callbacks import Callback
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 
-KERNELS = ["native", "numpy", "torch"]
 OBS = np.array([0.1, 0.2, 0.3], np.float32)
 REPLAY: dict[str, Any] = {"warmup_steps": 16, "buffer_size": 100, "critic_units": (8, 8), "device": "cpu"}
 ROLLOUT: dict[str, Any] = {"rollout_steps": 16, "sequence_length": 4, "critic_units": (8, 8), "device": "cpu"}

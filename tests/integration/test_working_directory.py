@@ -10,10 +10,9 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
+from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.models import LiquidDDPG
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class Move(Callback):

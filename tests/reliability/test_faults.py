@@ -15,14 +15,13 @@ import pytest
 import torch
 from lightning.pytorch.loggers.logger import DummyLogger
 
+from tests.shared import QUIET, digests
 from velora.callbacks import Callback, EarlyStopping, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import NonFiniteError, SettingError, SpaceError
 from velora.models import LiquidDDPG
 from velora.training import TrainResult
 from velora.utils import set_seed
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def pendulum(wrapper: Any = None, *, steps: int = 6, **options: Any) -> gym.Env[Any, Any]:
@@ -36,10 +35,6 @@ def train(env: Any, directory: Path | None = None, *callbacks: Any, **settings: 
     saving = [] if directory is None else [SaveCheckpoints(directory, frequency=2)]
     defaults: dict[str, Any] = {"n_episodes": 6, **QUIET}
     return agent.train(env, 4, callbacks=[*saving, *callbacks], **{**defaults, **settings})
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 class Once(Callback):

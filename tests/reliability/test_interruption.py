@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import digests
 from velora.checkpoint import Checkpoint
 
 RUN = """
@@ -42,10 +43,6 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", RUN, env, str(state_dim), str(directory), str(at_step), name, *map(str, resume)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 CUTS = [("Pendulum-v1", 3, 77, "SIGTERM"), ("InvertedPendulum-v5", 4, 101, "SIGHUP")]

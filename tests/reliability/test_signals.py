@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import digests
 from velora.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has few signals")
@@ -90,10 +91,6 @@ def run(directory: Path, at_step: int, what: str, *resume: Path) -> subprocess.C
     command = [sys.executable, "-c", RUN, str(directory), str(at_step), what, *map(str, resume)]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=quiet)
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 @pytest.fixture(scope="module")

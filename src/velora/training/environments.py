@@ -9,7 +9,7 @@ from functools import partial
 
 from velora.core.errors import SettingError
 from velora.envs import Environments, EnvironmentSource, describe, statistics
-from velora.envs.make import EnvLike
+from velora.envs.make import Env, EnvLike
 from velora.envs.said import unsaid, without_statistics
 from velora.envs.workers import MakeWorkers
 from velora.training.evaluation_environments import EvaluationEnvironments
@@ -53,17 +53,11 @@ def prepare_environments(
             "first, so that a resume can't be exact; leave them to the agent, by normalize_obs=True",
             n_envs,
         )
-    if workers is not None:  # the first one only showed what fits
-        if kept := [type(layer).__name__ for layer in statistics.keepers(first)]:
-            raise SettingError(
-                f"workers: {kept[0]} keeps statistics, which evaluations and checkpoints can't get out of a worker; "
-                "leave workers out, or have the agent normalise: docs/guide/normalisation.md says how"
-            )
-        if not is_ours:
-            source.make().close()  # which checks that a copy is like it
+    if workers is not None:
+        _check_can_move(source, first, is_ours=is_ours)
         source.workers = workers(agent.n_seeds * n_envs)
         stack.callback(source.workers.close)
-        envs = [source.make()]
+        envs = [source.make()]  # the first one only showed what fits
         stack.callback(envs[0].close)
     for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
         stack.callback(made.close)
@@ -74,6 +68,17 @@ def prepare_environments(
     evaluation = EvaluationEnvironments(source, envs, n_seeds=agent.n_seeds, obs_dim=obs_dim, shows_time=shows)
     stack.callback(evaluation.close)
     return training, evaluation
+
+
+def _check_can_move(source: EnvironmentSource, first: Env, *, is_ours: bool) -> None:
+    """Check that an environment is the same in a worker."""
+    if kept := [type(layer).__name__ for layer in statistics.keepers(first)]:
+        raise SettingError(
+            f"workers: {kept[0]} keeps statistics, which evaluations and checkpoints can't get out of a worker; "
+            "leave workers out, or leave them to the agent, by normalize_obs=True"
+        )
+    if not is_ours:
+        source.make().close()  # which checks that a copy is like it
 
 
 @contextmanager

@@ -115,6 +115,7 @@ class Saving:
     def close(self) -> None:
         """Wait for what is left, as :meth:`give_up` does, and let the thread end."""
         self.give_up()
+        self._saved = _nobody  # who was told holds this: a cycle of references, which would keep agent and buffer
         if self._queue is not None:
             self._queue.put(None)
             self._queue = None
@@ -127,6 +128,10 @@ class Saving:
             job.failed(job.error)
         else:
             raise job.error
+
+
+def _nobody(path: Path) -> None:
+    """Be told of nothing."""
 
 
 def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from tests.shared import QUIET
 from velora.core.errors import SpaceError
 from velora.envs import ActionBounds, check_spaces, dimensions, is_discrete
 from velora.envs.wrappers import PreviousActionReward
 from velora.models import LiquidDDPG
 
 SEEN = spaces.Box(-1.0, 1.0, (2,))
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class Acted(gym.Env[Any, Any]):

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from tests.shared import QUIET, digests
 from velora.callbacks import SaveCheckpoints
-from velora.checkpoint import Checkpoint
 from velora.core import seeding
 from velora.core.errors import SpaceError
 from velora.envs import EnvironmentSource, dimensions, flattened
 from velora.envs.wrappers import DropObservation, Flicker, wrap
 from velora.models import LiquidDDPG, LiquidPPO
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 GOAL = spaces.Dict(
     {"place": spaces.Box(-1.0, 1.0, (2, 2)), "light": spaces.Discrete(3, start=1), "doors": spaces.MultiBinary(2)}
 )
@@ -144,7 +143,3 @@ def test_tabular_tasks_are_trained_on() -> None:
         agent = LiquidPPO(state_dim, 6, n_actions, discrete=True, device="cpu", seed=0, rollout_steps=16)
         agent.train(name, 8, n_steps=40, evaluate_every=2, evaluation_episodes=2, **QUIET)
         assert agent.progress[0].update == 2
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}

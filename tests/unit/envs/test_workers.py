@@ -13,8 +13,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from odd_environments import Makes, Odd
 
+from tests.shared import QUIET
+from tests.unit.envs.odd_environments import Makes, Odd
 from velora import kernels
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
@@ -24,7 +25,6 @@ from velora.metrics import queries
 from velora.models import LiquidDDPG, LiquidPPO
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux lists them")
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 KERNEL = "native" if kernels.extension else "numpy"
 
 
@@ -148,7 +148,7 @@ def test_workers_close_what_they_hold_and_are_killed_if_that_hangs(tmp_path: Pat
 
 
 def test_environments_step_at_the_same_time() -> None:
-    from odd_environments import Slow
+    from tests.unit.envs.odd_environments import Slow
 
     workers = Workers(2, timeout_s=60.0)
     try:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.shared import KERNELS
 from velora import kernels
 from velora.core.errors import ShapeError
 from velora.kernels.arrays.updates import UPDATES
@@ -23,7 +24,6 @@ from velora.nn.run.make import make_network
 from velora.nn.run.network import Network
 from velora.nn.wiring import auto_ncp
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 SIZES = {"S": 2, "B": 4, "T": 3, "A": 2, "H": 5, "P": 7, "W": 2}
 MIDDLE = (4, 3)
 BETWEEN = [name for name in CALLS if name != "gather"]

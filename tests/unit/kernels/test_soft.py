@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, TanhTransform, TransformedDistribution
 
-from velora import kernels
+from tests.shared import KERNELS
 from velora.kernels import make_backend
 from velora.kernels.arrays.backend import ArrayBackend
 from velora.kernels.arrays.libraries import NumpyNamespace, TorchNamespace
 from velora.kernels.backend import Backend
 from velora.ops.squashed_gaussian import draw_actions
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 each_kernel = pytest.mark.parametrize("backend", [make_backend(k) for k in KERNELS], ids=KERNELS)
 each_width = pytest.mark.parametrize("shape", [(2, 70, 1, 1), (2, 5, 3, 3), (1, 1, 1, 2)], ids=str)
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.shared import KERNELS
 from velora import kernels
 from velora.core.errors import RecordingError
 from velora.kernels import make_backend
@@ -24,7 +25,6 @@ from velora.kernels.native import binding
 from velora.models import Agent, LiquidDDPG
 from velora.nn.run.function import unroll_by_kernel
 
-KERNELS = ["native", "numpy", "torch"]
 OBS = [0.1, 0.2, 0.3]
 
 

@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
+from tests.shared import QUIET
 from velora.callbacks import Callback
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidREDQ, LiquidSAC, LiquidTD3
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 OBS = np.array([0.3, -0.7, 1.1])
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.shared import KERNELS
 from tests.unit.models.experience import fill, learn, parameters
 from tests.unit.nn.acting import step
-from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, ShapeError, SpaceError
 from velora.models import LiquidDDPG, learner
@@ -28,9 +28,6 @@ CELLS = [
     {"cell": name.split()[0], **{{"mode": "cell_mode"}.get(key, key): value for key, value in options.items()}}
     for name, options in VARIANTS.items()
 ]
-
-
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:

@@ -8,6 +8,7 @@ import gymnasium as gym
 import pytest
 import torch
 
+from tests.shared import KERNELS, QUIET
 from velora import kernels
 from velora.callbacks import Callback
 from velora.core.errors import NonFiniteError
@@ -15,8 +16,6 @@ from velora.kernels.backend import AdamState
 from velora.models import LiquidDDPG, LiquidTD3
 from velora.models.experience.dataset import DataSet
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 NAN, INF = float("nan"), float("inf")
 
 
@@ -134,10 +133,11 @@ def test_training_again_begins_with_sound_seeds() -> None:
 def test_learning_from_a_data_set_stops_at_a_nan() -> None:
     agent = make(3)
     agent.train("Pendulum-v1", 4, n_steps=40, **QUIET)
-    agent.buffer._rows[:, :, agent.buffer._columns["reward"]] = NAN
+    replay: Any = agent.buffer
+    replay._rows[:, :, replay._columns["reward"]] = NAN
     before = moving(agent, 0)
     with pytest.raises(NonFiniteError, match=r"^dataset: seed 3, update \d+: critic_1/loss is nan, for reward of the"):
-        DataSet(agent, agent.buffer).learn(4, n_updates=3)
+        DataSet(agent, replay).learn(4, n_updates=3)
     assert_same(moving(agent, 0), before)
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from tests.shared import QUIET
 from velora.buffers import ReplayBuffer
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
@@ -24,7 +25,6 @@ from velora.envs.wrappers import Flicker, NoisyObservation, PreviousActionReward
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.testing import AgentContract
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 SHAPE = (8, 9, 1)
 SMALL: dict[str, Any] = {"image": SHAPE, "warmup_steps": 8, "buffer_size": 100, "device": "cpu"}
 ROLLOUT: dict[str, Any] = {"image": SHAPE, "device": "cpu", "rollout_steps": 12, "sequence_length": 4, "n_epochs": 1}

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from tests.shared import KERNELS
 from velora.buffers import RolloutBuffer
 from velora.callbacks import Callback
 from velora.core.errors import NonFiniteError
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidREDQ, LiquidSAC, LiquidTD3
 
-KERNELS = ["native", "numpy", "torch"]
 REPLAY: dict[str, Any] = {"warmup_steps": 20, "buffer_size": 40, "critic_units": (8, 8), "device": "cpu", "seed": 0}
 ROLLOUT: dict[str, Any] = {
     "rollout_steps": 16,

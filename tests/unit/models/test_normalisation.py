@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora import kernels
+from tests.shared import KERNELS, QUIET
 from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
@@ -27,9 +27,7 @@ from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.normalisation import Normaliser, RunningStatistics
 from velora.training.evaluation import evaluate, evaluation_seeds
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 BOTH: dict[str, Any] = {"normalize_obs": True, "normalize_returns": True}
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 ENV = "Pendulum-v1"
 
 

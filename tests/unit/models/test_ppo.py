@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, distributions
 
+from tests.shared import KERNELS, QUIET
 from tests.unit.models.experience import count
-from velora import kernels
 from velora.buffers import Rollout
 from velora.callbacks import Callback
 from velora.core.errors import CheckpointError, NonFiniteError, SettingError, SpaceError
@@ -22,12 +22,10 @@ from velora.envs import DiscreteActions
 from velora.models import LiquidPPO
 from velora.nn.sequence import unroll_by_steps
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CELLS = [
     {"cell": "cfc"}, {"cell": "cfc", "cell_mode": "pure"}, {"cell": "cfc", "cell_mode": "no_gate"},
     {"cell": "cfc", "mixed_memory": True}, {"cell": "ltc"}, {"cell": "gru"}, {"cell": "memoryless"},
 ]  # fmt: skip
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def make(**settings: Any) -> LiquidPPO:

@@ -12,13 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.shared import KERNELS
 from tests.unit.models.experience import fill, learn, parameters
 from velora.buffers import Batch
 from velora.core.errors import RecordingError
 from velora.kernels.recording_guard import RecordingGuard
 from velora.models import LiquidDDPG, LiquidTD3
-
-KERNELS = ["native", "numpy", "torch"]
 
 
 def _filled(kind: type[LiquidDDPG] = LiquidDDPG, **settings: Any) -> LiquidDDPG:

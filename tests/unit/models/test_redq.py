@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import KERNELS
 from tests.unit.models.experience import fill, learn, parameters
 from tests.unit.models.test_sac import sample, states_and_next_outputs, value_of
-from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import SettingError
 from velora.models import Agent, LiquidREDQ
 from velora.testing import AgentContract
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2", "critic_3")
 SMALL: dict[str, Any] = {"device": "cpu", "buffer_size": 100, "n_critics": 3, "updates_per_step": 3}
 

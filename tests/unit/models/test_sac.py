@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
+from tests.shared import KERNELS, QUIET, digests
 from tests.unit.models.experience import fill, learn, parameters
-from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import SaveCheckpoints
-from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
 from velora.models import LiquidSAC, learner
 from velora.models.stochastic_exploration import SquashedSampling
@@ -26,9 +25,7 @@ from velora.nn.networks import critics, policies
 from velora.nn.run.autograd import TorchNetwork
 from velora.nn.sequence import unroll_by_steps
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def make(**settings: Any) -> LiquidSAC:
@@ -283,10 +280,6 @@ def small(seed: int | None = None, seeds: tuple[int, ...] | None = None) -> Liqu
 def train(agent: LiquidSAC, home: Path, n_episodes: int, resume: Path | None = None) -> None:
     env = gym.make("Pendulum-v1", max_episode_steps=15)
     agent.train(env, 4, n_episodes=n_episodes, callbacks=[SaveCheckpoints(home, frequency=1)], resume=resume, **QUIET)
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 @pytest.mark.parametrize(("seeds", "parts"), [((5,), [""]), ((7, 2), ["seed7", "seed2"])])

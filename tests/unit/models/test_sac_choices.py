@@ -15,16 +15,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
+from tests.shared import KERNELS, QUIET
 from tests.unit.models.experience import learn, parameters
-from velora import kernels
 from velora.buffers import Batch
 from velora.core.errors import NonFiniteError, SettingError, SpaceError
 from velora.models import LiquidDDPG, LiquidSAC
 from velora.models.stochastic_exploration import ChoiceSampling
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 CRITICS = ("critic_1", "critic_2")
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 RECURRENT: dict[str, Any] = {
     "critic": "recurrent", "critic_units": (8, 6), "cell": "gru", "sequence_length": 3, "burn_in": 1
 }  # fmt: skip

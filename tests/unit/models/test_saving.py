@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import QUIET
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint, agents
 from velora.checkpoint.schema import PARTS
@@ -24,7 +25,6 @@ from velora.nn.cells import CELL_KINDS
 OPTIMIZERS.register("momentum")(  # as a user registers one
     OptimizerKind(lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9), ("momentum_buffer",), counts_steps=False)
 )
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def trained(**settings: Any) -> LiquidDDPG:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.shared import QUIET
 from velora.callbacks import SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidREDQ, LiquidSAC, LiquidTD3
 from velora.models.settings import LiquidSettings
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 SIZES = {"state_dim": 3, "n_neurons": 6, "action_dim": 1}
 OTHERS: list[tuple[type[Agent], dict[str, Any]]] = [
     (LiquidDDPG, {"n_neurons": 7}),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.shared import KERNELS
 from tests.unit.models.experience import count, fill, learn, parameters
 from tests.unit.nn.acting import step
 from velora import kernels
@@ -20,7 +21,6 @@ from velora.models.recurrence import next_values, policy_values, stored_values
 from velora.nn.cells import CELLS
 from velora.nn.sequence import unroll_by_steps
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 LAYERS = [name for name, row in CELLS.items() if not row.is_circuit]
 NOISY = {"target_noise": 1.0, "target_noise_clip": 1.5}
 RECURRENT = {"critic": "recurrent", "critic_units": (9, 7), "sequence_length": 3, "burn_in": 2}

@@ -214,7 +214,7 @@ def test_ppo_learns_after_gradients_were_dropped() -> None:
 def test_weights_swapped_in_for_one_call_leave_none() -> None:
     agent = make()
     before, net = answer(agent), actor(agent)
-    cell: Any = net.cell  # type: ignore[union-attr]
+    cell: Any = net.cell
     zeros = {name: torch.zeros_like(p) for name, p in cell.named_parameters()}
     inputs = torch.zeros(1, 1, 3), cell.initial_state(1), torch.ones(1, 1)
     assert not torch.func.functional_call(cell, zeros, inputs).any()
@@ -223,9 +223,10 @@ def test_weights_swapped_in_for_one_call_leave_none() -> None:
 
 def test_a_copied_network_is_an_ordinary_module() -> None:
     agent = make()
-    before, twin = answer(agent), copy.deepcopy(agent.networks)
+    twin: Any = copy.deepcopy(agent.networks)
+    before = answer(agent)
     assert type(twin) is type(twin["actor"]._parameters) is dict
-    prune.l1_unstructured(twin["critic"].layers[0], "weight", amount=0.5)  # type: ignore[index,union-attr]
+    prune.l1_unstructured(twin["critic"].layers[0], "weight", amount=0.5)
     twin["actor"].double().register_forward_hook(lambda *_: None)
     assert answer(agent) == before
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.shared import QUIET
 from velora.models import LiquidDDPG
 
 OBS = np.array([0.3, -0.7, 1.1])
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def make(kernel: str = "native", **settings: Any) -> LiquidDDPG:

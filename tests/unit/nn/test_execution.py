@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from velora import kernels
+from tests.shared import KERNELS
 from velora.kernels.arrays.backend import ArrayBackend
 from velora.nn.cells import CELLS, BackboneSettings, CfCCell, make_cell, make_layer
 from velora.nn.cells.registry import VARIANTS
@@ -23,7 +23,6 @@ from velora.nn.run.network import Network
 from velora.nn.sequence import unroll_by_steps
 from velora.nn.wiring import auto_ncp
 
-KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]
 RECURRENT = [f"recurrent critic {name}" for name, row in CELLS.items() if not row.is_circuit]
 CRITICS = ["dense critic", "liquid critic", *RECURRENT]
 ACTORS = [*VARIANTS, *(f"{name} gaussian" for name in VARIANTS if name in CELLS or "mixed" in name)]

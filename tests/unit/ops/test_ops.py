@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from velora import kernels
+from tests.shared import KERNELS
 from velora.core.errors import ShapeError
 from velora.kernels import make_backend
 from velora.kernels.backend import AdamState, Backend
@@ -42,7 +42,6 @@ def test_losses_average_over_rows_and_keep_seeds_apart() -> None:
         squared_error(prediction, target[:, :1])
 
 
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
 each_kernel = pytest.mark.parametrize("backend", [make_backend(k) for k in KERNELS], ids=KERNELS)
 
 

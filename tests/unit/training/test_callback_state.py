@@ -16,13 +16,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import json_text
 from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training.resume.codec import check, pack, unpack
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class Colour(enum.Enum):
@@ -266,8 +265,8 @@ def run(home: Path, callback: Callback, *, n_episodes: int = 1, **more: Any) -> 
 def test_state_survives_a_resume_as_it_was(tmp_path: Path) -> None:
     value = {3: np.arange(3), "when": dt.datetime(2026, 11, 29), "seen": {1, 2}, "last": np.float32(0.1), "p": (1, 2)}
     run(tmp_path / "a", Keeping(value))
-    resumed = Keeping(None)
-    resumed.on_episode_end = lambda *_: None  # type: ignore[method-assign]
+    resumed: Any = Keeping(None)
+    resumed.on_episode_end = lambda *_: None
     run(tmp_path / "a", resumed, n_episodes=2, resume=tmp_path / "a")
     assert type(resumed.kept[3]) is np.ndarray
     assert type(resumed.kept["last"]) is np.float32

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import QUIET
 from velora import kernels
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
@@ -18,7 +19,6 @@ from velora.core.errors import NonFiniteError
 from velora.core.types import Episode
 from velora.models import Agent, LiquidDDPG, LiquidPPO
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 KERNEL = "native" if kernels.extension else "numpy"
 
 
@@ -193,7 +193,7 @@ def test_other_errors_of_one_seed_are_the_runs() -> None:
 
     made: list[Any] = []
 
-    def make() -> gym.Env[Any, Any]:
+    def make() -> Any:
         made.append(Fails() if len(made) == 1 else Odd())
         return made[-1]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from velora import kernels
+from tests.shared import KERNELS, QUIET, digests
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.schema import Part
@@ -23,9 +23,6 @@ from velora.models import LiquidPPO
 from velora.training.evaluation import evaluation_seeds
 from velora.utils import set_seed
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
-
 
 def make(*seeds: int, **settings: Any) -> LiquidPPO:
     small = {"n_envs": 3, "rollout_steps": 8, "sequence_length": 4, "n_epochs": 2, "critic_units": (8, 8)}
@@ -34,10 +31,6 @@ def make(*seeds: int, **settings: Any) -> LiquidPPO:
 
 def pendulum(steps: int = 5) -> gym.Env[Any, Any]:
     return gym.make("Pendulum-v1", max_episode_steps=steps)
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 class Watch(Callback):

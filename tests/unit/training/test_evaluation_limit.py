@@ -8,14 +8,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tests.shared import QUIET
 from velora.callbacks import Callback
 from velora.core.errors import SettingError
 from velora.core.types import Evaluation
 from velora.envs import Environments
 from velora.models import LiquidDDPG
 from velora.training.evaluation import evaluate
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class Endless(gym.Env[Any, Any]):

@@ -9,15 +9,12 @@ import gymnasium as gym
 import pytest
 import torch
 
-from velora import kernels
+from tests.shared import KERNELS, QUIET
 from velora.callbacks.base import HOOKS, Callback
 from velora.core.errors import SettingError
 from velora.metrics.store import RunStore
 from velora.models import LiquidDDPG
 from velora.training.hook_table import NO_HOOKS, HookTable
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
-KERNELS = ["numpy", "torch", *(["native"] if kernels.extension else [])]
 
 
 def make(**settings: Any) -> LiquidDDPG:

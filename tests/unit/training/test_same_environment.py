@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tests.shared import QUIET
 from tests.unit.envs.stacks import Scaled, Table, Untold
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
@@ -16,8 +17,6 @@ from velora.core.errors import CheckpointError, SettingError
 from velora.envs import statistics
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.training.evaluation import evaluation_seeds
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def make(*seeds: int, **settings: Any) -> LiquidDDPG:

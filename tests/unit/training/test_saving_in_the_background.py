@@ -13,6 +13,7 @@ import gymnasium as gym
 import pytest
 import torch
 
+from tests.shared import QUIET, digests
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint, contents, files
 from velora.core import ram
@@ -20,8 +21,6 @@ from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 from velora.training import TrainResult
 from velora.utils import set_seed
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -32,10 +31,6 @@ def train(*callbacks: Callback, agent: LiquidDDPG | None = None, **more: Any) ->
     set_seed(3)
     env = gym.make("Pendulum-v1", max_episode_steps=10)
     return (agent or make()).train(env, 4, callbacks=callbacks, **{"n_steps": 60, **QUIET, **more})
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 class Gate:

@@ -10,13 +10,13 @@ import gymnasium as gym
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from tests.shared import QUIET, digests
 from velora.callbacks.base import HOOKS, Callback
 from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidTD3
 from velora.utils import set_seed
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 SMALL: dict[str, Any] = {"device": "cpu", "seed": 1}
 REPLAYING: dict[str, Any] = {**SMALL, "warmup_steps": 4, "buffer_size": 50}
 ROLLOUTS: dict[str, Any] = {"rollout_steps": 4, "sequence_length": 2, "n_epochs": 1}
@@ -76,10 +76,6 @@ def train(make: Callable[[], Agent], *callbacks: Any, **more: Any) -> Agent:
     budget = {"n_steps": 24, "window_size": 2, "evaluate_every": 2, "evaluation_episodes": 1}
     agent.train(env, 4, callbacks=callbacks, **budget, **QUIET, **more)  # type: ignore[arg-type]
     return agent
-
-
-def digests(checkpoint: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in Checkpoint.open(checkpoint).metadata.files.items()}
 
 
 @pytest.mark.parametrize("kind", ["ddpg", "ppo"])

@@ -10,11 +10,11 @@ import gymnasium as gym
 import pytest
 import torch
 
+from tests.shared import QUIET
 from velora.callbacks import Callback
 from velora.core.errors import SettingError, SpaceError
 from velora.models import LiquidDDPG
 
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 ENV = "InvertedPendulum-v5"
 
 

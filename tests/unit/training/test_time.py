@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shared import KERNELS, QUIET
 from tests.unit.nn.acting import step
-from velora import kernels
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.core.errors import SettingError
@@ -19,9 +19,6 @@ from velora.core.types import Transition
 from velora.envs import Environments
 from velora.models import LiquidDDPG
 from velora.training.evaluation import evaluate, evaluation_seeds
-
-KERNELS = ["torch", "numpy", *(["native"] if kernels.extension else [])]
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 class Uneven(gym.Env[Any, Any]):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.loggers.logger import DummyLogger
 
+from tests.shared import QUIET
 from velora.callbacks import SaveCheckpoints
 from velora.callbacks.base import Callback
 from velora.core import seeding
@@ -19,8 +20,6 @@ from velora.metrics.store import RunStore
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.training import Trainer
 from velora.training.evaluation import evaluate, evaluation_seeds
-
-QUIET: dict[str, Any] = {"progress_bar": False, "summary": False}
 
 
 def make(state_dim: int = 4, **settings: Any) -> LiquidDDPG:
