@@ -85,7 +85,13 @@ def _versions(python: str) -> dict[str, str]:
 
 
 def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    """Name the commit, and whether anything but results differs from it."""
+    written = [f":!{path.relative_to(ROOT).as_posix()}" for path in (DIRECTORY, DIRECTORY.with_name("table.md"))]
+    name, changed = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        for words in (
+            ["rev-parse", "--short", "HEAD"],
+            ["status", "--porcelain", "--untracked-files=no", ".", *written],
+        )
     )
-    return done.stdout.strip() or "unknown"
+    return (name or "unknown") + ("-dirty" if changed else "")
