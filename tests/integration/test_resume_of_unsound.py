@@ -338,17 +338,6 @@ def test_the_first_environment_alone_is_reset_once_more(tmp_path: Path) -> None:
     assert [env.episodes for env in made] == [4, 3]
 
 
-@pytest.mark.parametrize("keeps", [gym.wrappers.NormalizeObservation, gym.wrappers.NormalizeReward])
-def test_statistics_of_further_environments_are_lost_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, keeps: Any
-) -> None:
-    env = spoilt("Pendulum-v1", keeps)
-    train(agent_for("Pendulum-v1", 2, 1), env, tmp_path, n_steps=32)
-    with caplog.at_level(logging.WARNING):
-        train(agent_for("Pendulum-v1", 2, 1), env, tmp_path, n_steps=60, resume=tmp_path / "checkpoints")
-    assert len(said(caplog)) == 1  # the first environment goes on as it was
-
-
 @pytest.mark.parametrize("n_steps", [17, 24])
 def test_a_run_without_digests_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, n_steps: int

@@ -186,8 +186,9 @@ directory, at_step, *resume = sys.argv[1:]
 
 class Strike(Callback):
     def on_step_end(self, trainer, agent):
-        if trainer.step == int(at_step):
+        if trainer.step == int(at_step) - 9:
             time.sleep(0.5)  # what was begun to be saved before is on the disk
+        if trainer.step == int(at_step):
             os.kill(os.getpid(), 9)
 
 

@@ -63,9 +63,9 @@ class ActingAgent(AgentParts):
         return Acting(actor, self.exploration, obs, hidden, dt, **own).act
 
     def _look_in_training(self) -> None:
-        """Follow what was done to the networks since the last step, where a callback could do something."""
-        if self.hooks.reach_steps:
-            self.learner.held.look_in_training()
+        """Follow what was done to the trained networks since the last step, where a callback could do something."""
+        if self.hooks.reach_steps and self.learner.held.are_shown:
+            self.learner.held.look_at_trained()
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget what exploration carries on from the episode before, and follow what was done to the networks."""

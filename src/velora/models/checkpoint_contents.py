@@ -137,7 +137,9 @@ def differences(saved: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]
 
 def model_tensors(agent: AgentParts) -> dict[str, Tensor]:
     """Name every parameter and buffer, ``<network>.<parameter>``, and what normalises; they are the live ones."""
-    named = {f"{net}.{name}": t for net, module in agent.networks.items() for name, t in module.state_dict().items()}
+    named = {
+        f"{net}.{name}": t for net, module in agent.learner.modules.items() for name, t in module.state_dict().items()
+    }
     statistics = {} if agent.normaliser is None else agent.normaliser.tensors()
     return named | {_NORMALISER + name: tensor for name, tensor in statistics.items()}
 
@@ -171,7 +173,7 @@ def _expected_optimizer_state(agent: AgentParts, checkpoint: Checkpoint) -> Expe
             raise CheckpointError(f"{checkpoint.path}: the optimizer of {net!r} is missing")
         if saved.get("has_state") is not True:
             continue
-        for name, parameter in agent.networks[net].named_parameters():
+        for name, parameter in agent.learner.modules[net].named_parameters():
             if kind.counts_steps:
                 expected[f"{net}.{name}.step"] = (), torch.float32
             shape = 1, *parameter.shape[1:]

@@ -111,18 +111,19 @@ def own_attributes(agent: AgentParts, state: State) -> dict[str, Any]:
 
 def correspondence(agent: AgentParts, other: AgentParts) -> dict[int, Any]:
     """Map the parts of an agent, by their id, to those of its copy, as a memo of ``deepcopy``."""
-    memo: dict[int, Any] = {id(agent): other, id(agent.learner): other.learner, id(agent.networks): other.networks}
+    own, others = agent.learner.modules, other.learner.modules
+    memo: dict[int, Any] = {id(agent): other, id(agent.learner): other.learner, id(own): others}
     for name in ("experience", "exploration", "draws", "normaliser"):
         memo[id(getattr(agent, name))] = getattr(other, name)
-    for name, network in agent.networks.items():
-        memo |= {id(a): b for a, b in zip(network.modules(), other.networks[name].modules(), strict=True)}
-        memo |= {id(a): b for a, b in zip(network.parameters(), other.networks[name].parameters(), strict=True)}
+    for name, network in own.items():
+        memo |= {id(a): b for a, b in zip(network.modules(), others[name].modules(), strict=True)}
+        memo |= {id(a): b for a, b in zip(network.parameters(), others[name].parameters(), strict=True)}
     memo.pop(id(None), None)
     return memo
 
 
 def _parameters(agent: AgentParts) -> Iterator[tuple[str, str, nn.Parameter]]:
-    for net, module in agent.networks.items():
+    for net, module in agent.learner.modules.items():
         for name, parameter in module.named_parameters():
             yield net, name, parameter
 

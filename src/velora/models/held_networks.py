@@ -47,6 +47,9 @@ class Networks(dict[str, nn.Module]):
 class HeldNetworks:
     """All networks of an agent and their memory, brought together when something was done to the networks.
 
+    Attributes:
+        are_shown: somebody outside of the agent has asked for the networks, and may change them.
+
     Args:
         flats: the memory of each.
         on_other_wiring: a method that is called when a network got another wiring; its object isn't kept alive, since
@@ -55,6 +58,8 @@ class HeldNetworks:
 
     def __init__(self, flats: Mapping[str, FlatParameters], *, on_other_wiring: Callable[[], None]) -> None:
         self._held = {name: Held(name, flat) for name, flat in flats.items()}
+        self.are_shown = False
+        self._trained = [held for held in self._held.values() if held.flat.gradient is not None]
         self._on_other_wiring = weakref.WeakMethod(on_other_wiring)
 
     def look_at(self, name: str) -> None:
@@ -86,8 +91,21 @@ class HeldNetworks:
         Raises:
             SettingError: as :meth:`look_before_training`, and if a network got another wiring.
         """
-        if all(held.is_as_left(seed_index) and held.is_trained_as_left() for held in self._held.values()):
-            return
+        if not all(held.is_as_left(seed_index) and held.is_trained_as_left() for held in self._held.values()):
+            self._follow_in_training()
+
+    def look_at_trained(self) -> None:
+        """Look at the networks that are trained, between two steps; their targets are looked at as an episode begins.
+
+        Raises:
+            SettingError: as :meth:`look_in_training`.
+        """
+        for held in self._trained:
+            if not (held.is_as_left() and held.is_trained_as_left()):
+                self._follow_in_training()
+                return
+
+    def _follow_in_training(self) -> None:
         if self.take_over():
             raise SettingError(
                 "train: a network got another wiring (its masks were written to), which can't change while a run goes "

@@ -126,7 +126,7 @@ class AgentParts(ABC):
     @property
     def state_size(self) -> int:
         """Numbers in the recurrent state of one policy (H)."""
-        return self.actor.cell.state_size
+        return self._actor.cell.state_size
 
     def state_size_of_one(self) -> int:
         """Count the recurrent state's numbers before the networks of all seeds are made."""
@@ -162,13 +162,22 @@ class AgentParts(ABC):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Every network by name, the targets too; weights may be changed, networks can't be replaced."""
+        """Every network by name, the targets too; weights may be changed, networks can't be replaced.
+
+        Who asked for them may change them at any time, so that they are looked at in every step that hooks reach.
+        """
+        self.learner.held.are_shown = True
         return self.learner.modules
 
     @property
     def actor(self) -> LiquidActor | LiquidHead:
         """The network that acts, without the encoder of images before it."""
-        return cast(LiquidActor | LiquidHead, reader(self.networks["actor"]))
+        self.learner.held.are_shown = True
+        return self._actor
+
+    @property
+    def _actor(self) -> LiquidActor | LiquidHead:
+        return cast(LiquidActor | LiquidHead, reader(self.learner.modules["actor"]))
 
     @property
     def buffer(self) -> Buffer:
@@ -185,12 +194,12 @@ class AgentParts(ABC):
         Shapes:
             returns: (S, batch, H), zeros.
         """
-        return self.actor.initial_state(batch)
+        return self._actor.initial_state(batch)
 
     def summary(self) -> dict[str, Any]:
         """Describe the agent for people: class, settings, wiring, parameters active and in all, of one seed."""
         networks = {}
         for name in self.learning_rates():
-            count = count_parameters(self.networks[name])
+            count = count_parameters(self.learner.modules[name])
             networks[name] = {"wiring": self.wirings.get(name), "parameters": count.total, "active": count.active}
         return {"agent": type(self).__name__, "settings": self.settings_dict(), "networks": networks}

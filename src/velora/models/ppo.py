@@ -68,8 +68,8 @@ class LiquidPPO(Agent):
         super().__init__(state_dim, n_neurons, action_dim, **settings)
         n_windows = self.n_envs * self.settings.rollout_steps // self.settings.sequence_length
         self._order = Stream(self.seeds, "minibatches", lambda g, out: g.random(out=out), (n_windows,))
-        self.exploration.log_std = cast(LiquidHead, self.actor).log_std
-        critic = reader(self.networks["critic"])
+        self.exploration.log_std = cast(LiquidHead, self._actor).log_std
+        critic = reader(self.learner.modules["critic"])
         size = critic.state_size if isinstance(critic, RecurrentCritic) else 0
         carried = self.experience.carried
         shape = self.n_seeds, self.n_envs, size

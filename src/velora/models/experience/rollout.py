@@ -129,7 +129,7 @@ class Rollouts(AgentPart, Experience):
         with torch.no_grad():
             agent.learner.rows = rows
             metrics = agent.training_step(rollout)
-            agent.learner.guard.trace(agent.networks, rollout)
+            agent.learner.guard.trace(agent.learner.modules, rollout)
             learned = torch.zeros(agent.n_seeds, dtype=torch.bool, device=agent.device)
             learned[list(rows)] = True
             known = self._metrics

@@ -87,7 +87,7 @@ class Updates(AgentPart):
             guard = agent.learner.guard
             guard.note(update.judged)
             if guard.faults:
-                guard.trace(agent.networks, update.batch)
+                guard.trace(agent.learner.modules, update.batch)
 
     def finish(self, update: int, count: Count) -> Metrics:
         """Wait for the update, or make it now, with the hooks around it.
@@ -120,7 +120,7 @@ class Updates(AgentPart):
     def _stepwise(agent: Agent, part: _Part, batch: Batch) -> Metrics:
         agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
         metrics = agent.training_step(batch)
-        agent.learner.guard.trace(agent.networks, batch)
+        agent.learner.guard.trace(agent.learner.modules, batch)
         return metrics
 
     def _made(self, agent: Agent, part: _Part) -> Metrics:
