@@ -47,12 +47,6 @@ def prepare_environments(
             ", ".join(missing),
         )
     envs, n_envs = [first], agent.experience.n_envs
-    if n_envs > 1 and statistics.keepers(first):
-        log.warning(
-            "env: of the statistics that wrappers keep for each of %d environments a checkpoint holds those of the "
-            "first, so that a resume can't be exact; leave them to the agent, by normalize_obs=True",
-            n_envs,
-        )
     if workers is not None:
         _check_can_move(source, first, is_ours=is_ours)
         source.workers = workers(agent.n_seeds * n_envs)
