@@ -1,4 +1,4 @@
-"""What may lie in a directory of checkpoints: those of a run, and whatever systems and people put beside them."""
+"""Files in a directory of checkpoints: those of a run, and whatever systems and people put beside them."""
 
 from __future__ import annotations
 

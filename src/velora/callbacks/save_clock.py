@@ -12,7 +12,7 @@ FIRST_S = 60.0
 
 
 class SaveClock:
-    """Tell which seeds nothing has been saved of for too long. All times are those of a monotonic clock, in seconds.
+    """Clock of the saves by time: which seeds were not saved for too long. Times are a monotonic clock's, in seconds.
 
     Attributes:
         alarm: the time before which :meth:`due` has nothing to say.

@@ -1,4 +1,4 @@
-"""What a checkpoint is going to hold, gathered and ready to be written."""
+"""Contents of a checkpoint, gathered and ready to be written."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
 
 
 def _advice(acted: Any, *, wanted: str) -> str:
-    """Say how actions can be had that an agent gives."""
+    """Advise how to get a space of actions that agents support."""
     from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
     wrapper = "wrap the environment in gymnasium.wrappers.TransformAction"

@@ -46,7 +46,7 @@ def maker(env: Env) -> tuple[Maker | None, str]:
 
 
 def unlike(env: Env, again: Env) -> str:
-    """Say what sets an environment apart from one that was made again; "" if nothing is seen to.
+    """Name the attributes in which an environment differs from a copy of it; "" if nothing is seen to.
 
     Numbers and words among the attributes are compared, of the environment and of its wrappers, but for those that an
     episode changes. They differ where a user has set one after the making, or where chance has.

@@ -1,4 +1,4 @@
-"""What a checkpoint says about an environment: enough to make it again, and what it can't say."""
+"""Description of an environment in a checkpoint: enough to make it again, and the names of missing parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST, _LONGEST_IN_ALL = 60_000, 300_000
 
 
 def describe(env: Env, kept: statistics.Kept | None = None) -> dict[str, Any]:
-    """Say in JSON, for a checkpoint, how an environment can be made again.
+    """Describe an environment in JSON, for a checkpoint.
 
     Args:
         kept: the statistics of its wrappers, where they aren't to be those of now.
@@ -103,7 +103,7 @@ named."""
 
 
 def differences(lived: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
-    """Say in what two descriptions differ, a line for each part; statistics aside, which change all the time.
+    """Compare two descriptions, a line for each part that differs; statistics aside, which change all the time.
 
     Args:
         lived: of a checkpoint. An older one names neither the time limit nor other wrappers than Velora's, which are
