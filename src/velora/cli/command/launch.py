@@ -189,8 +189,9 @@ def _guard(job: str, session: _Session) -> Callable[[DictConfig], float]:
         words = " ".join(word for word in settings.overrides.task if not budget.is_added(word))
         label = f"#{settings.job.num}  {words}" if is_sweep else ""
         session.began = True
-        if os.getcwd() not in sys.path:  # set here, since a launcher may run this in another process
-            sys.path.append(os.getcwd())
+        started_in = str(run_directory.started_in())
+        if started_in not in sys.path:  # set here, since a launcher may run this in another process
+            sys.path.append(started_in)
         try:
             schema.check(cfg)
             module, _, function = job.partition(":")

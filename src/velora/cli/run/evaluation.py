@@ -14,6 +14,7 @@ import torch
 from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
+from velora.cli.run import run_directory
 from velora.cli.run.report import counted
 from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
 from velora.cli.settings.choice import choose_checkpoints
@@ -78,7 +79,8 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    given, here = Path(cfg.checkpoint.path), Path.cwd()  # which an environment may change
+    here = run_directory.started_in()  # an environment may change the current directory, and so may Hydra
+    given = Path(cfg.checkpoint.path) if here == Path.cwd() else here / cfg.checkpoint.path
     chosen = choose_checkpoints(given)
     if len(chosen) == 1:
         one = _evaluate(cfg, chosen[0], here)

@@ -98,6 +98,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
 
     Raises:
         VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
+        KeyboardInterrupt: if a signal ended the run, and nothing else ended the process.
     """
     with claim.claimed(run_dir):
         saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
@@ -111,6 +112,8 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
                 say(f"resume: {line}\n")
         try:
             result = _train(cfg, run_dir, seeds, TellHowToGoOn(cfg, run))
+            if result.status == "interrupted":  # the program has a handler of its own for the signal, which did nothing
+                raise KeyboardInterrupt
             report.report(cfg, run, result, seeds)
         except BaseException as error:
             claim.discard_unstarted(run_dir)
@@ -122,7 +125,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
 
 def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     """Read the settings of the run to resume, and check that it keeps its seeds."""
-    if resume.run_of(Path(cfg.resume)).resolve() != run_dir.resolve():
+    if resume.run_of(run_directory.started_in() / cfg.resume).resolve() != run_dir.resolve():
         raise RunDirectoryError(f"resume: give it on the command line, not in a file; expected {run_dir}")
     saved = run_directory.load_settings(run_dir)
     seed_settings.check_kept(cfg, saved)
@@ -132,7 +135,7 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
 def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Callback) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
-    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume).absolute())
+    saved = None if cfg.resume is None else resume.beginning(run_directory.started_in() / cfg.resume)
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
