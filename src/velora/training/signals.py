@@ -70,8 +70,8 @@ def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> It
 
     The loop ends after the step it is in, the run is saved, and on leaving this block the signal is raised again under
     the handlers that were there before: SIGINT becomes ``KeyboardInterrupt``, SIGTERM ends the process. Meanwhile a
-    signal of :data:`AT_ONCE` acts at once. The others are ignored, unless the program has a handler of its own for them:
-    then they too are raised again, after the first. Signals that were ignored stay so, as SIGHUP is under nohup.
+    signal of :data:`AT_ONCE` acts at once. The others are ignored, unless the program has a handler of its own for one:
+    then that too is raised again, after the first. Signals that were ignored stay so, as SIGHUP is under nohup.
 
     A handler that the program had for SIGUSR1 is called when the block's code calls :meth:`PassedOn.do`.
 
