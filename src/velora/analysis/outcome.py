@@ -7,20 +7,17 @@ So any process may tell how any run stands, and nothing else has to be remembere
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import os
-import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
-from velora.core import disk
+from velora.core import small_json
 from velora.core.errors import RunDirectoryError
 
 if sys.platform == "win32":
@@ -30,7 +27,6 @@ else:
 
 RESULT, FAILURE = "result.json", "failure.json"
 _CONFIG, _METRICS = "config.yaml", "metrics.db"
-_MOST_BYTES = 1 << 26
 _HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 
 
@@ -116,9 +112,9 @@ def read(run_dir: Path) -> Outcome:
     """
     if is_locked(run_dir):
         return Outcome(Status.RUNNING)
-    if (kept := _load(run_dir / RESULT)) is not None:
+    if (kept := small_json.read(run_dir / RESULT)) is not None:
         return Outcome(Status.DONE, result=_result(run_dir / RESULT, kept))
-    if (kept := _load(run_dir / FAILURE)) is not None:
+    if (kept := small_json.read(run_dir / FAILURE)) is not None:
         return Outcome(Status.FAILED, failure=_made(Failure, run_dir / FAILURE, kept))
     if not (run_dir / _CONFIG).exists() and not (run_dir / _METRICS).exists():
         return Outcome(Status.WAITING)
@@ -139,7 +135,7 @@ def write_result(run_dir: Path, result: Result) -> None:
     Raises:
         OSError: as the system reports it; the old files stay then.
     """
-    _write(run_dir / RESULT, asdict(result))
+    small_json.write(run_dir / RESULT, asdict(result))
     (run_dir / FAILURE).unlink(missing_ok=True)
 
 
@@ -149,7 +145,7 @@ def write_failure(run_dir: Path, failure: Failure) -> None:
     Raises:
         OSError: as the system reports it.
     """
-    _write(run_dir / FAILURE, asdict(failure))
+    small_json.write(run_dir / FAILURE, asdict(failure))
 
 
 def forget(run_dir: Path) -> None:
@@ -187,41 +183,6 @@ def _unfinished(run_dir: Path) -> Status:
     return Status.INTERRUPTED if rows and rows[-1].status == "interrupted" else Status.DEAD
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    disk.make_directory(path.parent)
-    with _staged(path) as staged:
-        with staged.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-            file.flush()
-            disk.sync(file.fileno())
-        staged.replace(path)
-        disk.sync_directory(path.parent)
-
-
-@contextlib.contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield staged
-    finally:
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
-
-
-def _load(path: Path) -> Any:
-    """Read a file of JSON; ``None`` if it isn't there."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
-                raise RunDirectoryError(f"{path}: expected a small file, got more than {_MOST_BYTES:,} bytes")
-            return json.load(file)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"{path} can't be read ({error}); delete it, and the run goes on") from error
-
-
 def _result(path: Path, kept: Any) -> Result:
     seeds = kept.get("seeds") if isinstance(kept, dict) else None
     if not isinstance(seeds, list) or not isinstance(kept.get("budget"), dict):
@@ -239,4 +200,4 @@ def _made(kind: Any, path: Path, kept: Any) -> Any:
 
 
 def _unknown(path: Path) -> RunDirectoryError:
-    return RunDirectoryError(f"{path} holds something else than a run writes there; delete it, and the run goes on")
+    return RunDirectoryError(f"{path} holds something else than a run writes there; delete it, and the run can go on")

@@ -59,9 +59,16 @@ def run_job(cfg: DictConfig, run_dir: Path) -> float:
 
 
 def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
+    """Look, and do what is left to do; what a process left that died before its first checkpoint is removed."""
     found = outcome.read(run_dir)
     if found.status is Status.RUNNING:
         raise claim.BusyError(f"{run_dir}: another process trains it")
+    saved = load_settings(run_dir) if (run_dir / CONFIG).exists() else None
+    if saved is not None:
+        if cfg.train.seed is None and cfg.train.get("seeds") is None:
+            cfg.train.seed = saved.train.seed
+        identity.refuse_others(saved, cfg, run_dir)
+        _refuse_shorter(saved, cfg, run_dir)
     if found.result is not None and dict(found.result.budget) == ending.budget(cfg):
         say(f"{run_dir.name}: done already, {found.result.objective:.6g}\n")
         return found.result.objective
@@ -71,26 +78,11 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
     from velora.cli.run import training  # torch, which a job that is done needs not
 
     with claim.claimed(run_dir):
-        return training.train_claimed(_prepared(cfg, run_dir), run_dir)
-
-
-def _prepared(cfg: DictConfig, run_dir: Path) -> DictConfig:
-    """Decide whether a job goes on or begins; what a process left that died before its first checkpoint is removed.
-
-    Raises:
-        SettingError: if the directory holds another run, or a longer one than is asked for.
-    """
-    saved = load_settings(run_dir) if (run_dir / CONFIG).exists() else None
-    if saved is not None:
-        if cfg.train.seed is None and cfg.train.get("seeds") is None:
-            cfg.train.seed = saved.train.seed
-        identity.refuse_others(saved, cfg, run_dir)
-        _refuse_shorter(saved, cfg, run_dir)
-        if _can_go_on(run_dir):
+        if saved is not None and _can_go_on(run_dir):
             cfg.resume = str(run_dir)
-            return cfg
-    _clear(run_dir)
-    return cfg
+        else:
+            _clear(run_dir)
+        return training.train_claimed(cfg, run_dir)
 
 
 def _refuse_shorter(saved: DictConfig, cfg: DictConfig, run_dir: Path) -> None:
