@@ -44,6 +44,11 @@ def train(words: Sequence[str]) -> int:
 
     arguments = budget.count_alone(Arguments.parse(words))
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
+    is_sweep = run is not None and (Path(run) / "sweep.json").is_file()
+    if is_sweep or (run is None and arguments.is_multirun and not arguments.asks_for_information):
+        from velora.cli.sweep.command import sweep
+
+        return sweep(arguments, resumed=Path(run) if run is not None else None)
     if run is None:
         return launch("train", job, arguments)
     from velora.cli.run import resume

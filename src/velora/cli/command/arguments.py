@@ -92,6 +92,13 @@ class Arguments:
         """Return whether the settings are to be shown, and nothing is to be run."""
         return any(option in HELP for option in self.options)
 
+    @property
+    def asks_for_information(self) -> bool:
+        """Return whether Hydra is to show something, and nothing is to be run."""
+        silent = (*MULTIRUN, *CONFIG_DIR, "--run", "-r")
+        values = {self.options[k + 1] for k, word in enumerate(self.options) if word in CONFIG_DIR}
+        return any(word.partition("=")[0] not in silent and word not in values for word in self.options)
+
     def text(self, name: str) -> str | None:
         """Return the last value given to ``name`` as text, or ``None`` if it wasn't given or is null.
 
