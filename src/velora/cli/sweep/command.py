@@ -50,7 +50,7 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
         _refuse_foreign(planned.directory, foreign, given)
     described = description.describe(arguments, planned)
     description.check_same(planned.directory, described)
-    cluster.check(planned.hydra)
+    cluster.prepare(planned.hydra)
     words = launchers.chosen(plan.completed(arguments, planned), planned)
     description.save(planned.directory, described)
     say(f"sweep  {planned.directory}  ({_counted(planned)})\n")

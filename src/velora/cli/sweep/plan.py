@@ -100,8 +100,11 @@ def make(arguments: Arguments) -> Plan | None:
 
 
 def completed(arguments: Arguments, plan: Plan) -> Arguments:
-    """Return the command line with the directory of the sweep, and the names of its jobs, settled."""
-    settled = arguments.adding(hydra__sweep__dir=str(plan.directory))
+    """Return the command line with the directory of the sweep, and the names of its jobs, settled.
+
+    The directory is absolute: a launcher may run a job in a process that has another working directory.
+    """
+    settled = arguments.adding(hydra__sweep__dir=str(plan.directory.absolute()))
     return settled if plan.sets_subdir else settled.adding(hydra__sweep__subdir=_default_subdir(plan.swept))
 
 
