@@ -27,8 +27,8 @@ from velora.cli.command.arguments import Arguments
 from velora.cli.command.mistakes import find_mistake, is_mistake, one_line
 from velora.cli.run import run_directory
 from velora.cli.settings import budget, schema
-from velora.cli.sweep import identity
 from velora.cli.settings.explained import explain
+from velora.cli.sweep import identity
 from velora.core.errors import RunDirectoryError, SettingError
 from velora.core.terminal import complain, say, silence
 

@@ -84,7 +84,8 @@ def make(arguments: Arguments) -> Plan | None:
         return None
     overrides = _overrides(arguments, base)
     swept = tuple(one.key_or_group for one in overrides if one.is_sweep_override())
-    sets_subdir = str(OmegaConf.to_container(base.hydra.sweep)["subdir"]) != _default_subdir(())
+    written: Any = OmegaConf.to_container(base.hydra.sweep)
+    sets_subdir = written["subdir"] != _default_subdir(())
     naming = [] if sets_subdir else [f'{SUBDIR}="{_default_subdir(swept)}"']
     directory = Path(str(base.hydra.sweep.dir))
     jobs = []
@@ -139,7 +140,7 @@ def _job(cfg: DictConfig, number: int, words: Sequence[str], differing: tuple[st
         cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
         cfg.hydra.sweep.dir = str(directory)
         cfg.hydra.overrides.task = [word for word in words if not word.lstrip("+~").startswith("hydra")]
-    HydraConfig.instance().set_config(cfg)  # type: ignore[no-untyped-call]
+    HydraConfig.instance().set_config(cfg)
     try:
         name, digest = str(OmegaConf.select(cfg, SUBDIR)), identity.digest(cfg)
     finally:
