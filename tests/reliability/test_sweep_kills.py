@@ -1,4 +1,4 @@
-"""Sweeps in real processes that are killed and interrupted, gone on with, and end as the undisturbed one, to the bit."""
+"""Sweeps in real processes, killed and interrupted and gone on with, end as the undisturbed one, to the bit."""
 
 from __future__ import annotations
 
@@ -135,6 +135,6 @@ def test_a_sweep_bears_the_death_of_a_worker_and_of_its_parent(tmp_path: Path, u
 
     code, _, err = run(tmp_path, "-m", "sweep=basic", "hydra.sweep.dir=again", *FOUR, "train.n_episodes=30")
     assert code == 0, err
-    code, out, err = run(tmp_path, "resume=sweep", "sweep=basic", "train.n_episodes=30")
+    code, _, err = run(tmp_path, "resume=sweep", "sweep=basic", "train.n_episodes=30")
     assert (code, err) == (0, "")
     assert what_counts(sweep) == what_counts(tmp_path / "again")

@@ -51,7 +51,9 @@ def test_a_failure_is_read_as_it_was_written_until_a_result_replaces_it(tmp_path
 def test_a_lock_of_another_process_says_that_it_runs(tmp_path: Path, place: str) -> None:
     outcome.write_result(tmp_path, RESULT)
     (tmp_path / place).mkdir(exist_ok=True)
-    code = "import sys; from filelock import FileLock; FileLock(sys.argv[1]).acquire(); print('held'); input()"
+    code = (
+        "import sys, filelock as f; lock = f.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); input()"
+    )
     words = [sys.executable, "-c", code, str(tmp_path / place / ".lock")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None

@@ -162,8 +162,10 @@ def _check(plan: Plan) -> None:
         for job in plan.jobs:
             other = known.setdefault(getattr(job, kind), job)
             if other is not job:
-                why = "the same run" if kind == "digest" else f"one directory, {job.name}"
+                both = f"{' '.join(other.words)} and {' '.join(job.words)}"
+                if kind == "name":
+                    raise SettingError(f"{both} share the directory {job.name}; choose another {SUBDIR}, or none")
                 raise SettingError(
-                    f"{' '.join(other.words)} and {' '.join(job.words)} are {why}, so they can't be two jobs of a "
-                    "sweep; leave one of them out"
+                    f"{both} are one and the same run, so they can't be two jobs; leave one of them out (how long a "
+                    "run is, where it computes and what it saves and logs don't make it another)"
                 )

@@ -81,7 +81,7 @@ def test_the_digest_is_eight_digits_of_sha256_over_what_counts() -> None:
 
 
 def test_seeds_that_can_t_be_understood_are_refused() -> None:
-    with pytest.raises(SettingError, match="train.seeds: expected none twice, got 3 more than once"):
+    with pytest.raises(SettingError, match=r"train\.seeds: expected none twice, got 3 more than once"):
         identity.digest(composed("train.seeds=[3,3]"))
 
 
@@ -122,7 +122,7 @@ def test_a_directory_with_the_digest_is_found_again_whatever_its_words(tmp_path:
 
 def test_another_run_in_a_directory_is_refused_with_what_differs(tmp_path: Path) -> None:
     saved, cfg = composed("agent.n_neurons=20", "train.seed=0"), composed("agent.n_neurons=40", "train.seed=0")
-    with pytest.raises(SettingError, match=r"holds another run \(agent.n_neurons: 20 -> 40\); choose another"):
+    with pytest.raises(SettingError, match=r"holds another run \(agent\.n_neurons: 20 -> 40\); choose another"):
         identity.refuse_others(saved, cfg, tmp_path)
     identity.refuse_others(saved, composed("agent.n_neurons=20", "train.seed=0", "train.n_episodes=9"), tmp_path)
 
