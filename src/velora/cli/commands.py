@@ -39,6 +39,11 @@ _LISTED = (
         interrupted="interrupted before the first step; nothing was saved",
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
+    Command(
+        "check-env",
+        "say what an agent will see of an environment, and what is wrong with it",
+        "velora.cli.command.jobs:check_env",
+    ),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
