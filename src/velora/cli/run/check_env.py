@@ -11,12 +11,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from velora.cli.command.arguments import written
-from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
+from velora.cli.settings.objects import chosen_wrappers, fitting_agents, make_environment, merged
 from velora.core.errors import SettingError, SpaceError
 from velora.core.terminal import say
 from velora.envs.check import Report, check_environment
 from velora.envs.played import answered
-from velora.models.keywords import AGENTS
 
 _COLUMN, _WIDTH = 14, 120
 
@@ -56,15 +55,6 @@ def run_check(cfg: DictConfig, run_dir: Path) -> float:
         n = len(report.problems)
         raise SpaceError(f"{cfg.env.id}: {n} problem{'' if n == 1 else 's'}, see above")
     return 0.0
-
-
-def fitting_agents(*, discrete: bool) -> list[str]:
-    """Name the agents that can act in an environment, as the group ``agent`` offers them."""
-    return [name for name, (_, keywords) in AGENTS.items() if not discrete or "discrete" in _names(keywords.__mro__)]
-
-
-def _names(classes: Iterable[type]) -> set[str]:
-    return {name for one in classes for name in getattr(one, "__annotations__", ())}
 
 
 def _command(cfg: DictConfig, fitting: Sequence[str]) -> str:
