@@ -44,6 +44,9 @@ _LISTED = (
         "say what an agent will see of an environment, and what is wrong with it",
         "velora.cli.command.jobs:check_env",
     ),
+    Command(
+        "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
+    ),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import gymnasium as gym
 import numpy as np
 
-import velora
 from velora.core.errors import SpaceError, VeloraError
 from velora.core.types import Action, Array
 from velora.envs.vector import Environments, Step
 
 T = TypeVar("T")
-_LIBRARIES = tuple(str(Path(str(module.__file__)).parent) for module in (velora, gym, np))
+_VELORA = Path(__file__).parents[1]
+_LIBRARIES = (str(_VELORA), *(str(Path(str(module.__file__)).parent) for module in (gym, np)))
 
 
 class FaultError(SpaceError):

@@ -16,14 +16,15 @@ _COLUMN, _WIDTH = 32, 120
 _SETTING = re.compile(r"(?P<indent> *)(?P<name>\w+):(?: (?P<value>.*))?")
 
 
-def explain(text: str, config: type) -> str:
+def explain(text: str, config: type, more: Mapping[str, str] | None = None) -> str:
     """Put a comment beside each setting that a schema explains.
 
     Args:
         text: settings as YAML, maybe among other lines.
         config: the dataclass of all of them, one of :data:`velora.cli.settings.schema.CONFIGS`.
+        more: meanings of settings that no schema explains, by their full names.
     """
-    known = meanings(text, config)
+    known = {**meanings(text, config), **(more or {})}
     path: list[str] = []
     lines: list[str] = []
     for line in text.splitlines():
