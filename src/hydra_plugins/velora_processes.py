@@ -38,9 +38,9 @@ class ProcessesLauncher(Launcher):
     def __init__(self, n_jobs: int | None = None) -> None:
         """Choose how many jobs run at a time."""
         self.n_jobs = n_jobs
-        self.hydra_context: "HydraContext | None" = None
-        self.task_function: "TaskFunction | None" = None
-        self.config: "DictConfig | None" = None
+        self.hydra_context: HydraContext | None = None
+        self.task_function: TaskFunction | None = None
+        self.config: DictConfig | None = None
 
     def setup(self, *, hydra_context: "HydraContext", task_function: "TaskFunction", config: "DictConfig") -> None:
         """Take what Hydra gives to a launcher."""

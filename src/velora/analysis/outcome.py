@@ -1,8 +1,8 @@
 """How a run stands, read from its directory alone: waiting, running, done, failed, interrupted or dead.
 
 A run that ends leaves one small file, written last and in one step: ``result.json`` if it came to its end,
-``failure.json`` if an error ended it. While it lives it holds a lock, which the operating system drops with its process.
-So any process may tell how any run stands, and nothing else has to be remembered.
+``failure.json`` if an error ended it. While it lives it holds a lock, which the system drops with its process. So any
+process may tell how any run stands, and nothing else has to be remembered.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _result(path: Path, kept: Any) -> Result:
     seeds = kept.get("seeds") if isinstance(kept, dict) else None
     if not isinstance(seeds, list) or not isinstance(kept.get("budget"), dict):
         raise _unknown(path)
-    result = _made(Result, path, kept | {"seeds": tuple(_made(SeedResult, path, seed) for seed in seeds)})
+    result: Result = _made(Result, path, kept | {"seeds": tuple(_made(SeedResult, path, seed) for seed in seeds)})
     if isinstance(result.objective, bool) or not isinstance(result.objective, int | float):
         raise _unknown(path)
     return result

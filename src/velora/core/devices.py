@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 
 def set_device(device: str | torch.device | None = None) -> torch.device:
@@ -20,6 +21,12 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        hint = did_you_mean(str(device), ("auto", "cpu", "cuda"), "use 'cpu' or 'auto'", written=repr)
+        raise SettingError(
+            f"device: expected one such as 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}; {hint}"
+        ) from error
+    try:
         torch.empty(0, dtype=torch.uint8, device=chosen)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -23,6 +23,7 @@ from velora.cli.settings.objects import chosen_wrappers, make_environment, merge
 from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
+from velora.core.seed_values import check_seed
 from velora.core.terminal import say
 from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
@@ -132,7 +133,7 @@ def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
     """List the reset seeds: training's evaluation episodes, or others that ``seed`` decides."""
     if seed is None:
         return evaluation_seeds(episodes)
-    seeding.check_seed(seed)
+    check_seed(seed)
     return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +16,8 @@ from velora.cli.command.arguments import Arguments
 from velora.cli.run import trust
 from velora.cli.sweep import cluster, description, ending, launchers, plan
 from velora.cli.sweep.processes import Stopped
-from velora.core.errors import RunDirectoryError, SettingError, VeloraError
-from velora.core.terminal import complain, say
+from velora.core.errors import SettingError
+from velora.core.terminal import say
 
 JOB: Final = "velora.cli.sweep.job:run_job"
 INTERRUPTED: Final = 130

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from statistics import pstdev
 from typing import Final
-
-import numpy as np
 
 from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
 from velora.cli.sweep.plan import Job, Plan
 from velora.core.errors import RunDirectoryError
 from velora.core.terminal import complain, say
-
-log = logging.getLogger(__name__)
 
 OK, CRASH, BAD_INPUT = 0, 1, 2
 _MOST_LISTED: Final = 20
@@ -53,7 +49,7 @@ def _cells(job: Job, found: Outcome) -> tuple[str, str, str, str]:
     if found.result is None:
         return label, found.status.value, "", ""
     means = [seed.mean for seed in found.result.seeds if seed.mean is not None]
-    spread = f" ± {np.std(means):.1f}" if len(means) > 1 else ""
+    spread = f" ± {pstdev(means):.1f}" if len(means) > 1 else ""
     return label, found.status.value, str(len(found.result.seeds)), f"{found.result.objective:.1f}{spread}"
 
 

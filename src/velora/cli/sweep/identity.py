@@ -22,7 +22,7 @@ WITHOUT: Final = frozenset(
         *("train.n_episodes", "train.n_steps", "train.progress_bar", "train.summary", "train.log_every"),
     }
 )
-"""Settings that another run of the same results may have: where it computes, what it saves and shows, how long it is."""
+"""Settings that another run of the same results may have: where it computes, what it saves and shows, its length."""
 _DIGITS, _MOST_OF_VALUE, _MOST_OF_NAME = 8, 24, 80
 
 

@@ -20,7 +20,7 @@ from velora.analysis import outcome
 from velora.analysis.outcome import Status
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.layout import CHECKPOINTS, seed_directories
-from velora.cli.command.mistakes import one_line
+from velora.cli.command.mistakes import is_mistake, one_line
 from velora.cli.run import claim, ending
 from velora.cli.run.run_directory import CONFIG, METRICS, load_settings
 from velora.cli.sweep import identity
@@ -37,8 +37,8 @@ RETRY_FAILED: Final = "failed"
 def run_job(cfg: DictConfig, run_dir: Path) -> float:
     """Bring a job to its end, and note in its directory how it ended.
 
-    What fails is told in one line, and its traceback goes into the job's own ``train.log``; no launcher hears of it, so
-    that none ends the sweep, or prints it again.
+    What fails is told in one line, and the traceback of a crash goes into the job's own ``train.log``. No launcher
+    hears of it, so that none ends the sweep, or prints it again.
 
     Args:
         cfg: settings of the shape of ``conf/train.yaml``.
@@ -54,7 +54,8 @@ def run_job(cfg: DictConfig, run_dir: Path) -> float:
     except Exception as error:  # noqa: BLE001 - the edge of a job: noted, never swallowed
         ending.keep_failure(run_dir, error)
         complain(f"velora train: {run_dir.name}: {one_line(error)}\n")
-        _keep_traceback(error)
+        if not is_mistake(error):
+            _keep_traceback(error)
     return NO_OBJECTIVE
 
 

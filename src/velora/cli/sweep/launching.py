@@ -24,10 +24,11 @@ from velora.core.terminal import complain, say
 
 LOG: Final = "job.log"
 """The file in a job's directory that has what its process prints."""
-START: Final = "import pickle, sys; path, job = pickle.load(open(sys.argv[1], 'rb')); sys.path[:] = path; " + (
-    "from velora.cli.sweep.worker import work; work(job, sys.argv[2], int(sys.argv[3]))"
+START: Final = (
+    "import os, pickle, sys; path, job = pickle.load(open(sys.argv[1], 'rb')); os.remove(sys.argv[1]); "
+    "sys.path[:] = path; from velora.cli.sweep.worker import work; work(job, sys.argv[2], int(sys.argv[3]))"
 )
-"""The program of a job: it looks for modules where this process does, and unpickles once it has found them."""
+"""The program of a job: it looks for modules where this process does, before it unpickles what is made of them."""
 
 
 def launch(
@@ -118,5 +119,5 @@ class _Jobs:
         number = self._first + position
         with open_dict(settings):
             settings.hydra.job.id, settings.hydra.job.num = str(number), number
-        HydraConfig.instance().set_config(settings)  # type: ignore[no-untyped-call]
+        HydraConfig.instance().set_config(settings)
         return settings

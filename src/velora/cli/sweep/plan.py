@@ -86,7 +86,8 @@ def make(arguments: Arguments) -> Plan | None:
         return None
     overrides = _overrides(arguments, base)
     swept = tuple(one.key_or_group for one in overrides if one.is_sweep_override())
-    sets_subdir = str(OmegaConf.to_container(base.hydra.sweep)["subdir"]) != _default_subdir(())
+    written: Any = OmegaConf.to_container(base.hydra.sweep)
+    sets_subdir = written["subdir"] != _default_subdir(())
     naming = [] if sets_subdir else [f'{SUBDIR}="{_default_subdir(swept)}"']
     directory = Path(str(base.hydra.sweep.dir))
     jobs = []
@@ -144,7 +145,7 @@ def _job(cfg: DictConfig, number: int, words: Sequence[str], differing: tuple[st
         cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
         cfg.hydra.sweep.dir = str(directory)
         cfg.hydra.overrides.task = [word for word in words if not word.lstrip("+~").startswith("hydra")]
-    HydraConfig.instance().set_config(cfg)  # type: ignore[no-untyped-call]
+    HydraConfig.instance().set_config(cfg)
     try:
         name, digest = str(OmegaConf.select(cfg, SUBDIR)), identity.digest(cfg)
     finally:
@@ -166,8 +167,10 @@ def _check(plan: Plan) -> None:
         for job in plan.jobs:
             other = known.setdefault(getattr(job, kind), job)
             if other is not job:
-                why = "the same run" if kind == "digest" else f"one directory, {job.name}"
+                both = f"{' '.join(other.words)} and {' '.join(job.words)}"
+                if kind == "name":
+                    raise SettingError(f"{both} share the directory {job.name}; choose another {SUBDIR}, or none")
                 raise SettingError(
-                    f"{' '.join(other.words)} and {' '.join(job.words)} are {why}, so they can't be two jobs of a "
-                    "sweep; leave one of them out"
+                    f"{both} are one and the same run, so they can't be two jobs; leave one of them out (how long a "
+                    "run is, where it computes and what it saves and logs don't make it another)"
                 )

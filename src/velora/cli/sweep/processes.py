@@ -171,7 +171,7 @@ def tie_to_parent(parent: int) -> None:
 
 
 def _begin(work: Work, variables: Mapping[str, str]) -> _Running:
-    """Start a process; where its log can't be made, as on a full disk, what it says is lost, and it runs all the same."""
+    """Start a process; where its log can't be made, as on a full disk, it runs all the same."""
     try:
         work.log.parent.mkdir(parents=True, exist_ok=True)
         log: IO[bytes] | int = work.log.open("ab")
@@ -188,7 +188,7 @@ def _begin(work: Work, variables: Mapping[str, str]) -> _Running:
 
 
 def _pass_on(request: _Request, running: Sequence[_Running]) -> None:
-    """Tell the processes once, after whoever sent the signal had time to do it; all of them, if somebody is impatient."""
+    """Tell the processes once, after whoever sent the signal had time to do so; and again if somebody is impatient."""
     waited_s = time.monotonic() - request.at_s
     if not request.is_passed_on and waited_s > _BEFORE_PASSING_ON_S:
         request.is_passed_on = True

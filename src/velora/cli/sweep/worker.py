@@ -27,7 +27,7 @@ def work(job: bytes, returned: str, parent: int) -> None:
     setup_globals()
     context, task, settings, state = pickle.loads(job)
     Singleton.set_state(state)
-    HydraConfig.instance().set_config(settings)  # type: ignore[no-untyped-call]
+    HydraConfig.instance().set_config(settings)
     try:
         ended = run_job(
             hydra_context=context,
