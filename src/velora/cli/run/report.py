@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from velora.checkpoint.layout import CHECKPOINTS, seed_directory
 from velora.cli.command.arguments import written
-from velora.cli.run import resume, run_directory, trust
+from velora.cli.run import resume, trust
 from velora.cli.settings import budget
 from velora.cli.settings.objects import saves
 from velora.core.terminal import say
@@ -47,12 +47,6 @@ def report(cfg: DictConfig, run: Path, result: TrainResult, seeds: Sequence[int]
 def can_go_on(cfg: DictConfig) -> bool:
     """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
     return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
-
-
-def shown(path: Path) -> Path:
-    """Shorten a path for printing, if it is below the directory that the command was typed in."""
-    here = run_directory.started_in()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def counted(numbers: Iterable[int], noun: str) -> str:

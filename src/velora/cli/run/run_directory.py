@@ -34,6 +34,12 @@ def started_in() -> Path:
     return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
 
 
+def shown(path: Path) -> Path:
+    """Shorten a path for printing, if it is below the directory that the command was typed in."""
+    here = started_in()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def check_free(run_dir: Path) -> None:
     """Refuse to begin a run in the directory of another.
 

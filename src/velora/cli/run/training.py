@@ -110,7 +110,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
 def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
     """Do the same in a directory that is claimed already (:func:`velora.cli.run.claim.claimed`)."""
     saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
-    run = report.shown(run_dir)  # now: an environment may change the working directory
+    run = run_directory.shown(run_dir)  # now: an environment may change the working directory
     seeds = seed_settings.choose(cfg)
     cfg = seed_settings.written_down(cfg, seeds)
     if saved is None:

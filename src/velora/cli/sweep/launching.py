@@ -17,6 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from velora.cli.run import run_directory
 from velora.cli.sweep import processes
 from velora.core.cores import n_cores
 from velora.core.errors import SettingError
@@ -99,7 +100,7 @@ class _Jobs:
         if self._returned(position).exists():
             say(f"ended   {name}\n")
         else:
-            complain(f"velora train: {name}: {processes.said(code)}; see {work.log}\n")
+            complain(f"velora train: {name}: {processes.said(code)}; see {run_directory.shown(work.log)}\n")
 
     def returned(self, position: int) -> JobReturn:
         """Return what a job returned, in Hydra's form."""
