@@ -41,9 +41,9 @@ def kill_all(token: str) -> int:
     """
     killed: set[int] = set()
     end = time.monotonic() + _GONE_S
-    while left := tagged(token):
+    while left := {*tagged(token), *filter(_is_alive, killed)}:  # one that is ending has no environment any more
         if time.monotonic() > end:
-            raise TimeoutError(f"processes {left} are still there after SIGKILL")
+            raise TimeoutError(f"processes {sorted(left)} are still there after SIGKILL")
         for pid in left:
             kill(pid)
         killed.update(left)
@@ -69,5 +69,13 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def _is_alive(pid: int) -> bool:
-    """Return whether a process is there and no zombie."""
-    return _read(pid, "stat").rpartition(b")")[2].split()[:1] not in ([], [b"Z"])
+    """Return whether any thread of a process is there and no zombie: the last one closes its files, and frees its locks."""
+    stats = [_read(pid, f"task/{path.name}/stat") for path in _threads(pid)]
+    return any(stat.rpartition(b")")[2].split()[:1] not in ([], [b"Z"], [b"X"]) for stat in stats)
+
+
+def _threads(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
