@@ -20,6 +20,7 @@ from velora.core.errors import SettingError
 from velora.core.terminal import say
 
 JOB: Final = "velora.cli.sweep.job:run_job"
+SINGLE_RUN: Final = "velora.cli.run.training:run_training"
 INTERRUPTED: Final = 130
 
 
@@ -43,7 +44,7 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
         arguments = description.going_on(resumed, arguments)
     planned = _planned(arguments)
     if planned is None:
-        return launch.launch("train", JOB, arguments)
+        return launch.launch("train", SINGLE_RUN, arguments)
     foreign = _foreign(planned)
     if resumed is not None:
         _refuse_foreign(planned.directory, foreign, given)

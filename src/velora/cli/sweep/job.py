@@ -88,10 +88,10 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
 
 def _refuse_shorter(saved: DictConfig, cfg: DictConfig, run_dir: Path) -> None:
     """Refuse a smaller budget than the run has been given already."""
-    old, new = ((budget[name] or math.inf for name in budget) for budget in map(ending.budget, (saved, cfg)))
-    pairs = list(zip(old, new, strict=True))
+    old, new = ending.budget(saved), ending.budget(cfg)
+    pairs = [(old[name] or math.inf, new[name] or math.inf) for name in old]
     if all(after <= before for before, after in pairs) and any(after < before for before, after in pairs):
-        asked = ", ".join(f"train.{name}={value}" for name, value in ending.budget(saved).items() if value is not None)
+        asked = ", ".join(f"train.{name}={value}" for name, value in old.items() if value is not None)
         raise SettingError(
             f"{run_dir} holds a longer run ({asked}); ask for at least as much, or choose another hydra.sweep.dir"
         )
