@@ -1,4 +1,4 @@
-"""Sweeps of one process: which directories they make, what is done again, and what is refused before anything starts."""
+"""Sweeps of one process: which directories they make, what is done again, and what is refused before it starts."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for
         f"velora train: {job('n-neurons-6')}: failed: it broke; in two lines (the traceback is in its train.log)",
         (
             "velora train: 2 of 2 jobs failed; go on with: velora train resume=s sweep=basic "
-            "+callbacks.mine._target_=broken.Break retry=failed"
+            "callbacks.mine._target_=broken.Break retry=failed"
         ),
     ]
     assert (one / "train.log").read_text().count("Traceback (most recent call last)") == 1
