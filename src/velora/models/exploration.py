@@ -117,6 +117,17 @@ class CorrelatedNoise:
         self._change, self._decay_steps = 0.0 if final_std is None else final_std - std, decay_steps
         self._warm_up, self._normal = WarmUp(seeds, action_dim), normal_stream(seeds, action_dim)
         self.noise: NDArray[np.float32] = np.zeros((len(seeds), action_dim), dtype=np.float32)
+        self._own_std: NDArray[np.float32] | None = None
+
+    def set_std(self, seed_index: int, std: float) -> None:
+        """Let the noise of one seed have another deviation from now on."""
+        if self._own_std is None:
+            self._own_std = np.full((len(self.noise), 1), self._std, dtype=np.float32)
+        self._own_std[seed_index] = std
+
+    def forget_std(self) -> None:
+        """Go back to the deviation that all seeds began with."""
+        self._own_std = None
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
@@ -159,6 +170,8 @@ class CorrelatedNoise:
         return tried
 
     def _deviation(self, steps: Sequence[int]) -> Any:
+        if self._own_std is not None:
+            return self._own_std
         if not self._change:
             return self._std
         shares = [[min(1.0, step / self._decay_steps)] for step in steps]

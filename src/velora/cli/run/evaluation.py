@@ -19,7 +19,6 @@ from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
 from velora.cli.settings.choice import choose_checkpoints
 from velora.cli.settings.instantiate import locate_class
 from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
-from velora.core import seeding
 from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.core.terminal import say
@@ -27,11 +26,8 @@ from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.models import Agent
 from velora.models.loading import find_class
-from velora.training.evaluation import evaluate, evaluation_seeds, tell_limit
+from velora.training.evaluation import evaluate, reset_seeds, tell_limit
 from velora.training.evaluation_environments import EvaluationEnvironments
-
-OTHER_EPISODES = 2
-"""Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ def _evaluate(cfg: DictConfig, path: Path, here: Path) -> _Played:
     env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
     try:
         tell_limit(env, cfg.max_steps, setting="max_steps")
-        seeds = _reset_seeds(cfg.seed, cfg.episodes)
+        seeds = reset_seeds(cfg.seed, cfg.episodes)
         returns = _play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
     finally:
         env.close()
@@ -124,14 +120,6 @@ def _choose_device(cfg: DictConfig) -> torch.device:
             raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
         torch.set_num_threads(cfg.threads)
     return set_device(cfg.name)
-
-
-def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
-    """List the reset seeds: training's evaluation episodes, or others that ``seed`` decides."""
-    if seed is None:
-        return evaluation_seeds(episodes)
-    seeding.check_seed(seed)
-    return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 
 def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:
