@@ -522,7 +522,8 @@ class Trainer:
                 if lane.update // self.log_every > lane.logged_at // self.log_every:
                     lane.logged_at = lane.update
                     self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
-        self._close_episodes()
+        if self._loop.has_ended:
+            self._close_episodes()
 
     def _close_episodes(self) -> None:
         """Close every episode that has ended; seeds whose evaluation is due are evaluated together.
