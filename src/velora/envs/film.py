@@ -18,6 +18,8 @@ from velora.core.types import Array
 FORMATS = (".mp4", ".webp", ".gif")
 _ENCODER, _IMAGES = "imageio_ffmpeg", "PIL"
 _INSTALL = 'pip install "velora-rl[video]"'
+_HEADLESS = {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "dummy"}
+"""How MuJoCo and pygame draw without a screen."""
 _SMALL = 256
 """Height in pixels up to which a picture of a WebP or a GIF stays as it is; higher ones are halved."""
 
@@ -58,12 +60,13 @@ def _is_installed(package: str) -> bool:
 
 
 def prepare_drawing() -> None:
-    """Let environments draw where there is no screen: MuJoCo by EGL, which needs no window.
+    """Let environments draw where there is no screen: MuJoCo by EGL, and pygame without a window.
 
-    Gymnasium reads the variable when it makes the first picture. One that is set already stays.
+    They read these variables of the process when they make their first picture. Those that are set already stay.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        os.environ.setdefault("MUJOCO_GL", "egl")
+        for name, value in _HEADLESS.items():
+            os.environ.setdefault(name, value)
 
 
 class _Writer(Protocol):
@@ -112,6 +115,7 @@ class Film:
         if self._writer is None:
             self._shape = pixels.shape
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._part.touch()  # an encoder would say less of a place that can't be written
             make = _Encoder if self.path.suffix.lower() == ".mp4" else _Animation
             self._writer = make(self._part, self._fps, pixels.shape)
         if pixels.shape != self._shape:
@@ -154,7 +158,10 @@ class _Encoder:
 
     def add(self, picture: Array) -> None:
         """Send one picture."""
-        self._to.send(np.ascontiguousarray(np.pad(picture, self._odd, mode="edge")))
+        try:
+            self._to.send(np.ascontiguousarray(np.pad(picture, self._odd, mode="edge")))
+        except (OSError, StopIteration) as error:  # whose text is the whole command
+            raise OSError("the encoder has ended; standard error may say why, and whether the disk is full") from error
 
     def close(self) -> None:
         """Let the process end."""

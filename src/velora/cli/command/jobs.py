@@ -1,11 +1,11 @@
-"""The commands that Hydra composes settings for: ``velora train`` and ``velora evaluate``."""
+"""The commands that Hydra composes settings for: ``velora train``, ``velora evaluate`` and ``velora record``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from velora.cli.command.arguments import Arguments
+from velora.cli.command.arguments import Arguments, quoted
 from velora.cli.command.launch import launch
 from velora.cli.settings import budget
 
@@ -29,3 +29,18 @@ def evaluate(words: Sequence[str]) -> int:
     """
     arguments = Arguments.parse(words).renaming("checkpoint", "checkpoint.path")
     return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", arguments)
+
+
+def record(words: Sequence[str]) -> int:
+    """Run ``velora record``; its first word that is no setting is short for ``checkpoint.path=<word>``."""
+    named = [_as_checkpoint(word) if _is_plain(word) else word for word in words]
+    arguments = Arguments.parse(named).renaming("checkpoint", "checkpoint.path")
+    return launch("record", "velora.cli.run.record:run_record", arguments)
+
+
+def _is_plain(word: str) -> bool:
+    return bool(word) and "=" not in word and word[0] not in "-+~"
+
+
+def _as_checkpoint(word: str) -> str:
+    return f"checkpoint.path={quoted(word)}"

@@ -129,17 +129,34 @@ class AgentClassSchema:
 
 
 @dataclass
-class EvaluateConfig:
-    """All settings of ``velora evaluate``."""
+class PlayConfig:
+    """Settings of every command that plays a saved agent."""
 
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = told(10, "episodes to play")
     max_steps: int = taken(TrainKeywords, "evaluation_max_steps")
     seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
-    render: str | None = told(None, "``human``: watch it in a window")
     env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
+@dataclass
+class EvaluateConfig(PlayConfig):
+    """All settings of ``velora evaluate``."""
+
+    render: str | None = told(None, "``human``: watch it in a window")
+
+
+@dataclass
+class RecordConfig(PlayConfig):
+    """All settings of ``velora record``."""
+
+    episodes: int = told(1, "episodes to play, one after the other")
+    out: str | None = told(
+        None, "the video, ``.mp4``, ``.webp`` or ``.gif``; ``None``: episode.mp4, or .webp without imageio-ffmpeg"
+    )
+    every: int = told(1, "steps between two pictures; the video is as fast as before")
 
 
 def register() -> None:
@@ -148,6 +165,7 @@ def register() -> None:
     store.__deepcopy__ = partial(_itself, store)  # type: ignore[attr-defined]
     store.store(name="train_schema", node=TrainConfig, provider="velora")
     store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
+    store.store(name="record_schema", node=RecordConfig, provider="velora")
     for key, node in AGENT_SCHEMAS.items():
         store.store(name=f"{key}_schema", node=node, provider="velora")
     names = [f"env/{group.name}" for group in wrappers.GROUPS]
