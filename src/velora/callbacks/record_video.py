@@ -111,8 +111,9 @@ class RecordVideo(Callback):
             return
         home = self.directory or (trainer.run_dir or Path()) / "videos"
         prefix = f"seed{agent.seeds[seed_index]}-" if len(agent.seeds) > 1 else ""
+        path = home / f"{prefix}{name}"
         try:
-            path = home / f"{prefix}{name}{self.suffix or default_format()}"
+            path = path.with_name(path.name + (self.suffix or default_format()))
             filmed = trainer.film(
                 path,
                 episodes=self.episodes,
@@ -128,4 +129,4 @@ class RecordVideo(Callback):
             self._has_failed = True
             first_line = str(error).partition("\n")[0]
             kind = "" if isinstance(error, SettingError) else f"{type(error).__name__}: "
-            logger.warning("video: %s/%s isn't recorded, nor any after it (%s%s)", home, name, kind, first_line)
+            logger.warning("video: %s isn't recorded, nor any after it (%s%s)", path, kind, first_line)

@@ -64,6 +64,8 @@ class Tuning:
         if name == NOISE and agent.settings.noise_final_std is not None:
             raise SettingError("schedule.setting: noise_std changes already, by noise_final_std; leave that out")
         for value in values:
+            if value == 0.0 and self._has_rate(name):  # which an agent can't be made with, but may come to
+                continue
             kind.check({**agent.settings.model_dump(), name: _as(options[name].kind, value)})
 
     def set(self, seed_index: int, name: str, value: float) -> None:
