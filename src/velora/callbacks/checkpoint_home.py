@@ -160,9 +160,9 @@ class CheckpointHome:
         parent = self.parent(seed_index)
         for path in parent.iterdir():
             match = files.CHECKPOINT.fullmatch(path.name)
-            if match and match["kind"] == kind and int(match["number"]) not in numbers:
-                if not files.holds_more(path) and self._own(path) is not None:
-                    self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")
+            is_old = match and match["kind"] == kind and int(match["number"]) not in numbers
+            if is_old and not files.holds_more(path) and self._own(path) is not None:
+                self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")
         self._sweep(parent)
 
     def _sweep(self, parent: Path) -> None:

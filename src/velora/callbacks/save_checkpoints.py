@@ -29,11 +29,11 @@ class SaveCheckpoints(Callback):
     A seed that met NaN or infinity isn't saved from then on: what lies there is from before.
 
     ``epN/`` every ``frequency`` episodes, ``stepN/`` every ``steps`` environment steps, ``recent/`` when for
-    ``minutes`` nothing else was written or SIGUSR1 asks for it, ``best/`` when an evaluation beats all before it, ``topN/`` when it is among the best ``keep_best``,
-    ``final/`` at the end, ``interrupted/`` when a signal ends the run and ``crashed/`` when an error does; beside them,
-    once, ``model_config.json``. With several seeds each has these in ``seed<seed>/``. The directory is claimed before
-    training starts: one that holds another run or other files, can't be written, or is used by a live process is
-    refused at once.
+    ``minutes`` nothing else was written or SIGUSR1 asks for it, ``best/`` when an evaluation beats all before it,
+    ``topN/`` when it is among the best ``keep_best``, ``final/`` at the end, ``interrupted/`` when a signal ends the
+    run and ``crashed/`` when an error does; beside them, once, ``model_config.json``. With several seeds each has these
+    in ``seed<seed>/``. The directory is claimed before training starts: one that holds another run or other files,
+    can't be written, or is used by a live process is refused at once.
 
     On the way they are written while training goes on. A full disk doesn't end a run then: it is reported, and the next
     save tries again. At the end it is an error.

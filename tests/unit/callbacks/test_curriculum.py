@@ -89,7 +89,7 @@ def test_a_checkpoint_is_refused_by_an_environment_that_lacks_what_was_set(tmp_p
     train(Curriculum([{"g": 5.0}]), SaveCheckpoints(tmp_path / "run"), n_steps=15)
     other = pendulum()
     del vars(other.unwrapped)["g"]
-    with pytest.raises(CheckpointError, match="has no number 'g' that could be set to 5.0"):
+    with pytest.raises(CheckpointError, match=r"has no number 'g' that could be set to 5\.0"):
         train(SaveCheckpoints(tmp_path / "run"), env=other, resume=tmp_path / "run")
 
 

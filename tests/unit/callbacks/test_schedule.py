@@ -129,8 +129,8 @@ def test_seeds_that_stand_at_different_steps_have_values_of_their_own(tmp_path: 
 
     def schedules() -> list[Callback]:
         changing = {"every": 1, "steps": 36}
-        return [Schedule("gamma", start=0.5, end=0.99, **changing), Schedule("actor_lr", start=1e-3, end=0.1, **changing),
-                Schedule("noise_std", start=0.5, end=0.0, **changing)]  # fmt: skip
+        courses = {"gamma": (0.5, 0.99), "actor_lr": (1e-3, 0.1), "noise_std": (0.5, 0.0)}
+        return [Schedule(name, start=start, end=end, **changing) for name, (start, end) in courses.items()]
 
     def saving(name: str) -> SaveCheckpoints:
         return SaveCheckpoints(tmp_path / name, frequency=1)
