@@ -40,6 +40,14 @@ _LISTED = (
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record"),
+    Command(
+        "check-env",
+        "say what an agent will see of an environment, and what is wrong with it",
+        "velora.cli.command.jobs:check_env",
+    ),
+    Command(
+        "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
+    ),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),

@@ -149,7 +149,13 @@ class Agent(ActingAgent, SavedAgent):
         """
         self.learner.held.take_over()
         s = self.settings
-        self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
+        self.bounds = envs.check_spaces(
+            env,
+            state_dim=s.state_dim,
+            action_dim=s.action_dim,
+            discrete=self.discrete,
+            **({"chooses": "make this agent with discrete=True"} if "discrete" in type(s).model_fields else {}),
+        )
         if self.sees_images:
             envs.check_image(env, s.image, s.image_range)
         self.environment = envs.describe(env)

@@ -1,4 +1,4 @@
-"""The commands that Hydra composes settings for: ``velora train``, ``velora evaluate`` and ``velora record``."""
+"""The commands that Hydra composes settings for: they train, play, film, and look at an environment."""
 
 from __future__ import annotations
 
@@ -32,15 +32,18 @@ def evaluate(words: Sequence[str]) -> int:
 
 
 def record(words: Sequence[str]) -> int:
-    """Run ``velora record``; its first word that is no setting is short for ``checkpoint.path=<word>``."""
-    named = [_as_checkpoint(word) if _is_plain(word) else word for word in words]
-    arguments = Arguments.parse(named).renaming("checkpoint", "checkpoint.path")
+    """Run ``velora record``; a first word that is no setting is short for ``checkpoint.path=``."""
+    first, *more = words or [""]
+    if first and not first.startswith("-") and "=" not in first:
+        first = f"checkpoint.path={quoted(first)}"
+    arguments = Arguments.parse([first, *more] if first else []).renaming("checkpoint", "checkpoint.path")
     return launch("record", "velora.cli.run.record:run_record", arguments)
 
 
-def _is_plain(word: str) -> bool:
-    return bool(word) and "=" not in word and word[0] not in "-+~"
-
-
-def _as_checkpoint(word: str) -> str:
-    return f"checkpoint.path={quoted(word)}"
+def check_env(words: Sequence[str]) -> int:
+    """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
+    first, *more = words or ["--help"]
+    if not first.startswith("-") and "=" not in first:
+        first = f"env.id={quoted(first)}"
+    job = "velora.cli.run.check_env:run_check"
+    return launch("check-env", job, Arguments.parse([first, *more]), config_name="check_env")
