@@ -16,7 +16,7 @@ from velora.callbacks.evaluate import Evaluate
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.checkpoint.contents import Contents
-from velora.core.devices import n_cores
+from velora.core.cores import n_cores
 from velora.core.errors import SettingError
 from velora.core.threads import computing_on
 from velora.core.types import Evaluation, Filmed, WindowStats
