@@ -53,6 +53,7 @@ LAUNCHERS: Final[Mapping[str, Launcher]] = {
     "processes": Launcher(("sweep=processes", "hydra.launcher.n_jobs=2"), "joblib"),
     "joblib": Launcher(("sweep=joblib", "hydra.launcher.n_jobs=2"), "slurm_local"),
     "slurm_local": Launcher(("sweep=slurm_local", "hydra.sweeper.max_batch_size=2"), "processes"),
+    "slurm": Launcher(("sweep=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=2"), "processes"),
     "ray": Launcher(("sweep=ray", "hydra.launcher.ray.init.num_cpus=2"), "processes", RAY),
 }
 

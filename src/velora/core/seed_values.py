@@ -14,6 +14,6 @@ def check_seed(seed: Any) -> int:
     Raises:
         SettingError: if it isn't.
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32:
         raise SettingError(f"seed: expected a whole number from 0 to 4294967295, got {seed!r}")
     return int(seed)

@@ -1,4 +1,4 @@
-"""The commands that Hydra composes settings for: ``velora train``, ``velora evaluate`` and ``velora check-env``."""
+"""The commands that Hydra composes settings for: they train, play, film, and look at an environment."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def evaluate(words: Sequence[str]) -> int:
     """
     arguments = Arguments.parse(words).renaming("checkpoint", "checkpoint.path")
     return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", arguments)
+
+
+def record(words: Sequence[str]) -> int:
+    """Run ``velora record``; a first word that is no setting is short for ``checkpoint.path=``."""
+    first, *more = words or [""]
+    if first and not first.startswith("-") and "=" not in first:
+        first = f"checkpoint.path={quoted(first)}"
+    arguments = Arguments.parse([first, *more] if first else []).renaming("checkpoint", "checkpoint.path")
+    return launch("record", "velora.cli.run.record:run_record", arguments)
 
 
 def check_env(words: Sequence[str]) -> int:

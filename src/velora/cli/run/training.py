@@ -128,7 +128,12 @@ def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
     except BaseException as error:
         claim.discard_unstarted(run_dir)
         is_stopped = isinstance(error, KeyboardInterrupt) or (tell.is_interrupted and isinstance(error, Exception))
-        if isinstance(error, Exception) and not is_stopped and keep.has_begun and (run_dir / run_directory.CONFIG).exists():
+        if (
+            isinstance(error, Exception)
+            and not is_stopped
+            and keep.has_begun
+            and (run_dir / run_directory.CONFIG).exists()
+        ):
             ending.keep_failure(run_dir, error)
         if is_stopped and (run_dir / run_directory.CONFIG).exists():
             raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step

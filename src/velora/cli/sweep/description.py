@@ -7,7 +7,7 @@ the same directories on any machine.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -43,8 +43,8 @@ class Description:
 
 def describe(arguments: Arguments, plan: Plan) -> Description:
     """Describe a sweep by its command and its jobs."""
-    words = [one.input_line or "" for one in arguments.parsed() if _makes_jobs(one)]
-    words = [word for word in words if not budget.is_added(word)]
+    last = {one.key_or_group: one.input_line or "" for one in arguments.parsed() if _makes_jobs(one)}
+    words = [word for word in last.values() if not budget.is_added(word)]
     extra = arguments.option(*CONFIG_DIR)
     options = ("--config-dir", str(Path(extra).absolute())) if extra else ()
     return Description(tuple(words), options, tuple((job.name, job.words) for job in plan.jobs))
@@ -135,7 +135,8 @@ def going_on(directory: Path, arguments: Arguments) -> Arguments:
             raise SettingError(
                 f"{directory / FILE} names {one.input_line}; if you trust it, add that to the command line"
             )
-    own = [word for word in arguments.overrides if not word.startswith("resume=")]
+    added = {one.key_or_group for one in stored if (one.input_line or "").startswith("+")}
+    own = [_added(one, added) for one in arguments.parsed() if one.key_or_group != "resume"]
     words = (*(one.input_line or "" for one in kept), *own)
     options = arguments.options if arguments.is_multirun else ("-m", *arguments.options)
     again = replace(arguments, options=options, overrides=words).adding(hydra__sweep__dir=str(directory))
@@ -156,6 +157,12 @@ def _makes_jobs(one: Override) -> bool:
     """Return whether a word says what the jobs are, and not how they are run."""
     top = one.key_or_group.replace("/", ".").partition(".")[0]
     return one.key_or_group == _SEARCHPATH or top not in ("hydra", *_OF_ONE_COMMAND)
+
+
+def _added(one: Override, added: Collection[str]) -> str:
+    """Return a word, with the ``+`` that the sweep has it with."""
+    word = one.input_line or ""
+    return f"+{word}" if one.key_or_group in added and not word.startswith(("+", "~")) else word
 
 
 def _launches(one: Override) -> bool:

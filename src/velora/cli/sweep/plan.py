@@ -143,11 +143,12 @@ def _combinations(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
 def _job(cfg: DictConfig, number: int, words: Sequence[str], differing: tuple[str, ...], directory: Path) -> Job:
     with open_dict(cfg):
         cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
-        cfg.hydra.sweep.dir = str(directory)
+        cfg.hydra.sweep.dir = str(directory.absolute())
         cfg.hydra.overrides.task = [word for word in words if not word.lstrip("+~").startswith("hydra")]
     HydraConfig.instance().set_config(cfg)
     try:
-        name, digest = str(OmegaConf.select(cfg, SUBDIR)), identity.digest(cfg)
+        digest = identity.digest(cfg)
+        name = str(OmegaConf.select(cfg, SUBDIR))
     finally:
         HydraConfig.instance().cfg = None
     with open_dict(cfg):
