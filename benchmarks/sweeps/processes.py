@@ -69,7 +69,7 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def _is_alive(pid: int) -> bool:
-    """Return whether any thread of a process is there and no zombie: the last one closes its files, and frees its locks."""
+    """Return whether any thread of a process is there and no zombie: the last one frees its locks."""
     stats = [_read(pid, f"task/{path.name}/stat") for path in _threads(pid)]
     return any(stat.rpartition(b")")[2].split()[:1] not in ([], [b"Z"], [b"X"]) for stat in stats)
 

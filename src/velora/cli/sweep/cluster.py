@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from omegaconf import DictConfig, OmegaConf
 
 from velora.core.errors import SettingError
 
 _SETTING: Final = "hydra.launcher.ray.init.address"
+_VARIABLE: Final = "RAY_ADDRESS"
+_LOCAL: Final = "local"
 _ANSWER_S: Final = 3.0
 _AUTH_MODE: Final = "RAY_AUTH_MODE"
 _TOKENS: Final = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -32,19 +34,19 @@ def prepare(hydra: DictConfig) -> None:
     """
     if OmegaConf.select(hydra, "launcher.ray.init") is None:
         return
-    given: Any = OmegaConf.select(hydra, "launcher.ray.init.address")
-    address = str(given or os.environ.get("RAY_ADDRESS") or "")
+    given, named = OmegaConf.select(hydra, "launcher.ray.init.address"), os.environ.get(_VARIABLE)
+    address = str(given or named or _LOCAL)
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if address and _AUTH_MODE not in os.environ and _has_token():
+    if address != _LOCAL and _AUTH_MODE not in os.environ and _has_token():
         os.environ[_AUTH_MODE] = "token"
-    if not host or not port.isdecimal():  # none, "auto" and "local" are looked for on this machine
+    if not host or not port.isdecimal():  # "auto" is looked for on this machine
         return
     try:
         socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
     except (OSError, OverflowError, ValueError) as error:
         raise SettingError(
-            f"{_SETTING if given else 'RAY_ADDRESS'}: no Ray cluster answers at {host}:{port} ({error}); start one "
-            f"there by ray start --head --port={port}, or leave the address out, and one is started on this machine"
+            f"{_VARIABLE if address == named else _SETTING}: no Ray cluster answers at {host}:{port} ({error}); start "
+            f"one there by ray start --head --port={port}, or leave the address out, and one is started on this machine"
         ) from error
 
 
