@@ -20,15 +20,15 @@ from velora.analysis import outcome
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(sys.executable)
 RAY: Final = ROOT / ".venv-ray" / "bin" / "python"
-N_STEPS: Final = 2500
+N_STEPS: Final = 1200
 GRID: Final = ("agent=liquid_ddpg,liquid_td3", "env=pendulum,hopper", "agent.n_neurons=8,12,16")
 N_JOBS: Final = 12
 QUICK: Final = ("agent=liquid_ddpg,liquid_td3", "env=pendulum", "agent.n_neurons=8")
 WORDS: Final = (
     *("train.seeds=3", f"train.n_steps={N_STEPS}", "train.batch_size=32", "train.evaluate_every=20"),
     *("train.evaluation_episodes=2", "train.evaluation_max_steps=200", "train.progress_bar=false"),
-    *("train.summary=false", "agent.warmup_steps=200", "agent.buffer_size=2500", "checkpoint.frequency=null"),
-    *("checkpoint.steps=300", "checkpoint.keep_last=2", "device=cpu", "device.threads=1"),
+    *("train.summary=false", "agent.warmup_steps=200", "agent.buffer_size=1200", "checkpoint.frequency=null"),
+    *("checkpoint.steps=150", "checkpoint.keep_last=2", "device=cpu", "device.threads=1"),
 )
 """Small, but with everything in it that a run saves: several seeds, evaluations on the way, checkpoints that replace
 each other."""

@@ -20,6 +20,7 @@ import os, signal, sys, time
 import gymnasium as gym
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.models import LiquidDDPG
+from velora.training.signals import GoingOn
 from velora.utils import set_seed
 
 set_seed(3)
@@ -88,7 +89,7 @@ def bypass(number, frame):
 
 for one in handlers.split(",") if colon else ():
     kind, name = one.split("=")
-    signal.signal(getattr(signal, name), {"leave": leave, "bypass": bypass}[kind])
+    signal.signal(getattr(signal, name), {"leave": leave, "bypass": bypass, "go_on": GoingOn(bypass)}[kind])
 
 agent = LiquidDDPG(3, 6, 1, warmup_steps=30, buffer_size=200, sequence_length=2, burn_in=1, device="cpu")
 env = gym.make("Pendulum-v1", max_episode_steps=40)
@@ -165,6 +166,17 @@ def test_a_handler_that_leaves_does_so_once_the_run_is_saved(tmp_path: Path, who
     assert not (home / "crashed").exists()
     assert run(tmp_path, -1, "none", home).returncode == 0
     assert digests(home / "final") == whole
+
+
+def test_a_run_goes_on_after_a_signal_that_the_program_declares_harmless(tmp_path: Path, whole: dict[str, str]) -> None:
+    done = run(tmp_path, 77, "go_on=SIGTERM:SIGTERM")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "bypassed"
+    assert digests(tmp_path / "checkpoints" / "final") == whole
+    assert Checkpoint.open(tmp_path / "checkpoints" / "recent").metadata.progress.step == 77
+    both = run(tmp_path / "both", 77, "go_on=SIGTERM:SIGUSR2+SIGTERM")
+    assert (both.returncode, both.stdout) == (-signal.SIGUSR2, "bypassed\n")
+    assert "and ends; SIGINT or SIGQUIT ends it at once" in both.stderr
 
 
 def test_a_signal_that_comes_while_the_run_ends_reaches_its_handler(tmp_path: Path) -> None:
