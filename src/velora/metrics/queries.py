@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velora.core.errors import RunDirectoryError
-from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
+from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow, LoggedRow
 from velora.metrics.schema import DATABASE_NAME, RUN_SETTINGS
 from velora.metrics.store import RunStore
 
@@ -76,6 +76,25 @@ def evaluations(source: Source, *, run_id: str | None = None, seed: int | None =
         )
         for row in rows
     ]
+
+
+def logged(
+    source: Source, *, run_id: str | None = None, seed: int | None = None, name: str | None = None
+) -> list[LoggedRow]:
+    """List the numbers that callbacks logged, by seed, name and step; those of one name, or all.
+
+    Raises:
+        RunDirectoryError: if there is no store at ``source``.
+    """
+    with _open(source) as connection:
+        if not _has_table(connection, "logged"):  # a file of before the table
+            return []
+        where, values = _where(run_id or _newest(connection), seed)
+        if name is not None:
+            where, values = f"{where} AND name = ?", (*values, name)
+        query = f"SELECT seed, name, step, updates, episode, value FROM logged {where} ORDER BY seed, name, step, updates"
+        rows = connection.execute(query, values).fetchall()
+    return [LoggedRow(**{**row, "value": _number(row["value"])}) for row in rows]
 
 
 def learning_curve(
@@ -161,7 +180,7 @@ def _experiments(connection: sqlite3.Connection) -> list[ExperimentRow]:
 
 
 def _experiment(row: sqlite3.Row) -> ExperimentRow:
-    settings = json.loads(row["settings"])
+    settings, known = json.loads(row["settings"]), row.keys()
     return ExperimentRow(
         run_id=row["run_id"],
         agent=row["agent"],
@@ -174,7 +193,13 @@ def _experiment(row: sqlite3.Row) -> ExperimentRow:
         finished_at=row["finished_at"],
         status=row["status"],
         stop_reason=row["stop_reason"],
+        n_episodes=row["n_episodes"] if "n_episodes" in known else None,
+        n_steps=row["n_steps"] if "n_steps" in known else None,
     )
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone())
 
 
 def _newest(connection: sqlite3.Connection) -> str:
