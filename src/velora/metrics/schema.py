@@ -56,7 +56,10 @@ _TABLES = (
         PRIMARY KEY (run_id, seed, name, step, updates)
     ) WITHOUT ROWID""",
 )
-_ADDED_IN_2 = ("ALTER TABLE experiment ADD COLUMN n_episodes INTEGER", "ALTER TABLE experiment ADD COLUMN n_steps INTEGER")
+_ADDED_IN_2 = (
+    "ALTER TABLE experiment ADD COLUMN n_episodes INTEGER",
+    "ALTER TABLE experiment ADD COLUMN n_steps INTEGER",
+)
 
 _INSERT_RUN = """
     INSERT INTO experiment

@@ -28,7 +28,7 @@ from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import MAX_STEPS, evaluate_sound, evaluation_seeds, tell_limit
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
-from velora.training.loggers import Loggers, as_only_process
+from velora.training.loggers import Loggers, as_numbers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
@@ -185,7 +185,7 @@ class Trainer:
         """
         if not 0 <= seed_index < len(self._lanes):
             raise SettingError(f"log: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
-        numbers = {name: _number(name, value) for name, value in metrics.items()}
+        numbers = as_numbers(metrics)
         if self.metrics is None:
             self._logged_early.append((numbers, seed_index))
         else:
@@ -551,13 +551,6 @@ class Trainer:
             self._finish_if_over(lane)  # by steps, by a callback, or because a resumed run has nothing left to do
             is_over = is_over and lane.done
         return self.should_stop or is_over
-
-
-def _number(name: str, value: object) -> float:
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise SettingError(f"log: {name}: expected a number, got {value!r}") from None
 
 
 def _at_least_one(name: str, value: int) -> int:
