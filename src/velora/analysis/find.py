@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from velora.analysis.collection import Runs
+from velora.analysis.outcome import FAILURE, RESULT, Status
 from velora.analysis.run import Run
-from velora.analysis.status import is_locked, status_of
+from velora.analysis.status import is_locked, read_outcome, status_of
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
 from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held
 from velora.metrics import DATABASE_NAME, ExperimentRow, queries
 from velora.metrics.standing import Standing, standings
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_DIRECTORIES = ("outputs", "multirun")
 """Where ``velora train`` makes the directories of runs and of sweeps, seen from where it is called."""
@@ -60,22 +59,31 @@ def find_directories(paths: Sequence[str | Path] = ()) -> list[Path]:
 def read_runs(directory: Path) -> list[Run]:
     """Read the runs in one directory, oldest first: one, but for those that were trained into it by Python again.
 
-    A run whose metrics can't be read is ``unknown``, and its ``reason`` says why.
+    A run whose metrics can't be read is ``unknown``, and its ``reason`` says why. A directory that a sweep has made, or
+    will make, for a job whose turn has not come holds one that is ``waiting``.
     """
     held = is_locked(directory)
+    found, fault = read_outcome(directory)
     try:
         rows = queries.experiments(directory) if (directory / DATABASE_NAME).exists() else []
-        found = [_read(directory, row, held=held if row is rows[-1] else False) for row in rows]
+        runs = [_read(directory, row, Status.DEAD, held=False) for row in rows[:-1]]
+        runs += [_read(directory, row, found.status, held=held) for row in rows[-1:]]
     except RunDirectoryError as error:
-        return [Run(directory, "running" if held else "unknown", reason=str(error))]
-    return found or [Run(directory, "running" if held else "unknown")]
+        runs, fault = [], fault or str(error)
+    if not runs:
+        status = (
+            "waiting" if found.status is Status.WAITING else status_of("running", found=found.status, is_locked=held)
+        )
+        runs = [Run(directory, "unknown" if fault and status == "dead" else status)]
+    reason = found.failure.line if found.failure is not None else fault
+    return runs if reason is None else [*runs[:-1], replace(runs[-1], reason=reason)]
 
 
-def _read(directory: Path, row: ExperimentRow, *, held: bool | None) -> Run:
+def _read(directory: Path, row: ExperimentRow, found: Status, *, held: bool | None) -> Run:
     known = standings(directory, run_id=row.run_id)
     return Run(
         directory,
-        status_of(row.status, is_locked=held),
+        status_of(row.status, found=found, is_locked=held),
         row.stop_reason,
         row.run_id,
         row.agent,
@@ -101,4 +109,6 @@ def _below(top: Path) -> Iterator[Path]:
 
 
 def _is_run(directory: Path, files: Sequence[str]) -> bool:
-    return DATABASE_NAME in files or (LOCK_NAME in files and is_held(directory / LOCK_NAME) is True)
+    if not {DATABASE_NAME, RESULT, FAILURE}.isdisjoint(files):
+        return True
+    return LOCK_NAME in files and is_held(directory / LOCK_NAME) is True

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from velora.analysis import outcome
+from velora.analysis.outcome import Outcome, Status
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
+from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held
 
 STATUSES: Final = {
@@ -20,6 +23,7 @@ STATUSES: Final = {
 """Every status of a run, and what it means."""
 
 _ENDED: Final = {"finished": "finished", "stopped": "finished", "interrupted": "interrupted", "crashed": "failed"}
+_CERTAIN: Final = {Status.RUNNING: "running", Status.DONE: "finished", Status.FAILED: "failed"}
 
 
 def is_locked(directory: Path) -> bool | None:
@@ -30,11 +34,20 @@ def is_locked(directory: Path) -> bool | None:
     return False if False in held else None
 
 
-def status_of(written: str, *, is_locked: bool | None) -> str:
+def read_outcome(directory: Path) -> tuple[Outcome, str | None]:
+    """Read what a run left when it ended, and what is wrong with that; a damaged file counts as none."""
+    try:
+        return outcome.read(directory), None
+    except RunDirectoryError as error:
+        return Outcome(Status.DEAD), str(error)
+
+
+def status_of(written: str, *, found: Status = Status.DEAD, is_locked: bool | None) -> str:
     """Return the status of a run.
 
     Args:
         written: what its metrics say: ``running`` until it ends by itself, so a killed run says that for ever.
+        found: what its lock and the file that it left say. Those of Python leave none.
         is_locked: whether a process works in its directory.
 
     Example:
@@ -43,6 +56,8 @@ def status_of(written: str, *, is_locked: bool | None) -> str:
     """
     if is_locked:
         return "running"
+    if found in _CERTAIN:
+        return _CERTAIN[found]
     if written in _ENDED:
         return _ENDED[written]
     return "unknown" if is_locked is None else "dead"

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from velora.analysis import find_runs
+from velora.analysis import find_runs, outcome
+from velora.analysis.find import read_runs
+from velora.analysis.outcome import Failure, Result, SeedResult
 from velora.analysis.run import Run
 from velora.core.errors import RunDirectoryError
 
@@ -141,3 +143,31 @@ def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     only(tmp_path).episodes()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_what_a_run_left_at_its_end_counts_more_than_its_metrics(tmp_path: Path) -> None:
+    make_run(tmp_path / "done", -1.0, status="running")
+    make_run(tmp_path / "failed", -1.0, status="running")
+    seed = SeedResult(seed=7, mean=-1.0, episode=1, step=200, stop_reason=None)
+    budget = {"n_episodes": 4, "n_steps": None}
+    outcome.write_result(tmp_path / "done", Result("finished", -1.0, budget, (seed,)))
+    outcome.write_failure(tmp_path / "failed", Failure("OSError", "the disk is full", is_mistake=False))
+    outcome.write_failure(tmp_path / "never_began", Failure("SettingError", "agent.tau: too large", is_mistake=True))
+    assert [(run.directory.name, run.status, run.reason, run.agent) for run in find_runs(tmp_path)] == [
+        ("done", "finished", None, "liquid_ddpg"),
+        ("failed", "failed", "the disk is full", "liquid_ddpg"),
+        ("never_began", "failed", "agent.tau: too large", ""),
+    ]
+
+
+def test_a_damaged_result_is_said_and_hides_nothing(tmp_path: Path) -> None:
+    make_run(tmp_path, -1.0)
+    (tmp_path / "result.json").write_text("{")
+    run = only(tmp_path)
+    assert (run.status, run.returns()) == ("finished", (-1.0,))
+    assert run.reason is not None
+    assert "result.json can't be read" in run.reason
+
+
+def test_a_job_whose_turn_has_not_come_waits(tmp_path: Path) -> None:
+    assert [run.status for run in read_runs(tmp_path / "later")] == ["waiting"]
