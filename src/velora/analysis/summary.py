@@ -27,16 +27,17 @@ def summarise(runs: Runs) -> Rows:
     from three seeds on), ``best`` (the best seed), ``time`` (seconds of a run, on average) and ``unfinished`` (runs
     that are not finished). The order is that of the first run of each.
 
-    Only finished runs count, by their newest evaluation, or by their last episodes where they have none.
+    Only finished runs count, by their newest evaluation, or by their last episodes where they have none. Those that
+    never began are left out: nothing tells what they would have been.
     """
     names = runs.differing()
     groups: dict[str, Runs] = {}
     settings = {}
     for run in runs:
+        if not run.run_id:
+            continue
         own = runs.settings(run)
         values = {"agent": run.agent or None, "env": run.environment or None, **{name: own.get(name) for name in names}}
-        if not run.run_id:  # it never began: nobody knows what it would have been
-            values = dict.fromkeys(values)
         key = json.dumps(values, default=str)
         groups.setdefault(key, Runs()).append(run)
         settings[key] = values

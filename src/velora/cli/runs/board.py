@@ -20,7 +20,7 @@ _ORDER: Final = ("running", "failed", "dead", "unknown", "interrupted", "waiting
 _BAR: Final = 30
 _FEWEST: Final = 0.02
 """Share of a run that must be done before its pace is taken for the rest."""
-_SPARE: Final = ("steps", "episodes", "time")
+_SPARE: Final = ("steps", "episodes", "time", "left", "progress")
 
 
 def board(runs: Runs, *, top: Path | None = None, width: int | None = None, height: int | None = None) -> list[str]:
@@ -63,9 +63,8 @@ def seconds_left(runs: Sequence[Run]) -> float | None:
     if not paces or not n_running:
         return None
     usual = sum(paces) / len(paces)
-    return (
-        sum((1 - run.progress) * (_pace(run) or usual) for run in going_on if not math.isnan(run.progress)) / n_running
-    )
+    whole = [(run, 0.0 if run.status == "waiting" else run.progress) for run in going_on]
+    return sum((1 - done) * (_pace(run) or usual) for run, done in whole if not math.isnan(done)) / n_running
 
 
 def best_of(runs: Sequence[Run]) -> tuple[Run, float] | None:
