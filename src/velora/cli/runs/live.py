@@ -26,6 +26,8 @@ _STYLES: Final = {
     "unknown": "yellow",
 }
 _SUMMARY_EVERY_S: Final = 30.0
+_SAME_EVERY_S: Final = 300.0
+"""When a summary is repeated that says nothing new: only by writing is it seen that a reader has gone away."""
 
 
 class LiveRuns:
@@ -67,7 +69,7 @@ class LiveRuns:
         self._next_s = 0.0
         self._said: dict[tuple[Path, str], str] = {}
         self._summary = ""
-        self._summary_at_s = 0.0
+        self._summary_at_s = -_SAME_EVERY_S
         self.is_over = False
 
     def __enter__(self) -> LiveRuns:
@@ -114,7 +116,7 @@ class LiveRuns:
                 self._said[key] = run.status
                 self._say(line_of(run, self._top))
         summary = "  ".join(headline(runs, top=self._top))
-        if summary != self._summary and now - self._summary_at_s >= _SUMMARY_EVERY_S:
+        if now - self._summary_at_s >= (_SAME_EVERY_S if summary == self._summary else _SUMMARY_EVERY_S):
             self._summary, self._summary_at_s = summary, now
             self._say(summary)
 
