@@ -40,6 +40,15 @@ _LISTED = (
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
+    Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record"),
+    Command(
+        "check-env",
+        "say what an agent will see of an environment, and what is wrong with it",
+        "velora.cli.command.jobs:check_env",
+    ),
+    Command(
+        "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
+    ),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
@@ -54,6 +63,7 @@ For example:
   velora train env=inverted_pendulum train.seeds=10           # ten seeds side by side, in one process
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
+  velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
   velora runs where=status=finished sort=-return              # what there is, the best first
   velora plot <run> <run> out=curves.png

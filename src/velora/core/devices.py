@@ -7,6 +7,7 @@ import os
 import torch
 
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 
 def set_device(device: str | torch.device | None = None) -> torch.device:
@@ -22,6 +23,12 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        hint = did_you_mean(str(device), ("auto", "cpu", "cuda"), "use 'cpu' or 'auto'", written=repr)
+        raise SettingError(
+            f"device: expected one such as 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}; {hint}"
+        ) from error
+    try:
         torch.empty(0, dtype=torch.uint8, device=chosen)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -1,11 +1,11 @@
-"""The commands that Hydra composes settings for: ``velora train`` and ``velora evaluate``."""
+"""The commands that Hydra composes settings for: they train, play, film, and look at an environment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from velora.cli.command.arguments import Arguments
+from velora.cli.command.arguments import Arguments, quoted
 from velora.cli.command.launch import launch
 from velora.cli.settings import budget
 
@@ -29,3 +29,21 @@ def evaluate(words: Sequence[str]) -> int:
     """
     arguments = Arguments.parse(words).renaming("checkpoint", "checkpoint.path")
     return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", arguments)
+
+
+def record(words: Sequence[str]) -> int:
+    """Run ``velora record``; a first word that is no setting is short for ``checkpoint.path=``."""
+    first, *more = words or [""]
+    if first and not first.startswith("-") and "=" not in first:
+        first = f"checkpoint.path={quoted(first)}"
+    arguments = Arguments.parse([first, *more] if first else []).renaming("checkpoint", "checkpoint.path")
+    return launch("record", "velora.cli.run.record:run_record", arguments)
+
+
+def check_env(words: Sequence[str]) -> int:
+    """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
+    first, *more = words or ["--help"]
+    if not first.startswith("-") and "=" not in first:
+        first = f"env.id={quoted(first)}"
+    job = "velora.cli.run.check_env:run_check"
+    return launch("check-env", job, Arguments.parse([first, *more]), config_name="check_env")

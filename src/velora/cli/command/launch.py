@@ -26,7 +26,7 @@ import velora
 from velora.cli.command.arguments import Arguments
 from velora.cli.command.mistakes import find_mistake, is_mistake, one_line
 from velora.cli.run import run_directory
-from velora.cli.settings import budget, schema
+from velora.cli.settings import budget, groups, schema
 from velora.cli.settings.explained import explain
 from velora.core.errors import RunDirectoryError, SettingError
 from velora.core.terminal import complain, say, silence
@@ -118,7 +118,7 @@ def launch(command: str, job: str, arguments: Arguments, *, config_name: str | N
     entry = hydra.main(config_path=str(config_dir()), config_name=name, **_VERSION_BASE)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
-            return _helped(entry, session) if arguments.asks_for_help else _outcome(entry, session)
+            return _shown(entry, session, name, arguments) if arguments.only_shows else _outcome(entry, session)
         except BrokenPipeError:  # Hydra prints too, and whoever reads it may have gone
             silence(sys.stdout)
             return OK
@@ -166,11 +166,18 @@ def _outcome(entry: Callable[[], object], session: _Session) -> int:
     return session.failures[0] if session.failures else OK
 
 
-def _helped(entry: Callable[[], object], session: _Session) -> int:
-    """Print Hydra's help with what each setting means."""
+def _shown(entry: Callable[[], object], session: _Session, config_name: str, arguments: Arguments) -> int:
+    """Print what Hydra shows instead of running the job.
+
+    Its help gets the meaning of each setting, and loses the groups that the command has no use for.
+    """
     with redirect_stdout(io.StringIO()) as printed:
         code = _outcome(entry, session)
-    say(explain(printed.getvalue()))
+    text = printed.getvalue()
+    if arguments.asks_for_help:
+        name = config_name if config_name in schema.CONFIGS else "train"
+        text = explain(groups.only(groups.used(config_dir() / f"{name}.yaml"), text), schema.CONFIGS[name])
+    say(text)
     return code
 
 
