@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from velora.analysis.collection import Runs
-from velora.analysis.outcome import FAILURE, RESULT, Status
+from velora.analysis.outcome import FAILURE, RESULT, Status, is_locked
 from velora.analysis.run import Run
-from velora.analysis.status import is_locked, read_outcome, status_of
+from velora.analysis.status import read_outcome, status_of
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
 from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held

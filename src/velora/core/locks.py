@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 if sys.platform != "win32":
     import fcntl
 
-_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK})
+_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 
 
 def is_held(path: Path) -> bool | None:

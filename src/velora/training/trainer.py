@@ -17,7 +17,7 @@ from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.callbacks.progress_view import is_steps_alone
 from velora.checkpoint.contents import Contents
-from velora.core.devices import n_cores
+from velora.core.cores import n_cores
 from velora.core.errors import SettingError
 from velora.core.threads import computing_on
 from velora.core.types import Evaluation, Filmed, WindowStats

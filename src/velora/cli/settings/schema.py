@@ -99,7 +99,8 @@ class TrainConfig:
     train: TrainSchema = field(default_factory=TrainSchema)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    resume: str | None = told(None, "a run to go on from, or one of its checkpoints")
+    resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
+    retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
 
 
 @dataclass
