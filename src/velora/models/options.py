@@ -29,7 +29,14 @@ Rules: TypeAlias = Sequence[Callable[[Any], str | None]]
 
 
 def option(
-    default: Any, meaning: str, *, group: Group, see: str | None = None, structural: bool = False, **domain: Any
+    default: Any,
+    meaning: str,
+    *,
+    group: Group,
+    see: str | None = None,
+    structural: bool = False,
+    accepts: Any = None,
+    **domain: Any,
 ) -> Any:
     """Declare a setting, or an argument that every constructor takes.
 
@@ -41,9 +48,10 @@ def option(
         see: page below ``docs/`` that tells more, such as ``"guide/liquid-cells.md#the-cells"``.
         structural: whether weights that were learned under one value mean something else under another; a checkpoint is
             then refused by an agent with another one.
+        accepts: what a constructor takes besides, which a validator turns into a value of the setting's type.
         domain: bounds as pydantic knows them: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``.
     """
-    extra: Any = {"group": group, "see": see, "structural": structural}
+    extra: Any = {"group": group, "see": see, "structural": structural, "accepts": accepts}
     return Field(default, description=meaning, json_schema_extra=extra, **domain)
 
 
@@ -66,19 +74,21 @@ class Option:
     see: str | None
     structural: bool
     bounds: str
+    accepts: Any = None
 
     @classmethod
     def read(cls, name: str, field: FieldInfo, kind: Any) -> Option:
         """Read it from a field; one that was declared without :func:`option` has no meaning that could be shown."""
         more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None, "structural": False}
         default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
-        own = {key: more[key] for key in ("group", "see", "structural")}
+        own = {key: more[key] for key in ("group", "see", "structural")} | {"accepts": more.get("accepts")}
         return cls(name, kind, default, field.description or "", **own, bounds=_bounds(field))
 
     @property
     def accepted(self) -> Any:
         """Type of the values that a constructor takes for it."""
-        return _accepted(self.kind)
+        own = _accepted(self.kind)
+        return own if self.accepts is None else own | self.accepts
 
     @property
     def choices(self) -> tuple[Any, ...]:

@@ -110,7 +110,7 @@ def _next_commands(
         home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
         where = [written("checkpoint", str(home / "final"))]
         own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
-        where += [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
+        where += [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
         lines.append(f"evaluate  velora evaluate {' '.join(where)}")
     if len(seeds) > 1:
         lines.append(f"plot      velora plot {shlex.quote(str(run))}")
