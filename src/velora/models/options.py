@@ -35,7 +35,7 @@ def option(
     group: Group,
     see: str | None = None,
     structural: bool = False,
-    accepts: Any = None,
+    takes_classes: bool = False,
     **domain: Any,
 ) -> Any:
     """Declare a setting, or an argument that every constructor takes.
@@ -48,10 +48,10 @@ def option(
         see: page below ``docs/`` that tells more, such as ``"guide/liquid-cells.md#the-cells"``.
         structural: whether weights that were learned under one value mean something else under another; a checkpoint is
             then refused by an agent with another one.
-        accepts: what a constructor takes besides, which a validator turns into a value of the setting's type.
+        takes_classes: whether a constructor takes a class of one's own too, or its name; a validator has to.
         domain: bounds as pydantic knows them: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``.
     """
-    extra: Any = {"group": group, "see": see, "structural": structural, "accepts": accepts}
+    extra: Any = {"group": group, "see": see, "structural": structural, "takes_classes": takes_classes}
     return Field(default, description=meaning, json_schema_extra=extra, **domain)
 
 
@@ -74,21 +74,21 @@ class Option:
     see: str | None
     structural: bool
     bounds: str
-    accepts: Any = None
+    takes_classes: bool = False
 
     @classmethod
     def read(cls, name: str, field: FieldInfo, kind: Any) -> Option:
         """Read it from a field; one that was declared without :func:`option` has no meaning that could be shown."""
         more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None, "structural": False}
         default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
-        own = {key: more[key] for key in ("group", "see", "structural")} | {"accepts": more.get("accepts")}
+        own = {key: more[key] for key in ("group", "see", "structural")} | {"takes_classes": more.get("takes_classes", False)}
         return cls(name, kind, default, field.description or "", **own, bounds=_bounds(field))
 
     @property
     def accepted(self) -> Any:
         """Type of the values that a constructor takes for it."""
         own = _accepted(self.kind)
-        return own if self.accepts is None else own | self.accepts
+        return own | str | type if self.takes_classes else own
 
     @property
     def choices(self) -> tuple[Any, ...]:

@@ -92,7 +92,7 @@ class LiquidSettings(Settings):
         group="policy",
         see="guide/liquid-cells.md#the-cells",
         structural=True,
-        accepts=str | type,
+        takes_classes=True,
     )
     cell_mode: CellMode = option(
         "default", f"variant of the cell: ``default``; {_MODES}", group="policy", structural=True

@@ -139,7 +139,7 @@ def _agents() -> Iterator[dict[str, Any]]:
         yield _object(properties) | {"title": target.rpartition(".")[2]}
 
 
-_OF_PYDANTIC = ("title", "group", "see", "structural", "accepts")
+_OF_PYDANTIC = ("title", "group", "see", "structural", "takes_classes")
 
 
 def _own_agent() -> dict[str, Any]:
