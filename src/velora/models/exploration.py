@@ -120,6 +120,14 @@ class CorrelatedNoise:
         self._std, self._correlation = np.full_like(self.noise, std), np.full_like(self.noise, correlation)
         self._low, self._high = np.full_like(self.noise, -1.0), np.full_like(self.noise, 1.0)
 
+    def set_std(self, seed_index: int, std: float) -> None:
+        """Let the noise of one seed have another deviation from now on."""
+        self._std[seed_index] = std
+
+    def forget_std(self) -> None:
+        """Go back to the deviation that all seeds began with."""
+        self._std[...] = self._first_std
+
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
         self._warm_up.reseed(seeds)

@@ -149,6 +149,9 @@ class Loop:
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         seed = lane.next_reset_seed
+        if lane.parameters != place.parameters:
+            self.envs.parameters.put(place.index, lane.parameters)
+            place.parameters = lane.parameters
         first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
         if place.index == 0 and place.log.reset_seed is None:
             first = reset_again(self.envs, place.index, seed=seed, first=first)

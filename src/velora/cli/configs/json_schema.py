@@ -139,7 +139,7 @@ def _agents() -> Iterator[dict[str, Any]]:
         yield _object(properties) | {"title": target.rpartition(".")[2]}
 
 
-_OF_PYDANTIC = ("title", "group", "see", "structural", "takes_classes")
+_OF_PYDANTIC = ("title", "group", "see", "structural", "live", "takes_classes")
 
 
 def _own_agent() -> dict[str, Any]:

@@ -99,7 +99,8 @@ class TrainConfig:
     train: TrainSchema = field(default_factory=TrainSchema)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    resume: str | None = told(None, "a run to go on from, or one of its checkpoints")
+    resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
+    retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
 
 
 @dataclass
@@ -132,17 +133,34 @@ class AgentClassSchema:
 
 
 @dataclass
-class EvaluateConfig:
-    """All settings of ``velora evaluate``."""
+class PlayConfig:
+    """Settings of every command that plays a saved agent."""
 
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = told(10, "episodes to play")
     max_steps: int = taken(TrainKeywords, "evaluation_max_steps")
     seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
-    render: str | None = told(None, "``human``: watch it in a window")
     env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
+@dataclass
+class EvaluateConfig(PlayConfig):
+    """All settings of ``velora evaluate``."""
+
+    render: str | None = told(None, "``human``: watch it in a window")
+
+
+@dataclass
+class RecordConfig(PlayConfig):
+    """All settings of ``velora record``."""
+
+    episodes: int = told(1, "episodes to play, one after the other")
+    out: str | None = told(
+        None, "the video, ``.mp4``, ``.webp`` or ``.gif``; ``None``: episode.mp4, or .webp without imageio-ffmpeg"
+    )
+    every: int = told(1, "steps between two pictures; the video is as fast as before")
 
 
 @dataclass
@@ -159,7 +177,7 @@ class CheckEnvConfig:
     seed: int = told(0, "of the actions and of the first episode")
 
 
-CONFIGS = {"train": TrainConfig, "evaluate": EvaluateConfig, "check_env": CheckEnvConfig}
+CONFIGS = {"train": TrainConfig, "evaluate": EvaluateConfig, "record": RecordConfig, "check_env": CheckEnvConfig}
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
 
 
