@@ -42,6 +42,7 @@ _LISTED = (
         config="train",
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
+    Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command(
         "check-env",
@@ -69,6 +70,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
+  velora runs where=status=finished sort=-return              # what there is, the best first
   velora plot <run> <run> out=curves.png
   velora verify <run>
 
