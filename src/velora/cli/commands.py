@@ -43,6 +43,7 @@ _LISTED = (
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
+    Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command(
         "check-env",
