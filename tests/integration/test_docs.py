@@ -105,6 +105,9 @@ def run_command(line: str, run: Path) -> None:
     match words:
         case ["velora", "plot", *arguments]:
             assert main(["plot", *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
+        case ["velora", "runs", *arguments]:
+            arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
+            assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
         case ["velora", *arguments]:
             assert main(arguments) == 0, line
         case ["make", target]:
@@ -117,6 +120,7 @@ def run_command(line: str, run: Path) -> None:
 
 def run_shell(block: Block, run: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VELORA_CORES", "1")  # jobs of a sweep run in this process
         if not block.is_run:
             patch.setattr(Agent, "train", check_and_finish)
             patch.setattr(evaluation, "_play", lambda *_, **__: [0.0])

@@ -63,7 +63,7 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
         ending.conclude(planned, going_on)
         if isinstance(stop, Stopped) and stop.number != signal.SIGINT:
             signal.raise_signal(stop.number)
-        raise KeyboardInterrupt(f"interrupted; go on with: {going_on}") from stop
+        raise KeyboardInterrupt("interrupted") from stop
     return code
 
 
