@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace, root: Path) -> list[campaign.Trial]:
     began_s = time.monotonic()
     whole = campaign.undisturbed(Sweep(campaign.place(root, "undisturbed"), grid))
     undisturbed_s = time.monotonic() - began_s
-    print(f"undisturbed: {len(whole)} jobs in {undisturbed_s:.0f} s", flush=True)
+    print(f"undisturbed: {len(whole.jobs)} jobs in {undisturbed_s:.0f} s", flush=True)
     trials = []
     for name in campaign.chosen(arguments.only.split()):
         rng = random.Random(f"{arguments.seed} {name}")

@@ -22,7 +22,6 @@ KINDS: Final = (EVERYTHING, WORKER, EVERYTHING, PARENT, WORKER)
 """What is killed, in this order: every process at once, as by a power cut; one that trains; the command alone."""
 _LOOK_S: Final = 0.1
 _WAIT_S: Final = 1200.0
-Table = Mapping[str, Mapping[str, Any]]
 Say = Callable[[str], object]
 
 
@@ -68,7 +67,15 @@ class Trial:
         return asdict(self)
 
 
-def undisturbed(sweep: Sweep, name: str = "processes") -> Table:
+@dataclass(frozen=True)
+class Whole:
+    """What the undisturbed sweep left: of every job, and its table over seeds."""
+
+    jobs: Mapping[str, Mapping[str, Any]]
+    table: list[dict[str, str]]
+
+
+def undisturbed(sweep: Sweep, name: str = "processes") -> Whole:
     """Run the sweep to its end, and read what it left.
 
     Raises:
@@ -78,10 +85,10 @@ def undisturbed(sweep: Sweep, name: str = "processes") -> Table:
     process = sweep.start(name, secrets.token_hex(8), log, resumed=False)
     if process.wait(_WAIT_S) != 0:
         raise RuntimeError(f"the undisturbed sweep ended with {process.returncode}: {log.read_text()[-2000:]}")
-    return sweep.table()
+    return Whole(sweep.everything(), sweep.table())
 
 
-def disturbed(sweep: Sweep, name: str, whole: Table, rng: random.Random, *, n_kills: int, say: Say = print) -> Trial:
+def disturbed(sweep: Sweep, name: str, whole: Whole, rng: random.Random, *, n_kills: int, say: Say = print) -> Trial:
     """Run the sweep, kill it so many times, go on each time, and compare.
 
     Args:
@@ -94,7 +101,7 @@ def disturbed(sweep: Sweep, name: str, whole: Table, rng: random.Random, *, n_ki
     elsewhere = rng.randrange(n_kills) if n_kills else None
     launcher = name
     for number, (kind, moment) in enumerate(zip(kinds, moments, strict=True)):
-        strike = _strike(sweep, launcher, kind, moment, rng, resumed=number > 0, n_jobs=len(whole))
+        strike = _strike(sweep, launcher, kind, moment, rng, resumed=number > 0, n_jobs=len(whole.jobs))
         launcher = LAUNCHERS[name].other if number == elsewhere else name
         strike.resumed_by = launcher
         trial.strikes.append(strike)
@@ -102,7 +109,9 @@ def disturbed(sweep: Sweep, name: str, whole: Table, rng: random.Random, *, n_ki
     trial.exit_code = _finish(sweep, launcher, resumed=bool(kinds))
     _compare(trial, whole, sweep)
     trial.seconds = round(time.monotonic() - began_s, 1)
-    say(f"{name}: exit code {trial.exit_code}, {trial.equal} of {len(whole)} jobs equal to the bit, {trial.rows} rows")
+    say(
+        f"{name}: exit code {trial.exit_code}, {trial.equal} of {len(whole.jobs)} jobs equal to the bit, {trial.rows} rows"
+    )
     return trial
 
 
@@ -141,12 +150,12 @@ def _finish(sweep: Sweep, launcher: str, *, resumed: bool) -> int:
         processes.kill_all(token)
 
 
-def _compare(trial: Trial, whole: Table, sweep: Sweep) -> None:
+def _compare(trial: Trial, whole: Whole, sweep: Sweep) -> None:
     """Compare every job with that of the same name in the undisturbed sweep."""
     statuses = {job.name: status for job, status in sweep.statuses().items()}
     done = {name for name, status in statuses.items() if status is Status.DONE}
-    found = sweep.table() if done == statuses.keys() else {}
-    for name, job in whole.items():
+    found = sweep.everything() if done == statuses.keys() else {}
+    for name, job in whole.jobs.items():
         if name not in done:
             trial.different[name] = f"is {statuses.get(name, 'not there')}"
         elif name in found and (text := difference(job, found[name])):
@@ -154,7 +163,9 @@ def _compare(trial: Trial, whole: Table, sweep: Sweep) -> None:
         else:
             trial.equal += 1
         trial.rows += sum(len(rows) for rows in job.values() if isinstance(rows, list))
-    for name in statuses.keys() - whole.keys():
+    if not found or sweep.table() != whole.table:
+        trial.different["table.csv"] = "is another"
+    for name in statuses.keys() - whole.jobs.keys():
         trial.different[name] = "is no job of the undisturbed sweep"
 
 

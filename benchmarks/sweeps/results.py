@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmarks.reliability.results import commit as commit_now
 from benchmarks.reliability.results import machine
 from benchmarks.sweeps.campaign import EVERYTHING, PARENT, WORKER, Trial
-from benchmarks.sweeps.subject import LAUNCHERS
+from benchmarks.sweeps.subject import LAUNCHERS, N_JOBS
 
 DIRECTORY: Final = Path(__file__).with_name("results")
 TABLE: Final = Path(__file__).with_name("table.md")
@@ -57,8 +57,8 @@ def _row(one: dict[str, Any]) -> str:
     moments = ", ".join(f"{strike['fraction']:.0%}" for strike in one["strikes"])
     cut = sum(strike["jobs"].get("dead", 0) for strike in one["strikes"])
     elsewhere = {s["resumed_by"] for s in one["strikes"]} - {one["launcher"]}
-    n_jobs = one["equal"] + len(one["different"])
-    same = f"{one['equal']} of {n_jobs} jobs, {one['rows']:,} metric rows"
+    table = "the table, " if "table.csv" not in one["different"] else ""
+    same = f"{table}{one['equal']} of {N_JOBS} jobs, {one['rows']:,} metric rows"
     other = ", ".join(f"`{name}`" for name in sorted(elsewhere))
     return f"| `{one['launcher']}` | {killed} | {moments} | {cut} | {other} | {same} |"
 

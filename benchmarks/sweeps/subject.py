@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sqlite3
@@ -109,7 +110,12 @@ class Sweep:
         """Return how much of all steps has been made."""
         return sum(map(_fraction, self.jobs())) / n_jobs
 
-    def table(self) -> dict[str, dict[str, Any]]:
+    def table(self) -> list[dict[str, str]]:
+        """Read the table over seeds that the sweep left, without what the clock says."""
+        with (self.directory / "table.csv").open(newline="") as file:
+            return [{name: cell for name, cell in row.items() if name != "time"} for row in csv.DictReader(file)]
+
+    def everything(self) -> dict[str, dict[str, Any]]:
         """Read everything that the jobs left: digests of every file of every seed, metric rows, results."""
         return {
             job.name: {**everything(job), "result": json.loads((job / "result.json").read_text())}
