@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from velora.analysis.outcome import Status
-
 from benchmarks.reliability.training import difference
 from benchmarks.sweeps import processes
 from benchmarks.sweeps.subject import LAUNCHERS, Sweep
+from velora.analysis.outcome import Status
 
 EVERYTHING, WORKER, PARENT = "everything", "a worker", "the command"
 KINDS: Final = (EVERYTHING, WORKER, EVERYTHING, PARENT, WORKER)
@@ -109,9 +108,8 @@ def disturbed(sweep: Sweep, name: str, whole: Whole, rng: random.Random, *, n_ki
     trial.exit_code = _finish(sweep, launcher, resumed=bool(kinds))
     _compare(trial, whole, sweep)
     trial.seconds = round(time.monotonic() - began_s, 1)
-    say(
-        f"{name}: exit code {trial.exit_code}, {trial.equal} of {len(whole.jobs)} jobs equal to the bit, {trial.rows} rows"
-    )
+    equal = f"{trial.equal} of {len(whole.jobs)} jobs equal to the bit"
+    say(f"{name}: exit code {trial.exit_code}, {equal}, {trial.rows} rows")
     return trial
 
 
