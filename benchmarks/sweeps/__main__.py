@@ -30,7 +30,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two jobs and two kills; writes nothing")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and of what is killed")
     parser.add_argument("--report", action="store_true", help="write the table from the results that are there")
-    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="leave the sweeps here")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIRECTORY", help="leave the sweeps here; an undisturbed one is used again"
+    )
     arguments = parser.parse_args()
     if arguments.report:
         results.write_table()

@@ -75,12 +75,14 @@ class Whole:
 
 
 def undisturbed(sweep: Sweep, name: str = "processes") -> Whole:
-    """Run the sweep to its end, and read what it left.
+    """Run the sweep to its end, unless that was done before, and read what it left.
 
     Raises:
         RuntimeError: if it fails.
     """
     log = sweep.place / "log"
+    if (sweep.directory / "table.csv").exists():
+        return Whole(sweep.everything(), sweep.table())
     process = sweep.start(name, secrets.token_hex(8), log, resumed=False)
     if process.wait(_WAIT_S) != 0:
         raise RuntimeError(f"the undisturbed sweep ended with {process.returncode}: {log.read_text()[-2000:]}")
@@ -96,7 +98,7 @@ def disturbed(sweep: Sweep, name: str, whole: Whole, rng: random.Random, *, n_ki
     trial, began_s = Trial(name), time.monotonic()
     kinds = [KINDS[k % len(KINDS)] for k in range(n_kills)]
     rng.shuffle(kinds)
-    moments = sorted(rng.uniform(0.0, 0.9) for _ in kinds)
+    moments = sorted(rng.uniform(0.0, 0.8) for _ in kinds)
     elsewhere = rng.randrange(n_kills) if n_kills else None
     launcher = name
     for number, (kind, moment) in enumerate(zip(kinds, moments, strict=True)):
@@ -123,7 +125,7 @@ def _strike(
         _wait_until(lambda: sweep.fraction(n_jobs) >= moment or process.poll() is not None)
         time.sleep(rng.uniform(0.0, 1.0))
         if kind == WORKER:
-            _wait_until(lambda: bool(processes.training(token, sweep.directory)) or process.poll() is not None)
+            _wait_until(lambda: _kill_worker(sweep, token, rng) or process.poll() is not None)
         fraction = sweep.fraction(n_jobs)
         if kind == EVERYTHING:
             processes.kill_all(token)
@@ -131,12 +133,18 @@ def _strike(
             processes.kill(process.pid)
             time.sleep(rng.uniform(0.0, 2.0))  # those left behind train on, or end
             processes.kill_all(token)
-        elif workers := sorted(processes.training(token, sweep.directory)):
-            processes.kill(rng.choice(workers))
         code = process.wait(_WAIT_S)
     finally:
         processes.kill_all(token)
     return Strike(kind, round(fraction, 3), Counter(map(str, sweep.statuses().values())), code)
+
+
+def _kill_worker(sweep: Sweep, token: str, rng: random.Random) -> bool:
+    """Kill a process that trains a job; return whether there was one."""
+    workers = sorted(processes.training(token, sweep.directory))
+    if workers:
+        processes.kill(rng.choice(workers))
+    return bool(workers)
 
 
 def _finish(sweep: Sweep, launcher: str, *, resumed: bool) -> int:
@@ -193,5 +201,5 @@ def chosen(names: Sequence[str]) -> list[str]:
 def place(root: Path, name: str) -> Path:
     """Make a directory to type commands in."""
     made = root / name
-    made.mkdir(parents=True)
+    made.mkdir(parents=True, exist_ok=True)
     return made
