@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from velora.callbacks import home_files as files
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.branching import begin_branch
+from velora.checkpoint.layout import LOCK_NAME as LOCK_NAME
 from velora.checkpoint.layout import seed_directory
 from velora.checkpoint.lineage import branched, parted
 from velora.checkpoint.schema import CONFIG_FILE
@@ -23,7 +24,6 @@ from velora.core.protocols import Progress
 
 logger = logging.getLogger(__name__)
 
-LOCK_NAME = ".lock"
 _PRUNED = f"{files.OWN_PREFIX}pruned-"
 
 

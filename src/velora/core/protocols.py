@@ -166,5 +166,5 @@ class TrainerView(Protocol):
         ...
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
-        """Send numbers to the loggers, at the current step."""
+        """Record numbers in the metrics and send them to the loggers, at the current step of the seed."""
         ...

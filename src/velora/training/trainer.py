@@ -14,6 +14,7 @@ import numpy as np
 from velora.callbacks.base import Callback
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
+from velora.callbacks.progress_view import is_steps_alone
 from velora.checkpoint.contents import Contents
 from velora.core.devices import n_cores
 from velora.core.errors import SettingError
@@ -27,7 +28,7 @@ from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import MAX_STEPS, evaluate_sound, evaluation_seeds, tell_limit
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
-from velora.training.loggers import Loggers, as_only_process
+from velora.training.loggers import Loggers, as_numbers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
@@ -112,6 +113,7 @@ class Trainer:
         self.waiting = Waiting()
         self._saving = Saving(lambda path: self.hooks.fire("on_checkpoint_saved", path))
         self.metrics: RunStore | None = None
+        self._logged_early: list[tuple[Mapping[str, float], int]] = []
         self._lanes: list[Lane] = []
 
     # ------------------------------------------------------------------------------------- what callbacks may read
@@ -173,12 +175,33 @@ class Trainer:
             self._gather_stop_reasons()
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
-        """Send numbers to the loggers, at the seed's step; with several seeds their names tell the seed."""
+        """Record numbers in the metrics, at the seed's step, and send them to the loggers.
+
+        To the loggers of a run of several seeds, their names tell the seed. What was logged before the metrics are
+        open, in ``setup``, goes into them then.
+
+        Raises:
+            SettingError: if one isn't a number, or there is no such seed.
+        """
+        if not 0 <= seed_index < len(self._lanes):
+            raise SettingError(f"log: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
+        numbers = as_numbers(metrics)
+        if self.metrics is None:
+            self._logged_early.append((numbers, seed_index))
+        else:
+            self._record(numbers, seed_index)
+        self._send(numbers, seed_index)
+
+    def _record(self, numbers: Mapping[str, float], seed_index: int) -> None:
+        lane = self._lanes[seed_index]
+        self._store.add_logged(numbers, seed=lane.seed, step=lane.step, update=lane.update, episode=lane.episode)
+
+    def _send(self, numbers: Mapping[str, float], seed_index: int) -> None:
+        """Send numbers, which have rows of their own, to the loggers."""
         if self.loggers:
             lane = self._lanes[seed_index]
             prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
-            named = {prefix + name: value for name, value in metrics.items()}
-            self._loggers.log(named, step=lane.step)
+            self._loggers.log({prefix + name: value for name, value in numbers.items()}, step=lane.step)
 
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """Send the settings of the run to the loggers."""
@@ -285,7 +308,7 @@ class Trainer:
         self.hooks.fire("on_validation_end")
         for evaluation in made:
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
-            self.log({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
+            self._send({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
             self.hooks.fire("on_evaluation_end", evaluation)
         return made
 
@@ -380,10 +403,15 @@ class Trainer:
             environment=self.environment,
             seeds=agent.seeds,
             settings=agent.settings_dict(),
+            n_episodes=None if is_steps_alone(self.n_episodes, self.n_steps) else self.n_episodes,
+            n_steps=self.n_steps,
         )
         self.metrics = store
         for lane in self._lanes:
-            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until)
+            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until, update=lane.update)
+        for numbers, seed_index in self._logged_early:
+            self._record(numbers, seed_index)
+        self._logged_early.clear()
 
     def _end(self) -> None:
         self._loop.check_any_is_left()
@@ -456,7 +484,7 @@ class Trainer:
             for lane in self._training_lanes():
                 if lane.update // self.log_every > lane.logged_at // self.log_every:
                     lane.logged_at = lane.update
-                    self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
+                    self._send(self.losses(lane.seed_index), seed_index=lane.seed_index)
         self._close_episodes()
 
     def _close_episodes(self) -> None:
@@ -487,7 +515,7 @@ class Trainer:
             window=window,
             losses=self.losses(lane.seed_index),
         )
-        self.log(
+        self._send(
             {"episode/return": episode.reward, "episode/length": float(episode.length)}, seed_index=lane.seed_index
         )
         self.hooks.fire("on_episode_end", episode)
