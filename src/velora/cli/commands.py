@@ -40,6 +40,7 @@ _LISTED = (
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
+    Command("compare", "compare runs: a page, pictures and tables", "velora.cli.run.compare:compare"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
 )
@@ -55,6 +56,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora train resume=<run>                                   # go on where it stopped
   velora plot <run> <run> out=curves.png
+  velora compare <sweep> by=agent out=report.html
   velora verify <run>
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
