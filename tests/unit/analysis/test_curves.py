@@ -52,7 +52,11 @@ def test_evaluations_are_circles(tmp_path: Path) -> None:
 
 
 def test_environments_have_a_panel_each_and_curves_keep_their_colour(tmp_path: Path) -> None:
-    for agent, environment in (("liquid_ddpg", "Pendulum-v1"), ("liquid_td3", "Pendulum-v1"), ("liquid_td3", "Hopper-v5")):
+    for agent, environment in (
+        ("liquid_ddpg", "Pendulum-v1"),
+        ("liquid_td3", "Pendulum-v1"),
+        ("liquid_td3", "Hopper-v5"),
+    ):
         make_run(tmp_path / f"{agent}-{environment}", *RETURNS, agent=agent, environment=environment)
     figure = plot_runs(tmp_path)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["Hopper-v5", "Pendulum-v1"]

@@ -72,6 +72,7 @@ class Comparison:
 
     Attributes:
         runs: all that were compared.
+        n_without: how many others there were, which haven't recorded the metric.
         places: where each belongs, in the order of ``runs``.
         curves: names of the curves, in their order; their places are their colours.
         panels: names of the panels.
@@ -84,6 +85,7 @@ class Comparison:
     """
 
     runs: Runs
+    n_without: int
     places: tuple[Place, ...]
     curves: tuple[str, ...]
     panels: tuple[str, ...]
@@ -162,7 +164,8 @@ def compare(
     curves = tuple(dict.fromkeys(ordered))
     panels = tuple(sorted({place.panel for place in places}))
     ranked = _ranked(cells, curves, panels) if metric in SCORES else curves
-    return Comparison(with_data, tuple(places), curves, panels, cells, metric, x, window, scales, ranked)
+    n_without = sum(bool(run.run_id) for run in runs) - len(with_data)
+    return Comparison(with_data, n_without, tuple(places), curves, panels, cells, metric, x, window, scales, ranked)
 
 
 def _cells(runs: Runs, places: Sequence[Place], series: Sequence[Series], window: int) -> dict[tuple[str, str], Cell]:

@@ -13,6 +13,7 @@ from velora.analysis.bands import BOOTSTRAP, MIN_BOOTSTRAP_SEEDS, RANGE, Band, a
 from velora.analysis.comparison.comparison import Cell, Comparison
 from velora.analysis.comparison.series import AXES, find_series
 from velora.analysis.comparison.table import averages, pairs, spread
+from velora.analysis.comparison.words import values
 from velora.analysis.palette import LIGHT
 from velora.analysis.panels import WIDTH, Line, Panel
 from velora.analysis.run import EVALUATION, RETURN
@@ -29,7 +30,7 @@ def curve_panels(of: Comparison, *, with_seeds: bool = False) -> list[Panel]:
         with_seeds: single seeds are drawn too, and their evaluations as circles. Two seeds always are.
     """
     return [
-        Panel(panel, said(of), AXES[of.x], tuple(_line(of, cell, with_seeds) for cell in _drawn(of, panel)))
+        Panel(panel, values(of), AXES[of.x], tuple(_line(of, cell, with_seeds) for cell in _drawn(of, panel)))
         for panel in of.panels
         if _drawn(of, panel)
     ]
@@ -158,14 +159,6 @@ def note(of: Comparison) -> str:
     bands = f" Band: {' or '.join(named)}." if named else ""
     drawn = f" {len(of.shown)} of {len(of.curves)} curves." if of.left_out else ""
     return f"Line: {middle}.{bands}{drawn}"
-
-
-def said(of: Comparison) -> str:
-    """Name the values of a curve."""
-    if of.metric == EVALUATION:
-        return "mean return of an evaluation"
-    name = "return of an episode" if of.metric == RETURN else of.metric
-    return f"{name}, mean of {of.window}" if of.window > 1 else name
 
 
 def _drawn(of: Comparison, panel: str) -> list[Cell]:

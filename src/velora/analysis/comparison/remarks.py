@@ -75,6 +75,9 @@ def _lost(of: Comparison) -> Iterator[str]:
     lost = sum(one.n_lost for cell in of.cells.values() for one in cell.series)
     if lost:
         yield f"{lost} values of {of.metric} were NaN or infinite and are left out."
+    if of.n_without:
+        n = len(of.runs)
+        yield f"{of.metric} is recorded by {n} of {n + of.n_without} runs; the others are left out."
 
 
 def _left_out(of: Comparison) -> Iterator[str]:

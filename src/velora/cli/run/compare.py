@@ -52,6 +52,8 @@ def compare(words: Sequence[str]) -> int:
     from velora.analysis.comparison.comparison import compare as compare_runs
 
     wanted = {name: last[name] for name in PASSED_ON if name in last}
+    for out in given.get("out", []):
+        report.check_name(out)
     found = compare_runs(*paths, by=by or None, window=window, **wanted)
     title = last.get("title", "")
     for out in given.get("out", []):
