@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from velora.analysis.collection import Runs
 from velora.analysis.outcome import FAILURE, RESULT, Status
@@ -17,7 +19,9 @@ from velora.core.locks import is_held
 from velora.metrics import DATABASE_NAME, ExperimentRow, queries
 from velora.metrics.standing import Standing, standings
 
-DEFAULT_DIRECTORIES = ("outputs", "multirun")
+SWEEP: Final = "sweep.json"
+"""The file in a sweep's directory that lists its jobs."""
+DEFAULT_DIRECTORIES: Final = ("outputs", "multirun")
 """Where ``velora train`` makes the directories of runs and of sweeps, seen from where it is called."""
 
 
@@ -98,14 +102,26 @@ def _read(directory: Path, row: ExperimentRow, found: Status, *, held: bool | No
 
 
 def _below(top: Path) -> Iterator[Path]:
-    """Walk down, by name, past the checkpoints of runs."""
+    """Walk down, by name, past the checkpoints of runs; the jobs of a sweep count before they have begun."""
+    planned: set[Path] = set()
     for path, directories, files in os.walk(top):
         here = Path(path)
-        is_run = _is_run(here, files)
         directories[:] = sorted(name for name in directories if not name.startswith("."))
-        if is_run:
+        if SWEEP in files:
+            jobs = _planned(here / SWEEP)
+            planned |= {here / name for name in jobs}
+            yield from (here / name for name in sorted(jobs) if not (here / name).is_dir())
+        if here in planned or _is_run(here, files):
             directories[:] = [name for name in directories if name != CHECKPOINTS]
             yield here
+
+
+def _planned(description: Path) -> list[str]:
+    """Read the names of the jobs of a sweep; none if the file isn't one of ours."""
+    try:
+        return [str(job["name"]) for job in json.loads(description.read_text(encoding="utf-8"))["jobs"]]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
 
 
 def _is_run(directory: Path, files: Sequence[str]) -> bool:

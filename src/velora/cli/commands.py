@@ -39,6 +39,7 @@ _LISTED = (
         interrupted="interrupted before the first step; nothing was saved",
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
+    Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("compare", "compare runs: a page, pictures and tables", "velora.cli.run.compare:compare"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
@@ -55,6 +56,7 @@ For example:
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora train resume=<run>                                   # go on where it stopped
+  velora runs where=status=finished sort=-return              # what there is, the best first
   velora plot <run> <run> out=curves.png
   velora compare <sweep> by=agent out=report.html
   velora verify <run>

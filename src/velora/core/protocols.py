@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol
 
 from velora.core.types import Counters, Evaluation, WindowStats
+
+if TYPE_CHECKING:
+    import torch
 
 
 class AgentView(Protocol):

@@ -26,6 +26,7 @@ from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import MAX_STEPS, evaluate_sound, evaluation_seeds, tell_limit
+from velora.training.hold import held
 from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 from velora.training.lane import Lane
 from velora.training.loggers import Loggers, as_numbers, as_only_process
@@ -395,6 +396,7 @@ class Trainer:
             restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
+        stack.enter_context(held(self.run_dir))
         store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")
         stack.enter_context(store)
         store.start_run(

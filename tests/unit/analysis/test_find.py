@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from pathlib import Path
@@ -171,3 +172,16 @@ def test_a_damaged_result_is_said_and_hides_nothing(tmp_path: Path) -> None:
 
 def test_a_job_whose_turn_has_not_come_waits(tmp_path: Path) -> None:
     assert [run.status for run in read_runs(tmp_path / "later")] == ["waiting"]
+
+
+def test_the_jobs_of_a_sweep_are_there_before_they_begin(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    make_run(sweep / "b", -1.0)
+    (sweep / "c").mkdir()  # with the log of a process that is just starting
+    (sweep / "c" / "job.log").touch()
+    (sweep / "d").mkdir()  # no job
+    (sweep / "sweep.json").write_text(json.dumps({"jobs": [{"name": name, "words": []} for name in "abc"]}))
+    found = {run.directory.name: run.status for run in find_runs(tmp_path)}
+    assert found == {"a": "waiting", "b": "finished", "c": "waiting"}
+    (sweep / "sweep.json").write_text("[]")
+    assert [run.directory.name for run in find_runs(tmp_path)] == ["b"]

@@ -27,7 +27,7 @@ def claimed(run_dir: Path) -> Iterator[None]:
     Raises:
         RunDirectoryError: if another process trains in it, or it can't be written. Nothing was changed then.
     """
-    lock = FileLock(run_dir / LOCK_NAME)
+    lock = FileLock(run_dir.absolute() / LOCK_NAME, is_singleton=True)  # which the trainer holds too
     try:
         disk.make_directory(run_dir)
         lock.acquire(timeout=0)
