@@ -52,7 +52,7 @@ def test_choices(command: Command, tmp_path: Path) -> None:
         (("run", "window=x"), "window: expected a whole number, got 'x'"),
         (("nowhere",), "nowhere: no such directory"),
         (("empty",), "empty: expected runs in or below it, found none"),
-        (("run", "by=agnt"), "by: no setting 'agnt'; did you mean agent?"),
+        (("run", "by=agnt"), "by: no column 'agnt'; did you mean agent?"),
         (
             ("run", "metric=efort"),
             "metric: nobody recorded 'efort'; there is return, length, seconds, evaluation, actor/loss",

@@ -123,7 +123,7 @@ def draw_intervals(
     row = _ROW + 0.15 * max(name.count("\n") for name, *_ in rows)
     high = top + bottom + row * len(rows)
     figure = drawing.make_figure(WIDTH, high)
-    written = [spread(own) for _, _, own in rows]
+    written = [spread(own).replace("-", "\N{MINUS SIGN}") for _, _, own in rows]
     left, right = (drawing.text_width(figure, names) + 0.2 for names in ([name for name, *_ in rows], written))
     axes = figure.add_axes((left / WIDTH, bottom / high, 1 - (left + right) / WIDTH, row * len(rows) / high))
     drawing.dress(axes, title=title, below=below, across="", left=left)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from velora.analysis.collection import Runs, as_text
 from velora.analysis.run import Run
+from velora.analysis.selection import full_name
+from velora.analysis.table import headings
 from velora.core.errors import SettingError
-from velora.core.names import did_you_mean
 
 AGENT, ENV = "agent", "env"
 _ENV_SETTINGS = "env."
@@ -58,9 +59,9 @@ def find_places(runs: Runs, by: Sequence[str] | None = None) -> list[Place]:
         for agent in sorted({own[AGENT] for own in known})
     }
     named = _names_of_curves(by, varying)
-    short = _short_names(sorted({name for names in named.values() for name in names}))
+    short = headings(sorted({name for names in named.values() for name in names}))
     aside = [] if by is None else [n for n in runs.differing() if n.startswith(_ENV_SETTINGS) and n not in by]
-    short_aside = _short_names(aside)
+    short_aside = headings(aside)
     places = []
     for own in known:
         values = [(name, own[name]) for name in named[own[AGENT]] if name in own]
@@ -86,16 +87,7 @@ def _full_name(name: str, runs: Runs) -> str:
                 "has a panel of its own already, so leave env out of by"
             )
         return ENV
-    known = runs.setting_names()
-    if name == AGENT or name in known:
-        return name
-    found = [full for full in known if full.rpartition(".")[2] == name]
-    if len(found) > 1:
-        raise SettingError(f"by: {name} may be {' or '.join(found)}; write one of them")
-    if not found:
-        hint = did_you_mean(name, [AGENT, *known], f"runs differ in {', '.join([AGENT, *runs.differing()])}")
-        raise SettingError(f"by: no setting {name!r}; {hint}")
-    return found[0]
+    return name if name == AGENT else full_name(name, runs.setting_names(), word="by", others=(AGENT,))
 
 
 def _settings(runs: Runs) -> list[dict[str, str]]:
@@ -135,12 +127,6 @@ def _names_of_curves(by: Sequence[str] | None, varying: Mapping[str, Sequence[st
         return {agent: list(by) for agent in varying}
     agents = [AGENT] if len(varying) > 1 else []
     return {agent: [*agents, *names] for agent, names in varying.items()}
-
-
-def _short_names(names: Sequence[str]) -> dict[str, str]:
-    """Shorten names to their last part where that says which is meant."""
-    leaves = [name.rpartition(".")[2] for name in names]
-    return {name: leaf if leaves.count(leaf) == 1 else name for name, leaf in zip(names, leaves, strict=True)}
 
 
 def _sort_key(text: str) -> tuple[int, float, str]:

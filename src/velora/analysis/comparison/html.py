@@ -70,7 +70,7 @@ def _intervals(of: Comparison) -> list[Markup]:
     drawn = []
     for name, (figure, told) in found.items():
         if figure is not None:
-            said = "; ".join(f"{row[0]}: {row[-1]}" for row in told.rows)
+            said = "; ".join(f"{row[0]}: {row[-1]}" for row in told.texts())
             svg = drawing.embedded(figure, name=name, title=told.columns[-1], description=said)
             drawn.append(page.figure(svg))
     return drawn
@@ -87,4 +87,6 @@ def _buttons(of: Comparison) -> Markup:
 
 
 def _table(own: Table) -> Markup:
-    return page.table(own.columns, own.rows, n_names=own.n_names)
+    names, minus = own.n_names, "\N{MINUS SIGN}"
+    texts = ([*row[:names], *(text.replace("-", minus) for text in row[names:])] for row in own.texts())
+    return page.table(own.columns, texts, n_names=names)

@@ -11,8 +11,9 @@ from velora.analysis.comparison import figures
 from velora.analysis.comparison.comparison import Comparison
 from velora.analysis.comparison.html import write_page
 from velora.analysis.comparison.remarks import remarks
-from velora.analysis.comparison.table import Table, as_csv, averages_table, pairs_table, results_table
+from velora.analysis.comparison.table import Table, averages_table, pairs_table, results, results_table
 from velora.analysis.comparison.words import heading, lead
+from velora.analysis.table import as_csv
 from velora.core.errors import SettingError, VeloraError
 
 _PICTURES: Final = (".png", ".svg", ".pdf")
@@ -49,7 +50,7 @@ def save(of: Comparison, out: str | Path, *, command: str = "", title: str = "")
         return drawing.save_figure(picture(of, title=title), target)
     writers: dict[str, Callable[[], str]] = {
         ".html": lambda: write_page(of, command=command, title=title),
-        ".csv": lambda: as_csv(of),
+        ".csv": lambda: as_csv(results(of), results(of).columns()),
         ".md": lambda: markdown(of, command=command, title=title),
     }
     text = writers[suffix]()
@@ -74,15 +75,16 @@ def picture(of: Comparison, *, title: str = "", with_seeds: bool = False) -> Any
     return panels.draw_together(figures.curve_panels(of, with_seeds=with_seeds), note=figures.note(of), title=title)
 
 
-def summary(of: Comparison) -> str:
-    """Write the tables and remarks for a terminal."""
-    parts = [lead(of), *(own.plain() for own in _tables(of)), "\n".join(f"- {line}" for line in remarks(of))]
+def summary(of: Comparison, *, width: int | None = None) -> str:
+    """Write the tables and remarks for a terminal, in tables of so many letters a line at most."""
+    tables = ["\n".join(own.lines(width)) for own in _tables(of)]
+    parts = [lead(of), *tables, "\n".join(f"- {line}" for line in remarks(of))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def markdown(of: Comparison, *, command: str = "", title: str = "") -> str:
     """Write tables and remarks as Markdown, and at the foot what made them."""
-    parts = [f"# {title or heading(of)}", lead(of), *(own.markdown() for own in _tables(of))]
+    parts = [f"# {title or heading(of)}", lead(of), *("\n".join(own.markdown()) for own in _tables(of))]
     parts.append("\n".join(f"- {line}" for line in remarks(of)))
     parts.append(f"Made by\n\n```\n{command}\n```" if command else "")
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 
 from velora.cli.run import chosen_runs
@@ -58,5 +60,6 @@ def compare(words: Sequence[str]) -> int:
     title = last.get("title", "")
     for out in given.get("out", []):
         report.save(found, out, command=shlex.join(["velora", "compare", *words]), title=title)
-    say(report.summary(found) + "".join(f"\n{out}" for out in given.get("out", [])) + "\n")
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    say(report.summary(found, width=width) + "".join(f"\n{out}" for out in given.get("out", [])) + "\n")
     return 0

@@ -120,5 +120,5 @@ def test_returns_of_different_environments_do_not_share_a_panel(tmp_path: Path) 
 
 def test_a_setting_that_there_is_not(tmp_path: Path) -> None:
     run(tmp_path / "a")
-    with pytest.raises(SettingError, match=r"by: no setting 'n_neuron'; did you mean agent\.n_neurons\?"):
+    with pytest.raises(SettingError, match=r"by: no column 'n_neuron'; did you mean agent\.n_neurons\?"):
         cells(tmp_path, "n_neuron")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import shutil
@@ -16,7 +15,8 @@ from tests.browser import Browser, browsing
 from tests.unit.analysis.comparison_runs import make_sweep
 from velora.analysis import Comparison, compare
 from velora.analysis.comparison import report
-from velora.analysis.comparison.table import Table, as_csv
+from velora.analysis.comparison.table import Table
+from velora.analysis.rows import Rows
 from velora.core.errors import SettingError, VeloraError
 
 COMMAND = "velora compare sweep by=agent out=report.html"
@@ -61,8 +61,8 @@ def test_a_file_that_cannot_be_written(sweep: Comparison, tmp_path: Path, suffix
         report.save(sweep, tmp_path / "file" / f"a{suffix}")
 
 
-def test_the_csv_has_every_digit(sweep: Comparison) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(sweep))))
+def test_the_csv_has_every_digit(sweep: Comparison, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(report.save(sweep, tmp_path / "a.csv").read_text().splitlines()))
     assert [(row["environment"], row["curve"], row["seeds"]) for row in rows] == [
         ("InvertedPendulum-v5", "liquid_ddpg", "6"),
         ("InvertedPendulum-v5", "liquid_td3", "6"),
@@ -74,16 +74,18 @@ def test_the_csv_has_every_digit(sweep: Comparison) -> None:
 
 def test_markdown_has_the_tables_the_remarks_and_the_command(sweep: Comparison) -> None:
     text = report.markdown(sweep, command=COMMAND)
-    assert "| Pendulum-v1         | liquid_td3  |     6 | \N{MINUS SIGN}148.5 [" in text
-    assert "| liquid_td3 > liquid_ddpg |            2 |    1 [1, 1] |" in text
+    assert "\n| environment | curve | seeds | final | best so far | normalised | steps | time |\n" in text
+    assert "\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n" in text
+    assert "\n| Pendulum-v1 | liquid_td3 | 6 | -148.5 [" in text
+    assert "\n| liquid_td3 > liquid_ddpg | 2 | 1 [1, 1] |\n" in text
     assert "\n- Each curve pools runs" in text
     assert f"```\n{COMMAND}\n```\n" in text
 
 
 def test_a_table_is_aligned() -> None:
-    table = Table(("name", "n"), (("a", "1"), ("bcdef", "100")), n_names=1)
-    assert table.markdown() == "| name  |   n |\n| ----- | --: |\n| a     |   1 |\n| bcdef | 100 |"
-    assert table.plain() == "name     n\na        1\nbcdef  100"
+    table = Table(Rows([{"name": "a", "n": "1"}, {"name": "bcdef", "n": "100"}]), n_names=1)
+    assert table.lines() == ["name     n", "a        1", "bcdef  100"]
+    assert table.markdown() == ["| name | n |", "| --- | ---: |", "| a | 1 |", "| bcdef | 100 |"]
 
 
 def test_the_page_names_the_settings_that_differ_and_no_others(page: Path) -> None:
