@@ -33,7 +33,7 @@ def _few_seeds(of: Comparison) -> Iterator[str]:
     if few:
         yield (
             f"{_named(few, of)} {_has(few, of)} {_counts(few)} seeds: a 95 % interval of so few is too narrow; of 3 "
-            "seeds it holds the truth about 3 times in 4, of 5 about 6 times in 7."
+            "seeds it holds the truth about 3 times in 4, of 5 about 9 times in 10."
         )
 
 
