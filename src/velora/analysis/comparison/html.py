@@ -37,13 +37,15 @@ def write_page(of: Comparison, *, command: str = "", title: str = "") -> str:
     parts += [_buttons(of)] if len(of.shown) > 1 else []
     curves, data = _draw({f"curves-{i}": panel for i, panel in enumerate(figures.curve_panels(of))})
     parts.append(page.section("Learning curves", page.figures(curves), note=figures.note(of)))
-    parts.append(page.section("What was reached", _table(results_table(of)), note=about_results(of)))
+    parts.append(
+        page.section("What was reached", _table(results_table(of), "What was reached"), note=about_results(of))
+    )
     over_all = {"average": figures.average_panel(of), "profile": figures.profile_panel(of)}
     sure, more = _draw({name: panel for name, panel in over_all.items() if panel and len(of.shown) > 1})
     if sure := [*sure, *_intervals(of)]:
         parts.append(page.section("How sure that is", page.figures(sure), note=_ABOUT_CERTAINTY))
     summary = f"{len(of.runs)} runs, and the settings in which they differ"
-    parts.append(page.folded(summary, _table(runs_table(of))))
+    parts.append(page.folded(summary, _table(runs_table(of), "Runs")))
     script = page.asset(_SCRIPT)
     return page.page(title or heading(of), parts, lead=lead(of), foot=command, data={**data, **more}, script=script)
 
@@ -86,7 +88,7 @@ def _buttons(of: Comparison) -> Markup:
     return Markup(f'<div class="curves" role="group" aria-label="Curves">{"".join(made)}</div>')
 
 
-def _table(own: Table) -> Markup:
+def _table(own: Table, label: str) -> Markup:
     names, minus = own.n_names, "\N{MINUS SIGN}"
     texts = ([*row[:names], *(text.replace("-", minus) for text in row[names:])] for row in own.texts())
-    return page.table(own.columns, texts, n_names=names)
+    return page.table(own.columns, texts, label=label, n_names=names)
