@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from velora.analysis.collection import Runs
-from velora.analysis.outcome import FAILURE, RESULT, Status
+from velora.analysis.outcome import FAILURE, RESULT, Status, is_locked
 from velora.analysis.run import Run
-from velora.analysis.status import is_locked, read_outcome, status_of
+from velora.analysis.status import read_outcome, status_of
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
+from velora.core import small_json
 from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held
 from velora.metrics import DATABASE_NAME, ExperimentRow, queries
@@ -101,6 +101,19 @@ def _read(directory: Path, row: ExperimentRow, found: Status, *, held: bool | No
     )
 
 
+def planned_jobs(sweep: Path) -> dict[Path, tuple[str, ...]]:
+    """Read which jobs a sweep has: the directory of each, also before it is made, and the words in which it differs.
+
+    There are none where no sweep is, or its description is damaged.
+    """
+    try:
+        kept = small_json.read(sweep / SWEEP)
+        jobs = {sweep / str(job["name"]): tuple(map(str, job["words"])) for job in kept["jobs"]}
+    except (RunDirectoryError, TypeError, KeyError):
+        return {}
+    return dict(sorted(jobs.items()))
+
+
 def _below(top: Path) -> Iterator[Path]:
     """Walk down, by name, past the checkpoints of runs; the jobs of a sweep count before they have begun."""
     planned: set[Path] = set()
@@ -108,20 +121,12 @@ def _below(top: Path) -> Iterator[Path]:
         here = Path(path)
         directories[:] = sorted(name for name in directories if not name.startswith("."))
         if SWEEP in files:
-            jobs = _planned(here / SWEEP)
-            planned |= {here / name for name in jobs}
-            yield from (here / name for name in sorted(jobs) if not (here / name).is_dir())
+            jobs = planned_jobs(here)
+            planned.update(jobs)
+            yield from (job for job in jobs if not job.is_dir())
         if here in planned or _is_run(here, files):
             directories[:] = [name for name in directories if name != CHECKPOINTS]
             yield here
-
-
-def _planned(description: Path) -> list[str]:
-    """Read the names of the jobs of a sweep; none if the file isn't one of ours."""
-    try:
-        return [str(job["name"]) for job in json.loads(description.read_text(encoding="utf-8"))["jobs"]]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return []
 
 
 def _is_run(directory: Path, files: Sequence[str]) -> bool:

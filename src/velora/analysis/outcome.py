@@ -1,37 +1,25 @@
 """How a run stands, read from its directory alone: waiting, running, done, failed, interrupted or dead.
 
 A run that ends leaves one small file, written last and in one step: ``result.json`` if it came to its end,
-``failure.json`` if an error ended it. While it lives it holds a lock, which the system drops with its process.
-So any process may tell how any run stands, and nothing else has to be remembered.
+``failure.json`` if an error ended it. While it lives it holds a lock, which the system drops with its process. So any
+process may tell how any run stands, and nothing else has to be remembered.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
-import os
-import secrets
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
-from velora.core import disk
+from velora.core import small_json
 from velora.core.errors import RunDirectoryError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from velora.core.locks import is_held
 
 RESULT, FAILURE = "result.json", "failure.json"
 _CONFIG, _METRICS = "config.yaml", "metrics.db"
-_MOST_BYTES = 1 << 26
-_HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 
 
 class Status(StrEnum):
@@ -116,21 +104,25 @@ def read(run_dir: Path) -> Outcome:
     """
     if is_locked(run_dir):
         return Outcome(Status.RUNNING)
-    if (kept := _load(run_dir / RESULT)) is not None:
+    if (kept := small_json.read(run_dir / RESULT)) is not None:
         return Outcome(Status.DONE, result=_result(run_dir / RESULT, kept))
-    if (kept := _load(run_dir / FAILURE)) is not None:
+    if (kept := small_json.read(run_dir / FAILURE)) is not None:
         return Outcome(Status.FAILED, failure=_made(Failure, run_dir / FAILURE, kept))
     if not (run_dir / _CONFIG).exists() and not (run_dir / _METRICS).exists():
         return Outcome(Status.WAITING)
     return Outcome(_unfinished(run_dir))
 
 
-def is_locked(run_dir: Path) -> bool:
-    """Return whether a live process works in a run's directory; none where the file system knows no locks.
+def is_locked(run_dir: Path) -> bool | None:
+    """Return whether a live process works in a run's directory; ``None`` if no lock can tell.
 
     To look takes a share of the lock for a moment, for which whoever claims it waits.
     """
-    return any(_is_held(path) for path in (run_dir / LOCK_NAME, run_dir / CHECKPOINTS / LOCK_NAME))
+    held = is_held(run_dir / LOCK_NAME)
+    if held:
+        return True
+    of_checkpoints = is_held(run_dir / CHECKPOINTS / LOCK_NAME)
+    return held if of_checkpoints is None else of_checkpoints
 
 
 def write_result(run_dir: Path, result: Result) -> None:
@@ -139,7 +131,7 @@ def write_result(run_dir: Path, result: Result) -> None:
     Raises:
         OSError: as the system reports it; the old files stay then.
     """
-    _write(run_dir / RESULT, asdict(result))
+    small_json.write(run_dir / RESULT, asdict(result))
     (run_dir / FAILURE).unlink(missing_ok=True)
 
 
@@ -149,32 +141,13 @@ def write_failure(run_dir: Path, failure: Failure) -> None:
     Raises:
         OSError: as the system reports it.
     """
-    _write(run_dir / FAILURE, asdict(failure))
+    small_json.write(run_dir / FAILURE, asdict(failure))
 
 
 def forget(run_dir: Path) -> None:
     """Remove both files, since the run begins or goes on."""
     for name in (RESULT, FAILURE):
         (run_dir / name).unlink(missing_ok=True)
-
-
-def _is_held(path: Path) -> bool:
-    """Try to share a lock, without making its file; several that look don't see each other."""
-    try:
-        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in _HELD
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _unfinished(run_dir: Path) -> Status:
@@ -187,46 +160,11 @@ def _unfinished(run_dir: Path) -> Status:
     return Status.INTERRUPTED if rows and rows[-1].status == "interrupted" else Status.DEAD
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    disk.make_directory(path.parent)
-    with _staged(path) as staged:
-        with staged.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-            file.flush()
-            disk.sync(file.fileno())
-        staged.replace(path)
-        disk.sync_directory(path.parent)
-
-
-@contextlib.contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield staged
-    finally:
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
-
-
-def _load(path: Path) -> Any:
-    """Read a file of JSON; ``None`` if it isn't there."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
-                raise RunDirectoryError(f"{path}: expected a small file, got more than {_MOST_BYTES:,} bytes")
-            return json.load(file)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"{path} can't be read ({error}); delete it, and the run goes on") from error
-
-
 def _result(path: Path, kept: Any) -> Result:
     seeds = kept.get("seeds") if isinstance(kept, dict) else None
     if not isinstance(seeds, list) or not isinstance(kept.get("budget"), dict):
         raise _unknown(path)
-    result = _made(Result, path, kept | {"seeds": tuple(_made(SeedResult, path, seed) for seed in seeds)})
+    result: Result = _made(Result, path, kept | {"seeds": tuple(_made(SeedResult, path, seed) for seed in seeds)})
     if isinstance(result.objective, bool) or not isinstance(result.objective, int | float):
         raise _unknown(path)
     return result
@@ -239,4 +177,4 @@ def _made(kind: Any, path: Path, kept: Any) -> Any:
 
 
 def _unknown(path: Path) -> RunDirectoryError:
-    return RunDirectoryError(f"{path} holds something else than a run writes there; delete it, and the run goes on")
+    return RunDirectoryError(f"{path} holds something else than a run writes there; delete it, and the run can go on")

@@ -7,9 +7,7 @@ from typing import Final
 
 from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
-from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
 from velora.core.errors import RunDirectoryError
-from velora.core.locks import is_held
 
 STATUSES: Final = {
     "waiting": "its turn in a sweep has not come",
@@ -24,14 +22,6 @@ STATUSES: Final = {
 
 _ENDED: Final = {"finished": "finished", "stopped": "finished", "interrupted": "interrupted", "crashed": "failed"}
 _CERTAIN: Final = {Status.RUNNING: "running", Status.DONE: "finished", Status.FAILED: "failed"}
-
-
-def is_locked(directory: Path) -> bool | None:
-    """Return whether a process works in the directory of a run; ``None`` if no lock can tell."""
-    held = [is_held(directory / LOCK_NAME), is_held(directory / CHECKPOINTS / LOCK_NAME)]
-    if True in held:
-        return True
-    return False if False in held else None
 
 
 def read_outcome(directory: Path) -> tuple[Outcome, str | None]:

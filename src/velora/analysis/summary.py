@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from velora.analysis.statistics import Floats, interquartile_mean, stratified_bo
 
 FEWEST_SEEDS = 3
 """Of so many seeds on, resampling them says something about the others that weren't tried."""
+_OF_ALL = frozenset({"agent", "env", "train.seed", "train.seeds"})
+"""Words that are columns of their own, or what a row is made over."""
 COLUMNS = ("agent", "env", "seeds", "return", "low", "high", "best", "time", "unfinished")
 
 
-def summarise(runs: Runs) -> Rows:
+def summarise(runs: Runs, words: Mapping[Path, Mapping[str, str]] | None = None) -> Rows:
     """Make a row for each combination of agent, environment and settings, over the seeds of all its runs.
 
     A row holds ``agent``, ``env``, the settings in which runs differ, ``seeds`` (how many have a return), ``return``
@@ -29,15 +32,21 @@ def summarise(runs: Runs) -> Rows:
 
     Only finished runs count, by their newest evaluation, or by their last episodes where they have none. Those that
     never began are left out: nothing tells what they would have been.
+
+    Args:
+        runs: the runs.
+        words: for the directories of a sweep's jobs, the settings in which they were meant to differ; ``None`` looks
+            for those in which they do.
     """
-    names = runs.differing()
+    names = runs.differing() if words is None else []
     groups: dict[str, Runs] = {}
     settings = {}
     for run in runs:
         if not run.run_id:
             continue
-        own = runs.settings(run)
-        values = {"agent": run.agent or None, "env": run.environment or None, **{name: own.get(name) for name in names}}
+        own = runs.settings(run) if words is None else words.get(run.directory, {})
+        chosen = {name: own.get(name) for name in (names if words is None else own) if name not in _OF_ALL}
+        values = {"agent": run.agent or None, "env": run.environment or None, **chosen}
         key = json.dumps(values, default=str)
         groups.setdefault(key, Runs()).append(run)
         settings[key] = values

@@ -13,7 +13,9 @@ from filelock import FileLock, Timeout
 if sys.platform != "win32":
     import fcntl
 
-_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK})
+PATIENCE_S: Final = 0.5
+"""How long whoever wants a lock should wait for it: those that only look (:func:`is_held`) have it for a moment."""
+_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 
 
 def is_held(path: Path) -> bool | None:

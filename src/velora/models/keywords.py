@@ -32,7 +32,7 @@ class RunKeywords(TypedDict, total=False):
 class LiquidKeywords(RunKeywords, total=False):
     """Settings of every agent with a liquid policy and a critic."""
 
-    cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "gru_d", "lstm", "memoryless"], "policy", "cfc",
+    cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "gru_d", "lstm", "memoryless"] | str | type, "policy", "cfc",
         "cell of the policy's neurons: ``cfc``, ``ltc``, ``leaky``, ``gru``, ``gru_d``, ``lstm`` or ``memoryless``"]
     cell_mode: Annotated[Literal["default", "pure", "no_gate", "no_reset"], "policy", "default",
         "variant of the cell: ``default``; of ``cfc`` also ``pure``, ``no_gate``; of ``leaky`` also ``no_reset``"]
@@ -209,6 +209,9 @@ class CheckpointKeywords(TypedDict, total=False):
     keep_last: Annotated[int | None, "checkpoint", None,
         "how many ``epN`` stay, and how many ``stepN``, at least 1; the oldest goes once a newer one is safe; "
         "``None`` keeps all"]
+    keep_best: Annotated[int, "checkpoint", 1,
+        "of so many evaluations the agents stay, at least 1: the best one is ``best/``, and with more than 1 all of "
+        "them are ``topN/`` too, after their environment step"]
     final: Annotated[bool, "checkpoint", True, "write ``final/`` when the run ends by its budget or by a callback"]
 
 

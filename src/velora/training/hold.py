@@ -6,18 +6,15 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock, Timeout
 
 from velora.checkpoint.layout import LOCK_NAME
 from velora.core import disk
 from velora.core.errors import RunDirectoryError
+from velora.core.locks import PATIENCE_S
 
 log = logging.getLogger(__name__)
-
-_LOOKED_AT_S: Final = 0.5
-"""How long to wait for a lock, which whoever looks at it has for a moment (:mod:`velora.core.locks`)."""
 
 
 @contextlib.contextmanager
@@ -38,7 +35,7 @@ def held(run_dir: Path | None) -> Iterator[None]:
     was_held = lock.is_locked
     try:
         disk.make_directory(path.parent)
-        lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.01)
+        lock.acquire(timeout=PATIENCE_S, poll_interval=0.01)
     except Timeout:
         raise RunDirectoryError(
             f"{run_dir}: another process trains in this directory; give each run a run_dir of its own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +22,19 @@ NAME: Final = "table.csv"
 _SPARE: Final = ("time", "best", "low", "high")
 
 
-def sweep_table(directories: Sequence[Path]) -> Rows:
-    """Summarise the jobs of a sweep over their seeds; see :func:`velora.analysis.summary.summarise`."""
-    return summarise(Runs(run for directory in directories for run in read_runs(directory)))
+def sweep_table(jobs: Mapping[Path, Sequence[str]]) -> Rows:
+    """Summarise the jobs of a sweep over their seeds; see :func:`velora.analysis.summary.summarise`.
+
+    Args:
+        jobs: the directory of each, and the words ``name=value`` in which it differs from the others.
+    """
+    runs = Runs(run for directory in jobs for run in read_runs(directory))
+    return summarise(runs, {directory: dict(map(_parted, words)) for directory, words in jobs.items()})
+
+
+def _parted(word: str) -> tuple[str, str]:
+    name, _, value = word.lstrip("+").partition("=")
+    return name, value
 
 
 def table_lines(rows: Rows, *, width: int | None = None) -> list[str]:
