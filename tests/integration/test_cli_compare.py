@@ -48,6 +48,8 @@ def test_choices(command: Command, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("by=agent",), "compare: expected at least one run directory, got none; see velora compare --help"),
+        (("run", "--by=agent"), "--by=agent: no such setting; did you mean by?"),
+        (("run", "-v"), "-v: no such option; settings are written name=value; see velora compare --help"),
         (("run", "windw=3"), "windw=3: no such setting; did you mean window?"),
         (("run", "window=x"), "window: expected a whole number, got 'x'"),
         (("nowhere",), "nowhere: no such directory"),

@@ -17,7 +17,7 @@ def split(words: Sequence[str], settings: Collection[str], *, command: str) -> t
         command: whose they are, such as ``plot``.
 
     Raises:
-        SettingError: if a setting is unknown, or no directory is named.
+        SettingError: if a setting or an option is unknown, or no directory is named.
     """
     paths: list[Path] = []
     given: dict[str, list[str]] = {}
@@ -28,6 +28,8 @@ def split(words: Sequence[str], settings: Collection[str], *, command: str) -> t
         elif equals and not Path(word).exists():
             hint = did_you_mean(name, settings, f"see velora {command} --help")
             raise SettingError(f"{word}: no such setting; {hint}")
+        elif word.startswith("-"):
+            raise SettingError(f"{word}: no such option; settings are written name=value; see velora {command} --help")
         else:
             paths.append(Path(word))
     if not paths:
