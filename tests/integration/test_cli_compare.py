@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,3 +85,18 @@ def test_mistakes_are_one_line(command: Command, tmp_path: Path, words: tuple[st
 def test_it_teaches(command: Command) -> None:
     assert command("compare", "--help").out == command("compare").out
     assert "by=agent out=report.html" in command("compare").out
+
+
+def test_tables_need_neither_matplotlib_nor_torch(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", 1.0, 2.0)
+    program = (
+        "import sys; sys.modules['matplotlib'] = None; from velora.cli.main import main;"
+        "assert main(['compare', 'run', 'out=a.md']) == 0; assert 'torch' not in sys.modules;"
+        "sys.exit(main(['compare', 'run', 'out=a.html']))"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("velora compare: curves: matplotlib isn't installed; install it, or the extra plot")
+    assert (tmp_path / "a.md").read_text().startswith("# liquid_ddpg on Pendulum-v1\n")
+    assert not (tmp_path / "a.html").exists()
