@@ -71,7 +71,13 @@ def draw_alone(panel: Panel) -> Any:
 
 
 def draw_together(
-    panels: Sequence[Panel], *, note: str, title: str = "", n_columns: int = 3, margin: float = 0.15
+    panels: Sequence[Panel],
+    *,
+    note: str,
+    title: str = "",
+    n_columns: int = 3,
+    margin: float = 0.15,
+    size: tuple[float, float] = (WIDTH, HEIGHT),
 ) -> Any:
     """Draw panels into one figure, row by row.
 
@@ -80,6 +86,7 @@ def draw_together(
         title: above all of them; empty for none.
         n_columns: at most.
         margin: inches around everything.
+        size: inches of a panel, its text included: width and height.
 
     Raises:
         VeloraError: if matplotlib isn't installed.
@@ -87,15 +94,15 @@ def draw_together(
     columns = min(n_columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     above, under = margin + (0.4 if title else 0.0), margin + (0.32 if note else 0.0)
-    wide, high = columns * WIDTH + 2 * margin, rows * HEIGHT + above + under
+    wide, high = columns * size[0] + 2 * margin, rows * size[1] + above + under
     figure = drawing.make_figure(wide, high)
     names = [_wrapped(line.name) for panel in panels for line in panel.lines]
     right = drawing.text_width(figure, names) + 2 * _GAP
     for i, panel in enumerate(panels):
-        left, bottom = margin + (i % columns) * WIDTH, under + (rows - 1 - i // columns) * HEIGHT
-        size = (WIDTH - _LEFT - right, HEIGHT - _TOP - _BOTTOM)
-        box = ((left + _LEFT) / wide, (bottom + _BOTTOM) / high, size[0] / wide, size[1] / high)
-        _draw(figure.add_axes(box), panel, height=72 * size[1])
+        left, bottom = margin + (i % columns) * size[0], under + (rows - 1 - i // columns) * size[1]
+        across, up = size[0] - _LEFT - right, size[1] - _TOP - _BOTTOM
+        box = ((left + _LEFT) / wide, (bottom + _BOTTOM) / high, across / wide, up / high)
+        _draw(figure.add_axes(box), panel, height=72 * up)
     if note:
         figure.text(margin / wide, margin / high, note, fontsize=drawing.TEXT, color=LIGHT.muted)
     if title:
@@ -191,7 +198,7 @@ def _artists(axes: Any, line: Line) -> list[Any]:
     if band.kind:
         drawn.append(axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.18, linewidth=0))
     if line.marks is not None:
-        style = {"s": 16, "facecolors": "none", "edgecolors": colour, "linewidths": 0.9}
+        style = {"s": 16, "facecolors": "none", "edgecolors": colour, "linewidths": 0.9, "clip_on": False, "zorder": 3}
         drawn.append(axes.scatter(*line.marks, **style))
     return [*drawn, *axes.plot(band.x, band.middle, color=colour, linewidth=2.0)]
 

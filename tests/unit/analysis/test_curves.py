@@ -41,7 +41,9 @@ def test_the_figure_is_returned_and_shows_itself_in_a_notebook(tmp_path: Path) -
 
 def test_a_line_says_what_the_band_is(tmp_path: Path) -> None:
     text = drawn(make_run(tmp_path / "three", *RETURNS, seeds=(0, 1, 2)))
-    assert ">Line: interquartile mean of 3 seeds. Band: 95 % bootstrap interval.</text>" in text
+    assert (
+        ">Line: interquartile mean of 3 seeds. Band: 95 % bootstrap interval. Thin lines: single seeds.</text>" in text
+    )
     assert ">return of an episode, mean of 10</text>" in text
 
 

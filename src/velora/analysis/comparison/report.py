@@ -17,6 +17,8 @@ from velora.analysis.table import as_csv
 from velora.core.errors import SettingError, VeloraError
 
 _PICTURES: Final = (".png", ".svg", ".pdf")
+_ALONE: Final = (7.2, 4.2)
+"""Inches of a panel that has a picture to itself."""
 _TEXTS: Final = (".html", ".csv", ".md")
 
 
@@ -53,9 +55,9 @@ def save(of: Comparison, out: str | Path, *, command: str = "", title: str = "")
         ".csv": lambda: as_csv(results(of), results(of).columns()),
         ".md": lambda: markdown(of, command=command, title=title),
     }
-    text = writers[suffix]()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        text = writers[suffix]()
         target.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise VeloraError(f"{target}: can't be written ({error.strerror or error}); choose another path") from error
@@ -72,7 +74,12 @@ def picture(of: Comparison, *, title: str = "", with_seeds: bool = False) -> Any
     Raises:
         VeloraError: if matplotlib isn't installed.
     """
-    return panels.draw_together(figures.curve_panels(of, with_seeds=with_seeds), note=figures.note(of), title=title)
+    drawn = figures.curve_panels(of, with_seeds=with_seeds)
+    lines = [line for panel in drawn for line in panel.lines]
+    thin = " Thin lines: single seeds." if any(line.seeds for line in lines) else ""
+    circles = " Circles: evaluations." if any(line.marks for line in lines) else ""
+    size = (panels.WIDTH, panels.HEIGHT) if len(drawn) > 1 else _ALONE
+    return panels.draw_together(drawn, note=figures.note(of) + thin + circles, title=title, size=size)
 
 
 def summary(of: Comparison, *, width: int | None = None) -> str:
