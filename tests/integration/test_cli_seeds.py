@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from velora.analysis import outcome
 from velora.analysis.runs import load_curves
 from velora.checkpoint import Checkpoint
 from velora.core import ram
@@ -144,13 +145,15 @@ def test_a_sweep_over_settings_gets_the_mean_over_seeds(command: Command, tmp_pa
         "train", "-m", "sweep=basic", "train.seeds=2", "agent.n_neurons=3,4", "checkpoint=none", *few
     )
     assert code == 0, err
-    rows = [line.split() for line in out.splitlines() if line.startswith("agent.n_neurons=")]
-    for n_neurons, row in zip((3, 4), rows, strict=True):
+    for n_neurons in (3, 4):
         (job,) = tmp_path.glob(f"multirun/*/*/n-neurons-{n_neurons}_*")
         means = [evaluation.mean for evaluation in queries.evaluations(job)]
         assert len(means) == 2
-        assert row[:3] == [f"agent.n_neurons={n_neurons}", "done", "2"]
-        assert row[3:] == [f"{np.mean(means):.1f}", "±", f"{np.std(means):.1f}"]
+        (row,) = (line.split() for line in out.splitlines() if line.split()[:1] == [str(n_neurons)])
+        assert row[1:3] == ["2", f"{np.mean(means):,.1f}"]
+        result = outcome.read(job).result
+        assert result is not None
+        assert result.objective == pytest.approx(np.mean(means))
     assert "go on" not in out
 
 

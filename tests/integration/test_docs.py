@@ -120,6 +120,7 @@ def run_command(line: str, run: Path) -> None:
 
 def run_shell(block: Block, run: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VELORA_CORES", "1")  # jobs of a sweep run in this process
         if not block.is_run:
             patch.setattr(Agent, "train", check_and_finish)
             patch.setattr(evaluation, "_play", lambda *_, **__: [0.0])

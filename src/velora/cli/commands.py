@@ -67,7 +67,7 @@ For example:
   velora train                                                # LiquidDDPG on Pendulum-v1
   velora train env=inverted_pendulum train.seed=1 device=cpu
   velora train env=inverted_pendulum train.seeds=10           # ten seeds side by side, in one process
-  velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
+  velora train -m agent.n_neurons=20,40 train.seeds=3         # both, in a process each
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
