@@ -94,7 +94,9 @@ def check_and_finish(agent: Agent, env: Any, batch_size: int, **settings: Any) -
     resume = settings.pop("resume")
     assert resume is None or resume.is_dir()
     Trainer(batch_size=batch_size, **settings)
-    return TrainResult("finished", None, [[0.0]], [Evaluation(0, 0, 1, (0.0,))], settings["run_dir"], [None], [1])
+    n = agent.n_seeds
+    evaluations = [Evaluation(k, 0, 1, (0.0,)) for k in range(n)]
+    return TrainResult("finished", None, [[0.0]] * n, evaluations, settings["run_dir"], [None] * n, [1] * n)
 
 
 def run_command(line: str, run: Path) -> None:

@@ -101,7 +101,7 @@ def _test(word: str, settings: Sequence[str]) -> Test:
     of = getter(name, settings, word="where")
     if sign in ("=", "!="):
         if name == "status":
-            _check_statuses(value)
+            value = _statuses(value)
         return lambda run: _is_one_of(name, of(run), value) is (sign == "=")
     try:
         limit = float(value)
@@ -110,11 +110,14 @@ def _test(word: str, settings: Sequence[str]) -> Test:
     return lambda run: _compare(of(run), sign, limit)
 
 
-def _check_statuses(value: str) -> None:
-    for status in value.split(","):
-        if "*" not in status and status not in STATUSES:
-            hint = did_you_mean(status, STATUSES, f"expected one of {', '.join(STATUSES)}")
-            raise SettingError(f"where: no status {status!r}; {hint}")
+def _statuses(value: str) -> str:
+    """Check the names of statuses; ``done``, as sweeps call it, is ``finished``."""
+    names = ["finished" if name == "done" else name for name in value.split(",")]
+    for name in names:
+        if "*" not in name and name not in STATUSES:
+            hint = did_you_mean(name, STATUSES, f"expected one of {', '.join(STATUSES)}")
+            raise SettingError(f"where: no status {name!r}; {hint}")
+    return ",".join(names)
 
 
 def _is_one_of(name: str, own: Any, value: str) -> bool:
