@@ -105,8 +105,8 @@ def run_command(line: str, run: Path) -> None:
         assert (ROOT / words[1]).is_file(), line
         words = ["velora", Path(words[1]).stem, *words[2:]]
     match words:
-        case ["velora", "plot", *arguments]:
-            assert main(["plot", *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
+        case ["velora", "plot" | "compare" as command, *arguments]:
+            assert main([command, *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
         case ["velora", "runs", *arguments]:
             arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
             assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
@@ -131,7 +131,7 @@ def run_shell(block: Block, run: Path) -> None:
 
 
 def run_block(block: Block, page: Path, namespace: dict[str, Any], run: Path) -> None:
-    if block.title.endswith((".py", ".yaml")):
+    if block.title.endswith((".py", ".yaml", ".csv")):
         Path(block.title).parent.mkdir(parents=True, exist_ok=True)
         Path(block.title).write_text(block.code)
     elif block.language == "python":
