@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from velora.cli.main import main
-from velora.cli.run import evaluation
+from velora.cli.run import evaluation, record
 from velora.core import seeding
-from velora.core.types import Evaluation
+from velora.core.types import Evaluation, Filmed
 from velora.models import Agent
 from velora.training import Trainer, TrainResult
 
@@ -120,6 +120,7 @@ def run_shell(block: Block, run: Path) -> None:
         if not block.is_run:
             patch.setattr(Agent, "train", check_and_finish)
             patch.setattr(evaluation, "_play", lambda *_, **__: [0.0])
+            patch.setattr(record, "film", lambda agent, env, path, *_, **__: Filmed(path, 1, (0.0,)))
         for line in block.code.splitlines():
             run_command(line, run)
 

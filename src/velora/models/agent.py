@@ -196,7 +196,7 @@ class Agent(ActingAgent, SavedAgent):
 
     def tune(self, name: str, value: float, *, seed_index: int = 0) -> None:
         """Change a setting of one seed for the rest of this training; ``settings`` stays as it is."""
-        self.tuning.set(seed_index, name, value)
+        self.tuning.change(seed_index, name, value)
 
     def current_learning_rates(self, seed_index: int = 0) -> dict[str, float]:
         """Return the learning rate of every network, as an update of this seed would use it."""

@@ -59,12 +59,13 @@ def _better(
         return {}
     found = {}
     for last in evaluations:
+        if not (_home(result.run_dir, seeds, last.seed_index) / "best").is_dir():
+            continue
         rows = queries.evaluations(result.run_dir, seed=seeds[last.seed_index])
         best = max(
             (row for row in rows if math.isfinite(row.mean)), key=lambda row: (row.mean, -row.step), default=None
         )
-        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
-        if best is not None and best.step != last.step and saved.is_dir():
+        if best is not None and best.step != last.step:
             found[last.seed_index] = Evaluation(last.seed_index, best.step, best.episode, best.returns)
     return found
 
@@ -143,7 +144,7 @@ def _next_commands(
     seeds: Sequence[int],
     best: Mapping[int, Evaluation],
 ) -> list[str]:
-    lines = []
+    lines: list[str] = []
     own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
     more = [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
     sound = [e for e in evaluations if e.seed_index not in result.lost]
