@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from velora.core.errors import SettingError
@@ -39,8 +37,3 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
 def available_bytes(device: torch.device) -> int | None:
     """Return how much memory a CUDA device has free; ``None`` for others, which don't tell."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-
-
-def n_cores() -> int:
-    """Count the cores that this process may use, which containers and schedulers keep below those of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

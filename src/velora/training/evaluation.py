@@ -12,6 +12,7 @@ from torch import Tensor
 
 from velora.core import seeding
 from velora.core.errors import NonFiniteError
+from velora.core.seed_values import check_seed
 from velora.core.types import Array
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
@@ -41,7 +42,7 @@ def reset_seeds(seed: int | None, episodes: int) -> list[int]:
     """
     if seed is None:
         return evaluation_seeds(episodes)
-    seeding.check_seed(seed)
+    check_seed(seed)
     return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 

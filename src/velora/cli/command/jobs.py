@@ -8,12 +8,20 @@ from pathlib import Path
 from velora.cli.command.arguments import Arguments, quoted
 from velora.cli.command.launch import launch
 from velora.cli.settings import budget
+from velora.cli.sweep import description
+from velora.cli.sweep.command import sweep
 
 
 def train(words: Sequence[str]) -> int:
-    """Run ``velora train``; with ``resume=``, from a run's saved settings instead of the files."""
+    """Run ``velora train``: one run, or the jobs of a sweep; with ``resume=``, go on with either.
+
+    A run goes on from its saved settings instead of the files, a sweep from the words of its command.
+    """
     arguments = budget.count_alone(Arguments.parse(words))
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
+    going_on = run is not None and description.is_sweep(Path(run))
+    if going_on or (run is None and arguments.is_multirun and not arguments.only_shows):
+        return sweep(arguments, resumed=Path(run) if run is not None else None)
     if run is None:
         return launch("train", job, arguments)
     from velora.cli.run import resume

@@ -99,7 +99,8 @@ class TrainConfig:
     train: TrainSchema = field(default_factory=TrainSchema)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    resume: str | None = told(None, "a run to go on from, or one of its checkpoints")
+    resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
+    retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
 
 
 @dataclass
@@ -125,9 +126,10 @@ class ElsewhereSchema(wrappers.extended(BareElsewhereSchema, is_optional=True)):
 
 @dataclass
 class AgentClassSchema:
-    """The class of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
+    """Classes of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
 
     _target_: str | None = told(None, "of an agent of a class of your own: my_module.MyAgent")
+    cell: str | None = told(None, "of a policy whose cell is a class of your own: my_module.MyCell")
 
 
 @dataclass
