@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint.layout import CHECKPOINTS
@@ -38,6 +39,13 @@ def shown(path: Path) -> Path:
     """Shorten a path for printing, if it is below the directory that the command was typed in."""
     here = started_in()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def sweep() -> str | None:
+    """Return the name of the sweep that this run is a job of, its directory's; ``None`` if it is none."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return None
+    return Path(HydraConfig.get().sweep.dir).name
 
 
 def check_free(run_dir: Path) -> None:
