@@ -86,12 +86,13 @@ class FinalEvaluation(Callback):
             trainer.evaluate(missing)
 
 
-def run_training(cfg: DictConfig, run_dir: Path) -> float:
+def run_training(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Train as the settings say, evaluate the result, and print a report with the next commands.
 
     Args:
         cfg: settings of the shape of ``conf/train.yaml``.
         run_dir: the directory of everything that is written.
+        callbacks: further ones, which are no settings of the run: of whoever has asked for it.
 
     Returns:
         The mean return over the fixed evaluation episodes and over seeds; a sweep maximises it.
@@ -110,7 +111,7 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
             for line in resume.differences(saved, cfg):
                 say(f"resume: {line}\n")
         try:
-            result = _train(cfg, run_dir, seeds, TellHowToGoOn(cfg, run))
+            result = _train(cfg, run_dir, seeds, [*callbacks, TellHowToGoOn(cfg, run)])
             report.report(cfg, run, result, seeds)
         except BaseException as error:
             claim.discard_unstarted(run_dir)
@@ -129,7 +130,7 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Callback) -> TrainResult:
+def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Sequence[Callback]) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
     saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume).absolute())
@@ -151,7 +152,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Callback)
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), last],
+            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), *last],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
             resume=saved,

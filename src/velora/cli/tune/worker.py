@@ -1,0 +1,187 @@
+"""The work of one process of a study: one trial after the other, until the study has enough of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from omegaconf import DictConfig
+
+from velora.checkpoint import Checkpoint
+from velora.checkpoint.layout import CHECKPOINTS, find_home, seed_directories
+from velora.cli.command.mistakes import is_mistake, one_line
+from velora.cli.run import run_directory
+from velora.cli.run.training import run_training
+from velora.cli.tune import measure, storage, trials
+from velora.cli.tune.request import Request
+from velora.cli.tune.trials import Claim
+from velora.cli.tune.watch import Watch
+from velora.core.devices import n_cores
+from velora.core.errors import NonFiniteError, VeloraError
+from velora.core.terminal import complain
+
+if TYPE_CHECKING:
+    import optuna
+
+MOST_FAILURES: Final = 3
+"""Failed trials after which a study without a finished one is given up: what they have in common is to blame."""
+LOG: Final = "trial.log"
+log = logging.getLogger(__name__)
+
+
+class GivenUpError(VeloraError):
+    """Report that the first trials of a study have all failed."""
+
+
+def work(home: Path, *, n_workers: int) -> None:
+    """Train trials until the study has enough.
+
+    Args:
+        home: the study.
+        n_workers: how many processes share the cores.
+
+    Raises:
+        GivenUpError: if the first ones fail.
+        VeloraError: if the study can't be read.
+    """
+    study = storage.load(home)
+    request = storage.request_of(study)
+    seeds, threads = request.seeds(), max(1, n_cores() // n_workers)
+    while True:
+        _check_hopeful(study)
+        with trials.claimed(home, study, request) as claim:
+            if claim is None:
+                return
+            _run(study, request, claim, seeds, threads)
+
+
+def _check_hopeful(study: optuna.Study) -> None:
+    import optuna
+
+    found = study.get_trials(deepcopy=False)
+    failed = [trial for trial in found if trial.state == optuna.trial.TrialState.FAIL]
+    if len(failed) >= MOST_FAILURES and not any(
+        trial.state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED) for trial in found
+    ):
+        raise GivenUpError(f"the first {len(failed)} trials failed, the last of them: {failed[-1].user_attrs[trials.REASON]}")
+
+
+def _run(study: optuna.Study, request: Request, claim: Claim, seeds: tuple[int, ...], threads: int) -> None:
+    """Train one trial, or what is left of it, and tell the study how it went."""
+    import optuna
+
+    states, trial = optuna.trial.TrialState, claim.trial
+    with _logged(claim.directory / LOG):
+        try:
+            cfg = request.compose(trial.params)
+            if cfg.device.threads is None:
+                cfg.device.threads = threads
+            study.pruner = trials.make_pruner(request.options, _n_rounds(cfg))
+            reason, found = _train(request, claim, cfg, seeds)
+        except Exception as error:  # noqa: BLE001 - a trial that fails ends no study; its log has the traceback
+            has_diverged = isinstance(error, NonFiniteError)
+            complain(f"{one_line(error)}\n" if is_mistake(error) else traceback.format_exc())
+            trial.set_user_attr(trials.REASON, one_line(error))
+            study.tell(trial, state=states.PRUNED if has_diverged else states.FAIL)
+            return
+    if reason is not None:
+        trial.set_user_attr(trials.REASON, reason)
+        study.tell(trial, state=states.PRUNED)
+        return
+    study.tell(trial, found)
+
+
+def _train(
+    request: Request, claim: Claim, cfg: DictConfig, seeds: tuple[int, ...]
+) -> tuple[str | None, list[float]]:
+    """Train the seeds of a trial, side by side or one after the other.
+
+    Returns:
+        Why the trial was pruned, or ``None`` and its objectives.
+    """
+    options, trial = request.options, claim.trial
+    parts = [(f"seed{seed}", (seed,)) for seed in seeds] if options.is_in_sequence else [("run", seeds)]
+    found: dict[int, float] = {}
+    cost: dict[str, float] = {}
+    for at, (name, own) in enumerate(parts):
+        watch = Watch(trial, options)
+        _go_on(_with_seeds(cfg, own, in_sequence=options.is_in_sequence), claim.directory / name, watch)
+        found |= measure.returns(claim.directory / name, options)
+        cost = watch.cost
+        _note(trial, {trials.RETURNS: {str(seed): value for seed, value in found.items()}, **cost})
+        if watch.lost:
+            return f"diverged: seed {watch.lost[0]} met NaN or infinity", []
+        if watch.pruned_at is not None:
+            return f"pruned after evaluation {watch.pruned_at}", []
+        if options.is_in_sequence:
+            _report(trial, found[own[0]], at)
+            if at + 1 < len(parts) and trial.should_prune():
+                return f"pruned after {at + 1} of {len(parts)} seeds", []
+    for name, limit in options.limits.items():
+        if f"constraints:{name}" not in trial.system_attrs:
+            trial.set_constraint(name, cost[name] - limit)
+    return None, [options.summarise(list(found.values())), *(cost[name] for name in options.minimise)]
+
+
+def _note(trial: optuna.Trial, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
+
+
+def _report(trial: optuna.Trial, value: float, step: int) -> None:
+    if step not in trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+        trial.report(value, step)
+
+
+def _with_seeds(cfg: DictConfig, seeds: tuple[int, ...], *, in_sequence: bool) -> DictConfig:
+    own = cfg.copy()
+    if in_sequence:
+        own.train.seed, own.train.seeds = seeds[0], None
+    return own
+
+
+def _go_on(cfg: DictConfig, run_dir: Path, watch: Watch) -> None:
+    """Train a run: from its newest checkpoint, or anew if there is none, which leads to the same bits."""
+    if (run_dir / run_directory.CONFIG).exists() and _has_checkpoint(run_dir):
+        cfg.resume = str(run_dir)
+    elif run_dir.exists():
+        shutil.rmtree(run_dir)
+    run_training(cfg, run_dir, callbacks=[watch])
+
+
+def _has_checkpoint(run_dir: Path) -> bool:
+    home = find_home(run_dir)
+    homes = seed_directories(home).values() or [home]
+    return (run_dir / CHECKPOINTS).is_dir() and any(Checkpoint.latest(one) is not None for one in homes)
+
+
+def _n_rounds(cfg: DictConfig) -> int | None:
+    """Count the evaluations of a whole run, if its length is given in episodes."""
+    every, n_steps = cfg.train.evaluate_every, cfg.train.n_steps
+    return None if every is None or n_steps is not None else -(-cfg.train.n_episodes // every)
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Write what a trial prints, and what it logs, to its own file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in zip(kept, (1, 2), strict=True):
+            os.dup2(number, descriptor)
+            os.close(number)
