@@ -1,9 +1,10 @@
-"""The command line: ``velora train``, ``evaluate``, ``plot`` and ``doctor``. No other package knows Hydra.
+"""The command line. No other package knows Hydra.
 
-``main.py`` names the commands. An override, as in ``velora train agent.tau=0.01``, goes through these rooms in order:
+``commands.py`` lists the commands: one more is one row there. ``main.py`` runs the command that is asked for. An
+override, as in ``velora train agent.tau=0.01``, goes through these rooms in order:
 
-- ``command/``: ``arguments.py`` reads the words; ``launch.py`` lets Hydra compose the settings and runs the job;
-  ``mistakes.py`` explains a word that can't be composed.
+- ``command/``: ``arguments.py`` reads the words; ``jobs.py`` are the commands with settings; ``launch.py`` lets
+  Hydra compose these and runs the job; ``mistakes.py`` explains a word that can't be composed.
 - ``settings/``: ``schema.py`` holds names and types; ``fields.py`` makes those of the agents, ``wrappers.py`` those of
   groups below ``env``, and ``explained.py`` writes their meanings into ``--help``. ``budget.py`` is a run's length,
   ``choice.py`` chooses the checkpoint to evaluate. ``objects.py`` makes environment, agent, callbacks and loggers;

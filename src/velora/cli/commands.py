@@ -1,0 +1,77 @@
+"""The commands of ``velora``: one list, from which the help, the table and the completion of shells are made."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Row of the list.
+
+    Attributes:
+        name: word after ``velora``.
+        summary: what it does, in one line.
+        place: its function, as ``"module:function"``, imported when the command is run. It takes the words after the
+            name, prints help for ``-h`` and ``--help``, and returns an exit code.
+        interrupted: message after Ctrl+C where nothing more exact is known.
+    """
+
+    name: str
+    summary: str
+    place: str
+    interrupted: str = "interrupted"
+
+    def __call__(self, words: Sequence[str]) -> int:
+        """Run the command and return its exit code."""
+        module, _, name = self.place.partition(":")
+        run: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), name)
+        return run(words)
+
+
+_LISTED = (
+    Command(
+        "train",
+        "train an agent, many, or go on with a run",
+        "velora.cli.command.jobs:train",
+        interrupted="interrupted before the first step; nothing was saved",
+    ),
+    Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
+    Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
+    Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
+    Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
+)
+COMMANDS = {command.name: command for command in _LISTED}
+"""Every command by its name, in the order of the help."""
+
+_EXAMPLES = """\
+For example:
+  velora train                                                # LiquidDDPG on Pendulum-v1
+  velora train env=inverted_pendulum train.seed=1 device=cpu
+  velora train env=inverted_pendulum train.seeds=10           # ten seeds side by side, in one process
+  velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
+  velora evaluate checkpoint=<run>/checkpoints/final episodes=10
+  velora train resume=<run>                                   # go on where it stopped
+  velora plot <run> <run> out=curves.png
+  velora verify <run>
+
+A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
+
+
+def help_text() -> str:
+    """Write the help of ``velora``: all commands, and examples."""
+    width = max(map(len, COMMANDS))
+    rows = [f"  velora {name.ljust(width)}   {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Velora trains liquid neural networks to control things.",
+            "",
+            *rows,
+            "",
+            "velora <command> --help says more; that of train lists every setting.",
+            "",
+            _EXAMPLES,
+        ]
+    )
