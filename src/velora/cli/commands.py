@@ -39,6 +39,7 @@ _LISTED = (
         interrupted="interrupted before the first step; nothing was saved",
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
+    Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune"),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
@@ -54,6 +55,7 @@ For example:
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora train resume=<run>                                   # go on where it stopped
+  velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
   velora plot <run> <run> out=curves.png
   velora verify <run>
 

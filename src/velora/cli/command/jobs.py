@@ -7,12 +7,15 @@ from pathlib import Path
 
 from velora.cli.command.arguments import Arguments
 from velora.cli.command.launch import launch
+from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
 
 
 def train(words: Sequence[str]) -> int:
     """Run ``velora train``; with ``resume=``, from a run's saved settings instead of the files."""
-    arguments = budget.count_alone(Arguments.parse(words))
+    given = Arguments.parse(words)
+    check_sweeper(given)
+    arguments = budget.count_alone(given)
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
     if run is None:
         return launch("train", job, arguments)

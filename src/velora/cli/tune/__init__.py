@@ -1,1 +1,1 @@
-"""The command ``velora tune``: search for settings, each trial a run that can be resumed, over any number of processes."""
+"""The command ``velora tune``: a search for settings, in which each trial is a run that can be resumed."""

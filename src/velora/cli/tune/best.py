@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-
 import secrets
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from velora.cli.command.arguments import written
 from velora.cli.command.launch import composing
+from velora.cli.settings.budget import is_added
 from velora.cli.tune.outcome import Outcome, Trial
 from velora.cli.tune.request import CONFIG, SEEDS, Request
 from velora.core import disk
@@ -55,12 +55,15 @@ def save(outcome: Outcome, shown: Path) -> list[str]:
         if _leads_to_the_same(outcome.home, words):
             return [f"--config-dir={_quoted(shown)}", "experiment=best"]
         (outcome.home / FILE).unlink()  # words that no file can say; the command below says them
-    return [*_config_dir(request), *map(_as_typed, words)]
+    return [*_config_dir(request), *(_as_typed(word) for word in words if not is_added(word))]
 
 
 def base_words(request: Request) -> list[str]:
     """Return the words of a command that trains with the settings that all trials share, and no others."""
-    return [*_config_dir(request), *(_as_typed(word) for word in request.words if not _is_seed(word))]
+    return [
+        *_config_dir(request),
+        *(_as_typed(word) for word in request.words if not (_is_seed(word) or is_added(word))),
+    ]
 
 
 def fresh_seeds(request: Request) -> list[str]:
@@ -73,14 +76,10 @@ def _config_dir(request: Request) -> list[str]:
 
 
 def _quoted(path: Path) -> str:
-    import shlex
-
     return shlex.quote(str(path))
 
 
 def _as_typed(word: str) -> str:
-    import shlex
-
     return shlex.quote(word)
 
 

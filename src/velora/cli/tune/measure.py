@@ -50,7 +50,7 @@ def returns(run_dir: Path, options: Options) -> dict[int, float]:
 
 
 def cost_of(agent: Any) -> dict[str, float]:
-    """Measure what the policy of an agent costs: wired parameters of the network that acts, and its time on this machine.
+    """Measure what the policy of an agent costs: wired parameters of what acts, and its time on this machine.
 
     The time is the median over single calls of ``predict``, as a controller makes them.
     """

@@ -29,7 +29,8 @@ class Trial:
         returns: of each seed, in order.
         curve: what was reported along the way, by round.
         cost: what its policy costs.
-        reason: why it failed or was pruned.
+        reason: why it failed or was pruned, or what it is the same as.
+        is_repeated: an earlier trial had the same settings, whose result it took.
         seconds: from beginning to end; ``None`` while it runs.
     """
 
@@ -41,6 +42,7 @@ class Trial:
     curve: Mapping[int, float]
     cost: Mapping[str, float]
     reason: str
+    is_repeated: bool
     seconds: float | None
 
     @property
@@ -76,7 +78,7 @@ def look(home: Path, study: optuna.Study, *, with_importances: bool = True) -> O
     request = storage.request_of(study)
     with _claiming(home):
         found = [_trial(home, frozen, request) for frozen in study.get_trials(deepcopy=False)]
-    complete = [trial for trial in found if trial.state == "complete"]
+    complete = [trial for trial in found if trial.state == "complete" and not trial.is_repeated]
     best = sorted(_front(complete), key=lambda trial: -trial.values[0])
     importances = _importances(study, complete) if with_importances else {}
     return Outcome(home, study.study_name, request, storage.n_trials(study), found, best, importances)
@@ -99,7 +101,7 @@ def _trial(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Tr
     cost = {name: float(noted[name]) for name in ("parameters", "ms_per_action") if name in noted}
     if state == "complete" and any(cost[name] > limit for name, limit in request.options.limits.items()):
         state = "infeasible"
-    duration = frozen.duration
+    duration, is_repeated = frozen.duration, trials.SAME_AS in noted
     return Trial(
         frozen.number,
         state,
@@ -108,7 +110,8 @@ def _trial(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Tr
         [float(value) for value in noted.get(trials.RETURNS, {}).values()],
         dict(frozen.intermediate_values),
         cost,
-        str(noted.get(trials.REASON, "")),
+        f"same as trial {noted[trials.SAME_AS]}" if is_repeated else str(noted.get(trials.REASON, "")),
+        is_repeated,
         None if duration is None else duration.total_seconds(),
     )
 

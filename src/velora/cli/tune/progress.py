@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from velora.callbacks.console import EdgeConsole
-from velora.cli.tune.trials import REASON
+from velora.cli.tune.trials import REASON, SAME_AS
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -57,6 +57,10 @@ class Progress:
         if self._console.is_terminal:
             self._live.update(self._bar(found, n_trials), refresh=True)
 
+    def say(self, text: str) -> None:
+        """Write a line above the bar."""
+        self._console.print(Text(text), soft_wrap=True)
+
     def _trials(self) -> Sequence[FrozenTrial]:
         trials: Sequence[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
@@ -93,8 +97,12 @@ def line_of(trial: FrozenTrial, n_trials: int) -> str:
     state = _STATES[trial.state.name]
     values = "  ".join(f"{value:,.6g}" for value in trial.values or ())
     settings = "  ".join(f"{name}={short(value)}" for name, value in trial.params.items())
-    reason = f"  ({trial.user_attrs[REASON]})" if REASON in trial.user_attrs else ""
-    return f"trial {trial.number:>{len(str(n_trials - 1))}}  {' '.join(filter(None, (state, values)))}  {settings}{reason}"
+    noted = trial.user_attrs
+    told = f"same as trial {noted[SAME_AS]}" if SAME_AS in noted else noted.get(REASON)
+    reason = f"  ({told})" if told else ""
+    return (
+        f"trial {trial.number:>{len(str(n_trials - 1))}}  {' '.join(filter(None, (state, values)))}  {settings}{reason}"
+    )
 
 
 def short(value: Any) -> str:

@@ -23,9 +23,11 @@ from velora.cli.settings import budget, schema
 from velora.cli.tune import options, space
 from velora.cli.tune.options import Given, Options
 from velora.core.errors import SettingError
+from velora.core.names import nearest
 
 CONFIG = "train"
 SEEDS = ("train.seed", "train.seeds")
+_EXPERIMENT = "experiment"
 _QUIET = "train.progress_bar=false"
 
 
@@ -101,6 +103,8 @@ def understand(arguments: Arguments) -> tuple[Request, Given]:
     overrides = arguments.parsed()
     own = [override for override in overrides if override.key_or_group in options.NAMES]
     settings = [override for override in overrides if override.key_or_group not in options.NAMES]
+    for override in settings:
+        _check_name(override.key_or_group)
     given = options.read(own)
     searched = space.parse(settings)
     fixed = [_fixed(override) for override in settings if not override.is_sweep_override()]
@@ -111,6 +115,13 @@ def understand(arguments: Arguments) -> tuple[Request, Given]:
     if both:
         raise SettingError(f"{min(both)}: is given one value and several; leave one of them out")
     return Request(tuple(fixed), searched, given.options, arguments.option(*CONFIG_DIR)), given
+
+
+def _check_name(name: str) -> None:
+    """Refuse a misspelt option here: among settings its nearest name would be another one."""
+    known = {*(f.name for f in dataclasses.fields(schema.TrainConfig)), _EXPERIMENT}
+    if not any(mark in name for mark in "./@") and name not in known and (near := nearest(name, options.NAMES)):
+        raise SettingError(f"{name}: no such option; did you mean {near}?")
 
 
 def _fixed(override: Override) -> str:

@@ -54,7 +54,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choice:
-    """Some values, each as it is written on the command line, so that lists, dictionaries and null can be among them."""
+    """Some values as they are written on the command line, so that lists, dictionaries and null can be among them."""
 
     values: tuple[str, ...]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,7 +43,7 @@ class JournalLock:
     """A lock that the system frees when its holder dies, and that leaves the journal whole.
 
     Optuna's own locks are files that a killed process leaves behind, for which the next one waits 30 seconds. And a
-    process that is killed in the middle of a line leaves half of it: the next line would be glued to that, and the study
+    process that is killed in the middle of a line leaves half of it: the next line would be glued to it, and the study
     could never be read again. So whoever gets the lock first takes away what follows the last whole line.
     """
 
@@ -153,7 +152,7 @@ def request_of(study: optuna.Study) -> Request:
     """
     try:
         return requests.restored(study.user_attrs)
-    except Exception as error:  # noqa: BLE001 - whatever a file holds that was not written by create()
+    except Exception as error:
         raise RunDirectoryError(
             f"{study.study_name}: its attributes aren't those of a study of velora tune ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else ''})"

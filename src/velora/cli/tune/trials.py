@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import optuna
 
 _LOCK: Final = ".lock"
-RETURNS, REASON = "returns", "reason"
-"""Attributes of a trial: the return of each seed, and why it failed or was pruned."""
+RETURNS, REASON, SAME_AS = "returns", "reason", "same_as"
+"""Attributes of a trial: the return of each seed, why it failed or was pruned, and the trial of the same settings that
+it took its result from."""
 STARTUP_TRIALS: Final = 10
 """Random trials that TPE and GP begin with, and whose evaluations pruning waits for half of."""
 

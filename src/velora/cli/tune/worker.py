@@ -70,7 +70,9 @@ def _check_hopeful(study: optuna.Study) -> None:
     if len(failed) >= MOST_FAILURES and not any(
         trial.state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED) for trial in found
     ):
-        raise GivenUpError(f"the first {len(failed)} trials failed, the last of them: {failed[-1].user_attrs[trials.REASON]}")
+        raise GivenUpError(
+            f"the first {len(failed)} trials failed, the last of them: {failed[-1].user_attrs[trials.REASON]}"
+        )
 
 
 def _run(study: optuna.Study, request: Request, claim: Claim, seeds: tuple[int, ...], threads: int) -> None:
@@ -78,6 +80,11 @@ def _run(study: optuna.Study, request: Request, claim: Claim, seeds: tuple[int, 
     import optuna
 
     states, trial = optuna.trial.TrialState, claim.trial
+    if twin := _twin(study, trial):
+        _note(trial, {**twin.user_attrs, trials.SAME_AS: twin.number})
+        _limit(request, trial, twin.user_attrs)
+        study.tell(trial, list(twin.values))
+        return
     with _logged(claim.directory / LOG):
         try:
             cfg = request.compose(trial.params)
@@ -98,9 +105,7 @@ def _run(study: optuna.Study, request: Request, claim: Claim, seeds: tuple[int, 
     study.tell(trial, found)
 
 
-def _train(
-    request: Request, claim: Claim, cfg: DictConfig, seeds: tuple[int, ...]
-) -> tuple[str | None, list[float]]:
+def _train(request: Request, claim: Claim, cfg: DictConfig, seeds: tuple[int, ...]) -> tuple[str | None, list[float]]:
     """Train the seeds of a trial, side by side or one after the other.
 
     Returns:
@@ -124,10 +129,22 @@ def _train(
             _report(trial, found[own[0]], at)
             if at + 1 < len(parts) and trial.should_prune():
                 return f"pruned after {at + 1} of {len(parts)} seeds", []
-    for name, limit in options.limits.items():
+    _limit(request, trial, cost)
+    return None, [options.summarise(list(found.values())), *(cost[name] for name in options.minimise)]
+
+
+def _twin(study: optuna.Study, trial: optuna.Trial) -> optuna.trial.FrozenTrial | None:
+    """Find a complete trial of the very same settings: training is exact, so it would end at the same numbers."""
+    found = study.get_trials(deepcopy=False)
+    same = (one for one in found if one.state.name == "COMPLETE" and one.params == trial.params)
+    return next(same, None)
+
+
+def _limit(request: Request, trial: optuna.Trial, cost: Mapping[str, Any]) -> None:
+    """Tell the study by how much each cost is beyond its limit."""
+    for name, limit in request.options.limits.items():
         if f"constraints:{name}" not in trial.system_attrs:
             trial.set_constraint(name, cost[name] - limit)
-    return None, [options.summarise(list(found.values())), *(cost[name] for name in options.minimise)]
 
 
 def _note(trial: optuna.Trial, attributes: Mapping[str, Any]) -> None:
