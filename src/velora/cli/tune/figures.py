@@ -108,7 +108,7 @@ def _front(outcome: Outcome, complete: Sequence[Trial], at: int) -> Picture:
 
 
 def _curves(outcome: Outcome) -> Picture:
-    below = "return of each trial at its evaluations; red: the best"
+    below = "return of each trial at its evaluations; the best stands out"
     figure, axes = _panel(title="Along the way", below=below, across="evaluation")
     best = outcome.best[0].number if outcome.best else None
     for trial in sorted(outcome.trials, key=lambda one: one.number == best):
@@ -120,7 +120,7 @@ def _curves(outcome: Outcome) -> Picture:
 
 
 def _slice(outcome: Outcome, complete: Sequence[Trial], name: str) -> Picture:
-    figure, axes = _panel(title=name, below="return; red: the best trial", across="")
+    figure, axes = _panel(title=name, below="return; the best trial stands out", across="")
     dimension = outcome.request.space[name]
     known = list(getattr(dimension, "values", ()))
     best = {trial.number for trial in outcome.best[:1]}

@@ -50,7 +50,8 @@ def meaning(outcome: Outcome) -> str:
     """Say what the return of a trial is."""
     options, n_seeds = outcome.request.options, len(outcome.request.seeds())
     which = {"final": "the last evaluation", "best": "the best evaluation", "mean": "the mean of all evaluations"}
-    over = f"{options.statistic} over {n_seeds} seeds of " if n_seeds > 1 else ""
+    statistic = {"iqm": "interquartile mean", "min": "minimum"}.get(options.statistic, options.statistic)
+    over = f"{statistic} over {n_seeds} seeds of " if n_seeds > 1 else ""
     return over + which[options.value]
 
 
