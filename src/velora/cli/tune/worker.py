@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,8 +141,9 @@ def _twin(study: optuna.Study, trial: optuna.Trial) -> optuna.trial.FrozenTrial 
 
 def _limit(request: Request, trial: optuna.Trial, cost: Mapping[str, Any]) -> None:
     """Tell the study by how much each cost is beyond its limit."""
+    known = _kept(trial).constraints
     for name, limit in request.options.limits.items():
-        if f"constraints:{name}" not in trial.system_attrs:
+        if name not in known:
             trial.set_constraint(name, cost[name] - limit)
 
 
@@ -153,8 +153,13 @@ def _note(trial: optuna.Trial, attributes: Mapping[str, Any]) -> None:
 
 
 def _report(trial: optuna.Trial, value: float, step: int) -> None:
-    if step not in trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+    if step not in _kept(trial).intermediate_values:
         trial.report(value, step)
+
+
+def _kept(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
+    """Return what the study has of a trial."""
+    return trial.study.get_trials(deepcopy=False)[trial.number]
 
 
 def _with_seeds(cfg: DictConfig, seeds: tuple[int, ...], *, in_sequence: bool) -> DictConfig:
@@ -187,18 +192,14 @@ def _n_rounds(cfg: DictConfig) -> int | None:
 
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
-    """Write what a trial prints, and what it logs, to its own file."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Write what a trial prints and logs to its own file, what libraries write past Python too."""
     kept = os.dup(1), os.dup(2)
-    with path.open("ab") as file:
+    with path.open("a", encoding="utf-8", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, descriptor in zip(kept, (1, 2), strict=True):
-            os.dup2(number, descriptor)
-            os.close(number)
+        try:
+            yield
+        finally:
+            for number, descriptor in zip(kept, (1, 2), strict=True):
+                os.dup2(number, descriptor)
+                os.close(number)
