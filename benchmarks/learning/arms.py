@@ -18,7 +18,7 @@ from benchmarks.learning.studies import Arm, Study
 from benchmarks.learning.watch import Point, Watch
 from benchmarks.speed.jobs import Job, run
 from velora.checkpoint.registry import agents
-from velora.core.devices import n_cores
+from velora.core.cores import n_cores
 from velora.core.types import Array
 from velora.envs import Environments, dimensions
 from velora.envs.wrappers import wrap

@@ -46,6 +46,11 @@ def test_a_reader_that_goes_away_is_no_error(checkpoint: Path, tmp_path: Path) -
     assert out.startswith("episode    1")
 
 
+@pytest.mark.parametrize("words", ["train --help", "train --info searchpath", "plot --help"])
+def test_a_reader_of_help_that_goes_away_is_no_error(words: str, tmp_path: Path) -> None:
+    assert shell(f"velora {words} | true", tmp_path) == (0, "", "")
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_no_output_is_no_error(closed: str, checkpoint: Path, tmp_path: Path) -> None:
     code, _, err = shell(f"velora evaluate checkpoint={checkpoint} episodes=1 {closed}", tmp_path)

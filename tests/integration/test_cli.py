@@ -150,18 +150,20 @@ def test_an_interrupted_run_says_how_to_go_on(
 
 def test_multirun_jobs_are_separate_and_leak_nothing(tmp_path: Path, command: Command) -> None:
     tiny = [*TINY, *ONE_EPISODE, "train.summary=false"]
-    outcome = command("train", "-m", "train.seed=0,1", "agent.n_neurons=5,6", *tiny)
+    outcome = command("train", "-m", "sweep=basic", "train.seed=0,1", "agent.n_neurons=5,6", *tiny)
     (sweep,) = tmp_path.glob("multirun/*/*")
-    for number, (seed, neurons) in enumerate([(0, 5), (0, 6), (1, 5), (1, 6)]):
-        settings = OmegaConf.load(sweep / str(number) / "config.yaml")
+    jobs = {}
+    for seed, neurons in [(0, 5), (0, 6), (1, 5), (1, 6)]:
+        (jobs[seed, neurons],) = sweep.glob(f"n-neurons-{neurons}_seed-{seed}_*")
+        settings = OmegaConf.load(jobs[seed, neurons] / "config.yaml")
         assert (settings.train.seed, settings.agent.n_neurons) == (seed, neurons)
     returns = [line for line in outcome.out.splitlines() if line.startswith("return")]
     assert len(set(returns)) == 4
-    listed = [line for line in outcome.out.splitlines() if line.startswith("#3  train.seed=1 agent.n_neurons=6")]
+    listed = [line for line in outcome.out.splitlines() if line.startswith("train.seed=1 agent.n_neurons=6  done ")]
     assert len(listed) == 1
     alone = command("train", "train.seed=1", "agent.n_neurons=6", *tiny)
     assert returns[3] in alone.out
-    assert episodes(tmp_path / printed("run", alone.out)[0]) == episodes(sweep / "3")
+    assert episodes(tmp_path / printed("run", alone.out)[0]) == episodes(jobs[1, 6])
 
 
 def test_early_stopping_and_tensorboard(tmp_path: Path, command: Command) -> None:

@@ -71,7 +71,7 @@ def test_observations_of_any_space_are_flattened(command: Command, tmp_path: Pat
 def test_an_agent_for_other_actions_is_refused_in_one_line(command: Command, tmp_path: Path) -> None:
     done = command("train", "env=cartpole")
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "CartPole-v1: expected continuous actions (a flat Box), got Discrete(2)" in done.err
+    assert "LiquidDDPG gives numbers, and CartPole-v1 has discrete actions; choose agent=liquid_ppo" in done.err
     LiquidPPO(4, 6, 2, discrete=True, device="cpu", seed=0).save(tmp_path / "agent")
     done = command("evaluate", f"checkpoint={tmp_path / 'agent'}", "env=inverted_pendulum", "episodes=1")
     assert (done.code, done.err.count("\n")) == (2, 1)

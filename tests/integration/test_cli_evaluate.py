@@ -75,6 +75,22 @@ def test_a_checkpoint_imports_no_module(command: Command, tmp_path: Path) -> Non
     assert "would import a module; if you trust it, add env.id=never_imported:Pendulum-v1" in err
 
 
+@pytest.mark.parametrize("has_settings", [True, False])
+def test_an_environment_that_a_module_registers_is_asked_for(
+    command: Command, tmp_path: Path, has_settings: bool
+) -> None:
+    agent = LiquidDDPG(3, 3, 1, device="cpu")
+    agent.environment = {"id": "CartPoleOfMine-v0", "kwargs": {}}
+    path = agent.save(tmp_path / "run" / "checkpoints" / "final")
+    if has_settings:
+        (tmp_path / "run" / "config.yaml").write_text("env:\n  id: my_module:CartPoleOfMine-v0\n")
+    code, _, err = command("evaluate", f"checkpoint={path}")
+    assert code == 2
+    assert f"{path}: nothing registers its environment 'CartPoleOfMine-v0' here" in err
+    trusted = "if you trust it, add" if has_settings else "name the module that does:"
+    assert err.endswith(f"{trusted} env.id=my_module:CartPoleOfMine-v0\n")
+
+
 def test_an_agent_that_was_never_trained_needs_an_environment(command: Command, tmp_path: Path) -> None:
     path = LiquidDDPG(3, 3, 1, device="cpu").save(tmp_path / "ep1")
     code, _, err = command("evaluate", f"checkpoint={path}")

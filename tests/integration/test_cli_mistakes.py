@@ -49,10 +49,14 @@ MISTAKES = {
     "evaluate checkpoint=/nowhere episodes=0": "episodes: expected at least 1, got 0",
     "train env.id=Pendulm-v1": "did you mean 'Pendulum-v1'?",
     "train env.id=nowhere_at_all:Mine-v0": "needs a module 'nowhere_at_all'",
-    "train env.id=CartPole-v1": "CartPole-v1: expected continuous actions",
+    "train env.id=CartPole-v1": (
+        "LiquidDDPG gives numbers, and CartPole-v1 has discrete actions; choose agent=liquid_ppo or agent=liquid_sac\n"
+    ),
     "train +env.kwargs.zzz=1": "env.kwargs: Pendulum-v1 takes other keywords",
     "train device.threads=0": "threads: expected a whole number of at least 1, got 0",
-    "train device=cpu device.name=abacus": "device: abacus can't be used here",
+    "train device=cpu device.name=abacus": "'cuda' or 'cuda:1', got 'abacus'",
+    "train device=gpu": "device=gpu: no such choice; did you mean cuda?",
+    "train device.name=gpu": "got 'gpu'; did you mean 'cuda'?",
     "train agent.n_neurons=2": "agent.n_neurons: ",
     "train agent.cell=cfcc": "agent.cell: ",
     "train agent.noise_decay_steps=50": "agent.noise_decay_steps: 50 has no effect with noise_final_std=None",

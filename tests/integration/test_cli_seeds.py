@@ -140,14 +140,17 @@ def test_one_seed_of_a_list_is_an_ordinary_run(command: Command, tmp_path: Path)
 
 def test_a_sweep_over_settings_gets_the_mean_over_seeds(command: Command, tmp_path: Path) -> None:
     few = [word for word in TINY if "n_neurons" not in word]
-    code, out, err = command("train", "-m", "train.seeds=2", "agent.n_neurons=3,4", "checkpoint=none", *few)
+    code, out, err = command(
+        "train", "-m", "sweep=basic", "train.seeds=2", "agent.n_neurons=3,4", "checkpoint=none", *few
+    )
     assert code == 0, err
-    listed = [line.split()[-1] for line in out.splitlines() if line.startswith("#")]
-    for number, result in enumerate(listed):
-        (sweep,) = tmp_path.glob("multirun/*/*")
-        means = [row.mean for row in queries.evaluations(sweep / str(number))]
+    rows = [line.split() for line in out.splitlines() if line.startswith("agent.n_neurons=")]
+    for n_neurons, row in zip((3, 4), rows, strict=True):
+        (job,) = tmp_path.glob(f"multirun/*/*/n-neurons-{n_neurons}_*")
+        means = [evaluation.mean for evaluation in queries.evaluations(job)]
         assert len(means) == 2
-        assert float(result) == pytest.approx(np.mean(means), rel=1e-5)
+        assert row[:3] == [f"agent.n_neurons={n_neurons}", "done", "2"]
+        assert row[3:] == [f"{np.mean(means):.1f}", "±", f"{np.std(means):.1f}"]
     assert "go on" not in out
 
 

@@ -277,25 +277,29 @@ def test_an_unknown_key_in_a_user_s_file_is_refused(command: Command, tmp_path: 
 
 def test_a_failing_job_of_a_sweep_is_reported_and_the_others_run(command: Command, tmp_path: Path) -> None:
     tiny = [word for word in TINY if "n_neurons" not in word]
-    code, out, err = command("train", "-m", "agent.n_neurons=2,3", "checkpoint=none", *tiny)
+    code, out, err = command(
+        "train", "-m", "sweep=basic", "hydra.sweep.dir=s", "agent.n_neurons=2,3", "checkpoint=none", *tiny
+    )
     assert code == 2
-    assert "velora train: #0  agent.n_neurons=2" in err
-    assert "agent.n_neurons: " in err
-    assert err.rstrip().endswith("velora train: 1 of 2 jobs failed, see above")
-    listed = next(line for line in out.splitlines() if line.startswith("#1"))
-    assert listed.lower().split()[1:-1] == [
-        "agent.n_neurons=3",
-        "checkpoint=none",
-        *tiny,
-    ]  # and nothing that nobody typed
-    assert "Traceback" not in err
-    assert [path.name for path in tmp_path.glob("multirun/*/*/[01]")] == ["1"]
+    (failed,), (done,) = tmp_path.glob("s/n-neurons-2_*"), tmp_path.glob("s/n-neurons-3_*")
+    why = "agent.n_neurons: input should be greater than or equal to 3, got 2"
+    assert err.splitlines() == [
+        f"velora train: {failed.name}: {why}",
+        f"velora train: s/{failed.name}: failed: {why}",
+        "velora train: 1 of 2 jobs failed; go on with: velora train resume=s sweep=basic retry=failed",
+    ]
+    rows = [line.split()[:2] for line in out.splitlines() if line.startswith("agent.n_neurons=")]
+    assert rows == [["agent.n_neurons=2", "failed"], ["agent.n_neurons=3", "done"]]
+    assert {path.name for path in failed.iterdir()} == {"failure.json"}
+    assert (done / "result.json").exists()
 
 
 def test_a_sweep_goes_over_a_cell_that_a_setting_has_no_effect_with(
     tmp_path: Path, command: Callable[..., Any]
 ) -> None:
-    outcome = command("train", "-m", "agent.cell=cfc,memoryless", "agent.burn_in=2", *TINY, "agent.warmup_steps=250")
+    outcome = command(
+        "train", "-m", "sweep=basic", "agent.cell=cfc,memoryless", "agent.burn_in=2", *TINY, "agent.warmup_steps=250"
+    )
     assert outcome.code == 0
     told = "burn_in: 2 has no effect with cell='memoryless', since there is no recurrent state to bring up to date"
     assert (outcome.out + outcome.err).count(told) == 1

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from velora.callbacks import home_files as files
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.branching import begin_branch
-from velora.checkpoint.layout import seed_directory
+from velora.checkpoint.layout import LOCK_NAME, seed_directory
 from velora.checkpoint.lineage import branched, parted
 from velora.checkpoint.schema import CONFIG_FILE
 from velora.core import disk
@@ -23,7 +23,6 @@ from velora.core.protocols import Progress
 
 logger = logging.getLogger(__name__)
 
-LOCK_NAME = ".lock"
 _PRUNED = f"{files.OWN_PREFIX}pruned-"
 
 
@@ -153,6 +152,16 @@ class CheckpointHome:
         old = sorted(whole, key=lambda number: (whole[number].metadata.place[0], number))[:-keep]
         for path in [numbered[number] for number in old if not files.holds_more(numbered[number])]:
             self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")  # gone in one step, not file by file
+        self._sweep(parent)
+
+    def keep_only(self, seed_index: int, kind: str, numbers: Collection[int]) -> None:
+        """Remove this run's numbered checkpoints of a kind but these; see :meth:`prune` for what is left alone."""
+        parent = self.parent(seed_index)
+        for path in parent.iterdir():
+            match = files.CHECKPOINT.fullmatch(path.name)
+            is_old = match and match["kind"] == kind and int(match["number"]) not in numbers
+            if is_old and not files.holds_more(path) and self._own(path) is not None:
+                self._try_to(os.rename, path, parent / f"{_PRUNED}{path.name}")
         self._sweep(parent)
 
     def _sweep(self, parent: Path) -> None:

@@ -101,10 +101,10 @@ class EarlyStopping(Callback):
             SettingError: if evaluation is monitored in a run without it.
         """
         self._watches = {}
-        if self.monitor == "evaluation" and trainer.evaluate_every is None:
+        if self.monitor == "evaluation" and not trainer.is_evaluated:
             raise SettingError(
                 "early_stopping.monitor: 'evaluation' needs rounds of evaluation, but evaluate_every is None; "
-                "set evaluate_every, or use monitor='window'"
+                "set evaluate_every, add the callback Evaluate, or use monitor='window'"
             )
 
     def on_episode_end(self, trainer: TrainerView, agent: AgentView, episode: Episode) -> None:

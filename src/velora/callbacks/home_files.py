@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 OWN_PREFIX = ".velora-"
 """Hidden files of ours begin with it."""
-CHECKPOINT = re.compile(r"(?P<kind>ep|step)(?P<number>[1-9][0-9]*)|best|recent|final|interrupted|crashed")
+CHECKPOINT = re.compile(r"(?P<kind>ep|step|top)(?P<number>[1-9][0-9]*)|best|recent|final|interrupted|crashed")
 """Names of a run's checkpoints."""
 _HARMLESS = frozenset({".ipynb_checkpoints"})
 

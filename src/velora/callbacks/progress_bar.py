@@ -1,4 +1,4 @@
-"""Show how a run gets on: a live bar on a terminal, plain lines everywhere else."""
+"""Show how a run gets on: a live bar on a terminal or in a notebook, plain lines everywhere else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.live import Live
 
 from velora.callbacks.base import Callback
 from velora.callbacks.console import EdgeConsole
+from velora.callbacks.notebook import NotebookBar, is_notebook
 from velora.callbacks.pace import Pace
 from velora.callbacks.progress_view import as_line, as_picture, take_snapshot
 from velora.core.errors import SettingError
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressBar(Callback):
-    """Show episodes, steps per second, returns, losses and the time left on standard error.
+    """Show episodes, steps per second, returns, losses and the time left, on standard error or below a notebook's cell.
 
     It draws when an update or an episode ends and its time has come, in the training thread: between two drawings it
     costs one look at the clock per update. What other code prints meanwhile appears above the bar.
@@ -45,7 +46,9 @@ class ProgressBar(Callback):
             if not (math.isfinite(value) and value > 0):
                 raise SettingError(f"progress_bar.{name}: expected a finite number > 0, got {value!r}")
         self._console = EdgeConsole() if console is None else console
-        self._is_live = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._notebook = NotebookBar() if console is None and is_notebook() else None
+        is_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._is_live = is_terminal or self._notebook is not None
         self._interval_s = 1 / refresh_per_second if self._is_live else seconds_per_line
         self._live: Live | None = None
         self._pace = Pace()
@@ -58,7 +61,9 @@ class ProgressBar(Callback):
         self._start_s = time.perf_counter()
         self._next_s = self._start_s
         self._pace.restart()
-        if self._is_live:
+        if self._notebook is not None:
+            self._notebook = NotebookBar()
+        elif self._is_live:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
         self._draw(trainer, _phase(trainer))
@@ -122,7 +127,9 @@ class ProgressBar(Callback):
             left_s=self._pace.seconds_left(n_episodes=trainer.n_episodes, n_steps=trainer.n_steps),
         )
         try:
-            if self._live is not None:
+            if self._notebook is not None:
+                self._notebook.update(snapshot)
+            elif self._live is not None:
                 self._live.update(as_picture(snapshot), refresh=True)
             else:
                 self._console.print(as_line(snapshot), markup=False, highlight=False, soft_wrap=True)

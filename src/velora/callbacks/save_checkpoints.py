@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from velora.callbacks.base import Callback
+from velora.callbacks.cadence import check_whole
 from velora.callbacks.checkpoint_home import CheckpointHome
 from velora.callbacks.on_the_way import OnTheWay, Save
 from velora.callbacks.save_clock import SaveClock
+from velora.callbacks.top import Top
 from velora.core.errors import NonFiniteError, SettingError, VeloraError
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation
@@ -28,10 +30,10 @@ class SaveCheckpoints(Callback):
 
     ``epN/`` every ``frequency`` episodes, ``stepN/`` every ``steps`` environment steps, ``recent/`` when for
     ``minutes`` nothing else was written or SIGUSR1 asks for it, ``best/`` when an evaluation beats all before it,
-    ``final/`` at the end, ``interrupted/`` when a signal ends the run and ``crashed/`` when an error does; beside them,
-    once, ``model_config.json``. With several seeds each has these in ``seed<seed>/``. The directory is claimed before
-    training starts: one that holds another run or other files, can't be written, or is used by a live process is
-    refused at once.
+    ``topN/`` when it is among the best ``keep_best``, ``final/`` at the end, ``interrupted/`` when a signal ends the
+    run and ``crashed/`` when an error does; beside them, once, ``model_config.json``. With several seeds each has these
+    in ``seed<seed>/``. The directory is claimed before training starts: one that holds another run or other files,
+    can't be written, or is used by a live process is refused at once.
 
     On the way they are written while training goes on. A full disk doesn't end a run then: it is reported, and the next
     save tries again. At the end it is an error.
@@ -50,6 +52,7 @@ class SaveCheckpoints(Callback):
         minutes: float | None = 10.0,
         buffer: bool = True,
         keep_last: int | None = None,
+        keep_best: int = 1,
         final: bool = True,
     ) -> None:
         """Choose where, how often and how much to save.
@@ -64,23 +67,25 @@ class SaveCheckpoints(Callback):
                 from it exactly.
             keep_last: how many ``epN`` stay, and how many ``stepN``, at least 1; the oldest goes once a newer one is
                 safe; ``None`` keeps all.
+            keep_best: of so many evaluations the agents stay, at least 1: the best one is ``best/``, and with more than
+                1 all of them are ``topN/`` too, after their environment step.
             final: write ``final/`` when the run ends by its budget or by a callback.
 
         Raises:
             SettingError: if a number is out of its domain.
         """
         for name, value in (("frequency", frequency), ("steps", steps), ("keep_last", keep_last)):
-            is_whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and not (is_whole and value >= 1):
-                raise SettingError(f"save_checkpoints.{name}: expected a whole number >= 1 or None, got {value!r}")
+            check_whole(f"save_checkpoints.{name}", value, or_none=True)
+        check_whole("save_checkpoints.keep_best", keep_best)
         self.directory = Path(directory).absolute()
         self.frequency, self.steps, self.minutes = frequency, steps, minutes
-        self.buffer, self.keep_last, self.final = buffer, keep_last, final
+        self.buffer, self.keep_last, self.keep_best, self.final = buffer, keep_last, keep_best, final
         self._on_the_way = OnTheWay(SaveClock(minutes))
         self._home: CheckpointHome | None = None
         self._is_training = False
         self._due: dict[int, int] = {}
         self._best: dict[int, float] = {}
+        self._top, self._new_top = Top(keep_best), dict[int, int]()
         self._improved: dict[int, float | None] = {}
         self._closing: set[int] = set()
         self._seen_step: dict[int, int] = {}
@@ -92,8 +97,10 @@ class SaveCheckpoints(Callback):
         return f"SaveCheckpoints[{self.directory.name}]"
 
     def seed_state_dict(self, seed: int) -> dict[str, Any]:
-        """Return a seed's best evaluation."""
-        return {"best": self._best[seed]} if seed in self._best else {}
+        """Return a seed's best evaluation, and those that are kept beside it."""
+        if seed not in self._best:
+            return {}
+        return {"best": self._best[seed], **({"top": self._top.state(seed)} if self.keep_best > 1 else {})}
 
     def load_seed_state_dict(self, seed: int, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`seed_state_dict` returned; anything else is a ``SettingError``."""
@@ -101,6 +108,7 @@ class SaveCheckpoints(Callback):
         if not isinstance(best, int | float) or not math.isfinite(best):
             raise SettingError(f"{self.state_key}: expected a finite number 'best', found another state")
         self._best[seed] = float(best)
+        self._top.load(seed, state)
 
     def setup(self, trainer: TrainerView, agent: AgentView, stage: str) -> None:
         """Claim the directory; begin a branch in it if the run goes on from an older checkpoint than it holds.
@@ -110,6 +118,7 @@ class SaveCheckpoints(Callback):
         """
         self._is_training = False
         self._due, self._best, self._improved, self._closing = {}, {}, {}, set()
+        self._top, self._new_top = Top(self.keep_best), {}
         self._on_the_way = OnTheWay(SaveClock(self.minutes))
         self._home = CheckpointHome(self.directory, run_id=trainer.run_id, seeds=agent.seeds)
         for seed in trainer.progress:
@@ -158,6 +167,8 @@ class SaveCheckpoints(Callback):
         if math.isfinite(evaluation.mean) and evaluation.mean > self._best.get(seed, -math.inf):
             self._improved.setdefault(evaluation.seed_index, self._best.get(seed))
             self._best[seed] = evaluation.mean
+        if self.keep_best > 1 and self._top.add(seed, evaluation.mean, evaluation.step) and evaluation.step:
+            self._new_top[evaluation.seed_index] = evaluation.step
         if evaluation.seed_index not in self._closing:
             self._write_improved(trainer, agent)
 
@@ -202,16 +213,24 @@ class SaveCheckpoints(Callback):
     def on_checkpoint_saved(self, trainer: TrainerView, agent: AgentView, path: Path) -> None:
         """Remove what is too old, now that a newer one is on the disk."""
         save = self._on_the_way.end(path)
-        if save is not None and save.number is not None and self.keep_last is not None:
+        if save is None or save.number is None:
+            return
+        if save.kind == "top":
+            self._claimed().keep_only(save.seed_index, "top", self._top.steps(agent.seeds[save.seed_index]))
+        elif self.keep_last is not None:
             self._claimed().prune(save.seed_index, save.kind, keep=self.keep_last, newest=save.number)
 
     def _write_improved(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Write ``best/`` where it is due."""
+        """Write ``best/`` and ``topN/`` where they are due."""
         while self._improved:
             seed_index, before = self._improved.popitem()
             seed = agent.seeds[seed_index]
             undo = partial(self._take_back_best, seed, self._best[seed], before)
             self._save_on_the_way(trainer, Save(seed_index, "best"), undo=undo)
+        while self._new_top:
+            seed_index, step = self._new_top.popitem()
+            undo = partial(self._top.drop, agent.seeds[seed_index], step)
+            self._save_on_the_way(trainer, Save(seed_index, "top", step), undo=undo)
 
     def _take_back_best(self, seed: int, mean: float, before: float | None) -> None:
         """Count an evaluation no longer as the best, since its agent could not be saved."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 CHECKPOINTS = "checkpoints"
 """The directory inside a run's directory that the command line keeps checkpoints in."""
+LOCK_NAME = ".lock"
+"""The file that a live run holds locked, in its directory and in that of its checkpoints."""
 _SEED = re.compile(r"seed(?P<seed>0|[1-9][0-9]*)")
 
 

@@ -39,6 +39,15 @@ _LISTED = (
         interrupted="interrupted before the first step; nothing was saved",
     ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
+    Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record"),
+    Command(
+        "check-env",
+        "say what an agent will see of an environment, and what is wrong with it",
+        "velora.cli.command.jobs:check_env",
+    ),
+    Command(
+        "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
+    ),
     Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune"),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
@@ -54,6 +63,7 @@ For example:
   velora train env=inverted_pendulum train.seeds=10           # ten seeds side by side, in one process
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
+  velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
   velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
   velora plot <run> <run> out=curves.png

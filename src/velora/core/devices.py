@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from velora.core.errors import SettingError
+from velora.core.names import did_you_mean
 
 
 def set_device(device: str | torch.device | None = None) -> torch.device:
@@ -22,6 +21,12 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        hint = did_you_mean(str(device), ("auto", "cpu", "cuda"), "use 'cpu' or 'auto'", written=repr)
+        raise SettingError(
+            f"device: expected one such as 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}; {hint}"
+        ) from error
+    try:
         torch.empty(0, dtype=torch.uint8, device=chosen)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -32,8 +37,3 @@ def set_device(device: str | torch.device | None = None) -> torch.device:
 def available_bytes(device: torch.device) -> int | None:
     """Return how much memory a CUDA device has free; ``None`` for others, which don't tell."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-
-
-def n_cores() -> int:
-    """Count the cores that this process may use, which containers and schedulers keep below those of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
+ALSO_CALLED = {"gpu": "cuda"}
+"""Names that people give to what has another one here, and that look like a third."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that looks most like ``name``, or ``None`` if none does.
@@ -17,7 +20,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         >>> nearest("agent.unitz", ["agent.critic_units", "agent.tau"])
         'agent.critic_units'
     """
-    names = sorted(set(known), key=lambda known_name: (known_name.count("."), known_name))
+    known = set(known)
+    if (meant := ALSO_CALLED.get(_leaf(name))) in known:
+        return meant
+    names = sorted(known, key=lambda known_name: (known_name.count("."), known_name))
     leaves = {_leaf(known_name): known_name for known_name in reversed(names)}
     words = {word: leaves[leaf] for leaf in leaves for word in leaf.split("_") if len(word) > 3}
     whole = {known_name: known_name for known_name in names}

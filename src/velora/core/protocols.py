@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from velora.core.types import Counters, Evaluation, WindowStats
+from velora.core.types import Counters, Evaluation, Filmed, WindowStats
 
 
 class AgentView(Protocol):
@@ -33,6 +33,26 @@ class AgentView(Protocol):
     """What computes: ``"native"`` (C, on the CPU), ``"numpy"`` or ``"torch"``."""
     threads: int
     """Threads of the native kernel, over seeds."""
+
+    def check_tunable(self, name: str, values: Sequence[float]) -> None:
+        """Check that a setting may change to these values while the agent trains."""
+        ...
+
+    def tune(self, name: str, value: float, *, seed_index: int = 0) -> None:
+        """Change a setting of one seed for the rest of this training."""
+        ...
+
+    def current_learning_rates(self, seed_index: int = 0) -> Mapping[str, float]:
+        """Return the learning rate of every network."""
+        ...
+
+    def keep_gradient_norms(self) -> None:
+        """Have the norms of gradients kept for the rest of this training."""
+        ...
+
+    def gradient_norms(self, seed_index: int = 0) -> Mapping[str, float]:
+        """Return the norm of every network's newest gradient, before clipping, where they are kept."""
+        ...
 
     def summary(self) -> Mapping[str, Any]:
         """Describe the agent: class, settings, wiring, parameters (active and total) of each network."""
@@ -108,8 +128,17 @@ class TrainerView(Protocol):
     """``running``, then ``finished``, ``stopped`` (by a callback), ``interrupted`` (by a signal) or ``crashed``."""
     save_requests: int
     """How often a signal asked that the run is saved and goes on; ``SaveCheckpoints`` answers."""
-    last_evaluation: Evaluation | None
     evaluate_every: int | None
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether rounds of evaluation come by themselves."""
+        ...
+
+    @property
+    def last_evaluation(self) -> Evaluation | None:
+        """The newest evaluation of this process."""
+        ...
 
     @property
     def progress(self) -> Sequence[Progress]:
@@ -167,4 +196,33 @@ class TrainerView(Protocol):
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
         """Send numbers to the loggers, at the current step."""
+        ...
+
+    def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
+        """Send a video file to the loggers that can show or keep one."""
+        ...
+
+    def film(
+        self,
+        path: str | Path,
+        *,
+        episodes: int = 1,
+        seed: int | None = None,
+        every: int = 1,
+        max_steps: int = 100_000,
+        seed_index: int = 0,
+    ) -> Filmed | None:
+        """Play now in an environment of its own and write a video of it; ``None`` if a signal came in between."""
+        ...
+
+    def choose_evaluation(self, *, episodes: int | None = None, seed: int | None = None) -> None:
+        """Choose the episodes of all evaluations of this run."""
+        ...
+
+    def check_environment_attributes(self, names: Sequence[str]) -> None:
+        """Check that the environment has numbers of these names, which training is going to change."""
+        ...
+
+    def change_environment(self, parameters: Mapping[str, float], *, seed_index: int = 0) -> None:
+        """Set numbers among the attributes of a seed's environments, from their next episode on."""
         ...

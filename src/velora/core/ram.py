@@ -24,6 +24,13 @@ def available_bytes() -> int | None:
     return max(0, min(known)) if known else None
 
 
+def resident_bytes() -> int | None:
+    """Return how much memory this process has now; ``None`` where the system doesn't tell."""
+    for line in _lines(_PROC / "self" / "statm"):
+        return int(line.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
 def readable(size_bytes: float) -> str:
     """Write an amount of memory for people.
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from velora.core.errors import SettingError
+from velora.core.seed_values import check_seed
 
 _process_seed: int | None = None
 
@@ -61,17 +62,6 @@ def set_seed(seed: int) -> int:
 def default_seed() -> int:
     """Return the seed given to :func:`set_seed`, or a fresh random one."""
     return secrets.randbelow(2**32) if _process_seed is None else _process_seed
-
-
-def check_seed(seed: int) -> int:
-    """Return ``seed`` if it is a whole number in [0, 2**32).
-
-    Raises:
-        SettingError: if it isn't.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise SettingError(f"seed: expected a whole number from 0 to 4294967295, got {seed!r}")
-    return int(seed)
 
 
 def check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -82,6 +83,14 @@ class Evaluation:
         """Average the returns."""
         with np.errstate(all="ignore"):  # an infinite return is data, not a warning
             return float(np.mean(self.returns))
+
+
+class Filmed(NamedTuple):
+    """A video: its file, its pictures, and what each of its episodes earned."""
+
+    path: Path
+    n_pictures: int
+    returns: tuple[float, ...]
 
 
 class Transition(NamedTuple):

@@ -9,6 +9,7 @@ from velora.envs.images import check_image, image_settings
 from velora.envs.spaces import check_spaces, dimensions
 
 if TYPE_CHECKING:
+    from velora.envs.check import Report, check_environment
     from velora.envs.description import describe
     from velora.envs.make import EnvironmentSource, flattened
     from velora.envs.vector import Environments
@@ -19,6 +20,8 @@ __all__ = [
     "DiscreteActions",
     "EnvironmentSource",
     "Environments",
+    "Report",
+    "check_environment",
     "check_image",
     "check_spaces",
     "default_units",
@@ -29,5 +32,13 @@ __all__ = [
     "is_discrete",
 ]
 __getattr__, __dir__ = on_demand(
-    __name__, {"EnvironmentSource": "make", "describe": "description", "flattened": "make", "Environments": "vector"}
+    __name__,
+    {
+        "EnvironmentSource": "make",
+        "Environments": "vector",
+        "Report": "check",
+        "check_environment": "check",
+        "describe": "description",
+        "flattened": "make",
+    },
 )

@@ -53,8 +53,15 @@ def is_discrete(env: gym.Env[Any, Any]) -> bool:
     return isinstance(acting_space(env), Discrete)
 
 
-def discrete_actions(name: str, acted: Any, action_dim: int) -> DiscreteActions:
+OTHERS_CHOOSE = "make LiquidPPO or LiquidSAC with discrete=True"
+"""How to come by an agent of discrete actions, where the one at hand gives numbers alone."""
+
+
+def discrete_actions(name: str, acted: Any, action_dim: int, chooses: str = OTHERS_CHOOSE) -> DiscreteActions:
     """Return the units of a discrete action space.
+
+    Args:
+        chooses: how to come by an agent of discrete actions, for errors.
 
     Raises:
         SpaceError: if it is another one, or has another number of actions than ``action_dim``.
@@ -62,14 +69,18 @@ def discrete_actions(name: str, acted: Any, action_dim: int) -> DiscreteActions:
     from gymnasium.spaces import Discrete
 
     if not isinstance(acted, Discrete):
-        raise SpaceError(f"{name}: expected discrete actions, got {_shown(acted)}; {_advice(acted, wanted='discrete')}")
+        advice = _advice(acted, chooses, wanted="discrete")
+        raise SpaceError(f"{name}: expected discrete actions, got {_shown(acted)}; {advice}")
     if acted.n != action_dim:
         raise SpaceError(f"{name}: there are {acted.n} actions, the agent chooses from action_dim={action_dim}")
     return DiscreteActions(int(acted.n), int(acted.start))
 
 
-def bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
+def bounded_actions(name: str, acted: Any, action_dim: int, chooses: str = OTHERS_CHOOSE) -> ActionBounds:
     """Return the units of a flat bounded box of actions.
+
+    Args:
+        chooses: how to come by an agent of discrete actions, for errors.
 
     Raises:
         SpaceError: if it is another space, or has another size than ``action_dim``.
@@ -77,7 +88,7 @@ def bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
     from gymnasium.spaces import Box
 
     if not isinstance(acted, Box) or len(acted.shape) != 1:
-        advice = _advice(acted, wanted="box")
+        advice = _advice(acted, chooses, wanted="box")
         raise SpaceError(f"{name}: expected continuous actions (a flat Box), got {_shown(acted)}; {advice}")
     if not np.issubdtype(acted.dtype, np.floating):
         raise SpaceError(
@@ -97,28 +108,27 @@ def bounded_actions(name: str, acted: Any, action_dim: int) -> ActionBounds:
     return bounds
 
 
-def _advice(acted: Any, *, wanted: str) -> str:
+def _advice(acted: Any, chooses: str, *, wanted: str) -> str:
     """Advise how to get a space of actions that agents support."""
     from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
     wrapper = "wrap the environment in gymnasium.wrappers.TransformAction"
+    and_choose = f", and {chooses}" if chooses and wanted != "discrete" else ""
     if isinstance(acted, MultiDiscrete) and len(acted.shape) == 1:
         n, start = [int(one) for one in acted.nvec], np.asarray(acted.start)
         first = f" + {start.tolist()}" if start.any() else ""
         return (
             f"number their combinations: {wrapper}(env, lambda n: numpy.array(numpy.unravel_index(n, {tuple(n)}))"
-            f"{first}, gymnasium.spaces.Discrete({int(np.prod(n))})), and make LiquidPPO or LiquidSAC with "
-            "discrete=True"
+            f"{first}, gymnasium.spaces.Discrete({int(np.prod(n))})){and_choose}"
         )
     if isinstance(acted, MultiBinary) and len(acted.shape) == 1:
         n = [2] * acted.shape[0]
         return (
             f"number their combinations: {wrapper}(env, lambda n: numpy.array(numpy.unravel_index(n, {tuple(n)}), "
-            f"numpy.int8), gymnasium.spaces.Discrete({2 ** len(n)})), and make LiquidPPO or LiquidSAC with "
-            "discrete=True"
+            f"numpy.int8), gymnasium.spaces.Discrete({2 ** len(n)})){and_choose}"
         )
     if isinstance(acted, Discrete):
-        return "choose another environment, or for discrete actions LiquidPPO or LiquidSAC with discrete=True"
+        return f"choose another environment, or {chooses}"
     if isinstance(acted, Box) and len(acted.shape) == 1:
         return "make the agent with discrete=False"
     if isinstance(acted, Box):

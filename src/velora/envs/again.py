@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -23,11 +23,14 @@ _PLAIN = (bool, int, float, str, np.generic)
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 
 
-def maker(env: Env) -> tuple[Maker | None, str]:
+def maker(env: Env, *, render_mode: str | None = None) -> tuple[Maker | None, str]:
     """Return a function that makes an environment again, or ``None`` and why there is none.
 
     Copies get the arguments that the environment was made with: their containers anew, so that none changes another's,
     and what is in them shared, so that a large table is in memory once. They aren't recorded or shown: nobody watches.
+
+    Args:
+        render_mode: how they draw; ``None`` is as the environment does, but for a window.
     """
     known = layers.spec(env)
     if known is None or known.entry_point is None:
@@ -40,18 +43,23 @@ def maker(env: Env) -> tuple[Maker | None, str]:
             return None, _untold(type(layer))
     kwargs = fresh(known.kwargs)  # as they are now, whatever becomes of them
     around = [_Around(type(one), layers.recorded(one), vars(one).get("_saved_kwargs")) for one in layers.layers(env)]
-    if kwargs.get("render_mode") == "human":
+    if render_mode is not None:
+        kwargs["render_mode"] = render_mode
+    elif kwargs.get("render_mode") == "human":
         del kwargs["render_mode"]
     return partial(_made, known, kwargs, around), ""
 
 
-def unlike(env: Env, again: Env) -> str:
+def unlike(env: Env, again: Env, *, but: Collection[str] = ()) -> str:
     """Name the attributes in which an environment differs from a copy of it; "" if nothing is seen to.
 
     Numbers and words among the attributes are compared, of the environment and of its wrappers, but for those that an
     episode changes. They differ where a user has set one after the making, or where chance has.
+
+    Args:
+        but: attributes that aren't compared.
     """
-    found = list(_different(env, again))
+    found = [one for one in _different(env, again) if one[0] not in but]
     if not found:
         return ""
     try:

@@ -15,12 +15,15 @@ from velora.core.errors import SettingError, SpaceError
 from velora.core.names import did_you_mean
 from velora.envs import layers
 from velora.envs.again import fresh, maker, mute, unlike
+from velora.envs.film import prepare_drawing
 from velora.envs.flat import Flattened
 from velora.envs.spaces import observation_size
 from velora.envs.workers import Workers
 
 Env: TypeAlias = gym.Env[Any, Any]
 EnvLike: TypeAlias = Env | str | Callable[[], Env]
+PICTURES = "rgb_array"
+"""Gymnasium's render mode of environments whose ``render`` gives a picture."""
 
 
 class SameEnvironmentError(SpaceError):
@@ -39,6 +42,7 @@ class EnvironmentSource:
 
     Attributes:
         workers: processes in which environments are made from then on; ``None`` makes them here.
+        changing: attributes that training changes, in which a copy may differ from what was passed.
 
     Raises:
         SpaceError: if the id is unknown, or what was passed is no environment.
@@ -48,19 +52,26 @@ class EnvironmentSource:
         self._given: Env | None = None
         self._make: Callable[[], Env] | None = None
         self.workers: Workers | None = None
+        self.changing: set[str] = set()
         self._why_not = ""
         self._made: list[weakref.ref[Env]] = []
         self._gives_one = False
+        self._make_drawing: Callable[[], Env] | None = None
         if isinstance(env, str):
-            shared = find_spec(env).kwargs  # which Gymnasium would copy for every environment
-            self._make = lambda: gym.make(env, disable_env_checker=True, **fresh({**shared, **(kwargs or {})}))
+            shared = {**find_spec(env).kwargs, **(kwargs or {})}  # which Gymnasium would copy for every environment
+
+            def make(**more: Any) -> Env:
+                return gym.make(env, disable_env_checker=True, **fresh({**shared, **more}))
+
+            self._make, self._make_drawing = make, partial(make, render_mode=PICTURES)
         elif isinstance(env, gym.Env):
             self._given = env
             self._make, self._why_not = maker(env)
+            self._make_drawing, _ = maker(env, render_mode=PICTURES)
             self._made.append(weakref.ref(layers.base(env)))
         elif callable(env):
             _check_takes_nothing(env)
-            self._make = env
+            self._make = self._make_drawing = env
         else:
             raise SpaceError(f"env: expected a gymnasium environment, its id or a function, got {type(env).__name__}")
 
@@ -125,7 +136,7 @@ class EnvironmentSource:
         if any(inner is kept for kept in before):
             self._gives_one = True
             raise SameEnvironmentError("env: the function gave one environment several times")
-        if self._given is not None and (difference := unlike(self._given, made)):
+        if self._given is not None and (difference := unlike(self._given, made, but=self.changing)):
             self._make, self._why_not = None, f"{difference}, so it was changed after it was made, or chance decides it"
             made.close()
             raise SpaceError(f"env: {self._cant_be_made}")
@@ -133,6 +144,26 @@ class EnvironmentSource:
             mute(made)
         self._made = [weakref.ref(kept) for kept in (*before, inner)]
         return flattened(made) if flat else made
+
+    def make_drawing(self) -> Env:
+        """Make a fresh environment, in this process, whose ``render`` gives pictures.
+
+        Raises:
+            SpaceError: as :meth:`make`, or if it draws no pictures.
+        """
+        if self._make_drawing is None:
+            raise SpaceError(f"env: {self._cant_be_made}")
+        prepare_drawing()
+        made = _checked(self._make_drawing())
+        if made.render_mode != PICTURES:
+            mode = made.render_mode
+            self.release(made)
+            raise SpaceError(
+                f"env: expected an environment that draws pictures, render_mode={PICTURES!r}, got {mode!r}; pass its "
+                "registered id, or a function that makes it with that render_mode"
+            )
+        mute(made)
+        return flattened(made)
 
     def release(self, env: Env) -> None:
         """Close an environment that :meth:`make` gave, unless its maker turned out to give one that it keeps."""

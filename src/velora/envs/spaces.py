@@ -6,15 +6,25 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from velora.core.errors import SpaceError
-from velora.envs.action_spaces import acting_space, bounded_actions, discrete_actions, is_discrete, own_space
+from velora.envs.action_spaces import (
+    OTHERS_CHOOSE,
+    acting_space,
+    bounded_actions,
+    discrete_actions,
+    is_discrete,
+    own_space,
+)
 from velora.envs.actions import ActionUnits
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
 
-def dimensions(env: gym.Env[Any, Any]) -> tuple[int, int]:
+def dimensions(env: gym.Env[Any, Any], chooses: str = OTHERS_CHOOSE) -> tuple[int, int]:
     """Return what an agent for an environment takes as ``state_dim`` and ``action_dim`` (O, A).
+
+    Args:
+        chooses: how to come by an agent of discrete actions, for errors; "" has one at hand.
 
     Raises:
         SpaceError: if no agent can serve the environment.
@@ -29,7 +39,7 @@ def dimensions(env: gym.Env[Any, Any]) -> tuple[int, int]:
     acted = acting_space(env)
     state_dim = observation_size(env)
     action_dim = int(acted.n) if isinstance(acted, Discrete) else acted.shape[0] if acted.shape else 1
-    check_spaces(env, state_dim=state_dim, action_dim=action_dim, discrete=is_discrete(env))
+    check_spaces(env, state_dim=state_dim, action_dim=action_dim, discrete=is_discrete(env), chooses=chooses)
     return state_dim, action_dim
 
 
@@ -75,11 +85,19 @@ def environment_name(env: gym.Env[Any, Any]) -> str:
     return known.id if known else type(env.unwrapped).__name__
 
 
-def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, discrete: bool = False) -> ActionUnits:
+def check_spaces(
+    env: gym.Env[Any, Any],
+    *,
+    state_dim: int,
+    action_dim: int,
+    discrete: bool = False,
+    chooses: str = OTHERS_CHOOSE,
+) -> ActionUnits:
     """Return the action units of an environment that the agent fits.
 
     Args:
         discrete: whether the agent chooses from ``action_dim`` actions.
+        chooses: how to come by an agent that does, for errors.
 
     Raises:
         SpaceError: if observations aren't ``state_dim`` numbers once they are flattened, or actions aren't a flat
@@ -89,4 +107,4 @@ def check_spaces(env: gym.Env[Any, Any], *, state_dim: int, action_dim: int, dis
     if size != state_dim:
         raise SpaceError(f"{name}: observations have {size} numbers, the agent expects state_dim={state_dim}")
     check_actions = discrete_actions if discrete else bounded_actions
-    return check_actions(name, acting_space(env), action_dim)
+    return check_actions(name, acting_space(env), action_dim, chooses)

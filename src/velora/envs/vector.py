@@ -14,6 +14,7 @@ from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Action, Array
 from velora.envs import answers, statistics
 from velora.envs.clock import NOMINAL_DT, Clock
+from velora.envs.parameters import ParameterSetting
 from velora.envs.renewal import renewal
 from velora.envs.workers import RemoteEnv
 
@@ -62,6 +63,7 @@ class Environments:
     Attributes:
         are_remote: whether any of them is in a worker.
         at_start: the statistics that the wrappers of an environment kept when its episode began; only of those that do.
+        parameters: sets numbers in them from one episode to another.
 
     Args:
         envs: the environments.
@@ -80,6 +82,7 @@ class Environments:
         needs_time: bool = False,
     ) -> None:
         self.envs = list(envs)
+        self.parameters = ParameterSetting(self.envs)
         self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
         self._renewals = [renewal(env) for env in self.envs]
         self._needs_time, self._misses_time = needs_time, False

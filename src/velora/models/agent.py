@@ -27,6 +27,7 @@ from velora.models.optimizers import OPTIMIZERS, SeedOptimizer
 from velora.models.options import Settings
 from velora.models.saving import SavedAgent
 from velora.models.signatures import run_arguments, show_settings
+from velora.models.tuning import Tuning
 from velora.training.experience import Experience
 from velora.training.hook_table import NO_HOOKS
 from velora.training.result import TrainResult
@@ -90,6 +91,7 @@ class Agent(ActingAgent, SavedAgent):
         networks, tells_time = self.configure_networks(), self.settings.time in ("gate", "both")
         self.learner = Learner(networks, self.target_names(networks), self.device, self.kernel, tells_time=tells_time)
         self.normaliser = make_normaliser(self.settings, self.n_seeds, self.n_envs)
+        self.tuning = Tuning(self)
 
     @abstractmethod
     def configure_experience(self) -> Experience:
@@ -147,7 +149,13 @@ class Agent(ActingAgent, SavedAgent):
         """
         self.learner.held.take_over()
         s = self.settings
-        self.bounds = envs.check_spaces(env, state_dim=s.state_dim, action_dim=s.action_dim, discrete=self.discrete)
+        self.bounds = envs.check_spaces(
+            env,
+            state_dim=s.state_dim,
+            action_dim=s.action_dim,
+            discrete=self.discrete,
+            **({"chooses": "make this agent with discrete=True"} if "discrete" in type(s).model_fields else {}),
+        )
         if self.sees_images:
             envs.check_image(env, s.image, s.image_range)
         self.environment = envs.describe(env)
@@ -174,7 +182,33 @@ class Agent(ActingAgent, SavedAgent):
         """
         self.threads = threads
         self.learner.held.look_before_training()
+        self.learner.norms = None
         self.experience.prepare()
+        self.tuning.clear()
+
+    def check_tunable(self, name: str, values: Sequence[float]) -> None:
+        """Check that a setting may change to these values while the agent trains.
+
+        Raises:
+            SettingError: if it may not.
+        """
+        self.tuning.check(name, values)
+
+    def tune(self, name: str, value: float, *, seed_index: int = 0) -> None:
+        """Change a setting of one seed for the rest of this training; ``settings`` stays as it is."""
+        self.tuning.set(seed_index, name, value)
+
+    def current_learning_rates(self, seed_index: int = 0) -> dict[str, float]:
+        """Return the learning rate of every network, as an update of this seed would use it."""
+        return self.tuning.rates(seed_index)
+
+    def keep_gradient_norms(self) -> None:
+        """Have the norms of gradients kept for the rest of this training."""
+        self.learner.norms = {}
+
+    def gradient_norms(self, seed_index: int = 0) -> dict[str, float]:
+        """Return the norm of every network's newest gradient of a seed, before clipping; this waits for the device."""
+        return {name: float(norms[seed_index]) for name, norms in (self.learner.norms or {}).items()}
 
     @autograd.as_by_default()
     def train(
@@ -188,7 +222,7 @@ class Agent(ActingAgent, SavedAgent):
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
         evaluation_max_steps: int = 100_000,
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
         resume: str | Path | None = None,
@@ -211,7 +245,7 @@ class Agent(ActingAgent, SavedAgent):
             evaluate_every: episodes between evaluations; ``None`` for none.
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
             evaluation_max_steps: steps after which an episode of evaluation is cut, if the environment sets no end.
-            callbacks: ours, or stock ones of Lightning.
+            callbacks: one or several, ours or stock ones of Lightning.
             logger: Lightning loggers.
             run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.
             resume: a checkpoint, or a directory of checkpoints, to go on from as if never stopped.

@@ -27,7 +27,7 @@ _DATA: Final = (
 )  # fmt: skip
 _PARTS: Final = frozenset(
     {"settings", "optimizer_kind", "seeds", "device", "kernel", "learner", "experience", "exploration", "draws",
-     "normaliser", "environment", "bounds", "progress", "hooks"}
+     "normaliser", "environment", "bounds", "progress", "hooks", "tuning"}
 )  # fmt: skip
 """Attributes that a constructor makes, and that are filled from the state."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from velora.core.streams import Stream
 from velora.core.types import Array
-from velora.ops.noise import correlated_noise
+from velora.ops.noise import correlated_noise, innovation_std
 
 
 class Explorer(Protocol):
@@ -79,15 +79,14 @@ class WarmUp:
             actions[where] = (2.0 * self._uniform.at(steps) - 1.0)[where]
 
 
-def normal_stream(seeds: Sequence[int], size: int) -> Stream:
-    """Make the standard normal numbers of exploration, so many for each step of a seed."""
-    return Stream(
-        seeds,
-        "exploration",
-        lambda g, out: g.standard_normal(dtype=np.float32, out=out),
-        (size,),
-        dtype=np.float32,
-    )
+def normal_stream(seeds: Sequence[int], size: int, *, std: float = 1.0) -> Stream:
+    """Make the normal numbers of exploration, so many for each step of a seed."""
+
+    def draw(generator: np.random.Generator, out: Array) -> None:
+        generator.standard_normal(dtype=np.float32, out=out)
+        out *= std
+
+    return Stream(seeds, "exploration", draw, (size,), dtype=np.float32)
 
 
 @final
@@ -113,15 +112,26 @@ class CorrelatedNoise:
         decay_steps: int = 1,
         correlation: float,
     ) -> None:
-        self._std, self._correlation = std, correlation
         self._change, self._decay_steps = 0.0 if final_std is None else final_std - std, decay_steps
-        self._warm_up, self._normal = WarmUp(seeds, action_dim), normal_stream(seeds, action_dim)
+        self._warm_up = WarmUp(seeds, action_dim)
+        self._innovations = normal_stream(seeds, action_dim, std=innovation_std(1.0, correlation))
         self.noise: NDArray[np.float32] = np.zeros((len(seeds), action_dim), dtype=np.float32)
+        self._first_std = std
+        self._std, self._correlation = np.full_like(self.noise, std), np.full_like(self.noise, correlation)
+        self._low, self._high = np.full_like(self.noise, -1.0), np.full_like(self.noise, 1.0)
+
+    def set_std(self, seed_index: int, std: float) -> None:
+        """Let the noise of one seed have another deviation from now on."""
+        self._std[seed_index] = std
+
+    def forget_std(self) -> None:
+        """Go back to the deviation that all seeds began with."""
+        self._std[...] = self._first_std
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
         self._warm_up.reseed(seeds)
-        self._normal.reseed(seeds)
+        self._innovations.reseed(seeds)
 
     def begin_episode(self, seed_index: int) -> None:
         """Forget the noise of the episode before."""
@@ -133,7 +143,7 @@ class CorrelatedNoise:
 
     def draw(self, out: Array, generator: np.random.Generator) -> Array:
         """Add Gaussian noise of the deviation that training begins with."""
-        noisy: Array = out + self._std * generator.standard_normal(out.shape)
+        noisy: Array = out + self._first_std * generator.standard_normal(out.shape)
         return noisy.clip(-1.0, 1.0)
 
     def act(
@@ -149,20 +159,24 @@ class CorrelatedNoise:
             steps: how many steps each seed has lived.
             warming_up: positions on the seed axis that act at random.
         """
-        normal = self._normal.at(steps)
-        noise = correlated_noise(self.noise, normal, std=1.0, correlation=self._correlation)
-        where: Any = ... if len(rows) == len(noise) else list(rows)
-        self.noise[where] = noise[where]
-        tried: NDArray[np.float32] = actions + self._deviation(steps) * self.noise
-        np.minimum(np.maximum(tried, -1.0, out=tried), 1.0, out=tried)
-        self._warm_up.replace(tried, steps, warming_up)
+        self._advance(rows, self._innovations.at(steps))
+        if self._change:
+            shares = [[min(1.0, step / self._decay_steps)] for step in steps]
+            self._std[...] = np.asarray(shares, np.float32) * self._change + self._first_std
+        # Arrays of one shape, and a new one for each result: broadcasting, or writing over what is read, costs three
+        # times as much on arrays this small, and np.clip more.
+        tried: NDArray[np.float32] = np.minimum(np.maximum(actions + self._std * self.noise, self._low), self._high)
+        if warming_up:
+            self._warm_up.replace(tried, steps, warming_up)
         return tried
 
-    def _deviation(self, steps: Sequence[int]) -> Any:
-        if not self._change:
-            return self._std
-        shares = [[min(1.0, step / self._decay_steps)] for step in steps]
-        return np.asarray(shares, np.float32) * self._change + self._std
+    def _advance(self, rows: Sequence[int], innovation: NDArray[np.float32]) -> None:
+        noise = correlated_noise(self.noise, innovation, correlation=self._correlation)
+        if len(rows) == len(noise):
+            self.noise = noise
+        else:
+            where = list(rows)
+            self.noise[where] = noise[where]
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the noise of one seed."""

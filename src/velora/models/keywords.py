@@ -209,6 +209,9 @@ class CheckpointKeywords(TypedDict, total=False):
     keep_last: Annotated[int | None, "checkpoint", None,
         "how many ``epN`` stay, and how many ``stepN``, at least 1; the oldest goes once a newer one is safe; "
         "``None`` keeps all"]
+    keep_best: Annotated[int, "checkpoint", 1,
+        "of so many evaluations the agents stay, at least 1: the best one is ``best/``, and with more than 1 all of "
+        "them are ``topN/`` too, after their environment step"]
     final: Annotated[bool, "checkpoint", True, "write ``final/`` when the run ends by its budget or by a callback"]
 
 

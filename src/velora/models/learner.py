@@ -58,6 +58,7 @@ class Learner:
         rows: positions on the seed axis that learn from the next update.
         guard: keeps steps from being made of losses and gradients that aren't finite.
         held: follows what is done to the networks from outside.
+        norms: the newest norm of every network's gradient before clipping, (S,) each; ``None`` if nobody asks.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Learner:
         self._programs: dict[Hashable, Update] = {}
         self._is_recording = False
         self._judged: list[Judged] = []
+        self.norms: dict[str, Tensor] | None = None
         self.held = HeldNetworks(self.flats, on_other_wiring=self._follow_wiring)
 
     @property
@@ -162,6 +164,8 @@ class Learner:
         if hooks.on_after_backward:
             self.held.follow_gradients(name)
         norms = self.backend.clip(flat.gradient, max_norm=_LARGEST_NORM if clip is None else clip)
+        if self.norms is not None:
+            self.norms[name] = norms
         for hook in hooks.on_before_optimizer_step:
             hook(optimizer)
         if hooks.on_before_optimizer_step:  # which may have changed the gradient

@@ -29,7 +29,14 @@ Rules: TypeAlias = Sequence[Callable[[Any], str | None]]
 
 
 def option(
-    default: Any, meaning: str, *, group: Group, see: str | None = None, structural: bool = False, **domain: Any
+    default: Any,
+    meaning: str,
+    *,
+    group: Group,
+    see: str | None = None,
+    structural: bool = False,
+    live: bool = False,
+    **domain: Any,
 ) -> Any:
     """Declare a setting, or an argument that every constructor takes.
 
@@ -41,9 +48,10 @@ def option(
         see: page below ``docs/`` that tells more, such as ``"guide/liquid-cells.md#the-cells"``.
         structural: whether weights that were learned under one value mean something else under another; a checkpoint is
             then refused by an agent with another one.
+        live: whether ``training_step`` reads it at every update, so that a schedule may change it along training.
         domain: bounds as pydantic knows them: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``.
     """
-    extra: Any = {"group": group, "see": see, "structural": structural}
+    extra: Any = {"group": group, "see": see, "structural": structural, "live": live}
     return Field(default, description=meaning, json_schema_extra=extra, **domain)
 
 
@@ -55,6 +63,7 @@ class Option:
         kind: its type; sequences are tuples.
         default: :data:`REQUIRED` where it has none.
         structural: whether weights that were learned under one value mean something else under another.
+        live: whether ``training_step`` reads it at every update.
         bounds: of a number, in words; empty where there are none.
     """
 
@@ -65,14 +74,17 @@ class Option:
     group: str
     see: str | None
     structural: bool
+    live: bool
     bounds: str
 
     @classmethod
     def read(cls, name: str, field: FieldInfo, kind: Any) -> Option:
         """Read it from a field; one that was declared without :func:`option` has no meaning that could be shown."""
-        more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None, "structural": False}
+        more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None}
         default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
-        own = {key: more[key] for key in ("group", "see", "structural")}
+        own = {"group": more["group"], "see": more["see"]} | {
+            key: more.get(key, False) for key in ("structural", "live")
+        }
         return cls(name, kind, default, field.description or "", **own, bounds=_bounds(field))
 
     @property

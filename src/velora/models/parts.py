@@ -13,12 +13,13 @@ from velora.buffers import Buffer
 from velora.core import seeding
 from velora.core.types import Counters
 from velora.envs import ActionUnits
+from velora.models import portrait
 from velora.models.draws import Draws
 from velora.models.exploration import Explorer
 from velora.models.learner import Learner
 from velora.models.normalisation import Normaliser
 from velora.models.optimizers import OptimizerKind
-from velora.models.options import Settings
+from velora.models.options import REQUIRED, Settings
 from velora.nn.networks.images import FEATURES, reader
 from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
@@ -203,3 +204,21 @@ class AgentParts(ABC):
             count = count_parameters(self.learner.modules[name])
             networks[name] = {"wiring": self.wirings.get(name), "parameters": count.total, "active": count.active}
         return {"agent": type(self).__name__, "settings": self.settings_dict(), "networks": networks}
+
+    def changed_settings(self) -> dict[str, Any]:
+        """Return the settings that aren't the defaults; sizes have none."""
+        options = [one for one in self.settings_type.options() if one.default is not REQUIRED]
+        return {one.name: value for one in options if (value := getattr(self.settings, one.name)) != one.default}
+
+    def __repr__(self) -> str:
+        """Show what the agent is, its sizes and wiring, and its training so far."""
+        return object.__repr__(self) if self._is_half_made else portrait.as_text(self)
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        return portrait.as_html(self)
+
+    @property
+    def _is_half_made(self) -> bool:
+        """Whether the constructor still runs, or failed: a debugger shows such an agent too."""
+        return "learner" not in vars(self)

@@ -122,11 +122,11 @@ class LiquidSettings(Settings):
     optimizer: str = option("adam", "of every network: ``adam``, ``adamw``, ``rmsprop`` or ``sgd``", group="learning")
     actor_lr: float = option(3e-4, "learning rate of the policy", group="learning", gt=0.0, le=10.0)
     critic_lr: float = option(1e-3, "learning rate of the critic", group="learning", gt=0.0, le=10.0)
-    gamma: float = option(0.99, "discount per control step", group="learning", ge=0.0, le=1.0)
+    gamma: float = option(0.99, "discount per control step", group="learning", live=True, ge=0.0, le=1.0)
     grad_clip: float | None = option(
-        1.0, "largest gradient norm of a network and seed; ``None`` doesn't clip", group="learning", gt=0.0
+        1.0, "largest gradient norm of a network and seed; ``None`` doesn't clip", group="learning", live=True, gt=0.0
     )
-    reward_scale: float = option(0.1, "factor on rewards inside the critic's loss", group="learning", gt=0.0)
+    reward_scale: float = option(0.1, "factor on rewards inside the critic's loss", group="learning", live=True, gt=0.0)
     normalize_obs: bool = option(
         False,
         "standardise observations by mean and deviation of those seen in training",
@@ -164,7 +164,9 @@ class ReplaySettings(LiquidSettings):
 
     rules: ClassVar[Rules] = (fit.windows_fit_the_buffer,)
 
-    tau: float = option(0.02, "share by which the targets follow at each update", group="learning", gt=0.0, le=1.0)
+    tau: float = option(
+        0.02, "share by which the targets follow at each update", group="learning", live=True, gt=0.0, le=1.0
+    )
     updates_per_step: int = option(
         1,
         "updates in each environment step; more of them learn more from the same experience, and take longer",
@@ -209,9 +211,15 @@ class TD3Settings(DDPGSettings):
         2, "updates of the critics for one of policy and targets", group="learning", ge=1, le=1_000
     )
     target_noise: float = option(
-        0.2, "deviation of the noise on target actions, as a share of half the range", group="learning", ge=0.0
+        0.2,
+        "deviation of the noise on target actions, as a share of half the range",
+        group="learning",
+        live=True,
+        ge=0.0,
     )
-    target_noise_clip: float = option(0.5, "largest size of the noise on target actions", group="learning", ge=0.0)
+    target_noise_clip: float = option(
+        0.5, "largest size of the noise on target actions", group="learning", live=True, ge=0.0
+    )
 
 
 class SACSettings(ReplaySettings):
@@ -231,6 +239,7 @@ class SACSettings(ReplaySettings):
         "entropy in nats that the temperature steers the policy to; ``None`` is ``-action_dim``, or of discrete "
         "actions half of the largest there is, ``log(action_dim)``",
         group="exploration",
+        live=True,
     )
 
 
@@ -288,16 +297,26 @@ class PPOSettings(LiquidSettings):
         le=100_000_000,
     )
     n_epochs: int = option(10, "passes of each phase over its rollout", group="experience", ge=1, le=1_000)
-    gae_lambda: float = option(0.95, "how far advantages look beyond the next value", group="learning", ge=0.0, le=1.0)
-    clip_range: float = option(
-        0.2, "how far the ratio of new to old probability is rewarded to move from 1", group="learning", gt=0.0, le=10.0
+    gae_lambda: float = option(
+        0.95, "how far advantages look beyond the next value", group="learning", live=True, ge=0.0, le=1.0
     )
-    entropy_bonus: float = option(0.0, "weight of the policy's entropy beside its reward", group="exploration", ge=0.0)
+    clip_range: float = option(
+        0.2,
+        "how far the ratio of new to old probability is rewarded to move from 1",
+        group="learning",
+        live=True,
+        gt=0.0,
+        le=10.0,
+    )
+    entropy_bonus: float = option(
+        0.0, "weight of the policy's entropy beside its reward", group="exploration", live=True, ge=0.0
+    )
     target_kl: float | None = option(
         None,
         "divergence from the policy that acted, in nats; a seed whose minibatch exceeds it one and a half times learns "
         "no more in this phase; ``None`` is no limit",
         group="learning",
+        live=True,
         gt=0.0,
     )
     initial_std: float = option(

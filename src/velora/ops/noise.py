@@ -8,22 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def innovation_std(std: float, correlation: float) -> float:
+    """Return the deviation of what :func:`correlated_noise` adds at each step, so that the process has ``std``."""
+    return std * math.sqrt(1.0 - correlation * correlation)
+
+
 def correlated_noise(
-    previous: NDArray[np.float32], normal: NDArray[np.float32], *, std: float, correlation: float
+    previous: NDArray[np.float32], innovation: NDArray[np.float32], *, correlation: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Advance an Ornstein-Uhlenbeck process by one step, in the form whose stationary deviation is ``std``.
+    """Advance an Ornstein-Uhlenbeck process by one step.
 
     Shapes:
-        previous, normal: equal; ``normal`` holds independent standard normal draws.
+        previous, innovation, correlation: equal, which costs a third of broadcasting on arrays this small;
+            ``innovation`` holds independent normal draws of the deviation :func:`innovation_std`.
         returns: the same.
 
     Args:
-        std: stationary standard deviation, >= 0, in units of the normalised action.
+        previous: where the process was, in units of the normalised action.
         correlation: of neighbouring steps, in [0, 1); 0 is white Gaussian noise.
 
     Source:
         Uhlenbeck & Ornstein 1930, discretised exactly: theta * dt = -ln(correlation). DDPG (Lillicrap et al. 2016,
         section 7) uses the Euler step with theta 0.15 and sigma 0.2, which is correlation 0.85 and deviation 0.38.
     """
-    innovation = std * math.sqrt(1.0 - correlation * correlation)
-    return correlation * previous + innovation * normal
+    return correlation * previous + innovation

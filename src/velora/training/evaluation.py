@@ -12,6 +12,7 @@ from torch import Tensor
 
 from velora.core import seeding
 from velora.core.errors import NonFiniteError
+from velora.core.seed_values import check_seed
 from velora.core.types import Array
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
@@ -20,6 +21,8 @@ from velora.training.protocol import TrainableAgent
 
 Policy: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Takes observations (S, B, O), recurrent states (S, B, H) and dt (S, B); returns actions (S, B, A) and states."""
+OTHER_EPISODES = 2
+"""Coordinate of reset seeds that somebody chooses: neither those of training (0) nor those of its evaluation (1)."""
 MAX_STEPS = 100_000
 """Steps after which an episode of evaluation is cut, where the environment doesn't end it."""
 
@@ -29,6 +32,18 @@ log = logging.getLogger(__name__)
 def evaluation_seeds(episodes: int) -> list[int]:
     """List the reset seeds of evaluation: the same for every run and every time, so that scores compare."""
     return [seeding.episode_seed(0, 1, number) for number in range(1, episodes + 1)]
+
+
+def reset_seeds(seed: int | None, episodes: int) -> list[int]:
+    """List the reset seeds of evaluation, or others that a seed decides.
+
+    Raises:
+        SettingError: if it is no seed.
+    """
+    if seed is None:
+        return evaluation_seeds(episodes)
+    check_seed(seed)
+    return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
 
 
 def evaluate(

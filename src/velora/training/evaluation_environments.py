@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from velora.core.errors import SettingError
@@ -37,6 +37,7 @@ class EvaluationEnvironments:
         self._source, self._trained, self._n_seeds = source, list(trained), n_seeds
         self._obs_dim, self._shows_time = obs_dim, shows_time
         self._made: Environments | None = None
+        self._drawing: Env | None = None
         self._is_alone = not source.is_repeatable
 
     @contextmanager
@@ -64,6 +65,22 @@ class EvaluationEnvironments:
             statistics.give(env, statistics.kept(self._trained[resting.get(k) or k * each]))
             statistics.freeze(env)
         yield self._made
+
+    def expect_changes(self, names: Iterable[str]) -> None:
+        """Take environments for copies of those that are trained in even where these attributes differ."""
+        self._source.changing.update(names)
+
+    def drawing(self, seed_index: int) -> Env:
+        """Return an environment that draws, beside all others, with the statistics of a seed's wrappers as they are.
+
+        Raises:
+            SpaceError: if there can't be one.
+        """
+        if self._drawing is None:
+            self._drawing = self._source.make_drawing()
+        statistics.give(self._drawing, statistics.kept(self._trained[seed_index * len(self._trained) // self._n_seeds]))
+        statistics.freeze(self._drawing)
+        return self._drawing
 
     def _make(self, episodes: int) -> Environments | None:
         """Make as many as there are episodes, or fewer; ``None`` if there can't be one for each seed."""
@@ -106,3 +123,6 @@ class EvaluationEnvironments:
         for env in self._made.envs if self._made else ():
             env.close()
         self._made = None
+        if self._drawing is not None:
+            self._source.release(self._drawing)
+            self._drawing = None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from velora.callbacks.base import HOOKS, Callback
 from velora.core.errors import SettingError
+from velora.training.stock_list import check_stock, does_nothing_at, is_stock
+
+log = logging.getLogger(__name__)
 
 Hook: TypeAlias = Callable[..., Any]
 
@@ -31,17 +35,19 @@ class HookTable:
     on_train_batch_end: tuple[Hook, ...]
     on_exception: tuple[Hook, ...]
 
-    def __init__(self, callbacks: Sequence[Any], *ours: Any, stock: tuple[Any, ...] = ()) -> None:
+    def __init__(self, callbacks: Sequence[Any], *ours: Any, stock: Callable[[Any, str], Hook] | None = None) -> None:
         """Collect the methods.
 
         Args:
             callbacks: in the order in which they are called.
             ours: what our callbacks get first, ``(trainer, agent)``.
-            stock: what stock Lightning callbacks get instead.
+            stock: binds a hook of a stock Lightning callback, given that and the hook's name; without it there is none.
         """
         for name in HOOKS:
             users = [c for c in callbacks if overrides(c, name)]
-            bound = (partial(getattr(c, name), *(ours if isinstance(c, Callback) else stock)) for c in users)
+            bound = (
+                stock(c, name) if stock is not None and is_stock(c) else partial(getattr(c, name), *ours) for c in users
+            )
             setattr(self, name, tuple(bound))
         inside = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward")
         self.look_into_updates = any(getattr(self, name) for name in (*inside, "on_before_optimizer_step"))
@@ -70,13 +76,24 @@ def overrides(callback: Any, name: str) -> bool:
     function = getattr(method, "__func__", method)
     if isinstance(callback, Callback):
         return function is not getattr(Callback, name)
-    return not (
-        function.__module__ == "lightning.pytorch.callbacks.callback" and function.__qualname__ == f"Callback.{name}"
-    )
+    return not does_nothing_at(function, name)
+
+
+def listed(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list, be it one or several, and refuse what is none or could not do its work.
+
+    Raises:
+        SettingError: naming the one at fault.
+    """
+    if callbacks is None:
+        return []
+    several = list(callbacks) if isinstance(callbacks, Iterable) and not isinstance(callbacks, type) else [callbacks]
+    check_callbacks(several)
+    return several
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Refuse what is no callback, and two whose saved states could not be told apart.
+    """Refuse what is no callback, what could not work here, and two whose saved states could not be told apart.
 
     Raises:
         SettingError: naming the one at fault.
@@ -87,6 +104,8 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
                 f"callbacks: expected instances of velora.callbacks.Callback, got {callback!r}"
                 + (" (a class: add parentheses)" if isinstance(callback, type) else "")
             )
+        if is_stock(callback) and (warning := check_stock(callback)) is not None:
+            log.warning("%s", warning)
     keeping = ("state_dict", "seed_state_dict")
     stateful = Counter(c.state_key for c in callbacks if any(overrides(c, name) for name in keeping))
     for key, count in stateful.items():

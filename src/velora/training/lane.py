@@ -11,6 +11,7 @@ from velora.checkpoint.lineage import TRUNK, Lineage
 from velora.core import seeding
 from velora.core.errors import CheckpointError
 from velora.core.types import Action, Counters, Episode, Evaluation, WindowStats
+from velora.envs.parameters import Parameters
 from velora.envs.vector import NO_STEP, Step
 from velora.metrics.window import MovingWindow
 from velora.training.action_log import MOST_KEPT, ActionLog
@@ -24,6 +25,7 @@ class Place:
         running: the open episode.
         newest: the answer to its newest action, or its reset; nothing's before the first.
         log: of the newest episode, open or not.
+        parameters: numbers that were set in the environment for that episode.
     """
 
     def __init__(self, index: int) -> None:
@@ -31,6 +33,7 @@ class Place:
         self.running: Episode | None = None
         self.newest = NO_STEP
         self.log = ActionLog()
+        self.parameters: Parameters = {}
 
     def begin(self, episode: Episode, first: Step) -> None:
         """Open an episode, whose reset was answered by ``first``."""
@@ -78,6 +81,7 @@ class Place:
             "running": None if running is None else [running.number, running.reset_seed, running.reward],
             "ended": None if running is None else [running.terminated, running.truncated],
             **self.log.state_dict(MOST_KEPT if running is None else None),
+            **({"parameters": dict(self.parameters)} if self.parameters else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int) -> None:
@@ -87,6 +91,7 @@ class Place:
             CheckpointError: if the parts contradict each other.
         """
         self.log.load_state_dict(state)
+        self.parameters = dict(state.get("parameters", {}))
         self.running = None
         if state["running"] is not None:
             number, reset_seed, reward = state["running"]
@@ -116,6 +121,7 @@ class Lane:
         logged_at: updates at the newest row that went to the loggers.
         lineage: branches of the run that led here.
         parted_at: step of its life up to which the metrics' rows are of its branch; ``None`` if all are.
+        parameters: numbers that are set in its environments from the next episode on.
         newest_of: directory whose newest checkpoint it goes on from; ``None`` if it began anew, or one was named.
     """
 
@@ -137,6 +143,7 @@ class Lane:
         self.lineage: Lineage = TRUNK
         self.parted_at: int | None = None
         self.newest_of: Path | None = None
+        self.parameters: Parameters = {}
 
     @property
     def episode(self) -> int:

@@ -1,42 +1,117 @@
-"""Let stock ``lightning.pytorch`` callbacks run unmodified: show them a trainer and a module of the shape they know."""
+"""Let stock ``lightning.pytorch`` callbacks run unmodified: show them a trainer and a module of the shape they know.
+
+:mod:`velora.training.stock_list` says which do.
+"""
 
 from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from velora.callbacks.base import Callback
 from velora.checkpoint import Checkpoint, atomic_save
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, SettingError, VeloraError
+from velora.core.names import did_you_mean
 from velora.core.protocols import TrainerView
+from velora.training.protocol import TrainableAgent
+from velora.training.stock_list import is_stock, lineage
 from velora.training.waiting import Waiting
 
 log = logging.getLogger(__name__)
+
+EVALUATION = "evaluation"
+MONITORS = ("return", "return_mean", EVALUATION)
+"""What ``monitor=`` may name beside the losses and what callbacks log."""
+
+
+class MissingPartError(VeloraError, AttributeError):
+    """Error of a callback that reaches into a part of Lightning's trainer which a run here doesn't have."""
 
 
 class StepwiseTrainer(TrainerView, Protocol):
     """Trainer as the adapter needs it, beside what callbacks see."""
 
+    callbacks: list[Any]
     waiting: Waiting
     """Requests that wait for the end of a step."""
 
 
-def is_stock(callback: Any) -> bool:
-    """Return whether a callback is Lightning's rather than ours."""
-    return not isinstance(callback, Callback)
+def bars(callbacks: Sequence[Any]) -> list[Any]:
+    """List the progress bars of Lightning's."""
+    return [c for c in callbacks if is_stock(c) and "ProgressBar" in lineage(c)]
 
 
-def views(trainer: StepwiseTrainer, networks: dict[str, nn.Module], fabric: Any) -> tuple[Any, Any]:
-    """Make the ``(trainer, pl_module)`` that stock callbacks get.
+class StockBinding:
+    """Bind the hooks of stock callbacks to a ``(trainer, pl_module)`` of Lightning's shape.
 
-    Supported, each with a test: LambdaCallback, Timer, EarlyStopping, ModelCheckpoint, ModelSummary, TQDMProgressBar.
-    Those that reach into Lightning's private loops (learning rate finder, stochastic weight averaging, ...) are not.
+    Raises:
+        SettingError: if a callback watches what this run never has.
     """
+
+    def __init__(self, trainer: StepwiseTrainer, agent: TrainableAgent, fabric: Any) -> None:
+        self._velora = trainer
+        self.trainer = StockTrainer(trainer, agent, fabric)
+        self.module = _make_module(self.trainer, agent)
+        for callback in filter(is_stock, trainer.callbacks):
+            if getattr(callback, "monitor", None) is not None:
+                self._check_monitor(callback, agent)
+
+    def _check_monitor(self, callback: Any, agent: TrainableAgent) -> None:
+        name = type(callback).__name__
+        if len(agent.seeds) > 1:
+            raise SettingError(
+                f"callbacks: Lightning's {name} knows of one seed, and this run has {len(agent.seeds)}; "
+                "velora.callbacks.EarlyStopping and SaveCheckpoints follow each by itself"
+            )
+        strangers = [c for c in self._velora.callbacks if not type(c).__module__.startswith(("velora.", "lightning."))]
+        if callback.monitor == EVALUATION and not (self._velora.is_evaluated or strangers):
+            raise SettingError(
+                f"callbacks: {name}(monitor={EVALUATION!r}) needs rounds of evaluation, but evaluate_every is None; "
+                "set evaluate_every, or use monitor='return_mean'"
+            )
+
+    def __call__(self, callback: Any, name: str) -> Callable[..., Any]:
+        """Return one hook of a callback, which takes what comes after ``(trainer, pl_module)``."""
+        hook = partial(getattr(callback, name), self.trainer, self.module)
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and name in ("on_train_epoch_end", "on_validation_end"):
+            return partial(self._once_known, hook, monitor, name)
+        return partial(self._started, callback, hook) if name == "on_train_start" else hook
+
+    def _started(self, callback: Any, hook: Callable[[], Any]) -> None:
+        """Start; a run that goes on in the middle of an episode begins its epoch again, as Lightning does."""
+        hook()
+        if self._velora.progress[0].is_running:
+            callback.on_train_epoch_start(self.trainer, self.module)
+
+    def _once_known(self, hook: Callable[[], Any], monitor: str, name: str) -> None:
+        """Call a hook that judges a metric if there is a value that it hasn't judged."""
+        first = self._velora.progress[0]
+        if monitor == EVALUATION and name == "on_train_epoch_end":
+            if first.evaluation is not None and first.evaluation.episode == first.episode:
+                hook()
+            return
+        known = self.trainer.callback_metrics
+        if monitor in known:
+            hook()
+        elif monitor != EVALUATION and self._velora.update and not self._awaits_evaluation():
+            hint = did_you_mean(monitor, known, f"there are {', '.join(known)}", written=repr)
+            raise SettingError(f"callbacks: monitor={monitor!r}: nothing of that name is measured; {hint}")
+
+    def _awaits_evaluation(self) -> bool:
+        """Return whether a first evaluation, whose hooks may log things, is still to come."""
+        return self._velora.is_evaluated and self._velora.last_evaluation is None
+
+
+def _make_module(view: StockTrainer, agent: TrainableAgent) -> Any:
+    """Make the ``pl_module`` that stock callbacks get."""
     from lightning.pytorch import LightningModule
 
     class Module(LightningModule):
@@ -44,48 +119,114 @@ def views(trainer: StepwiseTrainer, networks: dict[str, nn.Module], fabric: Any)
 
         def __init__(self) -> None:
             super().__init__()
-            for name, network in networks.items():
+            for name, network in agent.networks.items():
                 self.add_module(name, network)
 
-    return StockTrainer(trainer, fabric), Module()
+        @property
+        def device(self) -> torch.device:
+            """Where the networks are."""
+            return agent.device
+
+        def log(self, name: str, value: Any, *_: Any, **__: Any) -> None:
+            """Send a number to the metrics and the loggers; ``monitor=`` may name it from then on."""
+            view.keep({name: value})
+
+        def log_dict(self, dictionary: Any, *_: Any, **__: Any) -> None:
+            """Send several."""
+            view.keep(dictionary)
+
+        def optimizers(self, use_pl_optimizer: bool = True) -> Any:
+            """List the optimizers."""
+            return view.optimizers
+
+        def lr_schedulers(self) -> None:
+            """Return none: :class:`velora.callbacks.Schedule` changes learning rates."""
+
+    module = Module()
+    module.trainer = view  # type: ignore[assignment]
+    return module
 
 
 class StockTrainer:
     """Present a Velora trainer by the public names of Lightning's: an epoch is an episode, a step is an update.
 
-    ``callback_metrics`` holds ``return`` (of the newest episode), ``return_mean`` (of the window), ``evaluation``, and
-    the losses of the newest update.
+    ``callback_metrics`` holds ``return`` (of the newest episode), ``return_mean`` (of the window), ``evaluation``, the
+    losses of the newest update, and what callbacks have sent to ``pl_module.log``. With several seeds they are the
+    first one's.
     """
 
     is_global_zero = True
     global_rank = 0
+    local_rank = 0
     world_size = 1
+    num_nodes = 1
+    num_devices = 1
+    precision = "32"
     sanity_checking = False
     fast_dev_run = False
     training = True
+    validating = False
+    testing = False
+    predicting = False
     val_check_interval = 1.0
     check_val_every_n_epoch = 1
+    enable_validation = False
     max_steps = -1
+    min_epochs = None
+    min_steps = None
+    max_time = None
     num_training_batches = float("inf")
     num_val_batches: tuple[int, ...] = ()
+    num_sanity_val_batches: tuple[int, ...] = ()
     accumulate_grad_batches = 1
     lr_scheduler_configs: tuple[Any, ...] = ()
     ckpt_path = None
 
-    def __init__(self, trainer: StepwiseTrainer, fabric: Any) -> None:
+    def __init__(self, trainer: StepwiseTrainer, agent: TrainableAgent, fabric: Any) -> None:
         from lightning.pytorch.trainer.states import RunningStage, TrainerFn, TrainerState
 
-        self.velora = trainer
+        self.velora, self._agent = trainer, agent
         self.strategy = StockStrategy(fabric.strategy, trainer.waiting)
         self.loggers = fabric.loggers
         self.state = TrainerState(fn=TrainerFn.FITTING, stage=RunningStage.TRAINING)
         self.max_epochs = trainer.n_episodes
         self.default_root_dir = str(trainer.run_dir or Path.cwd())
+        self.callbacks = [c for c in trainer.callbacks if is_stock(c)]
+        self._logged: dict[str, float] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of a part of Lightning's trainer that a run here doesn't have it."""
+        raise MissingPartError(
+            f"callbacks: a callback of Lightning's asked for trainer.{name}, which a run here doesn't have; "
+            "docs/reference/hooks.md lists what its trainer offers"
+        )
+
+    @property
+    def fit_loop(self) -> Any:
+        """What ``ModelCheckpoint`` asks of the loop: no batch is known to be the last of an episode."""
+        val_loop = SimpleNamespace(_has_run=self.velora.last_evaluation is not None)
+        progress = SimpleNamespace(is_last_batch=False)
+        return SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress, val_loop=val_loop))
 
     @property
     def logger(self) -> Any:
         """The first logger, if any."""
         return self.loggers[0] if self.loggers else None
+
+    @property
+    def optimizers(self) -> list[Any]:
+        """The optimizers of all networks."""
+        return list(self._agent.optimizers.values())
+
+    @property
+    def lightning_module(self) -> Any:
+        """Refuse: callbacks are given the module."""
+        return self.__getattr__("lightning_module")
+
+    @property
+    def progress_bar_callback(self) -> Any:
+        """The progress bar of Lightning's, if there is one."""
+        return next(iter(bars(self.callbacks)), None)
 
     @property
     def current_epoch(self) -> int:
@@ -111,18 +252,29 @@ class StockTrainer:
     @property
     def callback_metrics(self) -> dict[str, Tensor]:
         """Metrics that ``monitor=`` may name."""
-        numbers = self.velora.losses()
-        first, evaluation = self.velora.progress[0], self.velora.last_evaluation
+        numbers = self._logged | self.velora.losses(0)
+        first = self.velora.progress[0]
         if first.last_return is not None:
             numbers |= {"return": first.last_return, "return_mean": first.window.mean}
-        if evaluation is not None:
-            numbers["evaluation"] = evaluation.mean
+        if first.evaluation is not None:
+            numbers[EVALUATION] = first.evaluation.mean
         return {name: torch.tensor(value, dtype=torch.float32, device="cpu") for name, value in numbers.items()}
+
+    @property
+    def logged_metrics(self) -> dict[str, Tensor]:
+        """The same."""
+        return self.callback_metrics
 
     @property
     def progress_bar_metrics(self) -> dict[str, float]:
         """Metrics that a stock progress bar shows."""
         return {name: float(value) for name, value in self.callback_metrics.items()}
+
+    def keep(self, numbers: Mapping[str, Any]) -> None:
+        """Take numbers that a callback logs."""
+        plain = {name: float(value.detach() if isinstance(value, Tensor) else value) for name, value in numbers.items()}
+        self._logged |= plain
+        self.velora.log(plain)
 
     def save_checkpoint(self, filepath: str, weights_only: bool | None = None) -> None:
         """Write a checkpoint directory of ours at the path that a stock callback chose."""

@@ -32,6 +32,7 @@ class Loop:
     Attributes:
         hidden: (S, E, H), the recurrent state of every running episode; it stays in one place.
         metrics: what the newest update reported, as tensors (S,); empty before the first.
+        has_ended: whether an episode ended with the newest step.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Loop:
         buffer = self.experience.buffer
         self._keep_hidden = buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}
+        self.has_ended = False
         self._incoming = buffer.incoming
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
         self._numbers = {n: self._incoming[n][:, 0] for n in numbers}
@@ -101,9 +103,12 @@ class Loop:
         if self.envs.are_remote:
             self.envs.begin((place.index, own) for lane, place, own in done if not lane.is_lost)
         steps = [self._step_place(lane, place, own) for lane, place, own in done]
+        self.has_ended = False
         for (lane, place, own), step in zip(done, steps, strict=True):
             if step is not None and not lane.is_lost:
                 lane.count(place, own, step)
+                if step.terminated or step.truncated:
+                    self.has_ended = True
         incoming["next_obs"][...] = self.envs.obs
         return tuple(k for k in rows if not self.lanes[k].is_lost) if self._lost else rows
 
@@ -144,6 +149,9 @@ class Loop:
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         seed = lane.next_reset_seed
+        if lane.parameters != place.parameters:
+            self.envs.parameters.put(place.index, lane.parameters)
+            place.parameters = lane.parameters
         first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
         if place.index == 0 and place.log.reset_seed is None:
             first = reset_again(self.envs, place.index, seed=seed, first=first)

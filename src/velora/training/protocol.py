@@ -58,6 +58,11 @@ class TrainableAgent(AgentView, Protocol):
         """Whether PyTorch computes any of its networks, with as many threads as it is told."""
         ...
 
+    @property
+    def optimizers(self) -> Mapping[str, Any]:
+        """Optimizers by network, in the shape of ``torch.optim``."""
+        ...
+
     def settings_dict(self) -> Mapping[str, Any]:
         """Return the constructor settings as JSON."""
         ...

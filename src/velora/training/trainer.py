@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from velora.callbacks.base import Callback
+from velora.callbacks.evaluate import Evaluate
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
 from velora.checkpoint.contents import Contents
-from velora.core.devices import n_cores
+from velora.core.cores import n_cores
 from velora.core.errors import SettingError
 from velora.core.threads import computing_on
-from velora.core.types import Evaluation, WindowStats
+from velora.core.types import Evaluation, Filmed, WindowStats
 from velora.envs.make import EnvLike
 from velora.envs.workers import in_workers
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments, stating
-from velora.training.evaluation import MAX_STEPS, evaluate_sound, evaluation_seeds, tell_limit
-from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
+from velora.training.evaluation import MAX_STEPS, reset_seeds
+from velora.training.filming import film
+from velora.training.hook_table import NO_HOOKS, HookTable, listed
+from velora.training.judging import InterruptedEvaluationError, Judging
 from velora.training.lane import Lane
 from velora.training.loggers import Loggers, as_only_process
 from velora.training.loop import Loop
@@ -34,6 +37,7 @@ from velora.training.result import TrainResult
 from velora.training.resume import callback_state, circumstances, report, restore, run_state
 from velora.training.saving import Failed, Saving
 from velora.training.signals import on_signals
+from velora.training.stock_list import is_stock
 from velora.training.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -41,10 +45,6 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 log = logging.getLogger(__name__)
-
-
-class _InterruptedError(Exception):
-    """End an evaluation that a signal came into."""
 
 
 class Trainer:
@@ -71,7 +71,7 @@ class Trainer:
         evaluate_every: int | None = None,
         evaluation_episodes: int = 10,
         evaluation_max_steps: int = MAX_STEPS,
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
         logger: Logger | Sequence[Logger] | None = None,
         run_dir: str | Path | None = None,
         progress_bar: bool = True,
@@ -88,15 +88,18 @@ class Trainer:
         self.n_episodes = _at_least_one("n_episodes", n_episodes)
         self.window_size = _at_least_one("window_size", window_size)
         self.evaluate_every = None if evaluate_every is None else _at_least_one("evaluate_every", evaluate_every)
-        self.evaluation_episodes = _at_least_one("evaluation_episodes", evaluation_episodes)
-        self.evaluation_max_steps = _at_least_one("evaluation_max_steps", evaluation_max_steps)
+        self._judging = Judging(
+            every=self.evaluate_every,
+            episodes=_at_least_one("evaluation_episodes", evaluation_episodes),
+            max_steps=_at_least_one("evaluation_max_steps", evaluation_max_steps),
+        )
         self.log_every = _at_least_one("log_every", log_every)
         self.threads = None if threads is None else _at_least_one("threads", threads)
         self._make_workers = in_workers(workers, worker_timeout_s)
         self._loggers = Loggers(logger)
         self.run_dir = None if run_dir is None else Path(run_dir).absolute()
-        self.callbacks = list(callbacks or ())
-        check_callbacks(self.callbacks)
+        self.callbacks = listed(callbacks)
+        progress_bar = progress_bar and not lightning_callbacks.bars(self.callbacks)
         for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
             if wanted and not any(isinstance(c, kind) for c in self.callbacks):
                 self.callbacks.append(kind())
@@ -106,8 +109,6 @@ class Trainer:
         self.should_stop = False
         self.stop_reason: str | None = None
         self.save_requests = 0
-        self.last_evaluation: Evaluation | None = None
-        self.evaluations: list[Evaluation] = []
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
         self._saving = Saving(lambda path: self.hooks.fire("on_checkpoint_saved", path))
@@ -140,6 +141,16 @@ class Trainer:
     def window(self) -> WindowStats:
         """Statistics of the first seed's last returns."""
         return self._lanes[0].window
+
+    @property
+    def last_evaluation(self) -> Evaluation | None:
+        """The newest evaluation of this process."""
+        return self._judging.made[-1] if self._judging.made else None
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether rounds of evaluation come by themselves."""
+        return self.evaluate_every is not None or any(isinstance(c, Evaluate) for c in self.callbacks)
 
     @property
     def fabric(self) -> Fabric:
@@ -179,6 +190,17 @@ class Trainer:
             prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
             named = {prefix + name: value for name, value in metrics.items()}
             self._loggers.log(named, step=lane.step)
+
+    def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
+        """Send a video file to the loggers that can show or keep one; ``step=None`` is where the seed stands."""
+        if self.loggers:
+            lane = self._lanes[seed_index]
+            step = lane.step if step is None else step
+            self._loggers.log_video(self._prefix(lane) + name, Path(path).absolute(), step=step)
+
+    def _prefix(self, lane: Lane) -> str:
+        """Return what the names of a seed's numbers begin with."""
+        return "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
 
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """Send the settings of the run to the loggers."""
@@ -259,35 +281,77 @@ class Trainer:
         Raises:
             SettingError: in the middle of an episode, where the training environment is the only one there is.
         """
-        sound = [lane for lane in self._lanes if not lane.is_lost]
-        lanes = sound if seed_indices is None else [self._lanes[k] for k in seed_indices]
-        seeds, own = evaluation_seeds(self.evaluation_episodes), [lane.seed_index for lane in lanes]
-        limit, resting = self.evaluation_max_steps, {lane.seed_index: lane.resting for lane in lanes}
-        with self._evaluation_envs.opened(self.evaluation_episodes, resting) as envs:
-            self.hooks.fire("on_evaluation_start")
-            self.hooks.fire("on_validation_start")
-            if not self.evaluations:
-                tell_limit(envs.envs[0], limit, setting="evaluation_max_steps")
-            on_step, lose = self._check_interrupted, self._loop.lose
-            try:
-                returns = evaluate_sound(self._agent, envs, seeds, own, max_steps=limit, on_step=on_step, lose=lose)
-            except _InterruptedError:
-                return []
-        self._loop.check_any_is_left()
-        made: list[Evaluation] = []
-        for k, row in returns.items():
-            lane = self._lanes[k]
-            lane.evaluated_at = lane.episode
-            lane.evaluation = Evaluation(lane.seed_index, lane.step, lane.episode, tuple(map(float, row)))
-            made.append(lane.evaluation)
-        self.evaluations += made
-        self.last_evaluation = made[-1] if made else self.last_evaluation
+        lanes = [lane for lane in self._lanes if not lane.is_lost] if seed_indices is None else None
+        made = self._judging.evaluate(
+            self._agent,
+            self._evaluation_envs,
+            [self._lanes[k] for k in seed_indices or ()] if lanes is None else lanes,
+            loop=self._loop,
+            hooks=self.hooks,
+            on_step=self._check_interrupted,
+        )
+        if not made:
+            return []
         self.hooks.fire("on_validation_end")
         for evaluation in made:
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
             self.log({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
             self.hooks.fire("on_evaluation_end", evaluation)
         return made
+
+    def film(
+        self,
+        path: str | Path,
+        *,
+        episodes: int = 1,
+        seed: int | None = None,
+        every: int = 1,
+        max_steps: int = MAX_STEPS,
+        seed_index: int = 0,
+    ) -> Filmed | None:
+        """Play now in an environment of its own, without noise or learning, and write a video of it.
+
+        Args:
+            path: the file; ``.mp4``, ``.webp`` or ``.gif``.
+            episodes: how many one after another.
+            seed: decides the episodes; ``None`` takes the first of evaluation.
+            every: steps between two pictures.
+            max_steps: steps after which an episode is cut.
+            seed_index: whose policy.
+
+        Returns:
+            What came of it; ``None`` if a signal came in between.
+
+        Raises:
+            SettingError, SpaceError: if the environment draws no pictures, or the format can't be written.
+        """
+        env, agent = self._evaluation_envs.drawing(seed_index), self._agent
+        own = {"seed_index": seed_index, "every": every, "max_steps": max_steps}
+        on_step = self._check_interrupted
+        try:
+            return film(agent, env, Path(path).absolute(), reset_seeds(seed, episodes), on_step=on_step, **own)
+        except InterruptedEvaluationError:
+            return None
+
+    def choose_evaluation(self, *, episodes: int | None = None, seed: int | None = None) -> None:
+        """Choose the episodes of all evaluations of this run: how many, and a seed that decides which."""
+        self._judging.choose(episodes=episodes, seed=seed)
+
+    def check_environment_attributes(self, names: Iterable[str]) -> None:
+        """Check that the environment has numbers of these names, which training is going to change.
+
+        Raises:
+            SettingError: naming the first that it hasn't.
+        """
+        self._envs.parameters.check(names)
+        self._evaluation_envs.expect_changes(names)
+
+    def change_environment(self, parameters: Mapping[str, float], *, seed_index: int = 0) -> None:
+        """Set numbers among the attributes of a seed's training environments, from their next episode on.
+
+        Checkpoints hold with what an episode was lived. An attribute that isn't among them is as it was made.
+        """
+        self._lanes[seed_index].parameters = dict(parameters)
 
     # --------------------------------------------------------------------------------------------------- the run
 
@@ -319,7 +383,7 @@ class Trainer:
             self.status,
             self.stop_reason,
             [lane.returns for lane in lanes],
-            self.evaluations,
+            self._judging.made,
             self.run_dir,
             [lane.stop_reason for lane in lanes],
             [lane.step - step for lane, step in zip(lanes, before, strict=True)],
@@ -342,9 +406,9 @@ class Trainer:
             Lane(k, seed, agent.progress[k], n_envs=agent.experience.n_envs, window_size=self.window_size)
             for k, seed in enumerate(agent.seeds)
         ]
-        foreign = any(lightning_callbacks.is_stock(c) for c in self.callbacks)
-        stock_views = lightning_callbacks.views(self, agent.networks, self.fabric) if foreign else ()
-        self.hooks = HookTable(self.callbacks, self, agent, stock=stock_views)
+        foreign = any(map(is_stock, self.callbacks))
+        stock = lightning_callbacks.StockBinding(self, agent, self.fabric) if foreign else None
+        self.hooks = HookTable(self.callbacks, self, agent, stock=stock)
         self._loop = Loop(agent, self._envs, self._lanes, self.hooks, batch_size=self.batch_size)
         if saved is not None:
             self.run_id = saved.run_id
@@ -420,6 +484,7 @@ class Trainer:
 
     def _close(self, status: str) -> None:
         self._saving.close()
+        self._envs.parameters.put_back()
         with stating(self._agent, self._envs, self._lanes[0]):  # for a save of the agent after the run
             self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
@@ -428,7 +493,7 @@ class Trainer:
 
     def _check_interrupted(self) -> None:
         if self.status == "interrupted":
-            raise _InterruptedError
+            raise InterruptedEvaluationError
 
     def _interrupt(self, signal_name: str) -> None:
         self.status = "interrupted"
@@ -457,7 +522,8 @@ class Trainer:
                 if lane.update // self.log_every > lane.logged_at // self.log_every:
                     lane.logged_at = lane.update
                     self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
-        self._close_episodes()
+        if self._loop.has_ended:
+            self._close_episodes()
 
     def _close_episodes(self) -> None:
         """Close every episode that has ended; seeds whose evaluation is due are evaluated together.
@@ -495,10 +561,7 @@ class Trainer:
             self.hooks.fire("on_window_end", window)
 
     def _evaluate_if_due(self) -> None:
-        every = self.evaluate_every
-        lanes = [lane for lane in self._lanes if not lane.is_lost]
-        due = [lane.seed_index for lane in lanes if every and lane.episode // every > lane.evaluated_at // every]
-        if due:
+        if due := self._judging.due(self._lanes):
             self.evaluate(due)
 
     @property

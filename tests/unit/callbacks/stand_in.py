@@ -12,7 +12,7 @@ import torch
 from velora.callbacks import Callback
 from velora.checkpoint import Checkpoint
 from velora.core.protocols import AgentView, TrainerView
-from velora.core.types import Counters, Episode, Evaluation, WindowStats
+from velora.core.types import Counters, Episode, Evaluation, Filmed, WindowStats
 from velora.metrics import MovingWindow
 
 
@@ -23,6 +23,21 @@ class Agent:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     kernel: str = "native"
     threads: int = 1
+
+    def check_tunable(self, name: str, values: Sequence[float]) -> None:
+        raise NotImplementedError("nothing here is scheduled")
+
+    def tune(self, name: str, value: float, *, seed_index: int = 0) -> None:
+        raise NotImplementedError("nothing here is scheduled")
+
+    def current_learning_rates(self, seed_index: int = 0) -> Mapping[str, float]:
+        raise NotImplementedError("nothing here learns")
+
+    def keep_gradient_norms(self) -> None:
+        raise NotImplementedError("nothing here learns")
+
+    def gradient_norms(self, seed_index: int = 0) -> Mapping[str, float]:
+        raise NotImplementedError("nothing here learns")
 
     def summary(self) -> Mapping[str, Any]:
         return {
@@ -84,6 +99,10 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.lanes = [Lane(k, self.window_size) for k in range(len(self.agent.seeds))]
+
+    @property
+    def is_evaluated(self) -> bool:
+        return self.evaluate_every is not None
 
     @property
     def progress(self) -> Sequence[Lane]:
@@ -156,6 +175,30 @@ class Trainer:
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
         raise NotImplementedError("no callback logs")
+
+    def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
+        raise NotImplementedError("no callback records")
+
+    def film(
+        self,
+        path: str | Path,
+        *,
+        episodes: int = 1,
+        seed: int | None = None,
+        every: int = 1,
+        max_steps: int = 100_000,
+        seed_index: int = 0,
+    ) -> Filmed | None:
+        raise NotImplementedError("no callback records")
+
+    def choose_evaluation(self, *, episodes: int | None = None, seed: int | None = None) -> None:
+        raise NotImplementedError("no callback evaluates")
+
+    def check_environment_attributes(self, names: Sequence[str]) -> None:
+        raise NotImplementedError("there is no environment")
+
+    def change_environment(self, parameters: Mapping[str, float], *, seed_index: int = 0) -> None:
+        raise NotImplementedError("there is no environment")
 
     # ---- the run, as a real trainer would fire it
 

@@ -23,3 +23,14 @@ def test_every_command_teaches(name: str, capfd: pytest.CaptureFixture[str]) -> 
 def test_an_unknown_command_names_the_nearest(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["evalute"]) == 2
     assert "did you mean evaluate?" in capfd.readouterr().err
+
+
+def test_help_lists_only_groups_that_the_command_chooses_from(capfd: pytest.CaptureFixture[str]) -> None:
+    listed = {}
+    for name in ("train", "evaluate", "check-env"):
+        main([name, "--help"])
+        text = capfd.readouterr().out.partition("Groups:")[2].partition("Settings:")[0]
+        listed[name] = {line.partition(":")[0].partition("/")[0] for line in text.splitlines()[1:] if ": " in line}
+    assert listed["evaluate"] == {"device", "env"}
+    assert listed["check-env"] == {"env"}
+    assert {"agent", "callbacks", "checkpoint", "device", "env", "experiment", "logger", "train"} <= listed["train"]

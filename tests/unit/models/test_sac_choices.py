@@ -246,8 +246,8 @@ def test_a_bad_setting_is_one_line_that_names_it(settings: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("agent", "env", "message"),
     [
-        (LiquidDDPG(4, 6, 1), "CartPole-v1", "for discrete actions LiquidPPO or LiquidSAC with discrete=True"),
-        (LiquidSAC(4, 6, 2), "CartPole-v1", "for discrete actions LiquidPPO or LiquidSAC with discrete=True"),
+        (LiquidDDPG(4, 6, 1), "CartPole-v1", "or make LiquidPPO or LiquidSAC with discrete=True"),
+        (LiquidSAC(4, 6, 2), "CartPole-v1", "or make this agent with discrete=True"),
         (LiquidSAC(3, 6, 1, discrete=True), "Pendulum-v1", "expected discrete actions, got Box"),
     ],
     ids=["DDPG", "SAC", "SAC of choices"],

@@ -13,7 +13,7 @@ from velora.core.errors import ShapeError
 from velora.kernels import make_backend
 from velora.kernels.backend import AdamState, Backend
 from velora.ops.losses import mean_per_seed, squared_error
-from velora.ops.noise import correlated_noise
+from velora.ops.noise import correlated_noise, innovation_std
 from velora.ops.returns import td_target
 
 
@@ -139,8 +139,11 @@ def test_the_gradient_of_the_squared_error_is_autograds(backend: Backend) -> Non
 
 def test_noise_has_the_stated_deviation_and_correlation() -> None:
     generator, noise, path = np.random.default_rng(0), np.zeros(1, np.float32), []
+    correlation, std = np.full(1, 0.85, np.float32), innovation_std(0.3, 0.85)
     for _ in range(40_000):
-        noise = correlated_noise(noise, generator.standard_normal(1).astype(np.float32), std=0.3, correlation=0.85)
+        noise = correlated_noise(
+            noise, (std * generator.standard_normal(1)).astype(np.float32), correlation=correlation
+        )
         path.append(float(noise[0]))
     series = np.array(path[100:])
     assert series.std() == pytest.approx(0.3, rel=0.05)
@@ -148,5 +151,6 @@ def test_noise_has_the_stated_deviation_and_correlation() -> None:
 
 
 def test_uncorrelated_noise_is_white() -> None:
-    normal = np.array([1.0, -2.0])
-    assert correlated_noise(np.array([9, 9], np.float32), normal, std=0.5, correlation=0.0).tolist() == [0.5, -1.0]
+    noise, normal = np.array([9, 9], np.float32), np.array([1.0, -2.0], np.float32)
+    innovation = np.float32(innovation_std(0.5, 0.0)) * normal
+    assert correlated_noise(noise, innovation, correlation=np.zeros(2, np.float32)).tolist() == [0.5, -1.0]

@@ -20,6 +20,7 @@ WITH_OPTIONAL_VALUE = ("--info", "-i")
 CONFIG_DIR = ("--config-dir", "-cd")
 MULTIRUN = ("--multirun", "-m")
 HELP = ("--help", "-h")
+SHOWS = (*HELP, "--hydra-help", "--cfg", "-c", "--info", "-i")
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,13 @@ class Arguments:
 
     @property
     def asks_for_help(self) -> bool:
-        """Return whether the settings are to be shown, and nothing is to be run."""
+        """Return whether the settings are to be shown with their meaning, and nothing is to be run."""
         return any(option in HELP for option in self.options)
+
+    @property
+    def only_shows(self) -> bool:
+        """Return whether something is to be shown, and nothing is to be run."""
+        return any(option.partition("=")[0] in SHOWS for option in self.options)
 
     def text(self, name: str) -> str | None:
         """Return the last value given to ``name`` as text, or ``None`` if it wasn't given or is null.

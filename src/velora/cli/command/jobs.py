@@ -1,22 +1,30 @@
-"""The commands that Hydra composes settings for: ``velora train`` and ``velora evaluate``."""
+"""The commands that Hydra composes settings for: they train, play, film, and look at an environment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from velora.cli.command.arguments import Arguments
+from velora.cli.command.arguments import Arguments, quoted
 from velora.cli.command.launch import launch
 from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
+from velora.cli.sweep import description
+from velora.cli.sweep.command import sweep
 
 
 def train(words: Sequence[str]) -> int:
-    """Run ``velora train``; with ``resume=``, from a run's saved settings instead of the files."""
+    """Run ``velora train``: one run, or the jobs of a sweep; with ``resume=``, go on with either.
+
+    A run goes on from its saved settings instead of the files, a sweep from the words of its command.
+    """
     given = Arguments.parse(words)
     check_sweeper(given)
     arguments = budget.count_alone(given)
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
+    going_on = run is not None and description.is_sweep(Path(run))
+    if going_on or (run is None and arguments.is_multirun and not arguments.only_shows):
+        return sweep(arguments, resumed=Path(run) if run is not None else None)
     if run is None:
         return launch("train", job, arguments)
     from velora.cli.run import resume
@@ -32,3 +40,21 @@ def evaluate(words: Sequence[str]) -> int:
     """
     arguments = Arguments.parse(words).renaming("checkpoint", "checkpoint.path")
     return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", arguments)
+
+
+def record(words: Sequence[str]) -> int:
+    """Run ``velora record``; a first word that is no setting is short for ``checkpoint.path=``."""
+    first, *more = words or [""]
+    if first and not first.startswith("-") and "=" not in first:
+        first = f"checkpoint.path={quoted(first)}"
+    arguments = Arguments.parse([first, *more] if first else []).renaming("checkpoint", "checkpoint.path")
+    return launch("record", "velora.cli.run.record:run_record", arguments)
+
+
+def check_env(words: Sequence[str]) -> int:
+    """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
+    first, *more = words or ["--help"]
+    if not first.startswith("-") and "=" not in first:
+        first = f"env.id={quoted(first)}"
+    job = "velora.cli.run.check_env:run_check"
+    return launch("check-env", job, Arguments.parse([first, *more]), config_name="check_env")

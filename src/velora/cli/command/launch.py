@@ -26,8 +26,9 @@ import velora
 from velora.cli.command.arguments import Arguments
 from velora.cli.command.mistakes import find_mistake, is_mistake, one_line
 from velora.cli.run import run_directory
-from velora.cli.settings import budget, schema
+from velora.cli.settings import budget, groups, schema
 from velora.cli.settings.explained import explain
+from velora.cli.sweep import identity
 from velora.core.errors import RunDirectoryError, SettingError
 from velora.core.terminal import complain, say, silence
 
@@ -89,7 +90,14 @@ def composing() -> Iterator[None]:
         yield
 
 
-def launch(command: str, job: str, arguments: Arguments, *, config_name: str | None = None) -> int:
+def launch(
+    command: str,
+    job: str,
+    arguments: Arguments,
+    *,
+    config_name: str | None = None,
+    conclude: Callable[[], int] | None = None,
+) -> int:
     """Compose the settings and run the job once, or for every combination that ``-m`` asks for.
 
     Classes that the settings name are also looked for in the current directory, so that a user's own callback needs no
@@ -101,6 +109,8 @@ def launch(command: str, job: str, arguments: Arguments, *, config_name: str | N
             takes the settings and the run directory, and returns the objective that a sweep would maximise.
         arguments: the command line.
         config_name: the file in ``conf/`` to begin with; by default that of the command's name.
+        conclude: called when all jobs of a sweep have ended, to say how, and to choose the exit code; where launchers
+            run jobs in other processes, this one knows nothing of them. The words are known to compose then.
 
     Returns:
         The exit code: 0; 1 after an unexpected error, whose traceback was printed; 2 for a mistake of the user's.
@@ -110,22 +120,24 @@ def launch(command: str, job: str, arguments: Arguments, *, config_name: str | N
     """
     _register()
     name = config_name or command
-    if arguments.is_multirun:  # Hydra would make the sweep's directory before it finds this
-        mistake = _find_mistake(name, arguments)
+    if arguments.is_multirun and conclude is None:  # Hydra would make the sweep's directory before it finds this
+        mistake = find_mistake_in(name, arguments)
         if mistake is not None:
             raise SettingError(mistake)
     session = _Session(command, full_errors=os.environ.get("HYDRA_FULL_ERROR") == "1")
     entry = hydra.main(config_path=str(config_dir()), config_name=name, **_VERSION_BASE)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
-            return _helped(entry, session) if arguments.asks_for_help else _outcome(entry, session)
+            if arguments.only_shows:
+                return _shown(entry, session, name, arguments)
+            return _outcome(entry, session, conclude)
         except BrokenPipeError:  # Hydra prints too, and whoever reads it may have gone
             silence(sys.stdout)
             return OK
         except Exception as error:  # noqa: BLE001 - the edge of the program: reported, never swallowed
             if isinstance(error, OSError) and error.filename is not None:
                 return session.report(RunDirectoryError(_unwritable(error)))
-            mistake = _find_mistake(name, arguments)
+            mistake = find_mistake_in(name, arguments)
             return session.report(error if mistake is None or session.full_errors else SettingError(mistake))
 
 
@@ -135,9 +147,10 @@ def _register() -> None:
     # OmegaConf 2.3 has a register_resolver too: an older one, which is gone when Hydra 1.4 is there.
     register: Any = OmegaConf.register_resolver if _IS_HYDRA_1_4 else OmegaConf.register_new_resolver
     register("velora.run_label", run_directory.run_label, use_cache=True, replace=True)  # one name for one run
+    register("velora.job_name", identity.job_name, use_cache=False, replace=True)
 
 
-def _find_mistake(config_name: str, arguments: Arguments) -> str | None:
+def find_mistake_in(config_name: str, arguments: Arguments) -> str | None:
     """Explain the first word that can't be composed; ``None`` if the files can't be, even without the words."""
     try:
         with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
@@ -146,7 +159,7 @@ def _find_mistake(config_name: str, arguments: Arguments) -> str | None:
         return None
 
 
-def _outcome(entry: Callable[[], object], session: _Session) -> int:
+def _outcome(entry: Callable[[], object], session: _Session, conclude: Callable[[], int] | None) -> int:
     """Run all jobs and return the exit code; an error before the first of them is raised."""
     try:
         entry()
@@ -158,19 +171,29 @@ def _outcome(entry: Callable[[], object], session: _Session) -> int:
             return CRASH
         return stop.code or OK
     except Exception as error:
-        if not session.began:
+        if not session.began and (conclude is None or is_mistake(error)):
             raise
-        if not session.failures:  # of a launcher that runs its jobs in other processes
-            return session.report(error)
+        if conclude is not None or not session.failures:  # of a launcher that runs its jobs in other processes
+            code = session.report(error)
+            return code if conclude is None else max(code, conclude())
+    if conclude is not None:
+        return conclude()
     session.summarise()
     return session.failures[0] if session.failures else OK
 
 
-def _helped(entry: Callable[[], object], session: _Session) -> int:
-    """Print Hydra's help with what each setting means."""
+def _shown(entry: Callable[[], object], session: _Session, config_name: str, arguments: Arguments) -> int:
+    """Print what Hydra shows instead of running the job.
+
+    Its help gets the meaning of each setting, and loses the groups that the command has no use for.
+    """
     with redirect_stdout(io.StringIO()) as printed:
-        code = _outcome(entry, session)
-    say(explain(printed.getvalue()))
+        code = _outcome(entry, session, None)
+    text = printed.getvalue()
+    if arguments.asks_for_help:
+        name = config_name if config_name in schema.CONFIGS else "train"
+        text = explain(groups.only(groups.used(config_dir() / f"{name}.yaml"), text), schema.CONFIGS[name])
+    say(text)
     return code
 
 

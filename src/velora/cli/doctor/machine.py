@@ -18,7 +18,8 @@ import torch
 from velora import kernels
 from velora.cli.doctor import self_check
 from velora.core import ram
-from velora.core.devices import n_cores, set_device
+from velora.core.cores import n_cores
+from velora.core.devices import set_device
 from velora.core.version import __version__
 
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "lightning", "hydra-core")

@@ -9,13 +9,19 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from velora.callbacks.checkpoint_home import LOCK_NAME
-from velora.checkpoint.layout import CHECKPOINTS, seed_directories
+from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME, seed_directories
 from velora.cli.run.run_directory import CONFIG, METRICS, unwritable
 from velora.core import disk
 from velora.core.errors import RunDirectoryError
 
 log = logging.getLogger(__name__)
+
+_LOOKED_AT_S = 0.5
+"""How long to wait for a lock, which whoever looks at it has for a moment (:mod:`velora.analysis.outcome`)."""
+
+
+class BusyError(RunDirectoryError):
+    """Error in the directory of a run that another process trains."""
 
 
 @contextlib.contextmanager
@@ -25,14 +31,15 @@ def claimed(run_dir: Path) -> Iterator[None]:
     The operating system drops the lock of a process that dies.
 
     Raises:
-        RunDirectoryError: if another process trains in it, or it can't be written. Nothing was changed then.
+        BusyError: if another process trains in it.
+        RunDirectoryError: if it can't be written. Nothing was changed then.
     """
     lock = FileLock(run_dir / LOCK_NAME)
     try:
         disk.make_directory(run_dir)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.01)
     except Timeout:
-        raise RunDirectoryError(
+        raise BusyError(
             f"{run_dir}: another process trains in this run's directory; wait until it ends, or stop it"
         ) from None
     except OSError as error:

@@ -10,28 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from omegaconf import DictConfig
 
-from velora.checkpoint import Checkpoint
 from velora.cli.run.report import counted
-from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
+from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.cli.settings.choice import choose_checkpoints
-from velora.cli.settings.instantiate import locate_class
-from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
-from velora.core import seeding
-from velora.core.devices import set_device
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.envs import Environments, EnvironmentSource, dimensions
 from velora.envs.make import Env
 from velora.models import Agent
-from velora.models.loading import find_class
-from velora.training.evaluation import evaluate, evaluation_seeds, tell_limit
+from velora.training.evaluation import evaluate, reset_seeds, tell_limit
 from velora.training.evaluation_environments import EvaluationEnvironments
-
-OTHER_EPISODES = 2
-"""Coordinate of reset seeds for ``seed=``: neither those of training (0) nor those of its evaluation (1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +66,7 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
     if cfg.max_steps < 1:
         raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
-    if cfg.checkpoint.path is None:
-        raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    given, here = Path(cfg.checkpoint.path), Path.cwd()  # which an environment may change
+    given, here = given_checkpoint(cfg), Path.cwd()  # which an environment may change
     chosen = choose_checkpoints(given)
     if len(chosen) == 1:
         one = _evaluate(cfg, chosen[0], here)
@@ -92,46 +80,15 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
 
 
 def _evaluate(cfg: DictConfig, path: Path, here: Path) -> _Played:
-    checkpoint = Checkpoint.open(here / path)
-    agent = _find_class(cfg, checkpoint).load(here / path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
-    env_id, kwargs = chosen_environment(cfg, path, agent.environment)
-    wrappers = merged(saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
-    env = make_environment(env_id, kwargs, wrappers=wrappers, render=cfg.render)
+    agent, seed = load_agent(cfg, here / path)
+    env, env_id = open_environment(cfg, path, agent, render=cfg.render)
     try:
         tell_limit(env, cfg.max_steps, setting="max_steps")
-        seeds = _reset_seeds(cfg.seed, cfg.episodes)
+        seeds = reset_seeds(cfg.seed, cfg.episodes)
         returns = _play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
     finally:
         env.close()
-    return _Played(checkpoint.metadata.seed, path, env_id, returns)
-
-
-def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
-    """Look the agent's class up by its key; one from outside Velora is imported first, if the command line names it.
-
-    Raises:
-        CheckpointError: if no class has the key.
-    """
-    if cfg.agent._target_ is not None:
-        locate_class("agent", cfg.agent)
-    return find_class(checkpoint, advice="name a class of your own: agent._target_=my_module.MyAgent")
-
-
-def _choose_device(cfg: DictConfig) -> torch.device:
-    """Set the number of threads, and return the device."""
-    if cfg.threads is not None:
-        if cfg.threads < 1:
-            raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
-        torch.set_num_threads(cfg.threads)
-    return set_device(cfg.name)
-
-
-def _reset_seeds(seed: int | None, episodes: int) -> list[int]:
-    """List the reset seeds: training's evaluation episodes, or others that ``seed`` decides."""
-    if seed is None:
-        return evaluation_seeds(episodes)
-    seeding.check_seed(seed)
-    return [seeding.episode_seed(seed, OTHER_EPISODES, number) for number in range(1, episodes + 1)]
+    return _Played(seed, path, env_id, returns)
 
 
 def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from velora.cli.settings import budget
 from velora.cli.settings.objects import saves
 from velora.core.terminal import say
 from velora.core.types import Evaluation
+from velora.metrics import queries
 from velora.training.result import TrainResult
 
 
@@ -38,10 +40,39 @@ def report(cfg: DictConfig, run: Path, result: TrainResult, seeds: Sequence[int]
         f"trained   {_trained(evaluations)}",
         f"return    {_return(evaluations)}",
     ]
+    best = _better(cfg, result, evaluations, seeds)
     if len(seeds) > 1:
-        lines += ["", *_table(evaluations, result, seeds), ""]
-    lines += _next_commands(cfg, run, result, evaluations, seeds)
+        lines += ["", *_table(evaluations, result, seeds, best), ""]
+    elif best:
+        one = best[0]
+        at = f"{counted([one.episode], 'episode')}, {counted([one.step], 'step')}"
+        lines.append(f"best      {_return([one])}, after {at}")
+    lines += _next_commands(cfg, run, result, evaluations, seeds, best)
     say("\n".join(lines) + "\n")
+
+
+def _better(
+    cfg: DictConfig, result: TrainResult, evaluations: Sequence[Evaluation], seeds: Sequence[int]
+) -> dict[int, Evaluation]:
+    """Find the seeds, by position, whose ``best/`` isn't the agent that is ``final/``, and what it earned."""
+    if result.run_dir is None or not saves(cfg.checkpoint):
+        return {}
+    found = {}
+    for last in evaluations:
+        rows = queries.evaluations(result.run_dir, seed=seeds[last.seed_index])
+        best = max(
+            (row for row in rows if math.isfinite(row.mean)), key=lambda row: (row.mean, -row.step), default=None
+        )
+        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
+        if best is not None and best.step != last.step and saved.is_dir():
+            found[last.seed_index] = Evaluation(last.seed_index, best.step, best.episode, best.returns)
+    return found
+
+
+def _home(run: Path, seeds: Sequence[int], seed_index: int) -> Path:
+    """Return where the checkpoints of a seed are."""
+    home = run / CHECKPOINTS
+    return home if len(seeds) == 1 else seed_directory(home, seeds[seed_index])
 
 
 def can_go_on(cfg: DictConfig) -> bool:
@@ -87,13 +118,17 @@ def _return(evaluations: Sequence[Evaluation]) -> str:
     return f"{np.mean(means):.1f} ± {np.std(means):.1f} over {len(means)} seeds, each over {episodes}"
 
 
-def _table(evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequence[int]) -> list[str]:
-    """List the result of each seed, as lines of a table."""
+def _table(
+    evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequence[int], best: Mapping[int, Evaluation]
+) -> list[str]:
+    """List the result of each seed, as lines of a table; that of ``best/`` where it isn't ``final/``."""
     reasons = result.stop_reasons or [None] * len(seeds)
     lines = [f"{'seed':>10}  {'episodes':>8}  {'steps':>10}  {'return':>10}"]
     for e in evaluations:
-        seed, reason = seeds[e.seed_index], reasons[e.seed_index]
-        earned = f"{e.mean:>10.1f} ± {np.std(e.returns):.1f}" + ("" if reason is None else f"   stopped: {reason}")
+        seed, reason, better = seeds[e.seed_index], reasons[e.seed_index], best.get(e.seed_index)
+        earned = f"{e.mean:>10.1f} ± {np.std(e.returns):.1f}"
+        earned += "" if better is None else f"   best: {better.mean:.1f} after {counted([better.step], 'step')}"
+        earned += "" if reason is None else f"   stopped: {reason}"
         lines.append(f"{seed:>10}  {e.episode:>8,}  {e.step:>10,}  {earned}")
     told = {e.seed_index for e in evaluations}
     lines += [f"{seeds[k]:>10}  stopped: {reasons[k]}" for k in result.lost if k not in told]
@@ -101,17 +136,22 @@ def _table(evaluations: Sequence[Evaluation], result: TrainResult, seeds: Sequen
 
 
 def _next_commands(
-    cfg: DictConfig, run: Path, result: TrainResult, evaluations: Sequence[Evaluation], seeds: Sequence[int]
+    cfg: DictConfig,
+    run: Path,
+    result: TrainResult,
+    evaluations: Sequence[Evaluation],
+    seeds: Sequence[int],
+    best: Mapping[int, Evaluation],
 ) -> list[str]:
     lines = []
-    if cfg.checkpoint.final:
-        best = max((e for e in evaluations if e.seed_index not in result.lost), key=lambda evaluation: evaluation.mean)
-        home = run / CHECKPOINTS
-        home = home if len(seeds) == 1 else seed_directory(home, seeds[best.seed_index])
-        where = [written("checkpoint", str(home / "final"))]
-        own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
-        where += [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
-        lines.append(f"evaluate  velora evaluate {' '.join(where)}")
+    own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
+    more = [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
+    sound = [e for e in evaluations if e.seed_index not in result.lost]
+    for name, found in (("final", sound if cfg.checkpoint.final else []), ("best", list(best.values()))):
+        if found:
+            seed_index = max(found, key=lambda evaluation: evaluation.mean).seed_index
+            where = written("checkpoint", str(_home(run, seeds, seed_index) / name))
+            lines.append(f"{'' if lines else 'evaluate':10}velora evaluate {' '.join([where, *more])}")
     if len(seeds) > 1:
         lines.append(f"plot      velora plot {shlex.quote(str(run))}")
     reasons = result.stop_reasons or [None]

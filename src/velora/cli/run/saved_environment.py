@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from omegaconf import DictConfig, OmegaConf
 
+from velora.checkpoint.layout import CHECKPOINTS
 from velora.cli.run import trust
+from velora.cli.run.run_directory import load_settings
 from velora.cli.settings.objects import Wrappers
-from velora.core.errors import CheckpointError, SpaceError
+from velora.core.errors import CheckpointError, SpaceError, VeloraError
 from velora.envs import values
 from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.said import unsaid
@@ -40,9 +43,41 @@ def chosen_environment(cfg: DictConfig, path: Path, saved: Mapping[str, Any] | N
         raise CheckpointError(
             f"{path}: its environment {saved['id']!r} would import a module; if you trust it, add env.id={saved['id']}"
         )
+    if given is None:
+        _check_registered(path, saved["id"])
     made = _as_made(path, saved)
     _check_trusted(path, {name: value for name, value in made.items() if name not in kwargs})
     return given or saved["id"], {**made, **kwargs}
+
+
+def _check_registered(path: Path, env_id: str) -> None:
+    """Refuse an environment that nothing imported so far registers: a checkpoint imports no module.
+
+    Raises:
+        CheckpointError: naming the module as the run's settings do, if they are there.
+    """
+    kind = env_id.rpartition("-v")[0]
+    if env_id in gym.registry or any(kind and known.rpartition("-v")[0] == kind for known in gym.registry):
+        return  # or a version that is gone, of which Gymnasium says what to take instead
+    named = _named_in_settings(path)
+    names_it = named.rpartition(":")[2] == env_id and named != env_id
+    wanted = (
+        f"if you trust it, add env.id={named}" if names_it else f"name the module that does: env.id=my_module:{env_id}"
+    )
+    raise CheckpointError(
+        f"{path}: nothing registers its environment {env_id!r} here, and a checkpoint imports no module; {wanted}"
+    )
+
+
+def _named_in_settings(path: Path) -> str:
+    """Return the environment's id in the ``config.yaml`` of the run that a checkpoint is in; "" if there is none."""
+    for directory in path.absolute().parents:
+        if directory.name == CHECKPOINTS:
+            try:
+                return str(OmegaConf.select(load_settings(directory.parent), "env.id"))
+            except VeloraError:
+                return ""
+    return ""
 
 
 def _check_trusted(path: Path, kwargs: Mapping[str, Any]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from velora.checkpoint.layout import listed
-from velora.core import seeding
 from velora.core.errors import SettingError
+from velora.core.seed_values import check_seed
 
 NAME = "train.seeds"
 MOST = 2**20
@@ -27,15 +27,15 @@ def choose(cfg: DictConfig) -> tuple[int, ...]:
     """
     first, wanted = cfg.train.seed, cfg.train.get("seeds")
     if wanted is None:
-        return (secrets.randbelow(2**32) if first is None else seeding.check_seed(first),)
+        return (secrets.randbelow(2**32) if first is None else check_seed(first),)
     if isinstance(wanted, ListConfig):
         return _listed(list(wanted), first)
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
         raise SettingError(f"{NAME}: {_EXPECTED}, got {wanted!r}")
     if wanted > MOST:
         raise SettingError(f"{NAME}: expected at most {MOST:,} seeds, got {wanted:,}")
-    start = 0 if first is None else seeding.check_seed(first)
-    seeding.check_seed(start + wanted - 1)
+    start = 0 if first is None else check_seed(first)
+    check_seed(start + wanted - 1)
     return tuple(range(start, start + wanted))
 
 
@@ -43,7 +43,7 @@ def _listed(wanted: Sequence[Any], first: int | None) -> tuple[int, ...]:
     if not wanted:
         raise SettingError(f"{NAME}: {_EXPECTED}, got an empty list")
     try:
-        seeds = tuple(seeding.check_seed(seed) for seed in wanted)
+        seeds = tuple(check_seed(seed) for seed in wanted)
     except SettingError as error:
         raise SettingError(str(error).replace("seed:", f"{NAME}:", 1)) from None
     twice = [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]

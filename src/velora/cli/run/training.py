@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from velora.analysis import outcome
 from velora.callbacks import Callback
 from velora.checkpoint.layout import CHECKPOINTS
-from velora.cli.run import claim, report, resume, run_directory
+from velora.cli.run import claim, ending, report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
 from velora.cli.settings.objects import (
     chosen_wrappers,
@@ -42,20 +42,21 @@ class KeepSettings(Callback):
 
     def __init__(self, cfg: DictConfig, run_dir: Path) -> None:
         self.cfg, self.run_dir = cfg, run_dir
-        self._are_ours = False
+        self.has_begun = False
 
     def on_fit_start(self, trainer: Any, agent: AgentView) -> None:
         """Write the settings, without ``resume``, which belongs to one command and not to the run."""
         settings = self.cfg.copy()
-        settings.resume = None
+        settings.resume = settings.retry = None
+        outcome.forget(self.run_dir)
         run_directory.save_settings(self.run_dir, settings)
-        self._are_ours = True
+        self.has_begun = True
         trainer.metrics.describe(run_directory.distinguishing(settings))
         trainer.log_settings(OmegaConf.to_container(settings, resolve=True))
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
-        is_new = self.cfg.resume is None and self._are_ours
+        is_new = self.cfg.resume is None and self.has_begun
         if is_new and trainer.step == 0 and isinstance(exception, VeloraError):
             (self.run_dir / run_directory.CONFIG).unlink(missing_ok=True)
 
@@ -101,24 +102,33 @@ def run_training(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback
         VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
     """
     with claim.claimed(run_dir):
-        saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
-        run = report.shown(run_dir)  # now: an environment may change the working directory
-        seeds = seed_settings.choose(cfg)
-        cfg = seed_settings.written_down(cfg, seeds)
-        if saved is None:
-            run_directory.check_free(run_dir)
-        else:
-            for line in resume.differences(saved, cfg):
-                say(f"resume: {line}\n")
-        try:
-            result = _train(cfg, run_dir, seeds, [*callbacks, TellHowToGoOn(cfg, run)])
-            report.report(cfg, run, result, seeds)
-        except BaseException as error:
-            claim.discard_unstarted(run_dir)
-            if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
-                raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step
-            raise
-    return float(np.mean([evaluation.mean for evaluation in report.final_evaluations(result)]))
+        return train_claimed(cfg, run_dir, callbacks=callbacks)
+
+
+def train_claimed(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
+    """Do the same in a directory that is claimed already (:func:`velora.cli.run.claim.claimed`)."""
+    saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
+    run = report.shown(run_dir)  # now: an environment may change the working directory
+    seeds = seed_settings.choose(cfg)
+    cfg = seed_settings.written_down(cfg, seeds)
+    if saved is None:
+        run_directory.check_free(run_dir)
+    else:
+        for line in resume.differences(saved, cfg):
+            say(f"resume: {line}\n")
+    keep = KeepSettings(cfg, run_dir)
+    try:
+        result = _train(cfg, run_dir, seeds, keep, [*callbacks, TellHowToGoOn(cfg, run)])
+        objective = ending.keep_result(cfg, run_dir, result, seeds)
+        report.report(cfg, run, result, seeds)
+    except BaseException as error:
+        claim.discard_unstarted(run_dir)
+        if isinstance(error, Exception) and keep.has_begun and (run_dir / run_directory.CONFIG).exists():
+            ending.keep_failure(run_dir, error)
+        if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
+            raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step
+        raise
+    return objective
 
 
 def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
@@ -130,7 +140,9 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Sequence[Callback]) -> TrainResult:
+def _train(
+    cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Sequence[Callback]
+) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
     saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume).absolute())
@@ -152,7 +164,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], last: Sequence[
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[KeepSettings(cfg, run_dir), *callbacks, FinalEvaluation(), *last],
+            callbacks=[first, *callbacks, FinalEvaluation(), *last],
             logger=make_loggers(cfg.logger, run_dir),
             run_dir=run_dir,
             resume=saved,

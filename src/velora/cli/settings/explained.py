@@ -9,16 +9,22 @@ import typing
 from collections.abc import Iterator, Mapping
 
 from velora.cli.settings.fields import AGENT_SCHEMAS
-from velora.cli.settings.schema import EvaluateConfig, TrainConfig
+from velora.cli.settings.schema import TrainConfig
 from velora.models.keywords import AGENTS
 
 _COLUMN, _WIDTH = 32, 120
 _SETTING = re.compile(r"(?P<indent> *)(?P<name>\w+):(?: (?P<value>.*))?")
 
 
-def explain(text: str) -> str:
-    """Put a comment beside each setting that a schema explains."""
-    known = meanings(text)
+def explain(text: str, config: type, more: Mapping[str, str] | None = None) -> str:
+    """Put a comment beside each setting that a schema explains.
+
+    Args:
+        text: settings as YAML, maybe among other lines.
+        config: the dataclass of all of them, one of :data:`velora.cli.settings.schema.CONFIGS`.
+        more: meanings of settings that no schema explains, by their full names.
+    """
+    known = {**meanings(text, config), **(more or {})}
     path: list[str] = []
     lines: list[str] = []
     for line in text.splitlines():
@@ -30,9 +36,8 @@ def explain(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def meanings(text: str) -> Mapping[str, str]:
+def meanings(text: str, config: type = TrainConfig) -> Mapping[str, str]:
     """Name what every setting means, those of the agent by the class that the text names."""
-    config = TrainConfig if "\ntrain:\n" in text else EvaluateConfig
     known = dict(_walk(config, ""))
     for key, (target, _) in AGENTS.items():
         if f"_target_: {target}\n" in text:

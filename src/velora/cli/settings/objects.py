@@ -18,8 +18,10 @@ from velora.envs import EnvironmentSource, dimensions, flattened, image_settings
 from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.images import covering_wrapper
 from velora.envs.make import Env
+from velora.envs.spaces import environment_name
 from velora.envs.wrappers import KNOWN, wrap
 from velora.models import Agent
+from velora.models.keywords import AGENTS
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +115,11 @@ def _make_bare(env_id: str, given: Mapping[str, Any]) -> Env:
         raise SettingError(f"env.kwargs: {env_id} takes other keywords: {str(error).splitlines()[0]}") from error
 
 
+def fitting_agents(*, discrete: bool) -> list[str]:
+    """Name the agents that can act in an environment, as the group ``agent`` offers them."""
+    return [name for name, (_, keywords) in AGENTS.items() if not discrete or "discrete" in keywords.__annotations__]
+
+
 def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, seeds: Sequence[int]) -> Agent:
     """Make the agent for an environment, which decides its dimensions.
 
@@ -120,9 +127,10 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
         SettingError, SpaceError: if a setting is out of its domain, the environment doesn't fit, or there are more
             seeds than memory holds.
     """
-    state_dim, action_dim = dimensions(env)
-    own: dict[str, Any] = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
     known = takes(locate_class("agent", cfg)) or ()
+    choosing = f"choose {' or '.join(f'agent={name}' for name in fitting_agents(discrete=True))}"
+    state_dim, action_dim = dimensions(env, "" if "discrete" in known else choosing)
+    own: dict[str, Any] = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
     if is_discrete(env) and "discrete" in known:
         own["discrete"] = True
     if "image" in known:
@@ -140,6 +148,9 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
         raise SettingError(text) from error
     if not isinstance(agent, Agent):
         raise SettingError(f"agent._target_: expected a subclass of velora.models.Agent, got {type(agent).__name__}")
+    if is_discrete(env) and not agent.discrete:
+        own_name = type(agent).__name__
+        raise SpaceError(f"{own_name} gives numbers, and {environment_name(env)} has discrete actions; {choosing}")
     agent.adapt(env)
     return agent
 

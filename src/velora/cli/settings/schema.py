@@ -22,6 +22,8 @@ from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
 from velora.models.keywords import CheckpointKeywords, DDPGKeywords, RunKeywords, TrainKeywords
 
+_ID = "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first"
+
 
 @dataclass
 class RecommendedSchema:
@@ -39,7 +41,7 @@ class RecommendedSchema:
 class BareEnvSchema:
     """An environment without wrappers, and how long to train on it."""
 
-    id: str = told(..., "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first")
+    id: str = told(..., _ID)
     kwargs: dict[str, Any] = field(default_factory=dict)
     workers: int = taken(TrainKeywords, "workers")
     worker_timeout_s: float = taken(TrainKeywords, "worker_timeout_s")
@@ -97,7 +99,8 @@ class TrainConfig:
     train: TrainSchema = field(default_factory=TrainSchema)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    resume: str | None = told(None, "a run to go on from, or one of its checkpoints")
+    resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
+    retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
 
 
 @dataclass
@@ -111,7 +114,7 @@ class SavedAgentSchema:
 class BareElsewhereSchema:
     """The environment to evaluate in, without wrappers; settings that are null are those of training."""
 
-    id: str | None = None
+    id: str | None = told(None, _ID)
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
 
@@ -129,25 +132,60 @@ class AgentClassSchema:
 
 
 @dataclass
-class EvaluateConfig:
-    """All settings of ``velora evaluate``."""
+class PlayConfig:
+    """Settings of every command that plays a saved agent."""
 
     agent: AgentClassSchema = field(default_factory=AgentClassSchema)
     checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
     episodes: int = told(10, "episodes to play")
     max_steps: int = taken(TrainKeywords, "evaluation_max_steps")
     seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
-    render: str | None = told(None, "``human``: watch it in a window")
     env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
     device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
+@dataclass
+class EvaluateConfig(PlayConfig):
+    """All settings of ``velora evaluate``."""
+
+    render: str | None = told(None, "``human``: watch it in a window")
+
+
+@dataclass
+class RecordConfig(PlayConfig):
+    """All settings of ``velora record``."""
+
+    episodes: int = told(1, "episodes to play, one after the other")
+    out: str | None = told(
+        None, "the video, ``.mp4``, ``.webp`` or ``.gif``; ``None``: episode.mp4, or .webp without imageio-ffmpeg"
+    )
+    every: int = told(1, "steps between two pictures; the video is as fast as before")
+
+
+@dataclass
+class CheckedSchema(wrappers.extended(BareElsewhereSchema)):  # type: ignore[misc]
+    """The environment to look at, with its wrappers."""
+
+
+@dataclass
+class CheckEnvConfig:
+    """All settings of ``velora check-env``."""
+
+    env: CheckedSchema = field(default_factory=CheckedSchema)
+    steps: int = told(1_000, "steps to take, of ten episodes at most, with random actions")
+    seed: int = told(0, "of the actions and of the first episode")
+
+
+CONFIGS = {"train": TrainConfig, "evaluate": EvaluateConfig, "record": RecordConfig, "check_env": CheckEnvConfig}
+"""Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
 
 
 def register() -> None:
     """Store the schemas, and the choices that need no file, where Hydra looks for them."""
     store = ConfigStore.instance()
     store.__deepcopy__ = partial(_itself, store)  # type: ignore[attr-defined]
-    store.store(name="train_schema", node=TrainConfig, provider="velora")
-    store.store(name="evaluate_schema", node=EvaluateConfig, provider="velora")
+    for name, config in CONFIGS.items():
+        store.store(name=f"{name}_schema", node=config, provider="velora")
     for key, node in AGENT_SCHEMAS.items():
         store.store(name=f"{key}_schema", node=node, provider="velora")
     names = [f"env/{group.name}" for group in wrappers.GROUPS]

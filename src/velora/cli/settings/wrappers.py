@@ -34,11 +34,13 @@ class Group:
         name: the group's name, as in ``env/time=irregular``.
         place: the wrapper's place among those that are chosen together; the smallest is innermost.
         schema: a dataclass of the options, all null by default, which leaves the wrapper out.
+        meaning: what the wrapper does, by its docstring.
     """
 
     name: str
     place: int
     schema: type[Any]
+    meaning: str
 
 
 def extended(settings: type[Any], *, is_optional: bool = False) -> Any:
@@ -68,11 +70,12 @@ def _read() -> Iterator[Group]:
 
 def _group(wrapper: ast.ClassDef, mark: ast.Call) -> Group:
     name, given = ast.literal_eval(mark.args[0]), {word.arg: ast.literal_eval(word.value) for word in mark.keywords}
-    does = (ast.get_docstring(wrapper) or "").partition(".")[0]
-    switch = [(given["switch"], bool, told(False, does[:1].lower() + does[1:]))] if "switch" in given else []
+    does = " ".join((ast.get_docstring(wrapper) or "").partition(".")[0].split())
+    does = does[:1].lower() + does[1:]
+    switch = [(given["switch"], bool, told(False, does))] if "switch" in given else []
     schema = dataclasses.make_dataclass(f"{wrapper.name}Schema", [*switch, *_options(wrapper)])
     schema.__module__ = __name__  # where pickle looks for it
-    return Group(name, given["place"], schema)
+    return Group(name, given["place"], schema, does)
 
 
 def _options(wrapper: ast.ClassDef) -> Iterator[tuple[str, Any, Any]]:

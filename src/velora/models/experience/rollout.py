@@ -127,13 +127,8 @@ class Rollouts(AgentPart, Experience):
         for hook in agent.hooks.on_train_batch_start:
             hook(rollout, update)
         with torch.no_grad():
-            agent.learner.rows = rows
-            metrics = agent.training_step(rollout)
-            agent.learner.guard.trace(agent.learner.modules, rollout)
-            learned = torch.zeros(agent.n_seeds, dtype=torch.bool, device=agent.device)
-            learned[list(rows)] = True
-            known = self._metrics
-            self._metrics = {n: torch.where(learned, m, known.get(n, m)) for n, m in metrics.items()}
+            for part in agent.tuning.parts(rows):
+                self._learn(part, rollout)
         if agent.normaliser is not None:
             for k in rows:
                 agent.normaliser.count_observations((k,), raw.obs[k].flatten(0, 1)[None].cpu().numpy())
@@ -142,6 +137,17 @@ class Rollouts(AgentPart, Experience):
         for hook in agent.hooks.on_train_batch_end:
             hook(self._metrics, rollout, update)
         return self._metrics
+
+    def _learn(self, rows: tuple[int, ...], rollout: Rollout) -> None:
+        agent = self.agent
+        agent.learner.rows = rows
+        with agent.tuning.applied(rows[0]):
+            metrics = agent.training_step(rollout)
+        agent.learner.guard.trace(agent.learner.modules, rollout)
+        learned = torch.zeros(agent.n_seeds, dtype=torch.bool, device=agent.device)
+        learned[list(rows)] = True
+        known = self._metrics
+        self._metrics = {n: torch.where(learned, m, known.get(n, m)) for n, m in metrics.items()}
 
     @staticmethod
     def _normalised(raw: Rollout, rows: tuple[int, ...], normaliser: Normaliser) -> Rollout:

@@ -62,9 +62,12 @@ class Updates(AgentPart):
     @staticmethod
     def _parted(agent: Agent, rows: tuple[int, ...]) -> list[_Part]:
         """Split seeds into those whose policy is due and the rest; they may have made different numbers of updates."""
-        due = tuple(k for k in rows if agent.improves_policy(agent.progress[k].update))
-        rest = tuple(k for k in rows if k not in due)
-        return [_Part(part, learns_policy=part is due) for part in (due, rest) if part]
+        parts: list[_Part] = []
+        for alike in agent.tuning.parts(rows):
+            due = tuple(k for k in alike if agent.improves_policy(agent.progress[k].update))
+            rest = tuple(k for k in alike if k not in due)
+            parts += [_Part(part, learns_policy=part is due) for part in (due, rest) if part]
+        return parts
 
     def _start(self, agent: Agent, part: _Part) -> None:
         if agent.learner.guard.is_far:
@@ -76,9 +79,17 @@ class Updates(AgentPart):
         if self._normalised is not None:
             self._normalised.read(uniform, self.window, agent.device)
             source = self._normalised
-        part.update = agent.learner.program(part.learns_policy, self.window, source, uniform, agent.training_step)
+        part.update = self._program(agent, part, source, uniform)
         part.update.program.start(part.rows, agent.threads)
         self._newest = part.update
+
+    def _program(self, agent: Agent, part: _Part, source: Source, uniform: Values) -> Update:
+        program, step = agent.learner.program, agent.training_step
+        if not agent.tuning:
+            return program(part.learns_policy, self.window, source, uniform, step)
+        first = part.rows[0]
+        with agent.tuning.applied(first):
+            return program((part.learns_policy, agent.tuning.baked(first)), self.window, source, uniform, step)
 
     @staticmethod
     def _look(agent: Agent, update: Update | None) -> None:
@@ -119,7 +130,8 @@ class Updates(AgentPart):
     @staticmethod
     def _stepwise(agent: Agent, part: _Part, batch: Batch) -> Metrics:
         agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
-        metrics = agent.training_step(batch)
+        with agent.tuning.applied(part.rows[0]):
+            metrics = agent.training_step(batch)
         agent.learner.guard.trace(agent.learner.modules, batch)
         return metrics
 
@@ -130,6 +142,8 @@ class Updates(AgentPart):
         part.update.program.wait()
         if not agent.learner.guard.is_far:
             self._look(agent, part.update)
+        if agent.learner.norms is not None:
+            agent.learner.norms |= {judged.network: judged.norms for judged in part.update.judged}
         return part.update.metrics
 
     def _report(self, rows: tuple[int, ...], metrics: Metrics) -> None:

@@ -111,6 +111,8 @@ def _restore_lane(state: RunState, lane: Lane, envs: Environments, hidden: Tenso
             raise ValueError(f"hidden {tuple(state.hidden.shape)} instead of {tuple(hidden.shape)}")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"train_state: the state of the run doesn't fit this agent ({error})") from error
+    for place in lane.places:
+        envs.parameters.put(place.index, place.parameters)
     live_again(lane, envs)
     return state.hidden.to(hidden.device)
 

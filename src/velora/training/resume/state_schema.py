@@ -139,6 +139,7 @@ else:
 Counters = Annotated[list[Count], Field(min_length=3, max_length=3)]
 """Episodes, steps and updates."""
 Key = Annotated[str, Field(min_length=1, max_length=256)]
+"""Name of something that isn't known here."""
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_check_text)]
 
 
@@ -158,6 +159,7 @@ class PlaceState(_Strict):
     ended: Annotated[list[bool], Field(min_length=2, max_length=2)] | None = None
     reset_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     digests: Digests | None = None
+    parameters: dict[Key, bool | int | float] = {}
 
 
 class LaneState(PlaceState):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from velora.cli.settings.explained import explain
+from velora.cli.settings.schema import TrainConfig
 
 HELP = """\
 Train.
@@ -37,7 +38,7 @@ resume: null
 
 
 def explained(agent: str) -> list[str]:
-    return explain(HELP.format(agent=agent)).splitlines()
+    return explain(HELP.format(agent=agent), TrainConfig).splitlines()
 
 
 def test_every_setting_has_its_meaning_beside_it() -> None:

@@ -1,0 +1,203 @@
+"""How a run stands, read from its directory alone: waiting, running, done, failed, interrupted or dead.
+
+A run that ends leaves one small file, written last and in one step: ``result.json`` if it came to its end,
+``failure.json`` if an error ended it. While it lives it holds a lock, which the system drops with its process. So any
+process may tell how any run stands, and nothing else has to be remembered.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
+from velora.core import small_json
+from velora.core.errors import RunDirectoryError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+RESULT, FAILURE = "result.json", "failure.json"
+_CONFIG, _METRICS = "config.yaml", "metrics.db"
+_HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
+
+
+class Status(StrEnum):
+    """The state of a run, of a job of a sweep too."""
+
+    WAITING = "waiting"
+    """It has not begun."""
+    RUNNING = "running"
+    """A live process holds its lock."""
+    DONE = "done"
+    """It has used up its budget, or a callback has stopped it; see its :class:`Result`."""
+    FAILED = "failed"
+    """An error has ended it; see its :class:`Failure`."""
+    INTERRUPTED = "interrupted"
+    """A signal has ended it, and it has saved everything."""
+    DEAD = "dead"
+    """Its process is gone without a word, as after a power cut; it goes on from its newest checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """The final evaluation of one seed, and where it stood.
+
+    Attributes:
+        mean: the mean return over the episodes of the evaluation; ``None`` of a seed that NaN or infinity ended.
+        stop_reason: why it ended before its budget was used up, or ``None``.
+    """
+
+    seed: int
+    mean: float | None
+    episode: int | None
+    step: int | None
+    stop_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Content of ``result.json``.
+
+    Attributes:
+        status: ``"finished"`` or ``"stopped"``, as :class:`velora.training.TrainResult` has it.
+        objective: the mean return of the final evaluations, over seeds; what a sweep maximises.
+        budget: ``n_episodes`` and ``n_steps`` that the run was given.
+        seeds: in the order of the seed axis.
+    """
+
+    status: str
+    objective: float
+    budget: Mapping[str, int | None]
+    seeds: tuple[SeedResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Content of ``failure.json``.
+
+    Attributes:
+        error: the kind of error, such as ``"SettingError"``.
+        line: what it said, in one line.
+        is_mistake: whether it is the user's to mend; if not, ``train.log`` has the traceback.
+    """
+
+    error: str
+    line: str
+    is_mistake: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the directory of a run says about it; the result or the failure is there if the status says so."""
+
+    status: Status
+    result: Result | None = None
+    failure: Failure | None = None
+
+
+def read(run_dir: Path) -> Outcome:
+    """Tell how a run stands.
+
+    Raises:
+        RunDirectoryError: if its ``result.json`` or ``failure.json`` can't be read, or holds something else.
+    """
+    if is_locked(run_dir):
+        return Outcome(Status.RUNNING)
+    if (kept := small_json.read(run_dir / RESULT)) is not None:
+        return Outcome(Status.DONE, result=_result(run_dir / RESULT, kept))
+    if (kept := small_json.read(run_dir / FAILURE)) is not None:
+        return Outcome(Status.FAILED, failure=_made(Failure, run_dir / FAILURE, kept))
+    if not (run_dir / _CONFIG).exists() and not (run_dir / _METRICS).exists():
+        return Outcome(Status.WAITING)
+    return Outcome(_unfinished(run_dir))
+
+
+def is_locked(run_dir: Path) -> bool:
+    """Return whether a live process works in a run's directory; none where the file system knows no locks.
+
+    To look takes a share of the lock for a moment, for which whoever claims it waits.
+    """
+    return any(_is_held(path) for path in (run_dir / LOCK_NAME, run_dir / CHECKPOINTS / LOCK_NAME))
+
+
+def write_result(run_dir: Path, result: Result) -> None:
+    """Write ``result.json`` in one step; a failure that was there is history.
+
+    Raises:
+        OSError: as the system reports it; the old files stay then.
+    """
+    small_json.write(run_dir / RESULT, asdict(result))
+    (run_dir / FAILURE).unlink(missing_ok=True)
+
+
+def write_failure(run_dir: Path, failure: Failure) -> None:
+    """Write ``failure.json`` in one step.
+
+    Raises:
+        OSError: as the system reports it.
+    """
+    small_json.write(run_dir / FAILURE, asdict(failure))
+
+
+def forget(run_dir: Path) -> None:
+    """Remove both files, since the run begins or goes on."""
+    for name in (RESULT, FAILURE):
+        (run_dir / name).unlink(missing_ok=True)
+
+
+def _is_held(path: Path) -> bool:
+    """Try to share a lock, without making its file; several that look don't see each other."""
+    try:
+        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _unfinished(run_dir: Path) -> Status:
+    from velora.metrics import queries  # NumPy, which isn't needed for the others
+
+    try:
+        rows = queries.experiments(run_dir)
+    except RunDirectoryError:
+        return Status.DEAD
+    return Status.INTERRUPTED if rows and rows[-1].status == "interrupted" else Status.DEAD
+
+
+def _result(path: Path, kept: Any) -> Result:
+    seeds = kept.get("seeds") if isinstance(kept, dict) else None
+    if not isinstance(seeds, list) or not isinstance(kept.get("budget"), dict):
+        raise _unknown(path)
+    result: Result = _made(Result, path, kept | {"seeds": tuple(_made(SeedResult, path, seed) for seed in seeds)})
+    if isinstance(result.objective, bool) or not isinstance(result.objective, int | float):
+        raise _unknown(path)
+    return result
+
+
+def _made(kind: Any, path: Path, kept: Any) -> Any:
+    if not isinstance(kept, dict) or set(kept) != set(kind.__slots__):
+        raise _unknown(path)
+    return kind(**kept)
+
+
+def _unknown(path: Path) -> RunDirectoryError:
+    return RunDirectoryError(f"{path} holds something else than a run writes there; delete it, and the run can go on")

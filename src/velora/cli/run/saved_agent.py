@@ -1,0 +1,76 @@
+"""An agent from a checkpoint, and an environment for it to play in, as the settings of a command say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from velora.checkpoint import Checkpoint
+from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
+from velora.cli.settings.instantiate import locate_class
+from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
+from velora.core.devices import set_device
+from velora.core.errors import SettingError
+from velora.envs.make import Env
+from velora.models import Agent
+from velora.models.loading import find_class
+
+
+def given_checkpoint(cfg: DictConfig) -> Path:
+    """Return the run or checkpoint that was given.
+
+    Raises:
+        SettingError: if none was.
+    """
+    if cfg.checkpoint.path is None:
+        raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
+    return Path(cfg.checkpoint.path)
+
+
+def load_agent(cfg: DictConfig, path: Path) -> tuple[Agent, int]:
+    """Load the agent of a checkpoint on the device of the settings; return it and its seed.
+
+    Raises:
+        CheckpointError: if it can't be loaded.
+        SettingError: if a setting is out of its domain.
+    """
+    checkpoint = Checkpoint.open(path)
+    agent = _find_class(cfg, checkpoint).load(path, device=_choose_device(cfg.device), kernel=cfg.device.kernel)
+    return agent, checkpoint.metadata.seed
+
+
+def open_environment(cfg: DictConfig, path: Path, agent: Agent, *, render: str | None) -> tuple[Env, str]:
+    """Make the environment that the agent was trained in, or the one that the settings name; return it and its id.
+
+    Args:
+        path: the checkpoint, for errors.
+        render: a render mode.
+
+    Raises:
+        VeloraError: if it can't be made.
+    """
+    env_id, kwargs = chosen_environment(cfg, path, agent.environment)
+    wrappers = merged(saved_wrappers(path, agent.environment), chosen_wrappers(cfg.env))
+    return make_environment(env_id, kwargs, wrappers=wrappers, render=render), env_id
+
+
+def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
+    """Look the agent's class up by its key; one from outside Velora is imported first, if the command line names it.
+
+    Raises:
+        CheckpointError: if no class has the key.
+    """
+    if cfg.agent._target_ is not None:
+        locate_class("agent", cfg.agent)
+    return find_class(checkpoint, advice="name a class of your own: agent._target_=my_module.MyAgent")
+
+
+def _choose_device(cfg: DictConfig) -> torch.device:
+    """Set the number of threads, and return the device."""
+    if cfg.threads is not None:
+        if cfg.threads < 1:
+            raise SettingError(f"device.threads: expected at least 1, got {cfg.threads}")
+        torch.set_num_threads(cfg.threads)
+    return set_device(cfg.name)

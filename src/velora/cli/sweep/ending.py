@@ -1,0 +1,83 @@
+"""The list at the end of a sweep, and its exit code: read from the directories of the jobs, under every launcher."""
+
+from __future__ import annotations
+
+from statistics import pstdev
+from typing import Final
+
+from velora.analysis import outcome
+from velora.analysis.outcome import Outcome, Status
+from velora.cli.sweep.plan import Job, Plan
+from velora.core.errors import RunDirectoryError
+from velora.core.terminal import complain, say
+
+OK, CRASH, BAD_INPUT = 0, 1, 2
+_MOST_LISTED: Final = 20
+
+
+def conclude(plan: Plan, going_on: str) -> int:
+    """List how the jobs stand, say what failed and how to go on, and return the exit code.
+
+    Args:
+        plan: the sweep.
+        going_on: the command that goes on with it.
+    """
+    jobs = [(job, _read(plan, job)) for job in plan.jobs]
+    say("\n".join(_rows(jobs)) + "\n")
+    return _complain(plan, jobs, going_on)
+
+
+def _read(plan: Plan, job: Job) -> Outcome:
+    try:
+        return outcome.read(plan.directory / job.name)
+    except RunDirectoryError as error:
+        return Outcome(Status.FAILED, failure=outcome.Failure(type(error).__name__, str(error), is_mistake=True))
+
+
+def _rows(jobs: list[tuple[Job, Outcome]]) -> list[str]:
+    """Make a table: what differs, status, seeds, mean and standard deviation over seeds."""
+    cells = [("job", "status", "seeds", "return"), *(_cells(job, found) for job, found in jobs)]
+    widths = [max(len(row[k]) for row in cells) for k in range(4)]
+    return [
+        f"{job:<{widths[0]}}  {status:<{widths[1]}}  {seeds:>{widths[2]}}  {value:>{widths[3]}}".rstrip()
+        for job, status, seeds, value in cells
+    ]
+
+
+def _cells(job: Job, found: Outcome) -> tuple[str, str, str, str]:
+    label = " ".join(job.words) or job.name
+    if found.result is None:
+        return label, found.status.value, "", ""
+    means = [seed.mean for seed in found.result.seeds if seed.mean is not None]
+    spread = f" ± {pstdev(means):.1f}" if len(means) > 1 else ""
+    return label, found.status.value, str(len(found.result.seeds)), f"{found.result.objective:.1f}{spread}"
+
+
+def _complain(plan: Plan, jobs: list[tuple[Job, Outcome]], going_on: str) -> int:
+    """Say which jobs aren't done, and why, in the last lines; return the exit code."""
+    left = [(job, found) for job, found in jobs if found.status is not Status.DONE]
+    if not left:
+        return OK
+    for job, found in left[:_MOST_LISTED]:
+        complain(f"velora train: {plan.directory / job.name}: {_why(found)}\n")
+    if len(left) > _MOST_LISTED:
+        complain(f"velora train: and {len(left) - _MOST_LISTED} more\n")
+    failed = [found.failure for _, found in left if found.failure is not None]
+    retry = " retry=failed" if failed else ""
+    counted = [f"{len(failed)} of {len(jobs)} jobs failed"] if failed else []
+    counted += [f"{len(left) - len(failed)} of {len(jobs)} jobs are not done"] if len(left) > len(failed) else []
+    complain(f"velora train: {', '.join(counted)}; go on with: {going_on}{retry}\n")
+    is_mistake = len(failed) == len(left) and all(failure.is_mistake for failure in failed)
+    return BAD_INPUT if is_mistake else CRASH
+
+
+def _why(found: Outcome) -> str:
+    if found.failure is not None:
+        where = "" if found.failure.is_mistake else " (the traceback is in its train.log)"
+        return f"failed: {found.failure.line}{where}"
+    return {
+        Status.WAITING: "waiting: it has not begun",
+        Status.RUNNING: "running in another process",
+        Status.INTERRUPTED: "interrupted: a signal has ended it, and it has saved",
+        Status.DEAD: "dead: its process ended without a word; it goes on from its newest checkpoint",
+    }[found.status]

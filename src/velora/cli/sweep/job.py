@@ -1,0 +1,136 @@
+"""A job of a sweep, under every launcher: look at its directory first, then begin, go on, or leave it alone.
+
+A launcher may run it anywhere, twice, or again after a preemption with the same words: all it needs to know stands in
+the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import shutil
+import traceback
+from pathlib import Path
+from typing import Final
+
+from omegaconf import DictConfig
+
+from velora.analysis import outcome
+from velora.analysis.outcome import Status
+from velora.checkpoint import Checkpoint
+from velora.checkpoint.layout import CHECKPOINTS, seed_directories
+from velora.cli.command.mistakes import is_mistake, one_line
+from velora.cli.run import claim, ending
+from velora.cli.run.run_directory import CONFIG, METRICS, load_settings
+from velora.cli.sweep import identity
+from velora.core.errors import CheckpointError, SettingError
+from velora.core.terminal import complain, say
+
+log = logging.getLogger(__name__)
+_failure_log = logging.getLogger("velora.cli.failure")
+
+NO_OBJECTIVE: Final = math.nan
+RETRY_FAILED: Final = "failed"
+
+
+def run_job(cfg: DictConfig, run_dir: Path) -> float:
+    """Bring a job to its end, and note in its directory how it ended.
+
+    What fails is told in one line, and the traceback of a crash goes into the job's own ``train.log``. No launcher
+    hears of it, so that none ends the sweep, or prints it again.
+
+    Args:
+        cfg: settings of the shape of ``conf/train.yaml``.
+        run_dir: the job's directory.
+
+    Returns:
+        The objective, or NaN if there is none: it failed, or another process is at it.
+    """
+    try:
+        return _bring_to_its_end(cfg, run_dir)
+    except claim.BusyError:
+        say(f"{run_dir.name}: another process trains it; left alone\n")
+    except Exception as error:  # noqa: BLE001 - the edge of a job: noted, never swallowed
+        ending.keep_failure(run_dir, error)
+        complain(f"velora train: {run_dir.name}: {one_line(error)}\n")
+        if not is_mistake(error):
+            _keep_traceback(error)
+    return NO_OBJECTIVE
+
+
+def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
+    """Look, and do what is left to do; what a process left that died before its first checkpoint is removed."""
+    found = outcome.read(run_dir)
+    if found.status is Status.RUNNING:
+        raise claim.BusyError(f"{run_dir}: another process trains it")
+    saved = load_settings(run_dir) if (run_dir / CONFIG).exists() else None
+    if saved is not None:
+        if cfg.train.seed is None and cfg.train.get("seeds") is None:
+            cfg.train.seed = saved.train.seed
+        identity.refuse_others(saved, cfg, run_dir)
+        _refuse_shorter(saved, cfg, run_dir)
+    if found.result is not None and dict(found.result.budget) == ending.budget(cfg):
+        say(f"{run_dir.name}: done already, {found.result.objective:.6g}\n")
+        return found.result.objective
+    if found.failure is not None and cfg.retry != RETRY_FAILED:
+        complain(f"velora train: {run_dir.name}: failed before ({found.failure.line}); retry=failed runs it again\n")
+        return NO_OBJECTIVE
+    from velora.cli.run import training  # torch, which a job that is done needs not
+
+    with claim.claimed(run_dir):
+        if saved is not None and _can_go_on(run_dir):
+            cfg.resume = str(run_dir)
+        else:
+            _clear(run_dir)
+        return training.train_claimed(cfg, run_dir)
+
+
+def _refuse_shorter(saved: DictConfig, cfg: DictConfig, run_dir: Path) -> None:
+    """Refuse a smaller budget than the run has been given already."""
+    old, new = ending.budget(saved), ending.budget(cfg)
+    pairs = [(old[name] or math.inf, new[name] or math.inf) for name in old]
+    if all(after <= before for before, after in pairs) and any(after < before for before, after in pairs):
+        asked = ", ".join(f"train.{name}={value}" for name, value in old.items() if value is not None)
+        raise SettingError(
+            f"{run_dir} holds a longer run ({asked}); ask for at least as much, or choose another hydra.sweep.dir"
+        )
+
+
+def _can_go_on(run_dir: Path) -> bool:
+    """Return whether any seed has a whole checkpoint that a run can go on from; the others begin anew."""
+    home = run_dir / CHECKPOINTS
+    for parent in seed_directories(home).values() or [home]:
+        with contextlib.suppress(CheckpointError):
+            newest = Checkpoint.latest(parent) if parent.is_dir() else None
+            if newest is not None and newest.metadata.train_state is not None and newest.metadata.buffer is not None:
+                return True
+    return False
+
+
+def _clear(run_dir: Path) -> None:
+    """Make way for a run from the beginning; checkpoints that can't be gone on from are set aside, if there are any."""
+    home = run_dir / CHECKPOINTS
+    parents = list(seed_directories(home).values()) or [home]
+    if any(path.is_dir() and not path.name.startswith(".") for parent in parents for path in _children(parent)):
+        kept = next(
+            path for number in range(1, 1 << 30) if not (path := home.with_name(f"{CHECKPOINTS}-kept{number}")).exists()
+        )
+        log.warning("%s: nothing in it can be gone on from; it is kept as %s, and the job begins anew", home, kept.name)
+        home.rename(kept)
+    shutil.rmtree(home, ignore_errors=True)
+    outcome.forget(run_dir)
+    for name in (CONFIG, METRICS, f"{METRICS}-wal", f"{METRICS}-shm"):
+        (run_dir / name).unlink(missing_ok=True)
+
+
+def _children(parent: Path) -> list[Path]:
+    return list(parent.iterdir()) if parent.is_dir() else []
+
+
+def _keep_traceback(error: Exception) -> None:
+    """Write a traceback to the job's log; to standard error, if its settings have no log."""
+    if _failure_log.handlers:
+        _failure_log.error(one_line(error), exc_info=error)
+    else:
+        traceback.print_exception(error)

@@ -1,0 +1,48 @@
+"""The process of one job of a sweep."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Final
+
+from velora.cli.sweep.processes import tie_to_parent
+
+INTERRUPTED: Final = 130
+
+
+def work(job: bytes, returned: str, parent: int) -> None:
+    """Run a job, and write what it returned, as the last thing.
+
+    Args:
+        job: the pickled context, task, settings and singletons of Hydra.
+        returned: the file for a status of Hydra's, and the value or the error.
+        parent: the number of the process that launched it.
+    """
+    tie_to_parent(parent)
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.singleton import Singleton
+    from hydra.core.utils import JobStatus, run_job, setup_globals
+
+    setup_globals()
+    context, task, settings, state = pickle.loads(job)
+    Singleton.set_state(state)
+    HydraConfig.instance().set_config(settings)
+    try:
+        ended = run_job(
+            hydra_context=context,
+            task_function=task,
+            config=settings,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    value = ended._return_value
+    try:
+        content = pickle.dumps((ended.status, value))
+    except Exception:  # noqa: BLE001 - an error of a user's may hold anything
+        content = pickle.dumps((JobStatus.FAILED, RuntimeError(repr(value))))
+    staged = Path(f"{returned}.staged")
+    staged.write_bytes(content)
+    staged.replace(returned)

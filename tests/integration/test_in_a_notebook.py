@@ -1,0 +1,40 @@
+"""A notebook, run by a real Jupyter kernel: what stands in it once it is saved."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="needs Jupyter: pip install nbclient ipykernel")
+nbclient = pytest.importorskip("nbclient", reason="needs Jupyter: pip install nbclient ipykernel")
+pytest.importorskip("ipykernel", reason="needs Jupyter: pip install nbclient ipykernel")
+
+CELLS = (
+    "from velora.models import LiquidDDPG\nagent = LiquidDDPG(3, 5, 1, warmup_steps=150, seed=0, device='cpu')\nagent",
+    "result = agent.train('Pendulum-v1', 16, n_episodes=3, summary=False)",
+    "agent",
+)
+
+
+@pytest.mark.slow
+def test_a_cell_shows_one_bar_and_the_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=240, kernel_name="python3", resources=where).execute()
+    before, training, after = ([dict(one) for one in cell["outputs"]] for cell in notebook.cells)
+    assert "trained   not yet" in shown(before)["text/plain"]
+    assert "<table>" in shown(before)["text/html"]
+    assert shown(training)["text/plain"].startswith("[finished] | episode 3/3 | step 600")  # it was replaced in place
+    assert '<progress value="1.0000" max="1"' in shown(training)["text/html"]
+    assert "3 episodes, 600 steps, 450 updates" in shown(after)["text/plain"]
+
+
+def shown(outputs: list[dict[str, Any]]) -> dict[str, str]:
+    """Return what a cell shows: one thing, nothing on standard error."""
+    (only,) = outputs
+    return dict(only["data"])
