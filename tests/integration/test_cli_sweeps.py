@@ -1,4 +1,4 @@
-"""Sweeps of one process: which directories they make, what is done again, and what is refused before anything starts."""
+"""Sweeps of one process: which directories they make, what is done again, and what is refused before any job."""
 
 from __future__ import annotations
 

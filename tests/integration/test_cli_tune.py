@@ -55,7 +55,7 @@ def work(home: Path, *words: str, trials: int) -> outcome.Outcome:
 
 
 def go_on(home: Path) -> outcome.Outcome:
-    worker.work(home, n_workers=1)
+    worker.work(home)
     return outcome.look(home, storage.load(home))
 
 
@@ -98,7 +98,7 @@ def test_a_study_is_trials_that_are_runs(study: Path) -> None:
         settings = OmegaConf.load(run / "config.yaml")
         assert settings.agent.actor_lr == pytest.approx(trial.params["agent.actor_lr"], rel=1e-12)
         assert settings.agent.n_neurons == trial.params["agent.n_neurons"]
-        assert (list(settings.train.seeds), settings.device.threads) == ([0, 1], max(1, (os.cpu_count() or 1) // 2))
+        assert list(settings.train.seeds) == [0, 1]
         means = {row.seed: row.mean for row in queries.evaluations(run)}
         assert trial.returns == [means[0], means[1]]
         assert trial.values == (pytest.approx((means[0] + means[1]) / 2),)
@@ -231,7 +231,7 @@ def test_a_worker_that_is_killed_is_made_up_for_to_the_same_bits(study: Path, tm
         os.kill(killed, signal.SIGKILL)
         err = parent.communicate(timeout=240)[1]
     assert parent.returncode == 0, err
-    assert "a worker was killed by SIGKILL; its trial goes on in another one" in err
+    assert "a worker was killed by SIGKILL; another one goes on with its trial" in err
     found = outcome.look(Path("killed"), storage.load(Path("killed")))
     assert [(t.number, t.state, t.params, t.values) for t in found.trials] == [
         (t.number, t.state, t.params, t.values) for t in undisturbed.trials
@@ -253,10 +253,10 @@ def test_a_command_that_is_stopped_leaves_nothing_behind_and_goes_on(study: Path
         wait_for(lambda: list(Path("stopped").glob("trial*/run/checkpoints/seed1/ep1")), parent)
         children = workers_of(parent.pid)
         parent.send_signal(number)
-        out, _ = parent.communicate(timeout=120)
-    assert parent.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+        out, err = parent.communicate(timeout=120)
+    assert parent.returncode == {signal.SIGINT: 130, signal.SIGTERM: -15, signal.SIGKILL: -9}[number]
     if number != signal.SIGKILL:
-        assert "interrupted; every run is saved" in out
+        assert ("interrupted; every run is saved" in err) == (number == signal.SIGINT)
         assert "go on     velora tune resume=stopped" in out
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children):
@@ -317,7 +317,7 @@ def test_a_trial_that_fails_ends_no_study(tmp_path: Path) -> None:
 def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path) -> None:
     begin(tmp_path / "study", "+callbacks.mine._target_=no_such_module.Mine", trials=9)
     with pytest.raises(worker.GivenUpError, match=r"the first 3 trials failed, the last of them: callbacks\.mine"):
-        worker.work(tmp_path / "study", n_workers=1)
+        worker.work(tmp_path / "study")
     assert len(storage.load(tmp_path / "study").get_trials()) == 3
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from velora.cli.command.arguments import Arguments, written
 from velora.cli.run import run_directory
 from velora.cli.run.trust import foreign_code, foreign_places
+from velora.cli.sweep.processes import Stopped
 from velora.cli.tune import help as helps
 from velora.cli.tune import report, request, storage
 from velora.cli.tune.check import check
@@ -20,15 +21,15 @@ from velora.cli.tune.options import Given
 from velora.cli.tune.outcome import Outcome, look
 from velora.cli.tune.progress import Progress
 from velora.cli.tune.request import Request
-from velora.cli.tune.workers import LOG, Workers, name_of
+from velora.cli.tune.workers import LOG, Crew
+from velora.core.cores import n_cores
 from velora.core.errors import RunDirectoryError, SettingError, VeloraError
 from velora.core.terminal import complain, say
 
 if TYPE_CHECKING:
     import optuna
 
-CRASH, INTERRUPTED = 1, 130
-_POLL_S: Final = 0.3
+CRASH = 1
 log = logging.getLogger(__name__)
 
 
@@ -129,43 +130,34 @@ def _extend(study: optuna.Study, given: Given) -> None:
 
 def _search(home: Path, study: optuna.Study, given: Given) -> int:
     """Let workers train until the study is complete, and report."""
-    shown = run_directory_shown(home)
+    shown = _shown(home)
     before = look(home, study, with_importances=False)
-    code = 0
+    stopped_by = 0
     if before.n_ended < before.n_trials:
-        n_workers = min(given.effort.workers or _default_workers(), before.n_trials - before.n_ended)
         say(f"study     {shown}\n")
-        code = _drive(home, study, n_workers)
+        stopped_by = _drive(home, study, min(given.effort.workers or n_cores(), before.n_trials - before.n_ended))
     outcome = look(home, study)
     _report(outcome, shown)
+    if stopped_by == signal.SIGINT:
+        raise KeyboardInterrupt("interrupted; every run is saved")
+    if stopped_by:
+        signal.raise_signal(stopped_by)
     is_short = outcome.n_ended + outcome.count("running") < outcome.n_trials
-    return code or (CRASH if is_short else 0)
+    return CRASH if is_short else 0
 
 
 def _drive(home: Path, study: optuna.Study, n_workers: int) -> int:
-    workers = Workers(home, n_workers)
-    told = 0
-    with workers.passing_signals_on(), Progress(study, n_workers) as progress:
-        while workers.poll():
-            progress.refresh(storage.n_trials(study))
-            for number in workers.deaths[told:]:
-                progress.say(f"a worker was killed by {name_of(number)}; its trial goes on in another one")
-            told = len(workers.deaths)
-            time.sleep(_POLL_S)
-        progress.refresh(storage.n_trials(study))
-    if workers.received is not None:
-        say("interrupted; every run is saved\n")
-        return INTERRUPTED if name_of(workers.received) == "SIGINT" else 128 + workers.received
-    if workers.has_failed:
+    """Let processes work, and show how they come along; return the number of a signal that has stopped them."""
+    with Progress(study, n_workers) as progress:
+        crew = Crew(home, n_workers, tick=lambda: progress.refresh(storage.n_trials(study)), say=progress.say)
+        try:
+            crew.run()
+        except Stopped as stop:
+            return stop.number
+        progress.refresh(storage.n_trials(study), at_once=True)
+    if crew.failed:
         complain(f"velora tune: {_last_line(home / LOG)}\n")
-        return CRASH
     return 0
-
-
-def _default_workers() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _report(outcome: Outcome, shown: Path) -> None:
@@ -183,7 +175,7 @@ def _show(home: Path, asked: Request, given: Given) -> int:
     if idle := [*asked.words, *asked.space, *sorted(given.named - {"show", "out"})]:
         raise SettingError(f"{idle[0].partition('=')[0]}: goes not with show=; expected out= alone")
     study = storage.load(home)
-    outcome, shown = look(home, study), run_directory_shown(home)
+    outcome, shown = look(home, study), _shown(home)
     say("\n".join((*report.lines(outcome, shown), "", *report.next_commands(outcome, shown))) + "\n")
     if given.places.out is not None:
         out = Path(given.places.out)
@@ -196,7 +188,7 @@ def _show(home: Path, asked: Request, given: Given) -> int:
     return 0
 
 
-def run_directory_shown(home: Path) -> Path:
+def _shown(home: Path) -> Path:
     """Shorten a path for printing, if it is below the current directory."""
     absolute, here = home.absolute(), Path.cwd()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute

@@ -19,6 +19,7 @@ from velora.cli.tune.trials import REASON, SAME_AS
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+_EVERY_S = 0.3
 _STATES = {"COMPLETE": "", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -31,7 +32,7 @@ class Progress:
         self._console = EdgeConsole()
         self._told = {trial.number for trial in self._trials() if trial.state.is_finished()}
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._began = time.monotonic()
+        self._told_at = 0.0
 
     def __enter__(self) -> Progress:
         """Show the bar, where there is a terminal."""
@@ -43,12 +44,17 @@ class Progress:
         """Take the bar away."""
         self._live.stop()
 
-    def refresh(self, n_trials: int) -> None:
-        """Tell what has changed.
+    def refresh(self, n_trials: int, *, at_once: bool = False) -> None:
+        """Tell what has changed, a few times a second at most.
 
         Args:
             n_trials: how many the study is to have.
+            at_once: even if that was done a moment ago.
         """
+        now = time.monotonic()
+        if now - self._told_at < _EVERY_S and not at_once:
+            return
+        self._told_at = now
         found = self._trials()
         for trial in found:
             if trial.state.is_finished() and trial.number not in self._told:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -13,16 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from omegaconf import DictConfig
 
-from velora.checkpoint import Checkpoint
-from velora.checkpoint.layout import CHECKPOINTS, find_home, seed_directories
 from velora.cli.command.mistakes import is_mistake, one_line
-from velora.cli.run import run_directory
-from velora.cli.run.training import run_training
+from velora.cli.run import claim, run_directory
+from velora.cli.run.training import train_claimed
+from velora.cli.sweep.job import can_go_on, clear
 from velora.cli.tune import measure, storage, trials
 from velora.cli.tune.request import Request
 from velora.cli.tune.trials import Claim
 from velora.cli.tune.watch import Watch
-from velora.core.devices import n_cores
 from velora.core.errors import NonFiniteError, VeloraError
 from velora.core.terminal import complain
 
@@ -39,12 +36,8 @@ class GivenUpError(VeloraError):
     """Report that the first trials of a study have all failed."""
 
 
-def work(home: Path, *, n_workers: int) -> None:
+def work(home: Path) -> None:
     """Train trials until the study has enough.
-
-    Args:
-        home: the study.
-        n_workers: how many processes share the cores.
 
     Raises:
         GivenUpError: if the first ones fail.
@@ -52,13 +45,13 @@ def work(home: Path, *, n_workers: int) -> None:
     """
     study = storage.load(home)
     request = storage.request_of(study)
-    seeds, threads = request.seeds(), max(1, n_cores() // n_workers)
+    seeds = request.seeds()
     while True:
         _check_hopeful(study)
-        with trials.claimed(home, study, request) as claim:
-            if claim is None:
+        with trials.claimed(home, study, request) as own:
+            if own is None:
                 return
-            _run(study, request, claim, seeds, threads)
+            _run(study, request, own, seeds)
 
 
 def _check_hopeful(study: optuna.Study) -> None:
@@ -74,23 +67,21 @@ def _check_hopeful(study: optuna.Study) -> None:
         )
 
 
-def _run(study: optuna.Study, request: Request, claim: Claim, seeds: tuple[int, ...], threads: int) -> None:
+def _run(study: optuna.Study, request: Request, own: Claim, seeds: tuple[int, ...]) -> None:
     """Train one trial, or what is left of it, and tell the study how it went."""
     import optuna
 
-    states, trial = optuna.trial.TrialState, claim.trial
+    states, trial = optuna.trial.TrialState, own.trial
     if twin := _twin(study, trial):
         _note(trial, {**twin.user_attrs, trials.SAME_AS: twin.number})
         _limit(request, trial, twin.user_attrs)
         study.tell(trial, list(twin.values))
         return
-    with _logged(claim.directory / LOG):
+    with _logged(own.directory / LOG):
         try:
             cfg = request.compose(trial.params)
-            if cfg.device.threads is None:
-                cfg.device.threads = threads
             study.pruner = trials.make_pruner(request.options, _n_rounds(cfg))
-            reason, found = _train(request, claim, cfg, seeds)
+            reason, found = _train(request, own, cfg, seeds)
         except Exception as error:  # noqa: BLE001 - a trial that fails ends no study; its log has the traceback
             has_diverged = isinstance(error, NonFiniteError)
             complain(f"{one_line(error)}\n" if is_mistake(error) else traceback.format_exc())
@@ -104,20 +95,20 @@ def _run(study: optuna.Study, request: Request, claim: Claim, seeds: tuple[int, 
     study.tell(trial, found)
 
 
-def _train(request: Request, claim: Claim, cfg: DictConfig, seeds: tuple[int, ...]) -> tuple[str | None, list[float]]:
+def _train(request: Request, own: Claim, cfg: DictConfig, seeds: tuple[int, ...]) -> tuple[str | None, list[float]]:
     """Train the seeds of a trial, side by side or one after the other.
 
     Returns:
         Why the trial was pruned, or ``None`` and its objectives.
     """
-    options, trial = request.options, claim.trial
+    options, trial = request.options, own.trial
     parts = [(f"seed{seed}", (seed,)) for seed in seeds] if options.is_in_sequence else [("run", seeds)]
     found: dict[int, float] = {}
     cost: dict[str, float] = {}
-    for at, (name, own) in enumerate(parts):
+    for at, (name, some) in enumerate(parts):
         watch = Watch(trial, options)
-        _go_on(_with_seeds(cfg, own, in_sequence=options.is_in_sequence), claim.directory / name, watch)
-        found |= measure.returns(claim.directory / name, options)
+        _go_on(_with_seeds(cfg, some, in_sequence=options.is_in_sequence), own.directory / name, watch)
+        found |= measure.returns(own.directory / name, options)
         cost = watch.cost
         _note(trial, {trials.RETURNS: {str(seed): value for seed, value in found.items()}, **cost})
         if watch.lost:
@@ -125,7 +116,7 @@ def _train(request: Request, claim: Claim, cfg: DictConfig, seeds: tuple[int, ..
         if watch.pruned_at is not None:
             return f"pruned after evaluation {watch.pruned_at}", []
         if options.is_in_sequence:
-            _report(trial, found[own[0]], at)
+            _report(trial, found[some[0]], at)
             if at + 1 < len(parts) and trial.should_prune():
                 return f"pruned after {at + 1} of {len(parts)} seeds", []
     _limit(request, trial, cost)
@@ -170,18 +161,13 @@ def _with_seeds(cfg: DictConfig, seeds: tuple[int, ...], *, in_sequence: bool) -
 
 
 def _go_on(cfg: DictConfig, run_dir: Path, watch: Watch) -> None:
-    """Train a run: from its newest checkpoint, or anew if there is none, which leads to the same bits."""
-    if (run_dir / run_directory.CONFIG).exists() and _has_checkpoint(run_dir):
-        cfg.resume = str(run_dir)
-    elif run_dir.exists():
-        shutil.rmtree(run_dir)
-    run_training(cfg, run_dir, callbacks=[watch])
-
-
-def _has_checkpoint(run_dir: Path) -> bool:
-    home = find_home(run_dir)
-    homes = seed_directories(home).values() or [home]
-    return (run_dir / CHECKPOINTS).is_dir() and any(Checkpoint.latest(one) is not None for one in homes)
+    """Train a run: from its newest checkpoints, or anew if there are none, which leads to the same bits."""
+    with claim.claimed(run_dir):
+        if (run_dir / run_directory.CONFIG).exists() and can_go_on(run_dir):
+            cfg.resume = str(run_dir)
+        else:
+            clear(run_dir)
+        train_claimed(cfg, run_dir, callbacks=[watch])
 
 
 def _n_rounds(cfg: DictConfig) -> int | None:
