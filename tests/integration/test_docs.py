@@ -105,6 +105,9 @@ def run_command(line: str, run: Path) -> None:
     match words:
         case ["velora", "plot", *arguments]:
             assert main(["plot", *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
+        case ["velora", "runs", *arguments]:
+            arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
+            assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
         case ["velora", *arguments]:
             assert main(arguments) == 0, line
         case ["make", target]:

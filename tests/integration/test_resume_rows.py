@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from tests.shared import QUIET
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
+from velora.metrics import queries
 from velora.models import Agent, LiquidPPO, LiquidTD3
 
 
@@ -26,6 +28,24 @@ class FailAt(Callback):
         if trainer.progress[0].step >= self.at:
             self.at = 10**9
             raise OSError("the disk is full")
+
+
+class LogUpdates(Callback):
+    """Log a number at every update, every step, every beginning and every end of an episode."""
+
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        for progress in trainer.progress:
+            loss = next(iter(outputs.values()))[progress.seed_index]
+            trainer.log({"update/loss": loss}, seed_index=progress.seed_index)
+
+    def on_step_end(self, trainer: Any, agent: Any) -> None:
+        trainer.log({"step": trainer.progress[0].step})
+
+    def on_episode_start(self, trainer: Any, agent: Any, episode: Any) -> None:
+        trainer.log({"begins": episode.reset_seed}, seed_index=episode.seed_index)
+
+    def on_episode_end(self, trainer: Any, agent: Any, episode: Any) -> None:
+        trainer.log({"ends": episode.reward}, seed_index=episode.seed_index)
 
 
 def ppo(**own: Any) -> Agent:
@@ -63,6 +83,27 @@ def test_every_row_is_that_of_the_run_in_one_piece(tmp_path: Path, make: Any, cu
     names = {str(name) for *_, name, _ in rows(tmp_path / "whole")}
     assert "actor/loss" in names
     assert len(rows(tmp_path / "whole")) > 10 * len(names)
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+@pytest.mark.parametrize(("make", "cut"), [(ppo, 58), (td3, 43), (td3, 60)])
+def test_what_callbacks_log_is_that_of_the_run_in_one_piece(
+    tmp_path: Path, make: Any, cut: int, seeds: tuple[int, ...]
+) -> None:
+    """Neither lost, nor left over of what came after the checkpoint, nor there twice."""
+    logging = LogUpdates()
+    train(make(seeds=seeds), tmp_path / "whole", logging, frequency=3)
+    with pytest.raises(OSError, match="the disk is full"):
+        train(make(seeds=seeds), tmp_path / "cut", FailAt(cut), logging, frequency=3)
+    for checkpoint in (tmp_path / "cut").glob("checkpoints/**/crashed"):
+        shutil.rmtree(checkpoint)  # as if it had been killed: rows are there of after the newest checkpoint
+    before = queries.logged(tmp_path / "cut")
+    train(make(seeds=seeds), tmp_path / "cut", logging, frequency=3, resume=tmp_path / "cut")
+    after = queries.logged(tmp_path / "cut")
+    assert after == queries.logged(tmp_path / "whole")
+    assert {row.name for row in after} == {"update/loss", "step", "begins", "ends"}
+    assert max(row.step for row in before) > max(6 * 3 * (cut // 18), cut - 2)
+    assert len(after) > len(before) > cut
 
 
 def test_a_seed_that_never_learned_reports_nothing_after_a_resume(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import velora
+from tests.unit.analysis.run_directories import make_run
 from velora.models import LiquidDDPG
 
 TRAINING = ("lightning", "hydra", "omegaconf", "sqlite3", "rich", "gymnasium", "mujoco", "filelock", "matplotlib")
@@ -64,6 +65,12 @@ def test_the_doctor_needs_no_framework(words: list[str]) -> None:
 def test_help_and_slips_do_not_wait_for_torch(words: list[str]) -> None:
     loaded = loaded_after(f"from velora.cli.main import main\nmain({words!r})")
     assert loaded.isdisjoint({"torch", "lightning", "gymnasium", "pydantic", "numpy"})
+
+
+def test_a_list_of_runs_waits_for_no_framework(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", -1.0)
+    loaded = loaded_after(f"from velora.cli.main import main\nassert main(['runs', {str(tmp_path)!r}]) == 0")
+    assert loaded.isdisjoint({"torch", "pydantic", "pandas", *TRAINING} - {"sqlite3", "filelock"})
 
 
 def test_settings_are_imported_without_torch() -> None:

@@ -14,7 +14,8 @@ CODE, TESTS = (250, 40), (400, 60)
 BUDGETS = {"src": CODE, "scripts": CODE, "benchmarks": TESTS, "tests": TESTS}
 
 LONG_FILES = {
-    "src/velora/training/trainer.py": (535, "the public face of a run; what it is made of has files of its own"),
+    "src/velora/training/trainer.py": (565, "the public face of a run; what it is made of has files of its own"),
+    "src/velora/metrics/store.py": (280, "the rows of a run, a method for each kind"),
     "src/velora/kernels/native/unroll.h": (454, "one loop over time, which is written once for all cells"),
     "src/velora/kernels/backend.py": (404, "the table of kernel calls, one signature each"),
     "src/velora/models/agent.py": (255, "the arguments of train, each with its meaning"),

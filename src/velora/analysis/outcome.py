@@ -7,9 +7,6 @@ process may tell how any run stands, and nothing else has to be remembered.
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -19,15 +16,10 @@ from typing import Any
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
 from velora.core import small_json
 from velora.core.errors import RunDirectoryError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from velora.core.locks import is_held
 
 RESULT, FAILURE = "result.json", "failure.json"
 _CONFIG, _METRICS = "config.yaml", "metrics.db"
-_HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 
 
 class Status(StrEnum):
@@ -121,12 +113,16 @@ def read(run_dir: Path) -> Outcome:
     return Outcome(_unfinished(run_dir))
 
 
-def is_locked(run_dir: Path) -> bool:
-    """Return whether a live process works in a run's directory; none where the file system knows no locks.
+def is_locked(run_dir: Path) -> bool | None:
+    """Return whether a live process works in a run's directory; ``None`` if no lock can tell.
 
     To look takes a share of the lock for a moment, for which whoever claims it waits.
     """
-    return any(_is_held(path) for path in (run_dir / LOCK_NAME, run_dir / CHECKPOINTS / LOCK_NAME))
+    held = is_held(run_dir / LOCK_NAME)
+    if held:
+        return True
+    of_checkpoints = is_held(run_dir / CHECKPOINTS / LOCK_NAME)
+    return held if of_checkpoints is None else of_checkpoints
 
 
 def write_result(run_dir: Path, result: Result) -> None:
@@ -152,25 +148,6 @@ def forget(run_dir: Path) -> None:
     """Remove both files, since the run begins or goes on."""
     for name in (RESULT, FAILURE):
         (run_dir / name).unlink(missing_ok=True)
-
-
-def _is_held(path: Path) -> bool:
-    """Try to share a lock, without making its file; several that look don't see each other."""
-    try:
-        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in _HELD
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _unfinished(run_dir: Path) -> Status:

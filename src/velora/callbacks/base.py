@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from velora.core.names import did_you_mean
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation, Metrics, Transition, WindowStats
+
+if TYPE_CHECKING:
+    import torch
 
 HOOKS: tuple[str, ...] = (
     "setup",

@@ -19,6 +19,7 @@ from velora.checkpoint.lineage import branched, parted
 from velora.checkpoint.schema import CONFIG_FILE
 from velora.core import disk
 from velora.core.errors import CheckpointError, RunDirectoryError
+from velora.core.locks import PATIENCE_S
 from velora.core.protocols import Progress
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class CheckpointHome:
             if not self._was_ours():  # nothing is made in what may be someone else's directory
                 self._inspect()
             disk.make_directory(self.directory)
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=PATIENCE_S, poll_interval=0.01)
         except Timeout:
             raise RunDirectoryError(
                 f"{self.directory}: another process is saving its checkpoints here; wait until it ends, stop it, or "

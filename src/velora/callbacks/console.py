@@ -10,18 +10,18 @@ from velora.core.terminal import encodable
 
 
 class EdgeConsole(Console):
-    """Write to standard error what its encoding can show.
+    """Write to standard error, or to standard output, what its encoding can show.
 
     When its reader goes away, it falls silent instead of ending the process as rich does.
     """
 
-    def __init__(self) -> None:
-        """Open standard error as it is now."""
-        super().__init__(stderr=True)
+    def __init__(self, *, stderr: bool = True) -> None:
+        """Take the stream as it is whenever something is written."""
+        super().__init__(stderr=stderr)
 
     @property
     def file(self) -> IO[str]:
-        """Standard error as it is now."""
+        """The stream as it is now."""
         return cast(IO[str], _Shown(super().file))
 
     @file.setter
@@ -30,7 +30,7 @@ class EdgeConsole(Console):
 
     @property
     def encoding(self) -> str:
-        """Encoding of standard error, by which rich chooses how to draw a box."""
+        """Encoding of the stream, by which rich chooses how to draw a box."""
         return (getattr(self.file, "encoding", None) or "utf-8").lower()
 
     def on_broken_pipe(self) -> None:

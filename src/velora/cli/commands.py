@@ -17,12 +17,14 @@ class Command:
         place: its function, as ``"module:function"``, imported when the command is run. It takes the words after the
             name, prints help for ``-h`` and ``--help``, and returns an exit code.
         interrupted: message after Ctrl+C where nothing more exact is known.
+        config: its file in ``conf/``, where Hydra composes its settings; shells complete them.
     """
 
     name: str
     summary: str
     place: str
     interrupted: str = "interrupted"
+    config: str = ""
 
     def __call__(self, words: Sequence[str]) -> int:
         """Run the command and return its exit code."""
@@ -37,21 +39,26 @@ _LISTED = (
         "train an agent, many, or go on with a run",
         "velora.cli.command.jobs:train",
         interrupted="interrupted before the first step; nothing was saved",
+        config="train",
     ),
-    Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate"),
-    Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record"),
+    Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune"),
+    Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
+    Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
+    Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
+    Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
         "velora.cli.command.jobs:check_env",
+        config="check_env",
     ),
     Command(
         "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
     ),
-    Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune"),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
+    Command("completion", "complete all this with the Tab key", "velora.cli.completion.command:completion"),
 )
 COMMANDS = {command.name: command for command in _LISTED}
 """Every command by its name, in the order of the help."""
@@ -65,6 +72,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
+  velora runs where=status=finished sort=-return              # what there is, the best first
   velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
   velora plot <run> <run> out=curves.png
   velora verify <run>

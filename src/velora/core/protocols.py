@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol
 
 from velora.core.types import Counters, Evaluation, Filmed, WindowStats
+
+if TYPE_CHECKING:
+    import torch
 
 
 class AgentView(Protocol):
@@ -195,7 +196,7 @@ class TrainerView(Protocol):
         ...
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
-        """Send numbers to the loggers, at the current step."""
+        """Record numbers in the metrics and send them to the loggers, at the current step of the seed."""
         ...
 
     def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:

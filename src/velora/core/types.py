@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # rows of metrics are read without PyTorch
+    from torch import Tensor
 
 Array: TypeAlias = NDArray[Any]
 Action: TypeAlias = NDArray[np.float32] | np.int64
 """What an environment is given: numbers in its units, (A,), or the number of one of its discrete actions."""
-Metrics: TypeAlias = Mapping[str, Tensor]
+Metrics: TypeAlias = "Mapping[str, Tensor]"
 """What an update reports: name (``actor/loss``) to a detached tensor of shape (S,)."""
 
 

@@ -1,28 +1,19 @@
-"""Read a run store. Files are opened read-only, so a training run that is still writing is never disturbed."""
+"""Read a run store: its runs, episodes, evaluations, and what callbacks logged."""
 
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeAlias
-from urllib.parse import quote
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.core.errors import RunDirectoryError
-from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
-from velora.metrics.schema import DATABASE_NAME, RUN_SETTINGS
-from velora.metrics.store import RunStore
+from velora.metrics.reading import Source, database_path, number, open_store
+from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow, LoggedRow
+from velora.metrics.schema import RUN_SETTINGS
 
-Source: TypeAlias = str | Path | RunStore
-"""A run directory, its ``metrics.db``, or the store of a run in this process."""
-
-_BUSY_TIMEOUT_S = 5.0
+__all__ = ["Source", "database_path", "episodes", "evaluations", "experiments", "learning_curve", "logged"]
 
 
 def experiments(source: Source) -> list[ExperimentRow]:
@@ -31,7 +22,7 @@ def experiments(source: Source) -> list[ExperimentRow]:
     Raises:
         RunDirectoryError: if there is no store at ``source``.
     """
-    with _open(source) as connection:
+    with open_store(source) as connection:
         return _experiments(connection)
 
 
@@ -46,14 +37,14 @@ def episodes(source: Source, *, run_id: str | None = None, seed: int | None = No
     Raises:
         RunDirectoryError: if there is no store at ``source``.
     """
-    with _open(source) as connection:
+    with open_store(source) as connection:
         run = run_id or _newest(connection)
         where, values = _where(run, seed)
         metrics: dict[tuple[int, int], dict[str, float]] = {}
         for s, episode, name, value in connection.execute(
             f"SELECT seed, episode, name, value FROM metric {where}", values
         ):
-            metrics.setdefault((s, episode), {})[name] = _number(value)
+            metrics.setdefault((s, episode), {})[name] = number(value)
         rows = connection.execute(f"SELECT * FROM episode {where} ORDER BY seed, episode", values).fetchall()
     return [_episode(row, metrics.get((row["seed"], row["episode"]), {})) for row in rows]
 
@@ -64,7 +55,7 @@ def evaluations(source: Source, *, run_id: str | None = None, seed: int | None =
     Raises:
         RunDirectoryError: if there is no store at ``source``.
     """
-    with _open(source) as connection:
+    with open_store(source) as connection:
         where, values = _where(run_id or _newest(connection), seed)
         rows = connection.execute(f"SELECT * FROM evaluation {where} ORDER BY seed, step", values).fetchall()
     return [
@@ -72,10 +63,31 @@ def evaluations(source: Source, *, run_id: str | None = None, seed: int | None =
             seed=row["seed"],
             step=row["step"],
             episode=row["episode"],
-            returns=tuple(_number(value) for value in json.loads(row["returns"])),
+            returns=tuple(number(value) for value in json.loads(row["returns"])),
         )
         for row in rows
     ]
+
+
+def logged(
+    source: Source, *, run_id: str | None = None, seed: int | None = None, name: str | None = None
+) -> list[LoggedRow]:
+    """List the numbers that callbacks logged, by seed, name and step; those of one name, or all.
+
+    Raises:
+        RunDirectoryError: if there is no store at ``source``.
+    """
+    with open_store(source) as connection:
+        if not _has_table(connection, "logged"):  # a file of before the table
+            return []
+        where, values = _where(run_id or _newest(connection), seed)
+        if name is not None:
+            where, values = f"{where} AND name = ?", (*values, name)
+        query = (
+            f"SELECT seed, name, step, updates, episode, value FROM logged {where} ORDER BY seed, name, step, updates"
+        )
+        rows = connection.execute(query, values).fetchall()
+    return [LoggedRow(**{**row, "value": number(row["value"])}) for row in rows]
 
 
 def learning_curve(
@@ -89,70 +101,11 @@ def learning_curve(
     Raises:
         RunDirectoryError: if there is no store at ``source``.
     """
-    with _open(source) as connection:
+    with open_store(source) as connection:
         where, values = _where(run_id or _newest(connection), seed)
         rows = connection.execute(f"SELECT step, reward FROM episode {where} ORDER BY episode", values).fetchall()
     steps = np.array([row["step"] for row in rows], dtype=np.int64)
-    return steps, np.array([_number(row["reward"]) for row in rows], dtype=np.float64)
-
-
-def database_path(path: str | Path) -> Path:
-    """Return the database file of a run directory, or the file itself if that was given.
-
-    Raises:
-        RunDirectoryError: if it isn't there.
-    """
-    given = Path(path)
-    found = given / DATABASE_NAME if given.is_dir() else given
-    if not found.is_file():
-        raise RunDirectoryError(f"{given}: expected a run directory with {DATABASE_NAME}, or that file; found neither")
-    return found
-
-
-@contextmanager
-def _open(source: Source) -> Iterator[sqlite3.Connection]:
-    """Open a store for reading, with rows that know their column names."""
-    if isinstance(source, RunStore) and source.path is None:
-        connection = source.connection
-        before, connection.row_factory = connection.row_factory, sqlite3.Row
-        try:
-            yield connection
-        finally:
-            connection.row_factory = before
-        return
-    if isinstance(source, RunStore):
-        source.flush()
-    path = database_path(source.path if isinstance(source, RunStore) and source.path else str(source))
-    connection = _connect_read_only(path)
-    try:
-        yield connection
-    except sqlite3.Error as error:
-        raise RunDirectoryError(f"{path}: can't be read as a run's metrics ({error})") from error
-    finally:
-        connection.close()
-
-
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Open the file without the right to write, and leave no file beside it that wasn't there.
-
-    A reader of a database in WAL mode makes ``-wal`` and ``-shm`` files and may not remove them. Where there is no
-    ``-wal`` the database is whole and nobody writes to it (a run that begins writes to a new ``-wal`` first), so it is
-    opened as immutable, which needs neither. While a run is going on, or after it was killed, the ``-wal`` holds rows;
-    then both files are used. Where not even that is permitted, immutable shows all but the newest rows.
-    """
-    file = path.resolve()
-    uri = f"file:{quote(str(file))}?mode=ro"
-    is_whole = not file.with_name(f"{file.name}-wal").exists()
-    connection = sqlite3.connect(f"{uri}&immutable=1" if is_whole else uri, uri=True, timeout=_BUSY_TIMEOUT_S)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-    except sqlite3.OperationalError:
-        connection.close()
-        connection = sqlite3.connect(f"{uri}&immutable=1", uri=True)
-    except sqlite3.Error:
-        pass  # not a database: the query itself reports it, with the file's name
-    connection.row_factory = sqlite3.Row
-    return connection
+    return steps, np.array([number(row["reward"]) for row in rows], dtype=np.float64)
 
 
 def _experiments(connection: sqlite3.Connection) -> list[ExperimentRow]:
@@ -161,7 +114,7 @@ def _experiments(connection: sqlite3.Connection) -> list[ExperimentRow]:
 
 
 def _experiment(row: sqlite3.Row) -> ExperimentRow:
-    settings = json.loads(row["settings"])
+    settings, known = json.loads(row["settings"]), row.keys()
     return ExperimentRow(
         run_id=row["run_id"],
         agent=row["agent"],
@@ -174,7 +127,13 @@ def _experiment(row: sqlite3.Row) -> ExperimentRow:
         finished_at=row["finished_at"],
         status=row["status"],
         stop_reason=row["stop_reason"],
+        n_episodes=row["n_episodes"] if "n_episodes" in known else None,
+        n_steps=row["n_steps"] if "n_steps" in known else None,
     )
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone())
 
 
 def _newest(connection: sqlite3.Connection) -> str:
@@ -195,20 +154,28 @@ def _episode(row: sqlite3.Row, metrics: dict[str, float]) -> EpisodeRow:
         episode=row["episode"],
         step=row["step"],
         updates=row["updates"],
-        reward=_number(row["reward"]),
+        reward=number(row["reward"]),
         length=row["length"],
         terminated=bool(row["terminated"]),
         truncated=bool(row["truncated"]),
         reset_seed=row["reset_seed"],
-        window_mean=_number(row["window_mean"]),
-        window_std=_number(row["window_std"]),
-        window_max=_number(row["window_max"]),
+        window_mean=number(row["window_mean"]),
+        window_std=number(row["window_std"]),
+        window_max=number(row["window_max"]),
         window_count=row["window_count"],
-        seconds=_number(row["seconds"]),
+        seconds=number(row["seconds"]),
         metrics=metrics,
     )
 
 
-def _number(value: float | None) -> float:
-    """Turn NULL back into NaN."""
-    return math.nan if value is None else float(value)
+def metric_names(source: Source, *, run_id: str) -> list[str]:
+    """List the names of what updates reported and callbacks logged, in order of the alphabet.
+
+    Raises:
+        RunDirectoryError: if there is no store at ``source``.
+    """
+    with open_store(source) as connection:
+        names = connection.execute("SELECT DISTINCT name FROM metric WHERE run_id = ?", (run_id,)).fetchall()
+        if _has_table(connection, "logged"):
+            names += connection.execute("SELECT DISTINCT name FROM logged WHERE run_id = ?", (run_id,)).fetchall()
+    return sorted({str(row["name"]) for row in names})

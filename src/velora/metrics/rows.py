@@ -1,4 +1,4 @@
-"""Records of the run store: one per run, per finished episode and per round of evaluation."""
+"""Records of the run store: of a run, a finished episode, a round of evaluation, a number that a callback logged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ExperimentRow:
     ``settings`` are the agent's. ``run_settings`` are others that tell the run's curve from those of other runs, by
     their full names, such as ``train.batch_size``; a run from the command line has them. ``status`` is ``running``
     until the run ends, then ``finished``, ``stopped``, ``interrupted`` or ``crashed``; a run that was killed stays
-    ``running``.
+    ``running``. ``n_episodes`` and ``n_steps`` are its budget for each seed; ``None`` is no limit, or of an older file.
     """
 
     run_id: str
@@ -53,6 +53,8 @@ class ExperimentRow:
     status: str = "running"
     stop_reason: str | None = None
     run_settings: Mapping[str, Any] = field(default_factory=dict)
+    n_episodes: int | None = None
+    n_steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +104,15 @@ class EvaluationRow:
         """Return the standard deviation of the returns (of the population: divides by n)."""
         with np.errstate(all="ignore"):
             return float(np.std(self.returns))
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRow:
+    """Record a number that a callback logged for one seed, and where in training: steps, updates, finished episodes."""
+
+    seed: int
+    name: str
+    step: int
+    updates: int
+    episode: int
+    value: float

@@ -1,7 +1,9 @@
 """The tables of ``metrics.db`` and the statements that fill them.
 
-A metric is a row of its own, not a column, so an agent may report whatever it likes without a change here.
-NaN is stored as NULL, everywhere.
+A metric is a row of its own, not a column, so an agent may report whatever it likes without a change here; so is a
+number that a callback logs. NaN is stored as NULL, everywhere.
+
+Version 2 added ``logged`` and the budget of a run. A file of version 1 is brought to it when a resume opens it.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from velora.core import disk
-from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow
+from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow, LoggedRow
 
 DATABASE_NAME = "metrics.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RUN_SETTINGS = "run"
 """Where the settings of a run stand in the JSON of its agent's; no agent has a setting of this name."""
 
@@ -28,7 +30,7 @@ _TABLES = (
     CREATE TABLE IF NOT EXISTS experiment (
         run_id TEXT PRIMARY KEY, agent TEXT NOT NULL, environment TEXT NOT NULL, seeds TEXT NOT NULL,
         settings TEXT NOT NULL, versions TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT,
-        status TEXT NOT NULL, stop_reason TEXT
+        status TEXT NOT NULL, stop_reason TEXT, n_episodes INTEGER, n_steps INTEGER
     )""",
     """
     CREATE TABLE IF NOT EXISTS episode (
@@ -47,13 +49,24 @@ _TABLES = (
         run_id TEXT NOT NULL, seed INTEGER NOT NULL, step INTEGER NOT NULL, episode INTEGER NOT NULL,
         mean REAL, std REAL, min REAL, max REAL, returns TEXT NOT NULL, PRIMARY KEY (run_id, seed, step)
     )""",
+    """
+    CREATE TABLE IF NOT EXISTS logged (
+        run_id TEXT NOT NULL, seed INTEGER NOT NULL, name TEXT NOT NULL, step INTEGER NOT NULL,
+        updates INTEGER NOT NULL, episode INTEGER NOT NULL, value REAL,
+        PRIMARY KEY (run_id, seed, name, step, updates)
+    ) WITHOUT ROWID""",
+)
+_ADDED_IN_2 = (
+    "ALTER TABLE experiment ADD COLUMN n_episodes INTEGER",
+    "ALTER TABLE experiment ADD COLUMN n_steps INTEGER",
 )
 
 _INSERT_RUN = """
-    INSERT INTO experiment (run_id, agent, environment, seeds, settings, versions, started_at, status)
-    VALUES (?, ?, ?, ?, ?, ?, ?, 'running')
+    INSERT INTO experiment
+        (run_id, agent, environment, seeds, settings, versions, started_at, n_episodes, n_steps, status)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')
     ON CONFLICT (run_id) DO UPDATE SET settings = excluded.settings, versions = excluded.versions, status = 'running',
-        finished_at = NULL, stop_reason = NULL"""
+        n_episodes = excluded.n_episodes, n_steps = excluded.n_steps, finished_at = NULL, stop_reason = NULL"""
 
 
 def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
@@ -76,19 +89,40 @@ def connect(path: Path | None, *, busy_timeout_s: float) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if found not in (0, SCHEMA_VERSION):
-            raise sqlite3.DatabaseError(f"its tables have version {found}, this release writes {SCHEMA_VERSION}")
-        if found == 0:
-            connection.execute("BEGIN IMMEDIATE")
-            for table in _TABLES:
-                connection.execute(table)
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            connection.execute("COMMIT")
+        if _version(connection) != SCHEMA_VERSION:
+            _bring_up_to_date(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables; 0 if there are none.
+
+    Raises:
+        sqlite3.DatabaseError: if a newer release made them.
+    """
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if not 0 <= found <= SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"its tables have version {found}, this release writes {SCHEMA_VERSION}")
+    return found
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Make the tables that are missing, and add what older ones lack, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for change in _ADDED_IN_2 if _version(connection) == 1 else ():
+            connection.execute(change)
+        for table in _TABLES:
+            connection.execute(table)
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def sync(path: Path) -> None:
@@ -124,6 +158,8 @@ def insert_run(row: ExperimentRow) -> Statement:
             json.dumps(settings, default=str),
             json.dumps(dict(row.versions)),
             row.started_at,
+            row.n_episodes,
+            row.n_steps,
         ),
     )
 
@@ -158,8 +194,17 @@ def insert_evaluation(run_id: str, row: EvaluationRow) -> Statement:
     )
 
 
-def delete_after(run_id: str, seed: int, episode: int, step: int) -> list[Statement]:
-    """Make the statements that remove a seed's later episodes, with their metrics, and its later evaluations."""
+def insert_logged(run_id: str, row: LoggedRow) -> Statement:
+    """Make the statement that records a number of a callback's; the newest of a name at one place stays."""
+    values = (run_id, int(row.seed), row.name, int(row.step), int(row.updates), int(row.episode), row.value)
+    return "INSERT OR REPLACE INTO logged VALUES (?, ?, ?, ?, ?, ?, ?)", values
+
+
+def delete_after(run_id: str, seed: int, episode: int, step: int, updates: int) -> list[Statement]:
+    """Make the statements that remove what comes later of a seed: episodes, their metrics, evaluations, logged numbers.
+
+    A number that was logged at ``step`` itself may be of an update after it, hence ``updates``.
+    """
     own = run_id, int(seed)
     late = "SELECT episode FROM episode WHERE run_id = ? AND seed = ? AND step > ?"
     by_both, values = f"episode > ? OR episode IN ({late})", (*own, int(episode), *own, int(step))
@@ -167,4 +212,8 @@ def delete_after(run_id: str, seed: int, episode: int, step: int) -> list[Statem
         (f"DELETE FROM metric WHERE run_id = ? AND seed = ? AND ({by_both})", values),
         (f"DELETE FROM episode WHERE run_id = ? AND seed = ? AND ({by_both})", values),
         ("DELETE FROM evaluation WHERE run_id = ? AND seed = ? AND step > ?", (*own, int(step))),
+        (
+            "DELETE FROM logged WHERE run_id = ? AND seed = ? AND (step > ? OR updates > ?)",
+            (*own, int(step), int(updates)),
+        ),
     ]

@@ -12,8 +12,15 @@ from typing import Any
 
 from velora.core.errors import VeloraError
 from velora.core.types import Episode, Evaluation, WindowStats
-from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow, now
-from velora.metrics.schema import delete_after, insert_episode, insert_evaluation, insert_run, update_run
+from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow, LoggedRow, now
+from velora.metrics.schema import (
+    delete_after,
+    insert_episode,
+    insert_evaluation,
+    insert_logged,
+    insert_run,
+    update_run,
+)
 from velora.metrics.writer import BatchWriter
 
 
@@ -103,6 +110,8 @@ class RunStore:
         environment: str,
         seeds: Sequence[int],
         settings: Mapping[str, Any] | None = None,
+        n_episodes: int | None = None,
+        n_steps: int | None = None,
     ) -> None:
         """Record the run as running, and open the file for its rows.
 
@@ -112,8 +121,12 @@ class RunStore:
             environment: its Gymnasium id.
             seeds: the run seeds, in the order of the seed axis.
             settings: what the agent was made with.
+            n_episodes: the budget of each seed, in episodes.
+            n_steps: the same in environment steps.
         """
-        self._row = ExperimentRow(run_id, agent, environment, tuple(seeds), settings or {})
+        self._row = ExperimentRow(
+            run_id, agent, environment, tuple(seeds), settings or {}, n_episodes=n_episodes, n_steps=n_steps
+        )
         self._ended_s = dict.fromkeys(self._row.seeds, time.perf_counter())
         self._writer.lead_with(insert_run(self._row))
 
@@ -182,6 +195,23 @@ class RunStore:
         row = EvaluationRow(seed, evaluation.step, evaluation.episode, evaluation.returns)
         self._writer.add([insert_evaluation(self._run().run_id, row)])
 
+    def add_logged(self, metrics: Mapping[str, float], *, seed: int, step: int, update: int, episode: int) -> None:
+        """Record numbers that a callback logged.
+
+        Args:
+            metrics: the numbers by name.
+            seed: the run seed that they belong to.
+            step: environment steps taken up to now.
+            update: gradient updates made up to now.
+            episode: finished episodes.
+
+        Raises:
+            VeloraError: if no run was started.
+        """
+        run_id = self._run().run_id
+        rows = (LoggedRow(seed, name, step, update, episode, value) for name, value in metrics.items())
+        self._writer.add([insert_logged(run_id, row) for row in rows])
+
     def finish_run(self, status: str, stop_reason: str | None = None) -> None:
         """Record how the run ended: ``finished``, ``stopped``, ``interrupted`` or ``crashed``.
 
@@ -191,18 +221,19 @@ class RunStore:
         self._writer.add([update_run(self._run().run_id, status, stop_reason, now())])
         self.flush()
 
-    def truncate_after(self, *, seed: int, episode: int, step: int) -> None:
+    def truncate_after(self, *, seed: int, episode: int, step: int, update: int) -> None:
         """Remove what a seed of this run did after a checkpoint: a resume starts there and does it again.
 
         Args:
             seed: the run seed.
             episode: the last finished episode that stays.
-            step: the last environment step whose episodes and evaluations stay.
+            step: the last environment step whose episodes, evaluations and logged numbers stay.
+            update: the last gradient update whose logged numbers stay.
 
         Raises:
             VeloraError: if no run was started.
         """
-        self._writer.add(delete_after(self._run().run_id, seed, episode, step))
+        self._writer.add(delete_after(self._run().run_id, seed, episode, step, update))
         self.flush()
 
     def flush(self) -> bool:

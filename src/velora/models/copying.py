@@ -17,6 +17,7 @@ from velora.core.types import Array, Counters
 from velora.models import idle
 from velora.models.checkpoint_contents import model_tensors
 from velora.models.parts import AgentParts
+from velora.nn.cells.registry import find_row, register_cell
 
 Arrays: TypeAlias = dict[str, Array]
 State: TypeAlias = dict[str, Any]
@@ -43,6 +44,7 @@ def state_of(agent: Any) -> State:
     buffer = agent.experience.buffer if "buffer" in vars(agent.experience) else None
     return {
         "settings": agent.settings.model_dump(),
+        "cell": row.kind if (row := find_row(agent.settings.cell)) else None,
         "device": str(agent.device),
         "kernel": agent.kernel,
         "seeds": agent.seeds,
@@ -94,6 +96,8 @@ def made_from(cls: type[Any], state: State) -> Any:
 
 
 def _blank(cls: type[Any], state: State) -> Any:
+    if state["cell"] is not None:  # which pickle has imported
+        register_cell(state["cell"])
     seeds = {"seed": state["seeds"][0]} if len(state["seeds"]) == 1 else {"seeds": state["seeds"]}
     with idle.taken_over(is_known=True):
         return cls(**state["settings"], device=state["device"], kernel=state["kernel"], **seeds)

@@ -10,8 +10,10 @@ import torch
 from velora.checkpoint import Checkpoint, agents
 from velora.core.errors import CheckpointError, SettingError
 from velora.models import Agent
+from velora.nn.cells.base import Cell
+from velora.nn.cells.registry import register_cell
 
-AgentClass = TypeVar("AgentClass", bound=type[Agent])
+OwnClass = TypeVar("OwnClass", bound=type[Agent] | type[Cell])
 
 
 def load(
@@ -40,10 +42,11 @@ def load(
     return find_class(checkpoint).load(dirpath, buffer=buffer, device=device, kernel=kernel)
 
 
-def register(kind: AgentClass) -> AgentClass:
-    """Let checkpoints find an agent class of one's own by its ``key``; the decorator of such a class.
+def register(kind: OwnClass) -> OwnClass:
+    """Let settings and checkpoints find a class of one's own, an agent or a cell; the decorator of such a class.
 
-    A checkpoint names no class, only a key: nothing is looked up that wasn't registered in this process.
+    A checkpoint names an agent by its ``key`` and a cell as ``"my_module.MyCell"``, and imports neither: nothing is
+    found that wasn't registered in this process.
 
     Example:
         >>> import velora
@@ -53,10 +56,16 @@ def register(kind: AgentClass) -> AgentClass:
         ...     key = "my_agent"
 
     Raises:
-        SettingError: if it is no agent class, has no key of its own, or the key belongs to another class.
+        SettingError: if it is neither an agent nor a cell, or an agent without a key of its own, or with that of
+            another class.
     """
+    if isinstance(kind, type) and issubclass(kind, Cell):
+        register_cell(kind)
+        return kind
     if not (isinstance(kind, type) and issubclass(kind, Agent)):
-        raise SettingError(f"register: expected a subclass of velora.models.Agent, got {kind!r}")
+        raise SettingError(
+            f"register: expected a subclass of velora.models.Agent or velora.nn.cells.Cell, got {kind!r}"
+        )
     if not vars(kind).get("key"):
         raise SettingError(f'register: expected a key of its own in {kind.__name__}, such as key = "my_agent"')
     agents.register(kind.key)(kind)

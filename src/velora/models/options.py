@@ -35,6 +35,7 @@ def option(
     group: Group,
     see: str | None = None,
     structural: bool = False,
+    takes_classes: bool = False,
     live: bool = False,
     **domain: Any,
 ) -> Any:
@@ -48,10 +49,11 @@ def option(
         see: page below ``docs/`` that tells more, such as ``"guide/liquid-cells.md#the-cells"``.
         structural: whether weights that were learned under one value mean something else under another; a checkpoint is
             then refused by an agent with another one.
+        takes_classes: whether a constructor takes a class of one's own too, or its name; a validator has to.
         live: whether ``training_step`` reads it at every update, so that a schedule may change it along training.
         domain: bounds as pydantic knows them: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``.
     """
-    extra: Any = {"group": group, "see": see, "structural": structural, "live": live}
+    extra: Any = {"group": group, "see": see, "structural": structural, "live": live, "takes_classes": takes_classes}
     return Field(default, description=meaning, json_schema_extra=extra, **domain)
 
 
@@ -76,6 +78,7 @@ class Option:
     structural: bool
     live: bool
     bounds: str
+    takes_classes: bool = False
 
     @classmethod
     def read(cls, name: str, field: FieldInfo, kind: Any) -> Option:
@@ -83,14 +86,15 @@ class Option:
         more: Any = field.json_schema_extra or {"group": GROUPS[0], "see": None}
         default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
         own = {"group": more["group"], "see": more["see"]} | {
-            key: more.get(key, False) for key in ("structural", "live")
+            key: more.get(key, False) for key in ("structural", "live", "takes_classes")
         }
         return cls(name, kind, default, field.description or "", **own, bounds=_bounds(field))
 
     @property
     def accepted(self) -> Any:
         """Type of the values that a constructor takes for it."""
-        return _accepted(self.kind)
+        own = _accepted(self.kind)
+        return own | str | type if self.takes_classes else own
 
     @property
     def choices(self) -> tuple[Any, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ValidatorFunctionWrapHandler, field_validator
 
 from velora.models import rules as fit
 from velora.models.options import REQUIRED, Rules, Settings, option
-from velora.nn.cells.registry import CELL_KINDS, CELL_MODES, CELLS
+from velora.nn.cells.registry import CELL_KINDS, CELL_MODES, CELLS, find_row, is_foreign, register_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +45,21 @@ class RunArguments:
 class LiquidSettings(Settings):
     """Settings of every agent with a liquid policy and a critic."""
 
+    @field_validator("cell", mode="wrap")
+    @classmethod
+    def _name_cell(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        """Take a class of one's own, or the name of one that was registered; ours are checked by their names."""
+        if isinstance(value, type):
+            return register_cell(value)
+        if not is_foreign(value):
+            return check(value)
+        if find_row(value) is None:
+            raise ValueError(
+                f"{value[:100]!r} is a class from outside Velora that nothing has registered; import its module first, "
+                "with velora.register before the class"
+            )
+        return value
+
     rules: ClassVar[Rules] = fit.layers_have_units, fit.image_fits
 
     state_dim: int = option(
@@ -70,7 +87,12 @@ class LiquidSettings(Settings):
         le=4_096,
     )
     cell: CellName = option(
-        "cfc", "cell of the policy's neurons", group="policy", see="guide/liquid-cells.md#the-cells", structural=True
+        "cfc",
+        "cell of the policy's neurons",
+        group="policy",
+        see="guide/liquid-cells.md#the-cells",
+        structural=True,
+        takes_classes=True,
     )
     cell_mode: CellMode = option(
         "default", f"variant of the cell: ``default``; {_MODES}", group="policy", structural=True

@@ -12,6 +12,7 @@ from velora.checkpoint.schema import FILE_NAMES
 from velora.core.errors import CheckpointError
 from velora.core.version import __version__
 from velora.models.loading import find_class
+from velora.nn.cells.registry import find_row, is_foreign
 from velora.training.resume import circumstances
 from velora.training.resume.read_state import read_state
 
@@ -103,16 +104,22 @@ def examine(path: Path) -> Verdict:
     checkpoint, note, differences = None, None, list[str]()
     try:
         checkpoint = Checkpoint.open(path)
-        if checkpoint.metadata.agent in agents:
-            differences = _read(checkpoint)
-        else:
+        if unknown := _unknown_class(checkpoint):
             checkpoint.verify()
-            note = (
-                f"of an agent {checkpoint.metadata.agent!r}, which isn't registered here: only its bytes were checked"
-            )
+            note = f"{unknown}, which isn't registered here: only its bytes were checked"
+        else:
+            differences = _read(checkpoint)
     except CheckpointError as error:
         return Verdict(path, checkpoint, str(error))
     return Verdict(path, checkpoint, note=note, differences=tuple(differences))
+
+
+def _unknown_class(checkpoint: Checkpoint) -> str | None:
+    """Name the class of the user's own that the agent needs and nothing has registered."""
+    key, cell = checkpoint.metadata.agent, checkpoint.metadata.settings.get("cell")
+    if key not in agents:
+        return f"of an agent {key!r}"
+    return f"with a cell {str(cell)[:100]!r}" if is_foreign(cell) and find_row(str(cell)) is None else None
 
 
 def _read(checkpoint: Checkpoint) -> list[str]:

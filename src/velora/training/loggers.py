@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from velora.core.errors import SettingError
+
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
     from lightning.pytorch.loggers import Logger
@@ -40,8 +42,7 @@ class Loggers:
 
     def log(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Send numbers that belong to a step."""
-        numbers = {name: float(value) for name, value in metrics.items()}
-        self._send(f"step {step:,}", lambda logger: logger.log_metrics(dict(numbers), step=step))
+        self._send(f"step {step:,}", lambda logger: logger.log_metrics(dict(metrics), step=step))
 
     def finalize(self, *, is_success: bool) -> None:
         """Close every logger."""
@@ -61,6 +62,21 @@ class Loggers:
                     type(error).__name__,
                     str(error).partition("\n")[0],
                 )
+
+
+def as_numbers(metrics: Mapping[str, object]) -> dict[str, float]:
+    """Turn what somebody logs into numbers: also a tensor, or an array, of one.
+
+    Raises:
+        SettingError: if something isn't a number.
+    """
+    numbers = {}
+    for name, value in metrics.items():
+        try:
+            numbers[str(name)] = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, RuntimeError):  # RuntimeError: of a tensor of several numbers
+            raise SettingError(f"log: {name}: expected a number, got {value!r}") from None
+    return numbers
 
 
 @contextmanager

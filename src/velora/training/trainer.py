@@ -15,6 +15,7 @@ from velora.callbacks.base import Callback
 from velora.callbacks.evaluate import Evaluate
 from velora.callbacks.print_summary import PrintSummary
 from velora.callbacks.progress_bar import ProgressBar
+from velora.callbacks.progress_view import is_steps_alone
 from velora.checkpoint.contents import Contents
 from velora.core.cores import n_cores
 from velora.core.errors import SettingError
@@ -27,10 +28,11 @@ from velora.training import lightning_callbacks
 from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import MAX_STEPS, reset_seeds
 from velora.training.filming import film
+from velora.training.hold import held
 from velora.training.hook_table import NO_HOOKS, HookTable, listed
 from velora.training.judging import InterruptedEvaluationError, Judging
 from velora.training.lane import Lane
-from velora.training.loggers import Loggers, as_only_process
+from velora.training.loggers import Loggers, as_numbers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
@@ -113,6 +115,7 @@ class Trainer:
         self.waiting = Waiting()
         self._saving = Saving(lambda path: self.hooks.fire("on_checkpoint_saved", path))
         self.metrics: RunStore | None = None
+        self._logged_early: list[tuple[Mapping[str, float], int]] = []
         self._lanes: list[Lane] = []
 
     # ------------------------------------------------------------------------------------- what callbacks may read
@@ -184,12 +187,33 @@ class Trainer:
             self._gather_stop_reasons()
 
     def log(self, metrics: Mapping[str, float], *, seed_index: int = 0) -> None:
-        """Send numbers to the loggers, at the seed's step; with several seeds their names tell the seed."""
+        """Record numbers in the metrics, at the seed's step, and send them to the loggers.
+
+        To the loggers of a run of several seeds, their names tell the seed. What was logged before the metrics are
+        open, in ``setup``, goes into them then.
+
+        Raises:
+            SettingError: if one isn't a number, or there is no such seed.
+        """
+        if not 0 <= seed_index < len(self._lanes):
+            raise SettingError(f"log: expected a seed_index from 0 to {len(self._lanes) - 1}, got {seed_index!r}")
+        numbers = as_numbers(metrics)
+        if self.metrics is None:
+            self._logged_early.append((numbers, seed_index))
+        else:
+            self._record(numbers, seed_index)
+        self._send(numbers, seed_index)
+
+    def _record(self, numbers: Mapping[str, float], seed_index: int) -> None:
+        lane = self._lanes[seed_index]
+        self._store.add_logged(numbers, seed=lane.seed, step=lane.step, update=lane.update, episode=lane.episode)
+
+    def _send(self, numbers: Mapping[str, float], seed_index: int) -> None:
+        """Send numbers, which have rows of their own, to the loggers."""
         if self.loggers:
             lane = self._lanes[seed_index]
-            prefix = "" if len(self._lanes) == 1 else f"seed{lane.seed}/"
-            named = {prefix + name: value for name, value in metrics.items()}
-            self._loggers.log(named, step=lane.step)
+            prefix = self._prefix(lane)
+            self._loggers.log({prefix + name: value for name, value in numbers.items()}, step=lane.step)
 
     def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
         """Send a video file to the loggers that can show or keep one; ``step=None`` is where the seed stands."""
@@ -295,7 +319,7 @@ class Trainer:
         self.hooks.fire("on_validation_end")
         for evaluation in made:
             self._store.add_evaluation(evaluation, seed=self._lanes[evaluation.seed_index].seed)
-            self.log({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
+            self._send({"evaluation/mean": evaluation.mean}, seed_index=evaluation.seed_index)
             self.hooks.fire("on_evaluation_end", evaluation)
         return made
 
@@ -436,6 +460,7 @@ class Trainer:
             restore.restore_generators(saved, agent)
 
     def _open_store(self, agent: TrainableAgent, stack: ExitStack) -> None:
+        stack.enter_context(held(self.run_dir))
         store = RunStore(None if self.run_dir is None else self.run_dir / "metrics.db")
         stack.enter_context(store)
         store.start_run(
@@ -444,10 +469,15 @@ class Trainer:
             environment=self.environment,
             seeds=agent.seeds,
             settings=agent.settings_dict(),
+            n_episodes=None if is_steps_alone(self.n_episodes, self.n_steps) else self.n_episodes,
+            n_steps=self.n_steps,
         )
         self.metrics = store
         for lane in self._lanes:
-            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until)
+            store.truncate_after(seed=lane.seed, episode=lane.episode, step=lane.has_rows_until, update=lane.update)
+        for numbers, seed_index in self._logged_early:
+            self._record(numbers, seed_index)
+        self._logged_early.clear()
 
     def _end(self) -> None:
         self._loop.check_any_is_left()
@@ -521,7 +551,7 @@ class Trainer:
             for lane in self._training_lanes():
                 if lane.update // self.log_every > lane.logged_at // self.log_every:
                     lane.logged_at = lane.update
-                    self.log(self.losses(lane.seed_index), seed_index=lane.seed_index)
+                    self._send(self.losses(lane.seed_index), seed_index=lane.seed_index)
         if self._loop.has_ended:
             self._close_episodes()
 
@@ -553,7 +583,7 @@ class Trainer:
             window=window,
             losses=self.losses(lane.seed_index),
         )
-        self.log(
+        self._send(
             {"episode/return": episode.reward, "episode/length": float(episode.length)}, seed_index=lane.seed_index
         )
         self.hooks.fire("on_episode_end", episode)

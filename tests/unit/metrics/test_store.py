@@ -175,7 +175,7 @@ def test_resume_cuts_off_what_came_after_the_checkpoint_and_goes_on(path: Path) 
         started_at = read(path, "SELECT started_at FROM experiment")
     with RunStore(path) as store:
         start(store, seeds=(7, 8), settings={"new": 1})
-        store.truncate_after(seed=7, episode=2, step=400)
+        store.truncate_after(seed=7, episode=2, step=400, update=0)
         assert read(path, "SELECT status, finished_at FROM experiment") == [("running", None)]
         add(store, 3, 30.0)
     assert read(path, "SELECT episode, reward FROM episode WHERE seed = 7 ORDER BY episode") == [
@@ -195,7 +195,7 @@ def test_resume_at_episode_zero_removes_all(path: Path) -> None:
         start(store)
         add(store, 1)
         evaluate(store, 1, 0.0)
-        store.truncate_after(seed=7, episode=0, step=0)
+        store.truncate_after(seed=7, episode=0, step=0, update=0)
     assert read(path, "SELECT (SELECT count(*) FROM episode) + (SELECT count(*) FROM evaluation)") == [(0,)]
 
 
@@ -206,7 +206,7 @@ def test_two_runs_share_a_file(path: Path) -> None:
             add(store, 1, reward)
     with RunStore(path) as store:
         start(store, "second")
-        store.truncate_after(seed=7, episode=0, step=0)
+        store.truncate_after(seed=7, episode=0, step=0, update=0)
     assert read(path, "SELECT run_id, reward FROM episode") == [("first", 1.0)]
 
 
@@ -361,7 +361,7 @@ def test_resume_within_another_branch_cuts_its_rows_off_by_their_step(path: Path
         for number in (1, 2, 3):
             add(store, number, losses={"actor/loss": 1.0})
             add(store, number, seed=8)
-        store.truncate_after(seed=7, episode=3, step=399)
+        store.truncate_after(seed=7, episode=3, step=399, update=0)
     assert read(path, "SELECT episode FROM episode WHERE seed = 7") == [(1,)]
     assert read(path, "SELECT episode FROM metric") == [(1,)]
     assert read(path, "SELECT count(*) FROM episode WHERE seed = 8") == [(3,)]

@@ -86,8 +86,8 @@ def test_what_cannot_be_registered_is_told_in_one_line() -> None:
     for wrong, told in (
         (Nameless, 'expected a key of its own in Nameless, such as key = "my_agent"'),
         (Taken, "key 'liquid_td3' already belongs to"),
-        (dict, "expected a subclass of velora.models.Agent, got <class 'dict'>"),
-        ("mine", "expected a subclass of velora.models.Agent, got 'mine'"),
+        (dict, "expected a subclass of velora.models.Agent or velora.nn.cells.Cell, got <class 'dict'>"),
+        ("mine", "expected a subclass of velora.models.Agent or velora.nn.cells.Cell, got 'mine'"),
     ):
         with pytest.raises(SettingError, match=told):
             velora.register(wrong)  # type: ignore[type-var]

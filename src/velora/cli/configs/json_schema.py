@@ -131,13 +131,15 @@ def _agents() -> Iterator[dict[str, Any]]:
             told = {word: known.pop(word) for word in ("description", "default") if word in known}
             if name == "image":
                 known = {"anyOf": [known, {"const": False}]}
+            if name == "cell":
+                known = {"anyOf": [known, {"type": "string", "pattern": r"\."}]}
             if "description" in told:
                 told["description"] = _plain(told["description"])
             properties[name] = _or_reference(known) | told
         yield _object(properties) | {"title": target.rpartition(".")[2]}
 
 
-_OF_PYDANTIC = ("title", "group", "see", "structural")
+_OF_PYDANTIC = ("title", "group", "see", "structural", "live", "takes_classes")
 
 
 def _own_agent() -> dict[str, Any]:

@@ -13,11 +13,9 @@ from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME, seed_directories
 from velora.cli.run.run_directory import CONFIG, METRICS, unwritable
 from velora.core import disk
 from velora.core.errors import RunDirectoryError
+from velora.core.locks import PATIENCE_S
 
 log = logging.getLogger(__name__)
-
-_LOOKED_AT_S = 0.5
-"""How long to wait for a lock, which whoever looks at it has for a moment (:mod:`velora.analysis.outcome`)."""
 
 
 class BusyError(RunDirectoryError):
@@ -34,10 +32,10 @@ def claimed(run_dir: Path) -> Iterator[None]:
         BusyError: if another process trains in it.
         RunDirectoryError: if it can't be written. Nothing was changed then.
     """
-    lock = FileLock(run_dir / LOCK_NAME)
+    lock = FileLock(run_dir.absolute() / LOCK_NAME, is_singleton=True)  # which the trainer holds too
     try:
         disk.make_directory(run_dir)
-        lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.01)
+        lock.acquire(timeout=PATIENCE_S, poll_interval=0.01)
     except Timeout:
         raise BusyError(
             f"{run_dir}: another process trains in this run's directory; wait until it ends, or stop it"

@@ -145,7 +145,7 @@ def _next_commands(
 ) -> list[str]:
     lines = []
     own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
-    more = [written(name, value) for name, value in own.items() if name.startswith(("agent._target_", "env."))]
+    more = [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
     sound = [e for e in evaluations if e.seed_index not in result.lost]
     for name, found in (("final", sound if cfg.checkpoint.final else []), ("best", list(best.values()))):
         if found:

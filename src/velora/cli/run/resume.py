@@ -111,7 +111,7 @@ def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
     Changes of the agent, and of what its bits depend on beside it, are left to the trainer, which compares them with
     the checkpoint itself.
     """
-    old, new = dict(_leaves(saved)), dict(_leaves(cfg))
+    old, new = dict(leaves(saved)), dict(leaves(cfg))
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
         for name in sorted(old.keys() | new.keys())
@@ -119,7 +119,8 @@ def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
     ]
 
 
-def _leaves(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+def leaves(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    """List every setting with its value, references resolved."""
     return _walk(OmegaConf.to_container(cfg, resolve=True), "")
 
 

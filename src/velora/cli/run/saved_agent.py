@@ -8,14 +8,16 @@ import torch
 from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
+from velora.cli.command.arguments import written
 from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
-from velora.cli.settings.instantiate import locate_class
+from velora.cli.settings.instantiate import import_cell, locate_class
 from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
 from velora.core.devices import set_device
-from velora.core.errors import SettingError
+from velora.core.errors import CheckpointError, SettingError
 from velora.envs.make import Env
 from velora.models import Agent
 from velora.models.loading import find_class
+from velora.nn.cells.registry import find_row, is_foreign
 
 
 def given_checkpoint(cfg: DictConfig) -> Path:
@@ -57,13 +59,20 @@ def open_environment(cfg: DictConfig, path: Path, agent: Agent, *, render: str |
 
 
 def _find_class(cfg: DictConfig, checkpoint: Checkpoint) -> type[Agent]:
-    """Look the agent's class up by its key; one from outside Velora is imported first, if the command line names it.
+    """Look the agent's class up by its key; code from outside Velora is imported first, if the command line names it.
 
     Raises:
-        CheckpointError: if no class has the key.
+        CheckpointError: if no class has the key, or nothing has registered the cell.
     """
     if cfg.agent._target_ is not None:
         locate_class("agent", cfg.agent)
+    import_cell(cfg.agent.cell)
+    cell = checkpoint.metadata.settings.get("cell")
+    if is_foreign(cell) and find_row(str(cell)) is None:
+        raise CheckpointError(
+            f"{checkpoint.path}: its cell {str(cell)[:100]!r} is code from outside Velora; if you trust it, add "
+            f"{written('agent.cell', str(cell))}"
+        )
     return find_class(checkpoint, advice="name a class of your own: agent._target_=my_module.MyAgent")
 
 

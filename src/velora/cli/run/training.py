@@ -30,7 +30,7 @@ from velora.core.protocols import AgentView
 from velora.core.seeding import set_seed
 from velora.core.terminal import say
 from velora.models import idle
-from velora.nn.cells import LIQUID_KINDS
+from velora.nn.cells.registry import takes_time
 from velora.training.result import TrainResult
 from velora.training.resume.find import measure
 
@@ -152,7 +152,7 @@ def _train(
     try:
         with _as_saved(cfg, saved, seeds):
             agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
-        if chosen.get("HoldAction") and agent.settings.time == "gate" and agent.settings.cell not in LIQUID_KINDS:
+        if chosen.get("HoldAction") and agent.settings.time == "gate" and not takes_time(agent.settings.cell):
             log.warning(
                 "agent.cell: %s has no gate for the time, so the agent isn't told how long its steps take; "
                 "agent.time=input tells it",

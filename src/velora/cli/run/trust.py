@@ -10,6 +10,7 @@ from typing import Any, Final
 from omegaconf import OmegaConf
 
 from velora.cli.settings.instantiate import targets
+from velora.nn.cells.registry import is_foreign
 
 _TRUSTED: Final = {
     "agent": re.compile(r"velora\.models\.\w+"),
@@ -22,7 +23,7 @@ _PLACE: Final = re.compile(r"(?i)dir|path|folder|root")
 
 
 def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    """Find the settings that name code from outside Velora and Lightning: classes, and the module of an environment.
+    """Find the settings that name code from outside Velora and Lightning: classes, a cell, an environment's module.
 
     A class inside another entry is never made unasked, wherever it comes from.
     """
@@ -31,6 +32,9 @@ def foreign_code(settings: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
         for where, path in targets(group, settings.get(group, {})):
             if not (re.fullmatch(own, where) and trusted.fullmatch(path)):
                 yield where, path
+    cell = (settings.get("agent") or {}).get("cell")
+    if is_foreign(cell):
+        yield "agent.cell", str(cell)
     environment = settings.get("env") or {}
     if ":" in str(environment.get("id")):
         yield "env.id", str(environment.get("id"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ Read a checkpoint, or everything of a run, as suspiciously as loading does, and 
   velora verify outputs/2026-11-23/14-03-22-115325_Pendulum-v1_3f9a
   velora verify <run>/checkpoints/ep100
   velora verify <run> agent=my_module.MyAgent     # of an agent class of your own; its module is imported
+  velora verify <run> cell=my_module.MyCell       # with a cell of your own
 
 Every byte is compared with its SHA-256, and every value with its type, range and shape: settings, weights, optimizers,
 replay buffer, and the state of the run. Nothing in the files is run, and nothing is changed.
@@ -42,14 +43,13 @@ def verify(words: Sequence[str]) -> int:
     if not words or any(word in ("-h", "--help") for word in words):
         say(f"{HELP}\n")
         return 0
-    own = [word.removeprefix("agent=") for word in words if word.startswith("agent=")]
-    paths = [word for word in words if not word.startswith("agent=")]
-    if len(paths) != 1 or len(own) > 1 or paths[0].startswith("-"):
+    own = {word.partition("=")[0]: word.partition("=")[2] for word in words if word.startswith(("agent=", "cell="))}
+    paths = [word for word in words if not word.startswith(("agent=", "cell="))]
+    if len(paths) != 1 or paths[0].startswith("-"):
         raise SettingError(f"verify: expected one run or checkpoint, got {' '.join(words)}; see velora verify --help")
     from velora.models import verifying  # torch, which takes a second
 
-    if own:
-        _import(own[0])
+    _import(own)
     verdicts = verifying.verify(paths[0])
     problems = 0
     for verdict in verdicts.found:
@@ -63,13 +63,15 @@ def verify(words: Sequence[str]) -> int:
     return 1 if problems else 0
 
 
-def _import(path: str) -> None:
-    from omegaconf import OmegaConf
+def _import(named: Mapping[str, str]) -> None:
+    """Import classes of one's own, the agent's and its cell's."""
+    from velora.cli.settings.instantiate import import_cell, import_class
 
-    from velora.cli.settings.instantiate import locate_class
-
-    sys.path.append(str(Path.cwd()))
-    locate_class("agent", OmegaConf.create({"_target_": path}))
+    if named:
+        sys.path.append(str(Path.cwd()))
+    if "agent" in named:
+        import_class(named["agent"], "agent")
+    import_cell(named.get("cell"))
 
 
 def _tell(name: str, state: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import field, make_dataclass
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from omegaconf import MISSING
 
@@ -39,9 +39,9 @@ def _node_type(kind: Any) -> Any:
     """Return the type that OmegaConf knows for what a constructor accepts."""
     if get_origin(kind) is Literal:
         return type(get_args(kind)[0])
-    if get_origin(kind) is UnionType:
-        (known,) = (part for part in get_args(kind) if part is not NoneType)
-        return _node_type(known) | None
+    if get_origin(kind) in (UnionType, Union):
+        known = next(part for part in get_args(kind) if part is not NoneType)
+        return _node_type(known) | None if NoneType in get_args(kind) else _node_type(known)
     return list[get_args(kind)] if get_origin(kind) is Sequence else kind  # type: ignore[misc]
 
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from velora.cli.command.mistakes import one_line
 from velora.core.errors import SettingError, VeloraError
 from velora.core.names import did_you_mean
+from velora.nn.cells.registry import is_foreign, register_cell
 
 
 def instantiate(name: str, node: Any, **more: Any) -> Any:
@@ -59,23 +60,52 @@ def locate_class(name: str, node: Any) -> type[Any]:
     path = node.get("_target_") if isinstance(node, DictConfig) else None
     if not isinstance(path, str):
         raise SettingError(f"{name}: expected an entry with a class in _target_, got {node!r}")
+    return import_class(path, f"{name}._target_")
+
+
+def import_class(path: str, where: str) -> type[Any]:
+    """Import a class.
+
+    Args:
+        path: ``"module.Class"``.
+        where: full name of the setting that says so, for errors.
+
+    Raises:
+        SettingError: if it can't be found.
+    """
     module_name, _, class_name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except ValueError as error:
-        raise SettingError(f"{name}._target_: expected module.Class, got {path!r}") from error
+        raise SettingError(f"{where}: expected module.Class, got {path!r}") from error
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise SettingError(f"{name}: {path} needs a package that isn't installed: {error.name}") from error
+            raise SettingError(
+                f"{where.removesuffix('._target_')}: {path} needs a package that isn't installed: {error.name}"
+            ) from error
         raise SettingError(
-            f"{name}._target_: there is no module {error.name!r}; modules are looked for in the current directory too"
+            f"{where}: there is no module {error.name!r}; modules are looked for in the current directory too"
         ) from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
         classes = [member for member, _ in inspect.getmembers(module, inspect.isclass)]
         hint = did_you_mean(class_name, classes, "expected a class")
-        raise SettingError(f"{name}._target_: {module_name} has no class {class_name!r}; {hint}")
+        raise SettingError(f"{where}: {module_name} has no class {class_name!r}; {hint}")
     return found
+
+
+def import_cell(name: Any) -> None:
+    """Import the class of the setting ``agent.cell``, where that is one of the user's own, and register it.
+
+    Raises:
+        SettingError: if it can't be found, or is no cell.
+    """
+    if is_foreign(name):
+        try:
+            register_cell(import_class(name, "agent.cell"))
+        except SettingError as error:
+            text = str(error)
+            raise SettingError(text if text.startswith("agent.") else f"agent.{text}") from error
 
 
 def check_keywords(name: str, node: Mapping[str, Any], target: type[Any]) -> None:

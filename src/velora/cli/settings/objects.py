@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.cli.settings.instantiate import instantiate, locate_class, takes
+from velora.cli.settings.instantiate import import_cell, instantiate, locate_class, takes
 from velora.core.errors import SettingError, SpaceError
 from velora.envs import EnvironmentSource, dimensions, flattened, image_settings, is_discrete
 from velora.envs.gymnasium_wrappers import GYMNASIUM
@@ -127,6 +127,7 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
         SettingError, SpaceError: if a setting is out of its domain, the environment doesn't fit, or there are more
             seeds than memory holds.
     """
+    import_cell(cfg.get("cell"))
     known = takes(locate_class("agent", cfg)) or ()
     choosing = f"choose {' or '.join(f'agent={name}' for name in fitting_agents(discrete=True))}"
     state_dim, action_dim = dimensions(env, "" if "discrete" in known else choosing)

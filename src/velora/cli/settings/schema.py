@@ -126,9 +126,10 @@ class ElsewhereSchema(wrappers.extended(BareElsewhereSchema, is_optional=True)):
 
 @dataclass
 class AgentClassSchema:
-    """The class of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
+    """Classes of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
 
     _target_: str | None = told(None, "of an agent of a class of your own: my_module.MyAgent")
+    cell: str | None = told(None, "of a policy whose cell is a class of your own: my_module.MyCell")
 
 
 @dataclass

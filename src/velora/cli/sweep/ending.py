@@ -1,12 +1,12 @@
-"""The list at the end of a sweep, and its exit code: read from the directories of the jobs, under every launcher."""
+"""The table at the end of a sweep, and its exit code: read from the directories of the jobs, under every launcher."""
 
 from __future__ import annotations
 
-from statistics import pstdev
 from typing import Final
 
 from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
+from velora.cli.runs.sweep_table import save_table, sweep_table, table_lines
 from velora.cli.sweep.plan import Job, Plan
 from velora.core.errors import RunDirectoryError
 from velora.core.terminal import complain, say
@@ -16,14 +16,17 @@ _MOST_LISTED: Final = 20
 
 
 def conclude(plan: Plan, going_on: str) -> int:
-    """List how the jobs stand, say what failed and how to go on, and return the exit code.
+    """Print the table over seeds and save it, say what failed and how to go on, and return the exit code.
 
     Args:
         plan: the sweep.
         going_on: the command that goes on with it.
     """
     jobs = [(job, _read(plan, job)) for job in plan.jobs]
-    say("\n".join(_rows(jobs)) + "\n")
+    rows = sweep_table({plan.directory / job.name: job.words for job in plan.jobs})
+    if rows:
+        saved = save_table(plan.directory, rows)
+        say("\n".join([*table_lines(rows), *([] if saved is None else [f"table  {saved}"])]) + "\n")
     return _complain(plan, jobs, going_on)
 
 
@@ -32,25 +35,6 @@ def _read(plan: Plan, job: Job) -> Outcome:
         return outcome.read(plan.directory / job.name)
     except RunDirectoryError as error:
         return Outcome(Status.FAILED, failure=outcome.Failure(type(error).__name__, str(error), is_mistake=True))
-
-
-def _rows(jobs: list[tuple[Job, Outcome]]) -> list[str]:
-    """Make a table: what differs, status, seeds, mean and standard deviation over seeds."""
-    cells = [("job", "status", "seeds", "return"), *(_cells(job, found) for job, found in jobs)]
-    widths = [max(len(row[k]) for row in cells) for k in range(4)]
-    return [
-        f"{job:<{widths[0]}}  {status:<{widths[1]}}  {seeds:>{widths[2]}}  {value:>{widths[3]}}".rstrip()
-        for job, status, seeds, value in cells
-    ]
-
-
-def _cells(job: Job, found: Outcome) -> tuple[str, str, str, str]:
-    label = " ".join(job.words) or job.name
-    if found.result is None:
-        return label, found.status.value, "", ""
-    means = [seed.mean for seed in found.result.seeds if seed.mean is not None]
-    spread = f" ± {pstdev(means):.1f}" if len(means) > 1 else ""
-    return label, found.status.value, str(len(found.result.seeds)), f"{found.result.objective:.1f}{spread}"
 
 
 def _complain(plan: Plan, jobs: list[tuple[Job, Outcome]], going_on: str) -> int:

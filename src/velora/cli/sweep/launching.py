@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sys
@@ -17,6 +18,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from velora.analysis.find import planned_jobs
+from velora.cli.runs.live import LiveRuns
 from velora.cli.sweep import processes
 from velora.core.cores import n_cores
 from velora.core.errors import SettingError
@@ -59,10 +62,23 @@ def launch(
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     at_a_time = min(n_jobs or n_cores(), len(job_overrides))
-    with tempfile.TemporaryDirectory(prefix="velora-sweep-") as directory:
-        jobs = _Jobs(context, task, config, job_overrides, initial_job_idx, Path(directory))
-        processes.run_all(jobs.works(), at_a_time=at_a_time, ended=jobs.ended)
+    with tempfile.TemporaryDirectory(prefix="velora-sweep-") as directory, _shown(config) as live:
+        jobs = _Jobs(context, task, config, job_overrides, initial_job_idx, Path(directory), is_shown=live is not None)
+        tick = _do_nothing if live is None else live.tick
+        processes.run_all(jobs.works(), at_a_time=at_a_time, ended=jobs.ended, tick=tick)
         return [jobs.returned(position) for position in range(len(job_overrides))]
+
+
+def _shown(config: DictConfig) -> contextlib.AbstractContextManager[LiveRuns | None]:
+    """Make the live table of a sweep, unless it is not wanted, or no run is trained."""
+    if not OmegaConf.select(config, "train.progress_bar"):
+        return contextlib.nullcontext()
+    top = Path(str(config.hydra.sweep.dir)).absolute()
+    return LiveRuns(lambda: planned_jobs(top), top=top)
+
+
+def _do_nothing() -> None:
+    """Show nothing."""
 
 
 class _Jobs:
@@ -76,7 +92,10 @@ class _Jobs:
         job_overrides: Sequence[Sequence[str]],
         first: int,
         directory: Path,
+        *,
+        is_shown: bool,
     ) -> None:
+        self._is_shown = is_shown
         self._context, self._task, self._config = context, task, config
         self._overrides, self._first, self._directory = job_overrides, first, directory
         self._logs: dict[str, Path] = {}
@@ -90,16 +109,21 @@ class _Jobs:
             taken = self._directory / f"{position}.taken"
             taken.write_bytes(pickle.dumps((sys.path, job)))
             command = [sys.executable, "-P", "-c", START, str(taken), str(self._returned(position)), str(os.getpid())]
-            say(f"begins  {run_dir.name}\n")
+            self._say(f"begins  {run_dir.name}\n")
             yield processes.Work(str(position), command, run_dir / LOG)
 
     def ended(self, work: processes.Work, code: int) -> None:
         """Say how a job's process ended."""
         name, position = work.log.parent.name, int(work.name)
         if self._returned(position).exists():
-            say(f"ended   {name}\n")
+            self._say(f"ended   {name}\n")
         else:
             complain(f"velora train: {name}: {processes.said(code)}; see {work.log}\n")
+
+    def _say(self, line: str) -> None:
+        """Say what a live table would show."""
+        if not self._is_shown:
+            say(line)
 
     def returned(self, position: int) -> JobReturn:
         """Return what a job returned, in Hydra's form."""

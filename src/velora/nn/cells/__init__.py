@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from velora.nn.cells.factory import make_cell, make_layer
     from velora.nn.cells.gru import GRUCell
     from velora.nn.cells.gru_d import GRUDCell
+    from velora.nn.cells.heads import fused_heads
     from velora.nn.cells.layered import LayeredCell
     from velora.nn.cells.leaky import LeakyCell, LeakyMode
     from velora.nn.cells.lstm import LSTMCell
@@ -27,6 +28,7 @@ _PLACES = {
     "LeakyMode": "leaky",
     "MixedMemoryCell": "mixed",
     "Weights": "base",
+    "fused_heads": "heads",
     "make_cell": "factory",
     "make_layer": "factory",
     **{row.place[1]: row.place[0] for row in CELLS.values()},
@@ -51,6 +53,7 @@ __all__ = [
     "MemorylessCell",
     "MixedMemoryCell",
     "Weights",
+    "fused_heads",
     "make_cell",
     "make_layer",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from torch import Tensor, nn
 
@@ -30,6 +30,9 @@ class Cell(nn.Module, ABC):
         is_bounded: whether the readout lies in [-1, 1] by construction.
 
     Attributes:
+        takes_time: whether the elapsed time acts inside the cell; one that ignores ``dt`` says no.
+        is_circuit: whether the cell is one set of equations over all neurons of a wiring, made from ``(wirings,
+            generators)``; others are layers, made from ``(input_size, units, generators, *, mask)``.
         mode: form of the cell, one of those in its row of the registry.
         is_plain: whether the cell is as its row says, without parts that kernels don't know.
         unfolds: sub-steps of one step.
@@ -38,6 +41,8 @@ class Cell(nn.Module, ABC):
         SettingError: if a size is below 1.
     """
 
+    takes_time: ClassVar[bool] = True
+    is_circuit: ClassVar[bool] = False
     mode: str = "default"
     is_plain: bool = True
     unfolds: int = 1

@@ -13,7 +13,7 @@ from velora.nn.cells.base import Cell
 from velora.nn.cells.layered import LayeredCell
 from velora.nn.cells.ltc import check_wirings
 from velora.nn.cells.mixed import MixedMemoryCell
-from velora.nn.cells.registry import CELLS, LIQUID_KINDS, CellRow
+from velora.nn.cells.registry import CELLS, LIQUID_KINDS, CellRow, find_row, is_foreign
 from velora.nn.wiring import NCPWiring
 
 
@@ -31,7 +31,7 @@ def make_cell(
     step. Either way the readout has one number per motor neuron.
 
     Args:
-        kind: a name in :data:`velora.nn.cells.registry.CELLS`.
+        kind: a name in :data:`velora.nn.cells.registry.CELLS`, or that of a registered class.
         wirings: one per seed, of equal sizes.
         generators: one per seed, for the initial parameters.
         mode: form of a CfC or leaky cell; see :class:`CfCCell` and :class:`LeakyCell`.
@@ -46,9 +46,10 @@ def make_cell(
         >>> cell.state_size, cell.output_size
         (12, 2)
     """
-    row = CELLS.get(kind)
+    row = find_row(kind)
     if row is None:
-        raise SettingError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}")
+        own = "; register a class of your own with velora.register" if is_foreign(kind) else ""
+        raise SettingError(f"cell: expected one of {', '.join(CELLS)}, got {kind!r}{own}")
     if mode != "default" and len(row.modes) == 1:
         with_modes = [name for name, other in CELLS.items() if len(other.modes) > 1]
         raise SettingError(
@@ -76,7 +77,7 @@ def make_layer(kind: str, input_size: int, units: int, generators: Sequence[torc
     Raises:
         SettingError: if there is no such layer; an LTC is always a circuit.
     """
-    row = CELLS.get(kind)
+    row = find_row(kind)
     if row is None or row.is_circuit:
         layers = [name for name, other in CELLS.items() if not other.is_circuit]
         raise SettingError(f"cell: expected one of {', '.join(layers)} for a layer, got {kind!r}")

@@ -38,6 +38,8 @@ class GRUCell(Cell):
         k = (inputs + units)**-0.5, the fused layer's fan-in, not units**-0.5; r and z have one bias, not two.
     """
 
+    takes_time = False
+
     def __init__(
         self,
         input_size: int,

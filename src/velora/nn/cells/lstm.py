@@ -41,6 +41,8 @@ class LSTMCell(Cell):
         few steps from the beginning. The heads are in the order g, i, f, o.
     """
 
+    takes_time = False
+
     def __init__(
         self,
         input_size: int,

@@ -50,6 +50,8 @@ class LTCCell(Cell, Masked):
     sparsity: Tensor
     sensory_sparsity: Tensor
 
+    is_circuit = True
+
     def __init__(
         self, wirings: Sequence[NCPWiring], generators: Sequence[torch.Generator], *, ode_unfolds: int = 6
     ) -> None:

@@ -28,6 +28,8 @@ class MemorylessCell(Cell):
         ShapeError: if the mask has another shape.
     """
 
+    takes_time = False
+
     def __init__(
         self,
         input_size: int,

@@ -1,0 +1,135 @@
+"""Find the runs below some directories, and read what each one is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from velora.analysis.collection import Runs
+from velora.analysis.outcome import FAILURE, RESULT, Status, is_locked
+from velora.analysis.run import Run
+from velora.analysis.status import read_outcome, status_of
+from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
+from velora.core import small_json
+from velora.core.errors import RunDirectoryError
+from velora.core.locks import is_held
+from velora.metrics import DATABASE_NAME, ExperimentRow, queries
+from velora.metrics.standing import Standing, standings
+
+SWEEP: Final = "sweep.json"
+"""The file in a sweep's directory that lists its jobs."""
+DEFAULT_DIRECTORIES: Final = ("outputs", "multirun")
+"""Where ``velora train`` makes the directories of runs and of sweeps, seen from where it is called."""
+
+
+def find_runs(*paths: str | Path) -> Runs:
+    """Read the runs in and below some directories, in the order of their names.
+
+    Nothing is written, and no run that is going on is disturbed.
+
+    Args:
+        paths: run directories, or directories of runs, such as a sweep. None is ``outputs/`` and ``multirun/``.
+
+    Raises:
+        RunDirectoryError: if a path doesn't exist, or there is no run at all.
+
+    Example:
+        >>> find_runs("multirun").where("env=hopper status=finished").sort("-return").rows()  # doctest: +SKIP
+    """
+    return Runs(run for directory in find_directories(paths) for run in read_runs(directory))
+
+
+def find_directories(paths: Sequence[str | Path] = ()) -> list[Path]:
+    """List the run directories in and below some paths, each once; see :func:`find_runs`.
+
+    Raises:
+        RunDirectoryError: as :func:`find_runs`.
+    """
+    wanted = [Path(path) for path in paths] or [path for name in DEFAULT_DIRECTORIES if (path := Path(name)).is_dir()]
+    for path in wanted:
+        if not path.exists():
+            raise RunDirectoryError(f"{path}: no such directory; expected one of a run, or of runs")
+    tops = [path.parent if path.name == DATABASE_NAME else path for path in wanted]
+    found = list(dict.fromkeys(directory for top in tops for directory in _below(top)))
+    if not found:
+        where = " or ".join(map(str, wanted or DEFAULT_DIRECTORIES))
+        raise RunDirectoryError(f"{where}: expected runs in or below it, found none; train one by velora train")
+    return found
+
+
+def read_runs(directory: Path) -> list[Run]:
+    """Read the runs in one directory, oldest first: one, but for those that were trained into it by Python again.
+
+    A run whose metrics can't be read is ``unknown``, and its ``reason`` says why. A directory that a sweep has made, or
+    will make, for a job whose turn has not come holds one that is ``waiting``.
+    """
+    held = is_locked(directory)
+    found, fault = read_outcome(directory)
+    try:
+        rows = queries.experiments(directory) if (directory / DATABASE_NAME).exists() else []
+        runs = [_read(directory, row, Status.DEAD, held=False) for row in rows[:-1]]
+        runs += [_read(directory, row, found.status, held=held) for row in rows[-1:]]
+    except RunDirectoryError as error:
+        runs, fault = [], fault or str(error)
+    if not runs:
+        status = (
+            "waiting" if found.status is Status.WAITING else status_of("running", found=found.status, is_locked=held)
+        )
+        runs = [Run(directory, "unknown" if fault and status == "dead" else status)]
+    reason = found.failure.line if found.failure is not None else fault
+    return runs if reason is None else [*runs[:-1], replace(runs[-1], reason=reason)]
+
+
+def _read(directory: Path, row: ExperimentRow, found: Status, *, held: bool | None) -> Run:
+    known = standings(directory, run_id=row.run_id)
+    return Run(
+        directory,
+        status_of(row.status, found=found, is_locked=held),
+        row.stop_reason,
+        row.run_id,
+        row.agent,
+        row.environment,
+        row.seeds,
+        {**{f"agent.{name}": value for name, value in row.settings.items()}, **row.run_settings},
+        (row.n_episodes, row.n_steps),
+        tuple(known.get(seed, Standing(seed)) for seed in row.seeds),
+        row.started_at,
+        row.finished_at,
+    )
+
+
+def planned_jobs(sweep: Path) -> dict[Path, tuple[str, ...]]:
+    """Read which jobs a sweep has: the directory of each, also before it is made, and the words in which it differs.
+
+    There are none where no sweep is, or its description is damaged.
+    """
+    try:
+        kept = small_json.read(sweep / SWEEP)
+        jobs = {sweep / str(job["name"]): tuple(map(str, job["words"])) for job in kept["jobs"]}
+    except (RunDirectoryError, TypeError, KeyError):
+        return {}
+    return dict(sorted(jobs.items()))
+
+
+def _below(top: Path) -> Iterator[Path]:
+    """Walk down, by name, past the checkpoints of runs; the jobs of a sweep count before they have begun."""
+    planned: set[Path] = set()
+    for path, directories, files in os.walk(top):
+        here = Path(path)
+        directories[:] = sorted(name for name in directories if not name.startswith("."))
+        if SWEEP in files:
+            jobs = planned_jobs(here)
+            planned.update(jobs)
+            yield from (job for job in jobs if not job.is_dir())
+        if here in planned or _is_run(here, files):
+            directories[:] = [name for name in directories if name != CHECKPOINTS]
+            yield here
+
+
+def _is_run(directory: Path, files: Sequence[str]) -> bool:
+    if not {DATABASE_NAME, RESULT, FAILURE}.isdisjoint(files):
+        return True
+    return LOCK_NAME in files and is_held(directory / LOCK_NAME) is True

@@ -1,0 +1,1 @@
+"""The command ``velora completion``: scripts for shells, and the words that they ask for."""
