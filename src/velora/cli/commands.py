@@ -41,7 +41,7 @@ _LISTED = (
         interrupted="interrupted before the first step; nothing was saved",
         config="train",
     ),
-    Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune"),
+    Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune", config="train"),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
