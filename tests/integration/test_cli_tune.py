@@ -101,7 +101,7 @@ def test_a_study_is_trials_that_are_runs(study: Path) -> None:
         assert list(settings.train.seeds) == [0, 1]
         means = {row.seed: row.mean for row in queries.evaluations(run)}
         assert trial.returns == [means[0], means[1]]
-        assert trial.values == (pytest.approx((means[0] + means[1]) / 2),)
+        assert trial.values[0] == pytest.approx((means[0] + means[1]) / 2)
         assert (run / "checkpoints/seed1/final").is_dir()
     assert [trial.values[0] for trial in found.best] == sorted((t.values[0] for t in found.trials), reverse=True)
 

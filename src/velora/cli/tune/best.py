@@ -123,9 +123,8 @@ def _leads_to_the_same(home: Path, words: Sequence[str]) -> bool:
     path = f"hydra.searchpath=[file://{home.absolute()}]"
     try:
         with composing():
-            return _plain(hydra.compose(CONFIG, list(words))) == _plain(
-                hydra.compose(CONFIG, [path, "experiment=best"])
-            )
+            typed = hydra.compose(CONFIG, list(words))
+            return bool(_plain(typed) == _plain(hydra.compose(CONFIG, [path, "experiment=best"])))
     except (HydraException, OmegaConfBaseException):
         return False
 

@@ -50,7 +50,7 @@ def _make(cfg: DictConfig) -> None:
 def _check_evaluations(asked: Request, every: int | None) -> None:
     """Check that pruning and the value of a trial have the evaluations that they need."""
     options = asked.options
-    needs = [("pruner", options.pruner)] if options.pruner in ("median", "hyperband") else []
+    needs: list[tuple[str, str]] = [("pruner", options.pruner)] if options.pruner in ("median", "hyperband") else []
     needs += [("value", options.value)] if options.value != "final" else []
     if needs and every is None:
         name, value = needs[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from velora.metrics import queries
 from velora.metrics.queries import Source
 
 _WARM_UP, _TIMED = 20, 200
+_CHOICES: Final[Mapping[str, Callable[[list[float]], Any]]] = {"final": itemgetter(-1), "best": max, "mean": np.mean}
 
 
 def curves(source: Source, every: int | None) -> dict[int, dict[int, float]]:
@@ -45,8 +47,7 @@ def returns(run_dir: Path, options: Options) -> dict[int, float]:
     found: dict[int, list[float]] = {}
     for row in queries.evaluations(run_dir):
         found.setdefault(row.seed, []).append(row.mean)
-    choose: Final = {"final": lambda means: means[-1], "best": max, "mean": np.mean}[options.value]
-    return {seed: float(choose(means)) for seed, means in found.items()}
+    return {seed: float(_CHOICES[options.value](means)) for seed, means in found.items()}
 
 
 def cost_of(agent: Any) -> dict[str, float]:

@@ -24,7 +24,7 @@ STATISTICS: Final[Mapping[str, Callable[[Floats], Any]]] = {
 """What is made of the returns of a trial's seeds."""
 FEWEST_IN_SEQUENCE: Final = 6
 """Seeds that Wilcoxon's test needs: after four a trial can be told from the best one, and something is left to save."""
-COSTS: Final = ("parameters", "ms_per_action")
+COSTS: Final[tuple[str, ...]] = ("parameters", "ms_per_action")
 """What a policy costs: its wired parameters, and the milliseconds that it takes to choose an action."""
 
 
@@ -112,22 +112,23 @@ def read(overrides: Sequence[Override]) -> Given:
         if override.is_sweep_override() or override.get_key_element() != name:
             raise SettingError(f"{name}: expected {name}=<one value>, got {override.input_line}")
         given[name] = override.value()
-    parts = [
-        kind(**{f.name: _checked(kind, f.name, given[f.name]) for f in dataclasses.fields(kind) if f.name in given})
-        for kind in (Options, Effort, Places)
-    ]
-    options: Options = parts[0]
+    options, effort, places = (_made(kind, given) for kind in (Options, Effort, Places))
     if options.minimise and options.pruner != "none":
         raise SettingError(
             f"pruner: {options.pruner} judges by the return alone; leave it out, or leave minimise= out and limit the "
             "cost instead, by max_parameters= or max_ms_per_action="
         )
-    return Given(*parts, named=frozenset(given))
+    return Given(options, effort, places, frozenset(given))
 
 
 def restored(saved: Mapping[str, Any]) -> Options:
     """Make options of what a study has saved of them."""
     return Options(**{**saved, "minimise": tuple(saved["minimise"])})
+
+
+def _made(kind: Any, given: Mapping[str, Any]) -> Any:
+    """Make one group of options of the values that were given."""
+    return kind(**{f.name: _checked(kind, f.name, given[f.name]) for f in dataclasses.fields(kind) if f.name in given})
 
 
 def _checked(kind: type, name: str, value: Any) -> Any:

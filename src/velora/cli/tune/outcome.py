@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from velora.cli.tune import storage, trials
+from velora.cli.tune.options import COSTS
 from velora.cli.tune.request import Request
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _trial(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Tr
     state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}.get(frozen.state.name)
     if state is None:
         state = "running" if trials.is_running(home, frozen.number) else "left"
-    cost = {name: float(noted[name]) for name in ("parameters", "ms_per_action") if name in noted}
+    cost = {name: float(noted[name]) for name in COSTS if name in noted}
     if state == "complete" and any(cost[name] > limit for name, limit in request.options.limits.items()):
         state = "infeasible"
     duration, is_repeated = frozen.duration, trials.SAME_AS in noted

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock
@@ -23,7 +24,7 @@ _CLAIM: Final = ".claim.lock"
 _TRIALS: Final = "trials"
 
 
-def load_optuna() -> Any:
+def load_optuna() -> ModuleType:
     """Import Optuna, quiet about what goes well.
 
     Raises:
@@ -100,13 +101,10 @@ def create(home: Path, request: Request, *, n_trials: int) -> optuna.Study:
         with claiming(home):
             storage = _storage(home)
             names = optuna.get_all_study_names(storage)  # of a command that was killed right here
-            study = (
-                optuna.load_study(study_name=names[0], storage=storage)
-                if names
-                else optuna.create_study(
-                    study_name=home.absolute().name, storage=storage, directions=request.options.directions
-                )
-            )
+            if not names:
+                name, directions = home.absolute().name, request.options.directions
+                optuna.create_study(study_name=name, storage=storage, directions=directions)
+            study = _only_study(storage)
             attributes: Mapping[str, Any] = {_TRIALS: n_trials, **requests.saved(request)}
             for name, value in attributes.items():
                 study.set_user_attr(name, value)
@@ -120,8 +118,7 @@ def holds_study(home: Path) -> bool:
     if not (home / JOURNAL).is_file():
         return False
     optuna, storage = load_optuna(), _storage(home)
-    names = optuna.get_all_study_names(storage)
-    return bool(names) and "config_dir" in optuna.load_study(study_name=names[0], storage=storage).user_attrs
+    return bool(optuna.get_all_study_names(storage)) and "config_dir" in _only_study(storage).user_attrs
 
 
 def load(home: Path) -> optuna.Study:
@@ -133,11 +130,9 @@ def load(home: Path) -> optuna.Study:
     if not (home / JOURNAL).is_file():
         what = f"holds no {JOURNAL}" if home.is_dir() else "does not exist"
         raise RunDirectoryError(f"{home} {what}; expected the directory that velora tune printed as 'study'")
-    optuna = load_optuna()
+    load_optuna()
     try:
-        storage = _storage(home)
-        (name, *_) = optuna.get_all_study_names(storage)
-        return optuna.load_study(study_name=name, storage=storage)
+        return _only_study(_storage(home))
     except OSError as error:
         raise RunDirectoryError(f"{home / JOURNAL} can't be read ({error.strerror})") from error
     except (ValueError, KeyError, AttributeError) as error:
@@ -167,6 +162,13 @@ def n_trials(study: optuna.Study) -> int:
 def set_n_trials(study: optuna.Study, number: int) -> None:
     """Change how many trials a study is to have; workers that are at it see that before their next trial."""
     study.set_user_attr(_TRIALS, number)
+
+
+def _only_study(storage: Any) -> optuna.Study:
+    import optuna
+
+    (name, *_) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage)
 
 
 def _storage(home: Path) -> Any:
