@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from velora.analysis.runs import load_curves
+from velora.analysis import compare, outcome
 from velora.checkpoint import Checkpoint
 from velora.core import ram
 from velora.metrics import queries
@@ -73,8 +73,8 @@ def test_each_seed_has_its_checkpoints_and_all_of_them_one_store(run: tuple[Path
     settings = OmegaConf.load(run_dir / "config.yaml")
     assert (settings.train.seed, list(settings.train.seeds)) == (3, [3, 5])
     assert [(row.seed, row.episode) for row in queries.episodes(run_dir)] == [(3, 1), (3, 2), (5, 1), (5, 2)]
-    (curves,) = load_curves([run_dir]).values()
-    assert len(curves) == 2
+    (cell,) = compare(run_dir).cells.values()
+    assert cell.n_seeds == 2
 
 
 def test_the_end_of_a_run_sums_its_seeds_up_and_says_what_comes_next(run: tuple[Path, str], command: Command) -> None:
@@ -144,13 +144,15 @@ def test_a_sweep_over_settings_gets_the_mean_over_seeds(command: Command, tmp_pa
         "train", "-m", "sweep=basic", "train.seeds=2", "agent.n_neurons=3,4", "checkpoint=none", *few
     )
     assert code == 0, err
-    rows = [line.split() for line in out.splitlines() if line.startswith("agent.n_neurons=")]
-    for n_neurons, row in zip((3, 4), rows, strict=True):
+    for n_neurons in (3, 4):
         (job,) = tmp_path.glob(f"multirun/*/*/n-neurons-{n_neurons}_*")
         means = [evaluation.mean for evaluation in queries.evaluations(job)]
         assert len(means) == 2
-        assert row[:3] == [f"agent.n_neurons={n_neurons}", "done", "2"]
-        assert row[3:] == [f"{np.mean(means):.1f}", "±", f"{np.std(means):.1f}"]
+        (row,) = (line.split() for line in out.splitlines() if line.split()[:1] == [str(n_neurons)])
+        assert row[1:3] == ["2", f"{np.mean(means):,.1f}"]
+        result = outcome.read(job).result
+        assert result is not None
+        assert result.objective == pytest.approx(np.mean(means))
     assert "go on" not in out
 
 

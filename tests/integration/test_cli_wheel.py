@@ -38,12 +38,15 @@ def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
     ours = {path.relative_to(ROOT / "conf") for path in (ROOT / "conf").rglob("*.yaml")}
     assert {path.relative_to(site / "velora/conf") for path in (site / "velora/conf").rglob("*.yaml")} == ours
     assert (site / "velora" / "py.typed").exists()
+    assert [path.name for path in (site / "hydra_plugins").iterdir()] == ["velora_processes.py"]
+    assert not list(site.rglob("__pycache__"))
 
     command = "import sys; from velora.cli.main import main; sys.exit(main())"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     for words, expected in (
         (["train", "env=hopper", "--cfg", "job"], "id: Hopper-v5"),
         (["train", "--info", "searchpath"], str(site / "velora" / "conf")),
+        (["train", "sweep=processes", "--cfg", "hydra"], "hydra_plugins.velora_processes.ProcessesLauncher"),
     ):
         done = subprocess.run(
             [sys.executable, "-c", command, *words],

@@ -105,13 +105,15 @@ def test_a_sweep_that_was_interrupted_saves_everything_and_goes_on_to_the_same_b
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=100)
     assert process.returncode == 130, err
-    assert err.splitlines()[-1] == f"velora train: interrupted; go on with: velora train {AGAIN}"
+    how, last = err.splitlines()[-2:]
+    assert how.endswith(f" jobs are not done; go on with: velora train {AGAIN}")
+    assert last == "velora train: interrupted"
     assert "Traceback" not in err
     assert Status.DEAD not in statuses(sweep)
     assert Status.INTERRUPTED in statuses(sweep)
-    code, out, err = run(tmp_path, *AGAIN.split())
+    code, _, err = run(tmp_path, *AGAIN.split())
     assert (code, err) == (0, "")
-    assert out.count("  done ") == 2
+    assert statuses(sweep) == [Status.DONE, Status.DONE]
     assert len(what_counts(sweep)) == 2
     assert what_counts(sweep).items() <= undisturbed.items()
 
@@ -140,3 +142,32 @@ def test_a_sweep_bears_the_death_of_a_worker_and_of_its_parent(tmp_path: Path, u
     code, _, err = run(tmp_path, *AGAIN.replace("processes", "basic").split())
     assert (code, err) == (0, "")
     assert what_counts(sweep) == undisturbed
+
+
+FULL = """
+import resource
+from velora.callbacks import Callback
+class Full(Callback):
+    def on_episode_end(self, trainer, agent, episode):
+        import pathlib
+        if trainer.episode == 3 and agent.settings.n_neurons == 5 and not pathlib.Path("room").exists():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_fails_one_job_in_one_line_and_is_gone_on_with_when_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "full.py").write_text(FULL)
+    words = [word for word in TWO if "slow" not in word] + ["+callbacks.full._target_=full.Full"]
+    code, _, err = run(tmp_path, "-m", "sweep=processes", "hydra.sweep.dir=sweep", *words)
+    assert code == 2
+    assert statuses(tmp_path / "sweep") == [Status.FAILED, Status.DONE]
+    failed, how = err.splitlines()
+    assert "can't be written (File too large)" in failed
+    assert "check the free space" in failed
+    assert how.endswith("retry=failed")
+    (tmp_path / "room").touch()
+    again = ["resume=sweep", "sweep=basic", "+callbacks.full._target_=full.Full", "retry=failed"]
+    assert run(tmp_path, *again)[0] == 0
+    assert run(tmp_path, "-m", "sweep=basic", "hydra.sweep.dir=other", *words)[0] == 0
+    assert what_counts(tmp_path / "sweep") == what_counts(tmp_path / "other")

@@ -14,7 +14,7 @@ CODE, TESTS = (250, 40), (400, 60)
 BUDGETS = {"src": CODE, "scripts": CODE, "benchmarks": TESTS, "tests": TESTS}
 
 LONG_FILES = {
-    "src/velora/training/trainer.py": (565, "the public face of a run; what it is made of has files of its own"),
+    "src/velora/training/trainer.py": (630, "the public face of a run; what it is made of has files of its own"),
     "src/velora/metrics/store.py": (280, "the rows of a run, a method for each kind"),
     "src/velora/kernels/native/unroll.h": (454, "one loop over time, which is written once for all cells"),
     "src/velora/kernels/backend.py": (404, "the table of kernel calls, one signature each"),
@@ -29,7 +29,7 @@ LONG_FILES = {
     "tests/unit/models/test_normalisation.py": (419, "22 small behaviours of one idea"),
 }
 LONG_FUNCTIONS = {
-    "src/velora/training/trainer.py:__init__": (52, "one line a setting"),
+    "src/velora/training/trainer.py:__init__": (54, "one line a setting"),
     "src/velora/models/agent.py:train": (46, "one line a setting, twice"),
     "src/velora/training/evaluation.py:evaluate": (52, "one loop, in order"),
     "tests/reliability/checkpoint_forgery.py:header_lies": (110, "a list of lies"),

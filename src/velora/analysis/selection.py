@@ -68,14 +68,29 @@ def getter(name: str, settings: Sequence[str], *, word: str) -> Callable[[Run], 
         return COLUMNS[name].value
     if name == "seed":
         return COLUMNS["seeds"].value
+    full = full_name(name, settings, word=word, others=tuple(COLUMNS))
+    return lambda run: run.settings.get(full)
+
+
+def full_name(name: str, settings: Sequence[str], *, word: str, others: Sequence[str] = ()) -> str:
+    """Return the full name of a setting, whose last part is enough where it is the only one.
+
+    Args:
+        name: of the setting.
+        settings: the settings there are.
+        word: the word of the command line that asks, for the error.
+        others: names beside settings that would have done, for the error.
+
+    Raises:
+        SettingError: if there is none, or several settings end so.
+    """
     found = [name] if name in settings else [full for full in settings if full.rpartition(".")[2] == name]
     if len(found) > 1:
         raise SettingError(f"{word}: {name} may be {' or '.join(found)}; write one of them")
     if not found:
-        hint = did_you_mean(name, [*COLUMNS, *settings], f"there are {', '.join(COLUMNS)}, and settings by name")
+        hint = did_you_mean(name, [*others, *settings], f"there are {', '.join(others)}, and settings by name")
         raise SettingError(f"{word}: no column {name!r}; {hint}")
-    full = found[0]
-    return lambda run: run.settings.get(full)
+    return found[0]
 
 
 def _test(word: str, settings: Sequence[str]) -> Test:
@@ -86,7 +101,7 @@ def _test(word: str, settings: Sequence[str]) -> Test:
     of = getter(name, settings, word="where")
     if sign in ("=", "!="):
         if name == "status":
-            _check_statuses(value)
+            value = _statuses(value)
         return lambda run: _is_one_of(name, of(run), value) is (sign == "=")
     try:
         limit = float(value)
@@ -95,11 +110,14 @@ def _test(word: str, settings: Sequence[str]) -> Test:
     return lambda run: _compare(of(run), sign, limit)
 
 
-def _check_statuses(value: str) -> None:
-    for status in value.split(","):
-        if "*" not in status and status not in STATUSES:
-            hint = did_you_mean(status, STATUSES, f"expected one of {', '.join(STATUSES)}")
-            raise SettingError(f"where: no status {status!r}; {hint}")
+def _statuses(value: str) -> str:
+    """Check the names of statuses; ``done``, as sweeps call it, is ``finished``."""
+    names = ["finished" if name == "done" else name for name in value.split(",")]
+    for name in names:
+        if "*" not in name and name not in STATUSES:
+            hint = did_you_mean(name, STATUSES, f"expected one of {', '.join(STATUSES)}")
+            raise SettingError(f"where: no status {name!r}; {hint}")
+    return ",".join(names)
 
 
 def _is_one_of(name: str, own: Any, value: str) -> bool:

@@ -56,6 +56,7 @@ _LISTED = (
         "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
     ),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
+    Command("compare", "compare runs: a page, pictures and tables", "velora.cli.run.compare:compare"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
     Command("completion", "complete all this with the Tab key", "velora.cli.completion.command:completion"),
@@ -68,13 +69,14 @@ For example:
   velora train                                                # LiquidDDPG on Pendulum-v1
   velora train env=inverted_pendulum train.seed=1 device=cpu
   velora train env=inverted_pendulum train.seeds=10           # ten seeds side by side, in one process
-  velora train -m agent.n_neurons=20,40 train.seeds=3         # both, one after the other
+  velora train -m agent.n_neurons=20,40 train.seeds=3         # both, in a process each
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
   velora runs where=status=finished sort=-return              # what there is, the best first
   velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
   velora plot <run> <run> out=curves.png
+  velora compare <sweep> by=agent out=report.html
   velora verify <run>
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""

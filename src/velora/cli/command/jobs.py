@@ -10,7 +10,6 @@ from velora.cli.command.launch import launch
 from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
 from velora.cli.sweep import description
-from velora.cli.sweep.command import sweep
 
 
 def train(words: Sequence[str]) -> int:
@@ -24,6 +23,8 @@ def train(words: Sequence[str]) -> int:
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
     going_on = run is not None and description.is_sweep(Path(run))
     if going_on or (run is None and arguments.is_multirun and not arguments.only_shows):
+        from velora.cli.sweep.command import sweep
+
         return sweep(arguments, resumed=Path(run) if run is not None else None)
     if run is None:
         return launch("train", job, arguments)

@@ -12,16 +12,12 @@ from omegaconf import DictConfig
 from velora.analysis import outcome
 from velora.cli.command.mistakes import is_mistake, one_line
 from velora.cli.run import report
+from velora.cli.settings import budget
 from velora.core.errors import RunDirectoryError
 from velora.core.types import Evaluation
 from velora.training.result import TrainResult
 
 log = logging.getLogger(__name__)
-
-
-def budget(cfg: DictConfig) -> dict[str, int | None]:
-    """Return how long a run is to be, as its result says it."""
-    return {"n_episodes": cfg.train.n_episodes, "n_steps": cfg.train.n_steps}
 
 
 def keep_result(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequence[int]) -> float:
@@ -34,7 +30,7 @@ def keep_result(cfg: DictConfig, run_dir: Path, result: TrainResult, seeds: Sequ
     objective = float(np.mean([evaluation.mean for evaluation in found.values()]))
     rows = tuple(_seed_result(result, k, seed, found.get(k)) for k, seed in enumerate(seeds))
     try:
-        outcome.write_result(run_dir, outcome.Result(result.status, objective, budget(cfg), rows))
+        outcome.write_result(run_dir, outcome.Result(result.status, objective, budget.asked(cfg), rows))
     except OSError as error:
         raise RunDirectoryError(
             f"{run_dir}: its result can't be written ({error.strerror}); the run itself is saved, so make room and "

@@ -59,12 +59,14 @@ def _better(
         return {}
     found = {}
     for last in evaluations:
+        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
+        if not saved.is_dir():
+            continue
         rows = queries.evaluations(result.run_dir, seed=seeds[last.seed_index])
         best = max(
             (row for row in rows if math.isfinite(row.mean)), key=lambda row: (row.mean, -row.step), default=None
         )
-        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
-        if best is not None and best.step != last.step and saved.is_dir():
+        if best is not None and best.step != last.step:
             found[last.seed_index] = Evaluation(last.seed_index, best.step, best.episode, best.returns)
     return found
 

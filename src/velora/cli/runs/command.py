@@ -152,7 +152,7 @@ def _all_columns(rows: Rows) -> list[str]:
 def _columns(rows: Rows) -> tuple[list[str], list[str]]:
     """Choose the columns for people, and the lines above that say what is the same everywhere."""
     settings = [name for name in rows.columns() if name not in COLUMNS]
-    columns, same = ["run"], []
+    columns, same = ["run"], list[str]()
     for name in ("agent", "env"):
         values = {str(value) for value in rows.column(name) if value is not None}
         if len(values) > 1:

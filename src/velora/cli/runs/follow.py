@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -30,9 +30,9 @@ class Follower:
         find_every_s: how long a list stays good, in seconds.
     """
 
-    def __init__(self, find: Callable[[], Sequence[Path]], *, find_every_s: float = 5.0) -> None:
+    def __init__(self, find: Callable[[], Collection[Path]], *, find_every_s: float = 5.0) -> None:
         self._find, self._find_every_s = find, find_every_s
-        self._directories: Sequence[Path] = ()
+        self._directories: Collection[Path] = ()
         self._found_at_s = -find_every_s
         self._kept: dict[Path, tuple[Mark, list[Run]]] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -42,7 +42,7 @@ class LiveRuns:
 
     def __init__(
         self,
-        find: Callable[[], Sequence[Path]] | Sequence[Path],
+        find: Callable[[], Collection[Path]] | Collection[Path],
         *,
         choose: Callable[[Runs], Runs] = lambda runs: runs,
         top: Path | None = None,

@@ -30,6 +30,11 @@ def is_added(override: str) -> bool:
     return override.replace("\\", "") in (f"{STEPS}=null", f"{EPISODES}=${{{STEPS}}}")
 
 
+def asked(cfg: DictConfig) -> dict[str, int | None]:
+    """Return how long a run is to be, as its result says it."""
+    return {"n_episodes": cfg.train.n_episodes, "n_steps": cfg.train.n_steps}
+
+
 def doubled(cfg: DictConfig, *, episode: int, step: int) -> str:
     """Write the setting that doubles the budget of which a run has used the greater share."""
     n_episodes, n_steps = cfg.train.n_episodes, cfg.train.n_steps

@@ -14,7 +14,7 @@ from velora.analysis.outcome import Status
 from velora.cli.command import launch
 from velora.cli.command.arguments import Arguments
 from velora.cli.run import trust
-from velora.cli.sweep import description, ending, launchers, plan
+from velora.cli.sweep import description, ending, fit, launchers, plan
 from velora.cli.sweep.processes import Stopped
 from velora.core.errors import SettingError
 from velora.core.terminal import say
@@ -50,6 +50,8 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
         _refuse_foreign(planned.directory, foreign, given)
     described = description.describe(arguments, planned)
     description.check_same(planned.directory, described)
+    for one in planned.jobs:
+        fit.fitted(one.settings, planned.directory / one.name)
     words = launchers.chosen(plan.completed(arguments, planned), planned)
     description.save(planned.directory, described)
     say(f"sweep  {planned.directory}  ({_counted(planned)})\n")
@@ -60,7 +62,7 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
         ending.conclude(planned, going_on)
         if isinstance(stop, Stopped) and stop.number != signal.SIGINT:
             signal.raise_signal(stop.number)
-        raise KeyboardInterrupt(f"interrupted; go on with: {going_on}") from stop
+        raise KeyboardInterrupt("interrupted") from stop
     return code
 
 
@@ -77,9 +79,9 @@ def _planned(arguments: Arguments) -> plan.Plan | None:
 
 def _foreign(planned: plan.Plan) -> dict[str, str]:
     found: dict[str, str] = {}
-    for job in planned.jobs:
-        run_dir = planned.directory / job.name
-        found |= {**dict(trust.foreign_code(job.settings)), **dict(trust.foreign_places(job.settings, run_dir))}
+    for one in planned.jobs:
+        run_dir = planned.directory / one.name
+        found |= {**dict(trust.foreign_code(one.settings)), **dict(trust.foreign_places(one.settings, run_dir))}
     return found
 
 
@@ -94,6 +96,6 @@ def _refuse_foreign(directory: Path, foreign: dict[str, str], given: Arguments) 
 
 
 def _counted(planned: plan.Plan) -> str:
-    jobs = [outcome.read(planned.directory / job.name).status for job in planned.jobs]
+    jobs = [outcome.read(planned.directory / one.name).status for one in planned.jobs]
     done = jobs.count(Status.DONE)
     return f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}" + (f", {done} done already" if done else "")

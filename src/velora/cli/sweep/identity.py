@@ -13,7 +13,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from velora.cli.run import seeds as seed_settings
-from velora.core.errors import SettingError
 
 WITHOUT: Final = frozenset(
     {
@@ -78,19 +77,6 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any], run_dir: Path)
     """
     old, new = (_normal(tree, str(run_dir.absolute())) for tree in (saved, now))
     return [f"{name}: {old[name]} -> {new.get(name, 'not set')}" for name in old if old[name] != new.get(name)]
-
-
-def refuse_others(saved: DictConfig, cfg: DictConfig, run_dir: Path) -> None:
-    """Refuse settings that make another run than the one in a directory.
-
-    Raises:
-        SettingError: if there are any; it names the first three.
-    """
-    if found := differences(settings(saved), settings(cfg), run_dir):
-        more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-        raise SettingError(
-            f"{run_dir} holds another run ({'; '.join(found[:3])}{more}); choose another hydra.sweep.dir for it"
-        )
 
 
 def _plain(node: Any) -> Any:

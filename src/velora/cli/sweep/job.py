@@ -22,9 +22,10 @@ from velora.checkpoint import Checkpoint
 from velora.checkpoint.layout import CHECKPOINTS, seed_directories
 from velora.cli.command.mistakes import is_mistake, one_line
 from velora.cli.run import claim, ending
-from velora.cli.run.run_directory import CONFIG, METRICS, load_settings
-from velora.cli.sweep import identity
-from velora.core.errors import CheckpointError, SettingError
+from velora.cli.run.run_directory import CONFIG, METRICS
+from velora.cli.settings import budget
+from velora.cli.sweep import fit
+from velora.core.errors import CheckpointError
 from velora.core.terminal import complain, say
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def run_job(cfg: DictConfig, run_dir: Path) -> float:
     except claim.BusyError:
         say(f"{run_dir.name}: another process trains it; left alone\n")
     except Exception as error:  # noqa: BLE001 - the edge of a job: noted, never swallowed
-        ending.keep_failure(run_dir, error)
+        if not (run_dir / outcome.RESULT).exists():
+            ending.keep_failure(run_dir, error)
         complain(f"velora train: {run_dir.name}: {one_line(error)}\n")
         if not is_mistake(error):
             _keep_traceback(error)
@@ -64,13 +66,8 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
     found = outcome.read(run_dir)
     if found.status is Status.RUNNING:
         raise claim.BusyError(f"{run_dir}: another process trains it")
-    saved = load_settings(run_dir) if (run_dir / CONFIG).exists() else None
-    if saved is not None:
-        if cfg.train.seed is None and cfg.train.get("seeds") is None:
-            cfg.train.seed = saved.train.seed
-        identity.refuse_others(saved, cfg, run_dir)
-        _refuse_shorter(saved, cfg, run_dir)
-    if found.result is not None and dict(found.result.budget) == ending.budget(cfg):
+    saved = fit.fitted(cfg, run_dir)
+    if found.result is not None and dict(found.result.budget) == budget.asked(cfg):
         say(f"{run_dir.name}: done already, {found.result.objective:.6g}\n")
         return found.result.objective
     if found.failure is not None and cfg.retry != RETRY_FAILED:
@@ -84,17 +81,6 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
         else:
             clear(run_dir)
         return training.train_claimed(cfg, run_dir)
-
-
-def _refuse_shorter(saved: DictConfig, cfg: DictConfig, run_dir: Path) -> None:
-    """Refuse a smaller budget than the run has been given already."""
-    old, new = ending.budget(saved), ending.budget(cfg)
-    pairs = [(old[name] or math.inf, new[name] or math.inf) for name in old]
-    if all(after <= before for before, after in pairs) and any(after < before for before, after in pairs):
-        asked = ", ".join(f"train.{name}={value}" for name, value in old.items() if value is not None)
-        raise SettingError(
-            f"{run_dir} holds a longer run ({asked}); ask for at least as much, or choose another hydra.sweep.dir"
-        )
 
 
 def can_go_on(run_dir: Path) -> bool:

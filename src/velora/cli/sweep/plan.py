@@ -142,7 +142,8 @@ def _job(cfg: DictConfig, number: int, words: Sequence[str], differing: tuple[st
         cfg.hydra.overrides.task = [word for word in words if not word.lstrip("+~").startswith("hydra")]
     HydraConfig.instance().set_config(cfg)
     try:
-        name, digest = str(OmegaConf.select(cfg, SUBDIR)), identity.digest(cfg)
+        digest = identity.digest(cfg)
+        name = str(OmegaConf.select(cfg, SUBDIR))
     finally:
         HydraConfig.instance().cfg = None
     with open_dict(cfg):

@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from velora.cli.command.launch import composing
-from velora.cli.sweep import identity
+from velora.cli.run.run_directory import save_settings
+from velora.cli.sweep import fit, identity
 from velora.core.errors import SettingError
 
 
@@ -120,11 +121,48 @@ def test_a_directory_with_the_digest_is_found_again_whatever_its_words(tmp_path:
     assert identity.job_name("train.seed", _root_=cfg) == other.name
 
 
+def saved_in(run_dir: Path, *words: str) -> None:
+    cfg = composed(*words)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    save_settings(run_dir, cfg)
+
+
 def test_another_run_in_a_directory_is_refused_with_what_differs(tmp_path: Path) -> None:
-    saved, cfg = composed("agent.n_neurons=20", "train.seed=0"), composed("agent.n_neurons=40", "train.seed=0")
+    assert fit.fitted(composed(), tmp_path) is None
+    saved_in(tmp_path, "agent.n_neurons=20", "train.seed=0")
     with pytest.raises(SettingError, match=r"holds another run \(agent\.n_neurons: 20 -> 40\); choose another"):
-        identity.refuse_others(saved, cfg, tmp_path)
-    identity.refuse_others(saved, composed("agent.n_neurons=20", "train.seed=0", "train.n_episodes=9"), tmp_path)
+        fit.fitted(composed("agent.n_neurons=40", "train.seed=0"), tmp_path)
+    with pytest.raises(SettingError, match=r"holds another run \(train\.seeds: \[0\] -> \[1\]\)"):
+        fit.fitted(composed("train.seed=1"), tmp_path)
+    assert fit.fitted(composed("agent.n_neurons=20", "train.seed=0", "train.n_episodes=90"), tmp_path) is not None
+
+
+def test_a_job_whose_seed_nobody_chose_gets_that_of_its_run(tmp_path: Path) -> None:
+    saved_in(tmp_path, "train.seed=7")
+    cfg = composed()
+    fit.fitted(cfg, tmp_path)
+    assert cfg.train.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "is_shorter"),
+    [
+        (["train.n_episodes=20", "train.n_steps=4000"], False),
+        (["train.n_episodes=20", "train.n_steps=null"], False),
+        (["train.n_episodes=30", "train.n_steps=3000"], False),
+        (["train.n_episodes=19", "train.n_steps=4000"], True),
+        (["train.n_episodes=20", "train.n_steps=3999"], True),
+    ],
+)
+def test_a_shorter_run_than_there_is_is_refused(tmp_path: Path, words: list[str], is_shorter: bool) -> None:
+    saved_in(tmp_path, "train.seed=0", "train.n_episodes=20", "train.n_steps=4000")
+    cfg = composed("train.seed=0", *words)
+    if not is_shorter:
+        fit.fitted(cfg, tmp_path)
+        return
+    with pytest.raises(SettingError, match=r"holds a longer run \(train\.n_episodes=20, train\.n_steps=4000\)"):
+        fit.fitted(cfg, tmp_path)
 
 
 def test_places_are_compared_from_the_run_on(tmp_path: Path) -> None:
