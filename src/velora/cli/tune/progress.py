@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from velora.analysis.table import duration
 from velora.callbacks.console import EdgeConsole
 from velora.cli.tune.trials import REASON, SAME_AS
 
@@ -94,7 +95,7 @@ class Progress:
             best = max(complete, key=lambda trial: trial.values[0])
             parts.append(f"best {best.values[0]:.1f} (trial {best.number})")
         if left := seconds_left(found, n_trials, self._n_workers):
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         return "  ".join(parts)
 
 
@@ -132,9 +133,3 @@ def _share(trial: FrozenTrial, ended: Sequence[FrozenTrial]) -> float:
         return 0.0
     typical = statistics.median(one.duration.total_seconds() for one in ended if one.duration is not None)
     return min(0.95, (datetime.now() - trial.datetime_start).total_seconds() / max(typical, 1e-3))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
