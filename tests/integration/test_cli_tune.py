@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.shared import digests
+from velora.cli.run import run_directory
 from velora.cli.tune import outcome, storage, worker
 from velora.core import seeding
 from velora.metrics import queries
@@ -319,6 +321,24 @@ def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(worker.GivenUpError, match=r"the first 3 trials failed, the last of them: callbacks\.mine"):
         worker.work(tmp_path / "study")
     assert len(storage.load(tmp_path / "study").get_trials()) == 3
+
+
+def test_a_full_disk_fails_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(tmp_path / "study", trials=1)
+    with monkeypatch.context() as full:
+        full.setattr(run_directory, "save_settings", no_room)
+        with pytest.raises(worker.DiskFullError, match="trial0000: the disk is full; make room"):
+            worker.work(tmp_path / "study")
+    assert [trial.state for trial in outcome.look(tmp_path / "study", storage.load(tmp_path / "study")).trials] == [
+        "left"
+    ]
+    assert [trial.state for trial in go_on(tmp_path / "study").trials] == ["complete"]
+
+
+def no_room(run_dir: Path, cfg: Any) -> None:
+    raise run_directory.unwritable(run_dir, OSError(errno.ENOSPC, "No space left on device")) from OSError(
+        errno.ENOSPC, "No space left on device"
+    )
 
 
 @pytest.mark.parametrize("seeds", ["train.seed=1", "train.seeds=2"])

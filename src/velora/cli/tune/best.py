@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,11 +51,11 @@ def save(outcome: Outcome, shown: Path) -> list[str]:
     request, trial = outcome.request, outcome.best[0]
     words = [word for word in request.words_of(trial.params) if not _is_seed(word)]
     if request.config_dir is None:
-        text = _as_file(outcome, trial, words)
-        write_file(outcome.home / FILE, text)
-        if _leads_to_the_same(outcome.home, words):
-            return [f"--config-dir={_quoted(shown)}", "experiment=best"]
-        (outcome.home / FILE).unlink()  # words that no file can say; the command below says them
+        with suppress(OSError):  # a study that may only be read
+            write_file(outcome.home / FILE, _as_file(outcome, trial, words))
+            if _leads_to_the_same(outcome.home, words):
+                return [f"--config-dir={_quoted(shown)}", "experiment=best"]
+            (outcome.home / FILE).unlink()  # words that no file can say; the command below says them
     return [*_config_dir(request), *(_as_typed(word) for word in words if not is_added(word))]
 
 

@@ -83,7 +83,7 @@ def next_commands(outcome: Outcome, shown: Path) -> Iterator[str]:
         return
     seeds = best.fresh_seeds(outcome.request)
     yield f"train     velora train {' '.join([*best.save(outcome, shown), *seeds])}"
-    yield f"compare   velora train {' '.join([*best.base_words(outcome.request), *seeds])}"
+    yield f"against   velora train {' '.join([*best.base_words(outcome.request), *seeds])}"
     if len(outcome.best) > 1:
         yield (
             f"          The best of {outcome.count('complete')} looks better than it is: "

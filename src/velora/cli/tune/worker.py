@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import traceback
@@ -36,11 +37,16 @@ class GivenUpError(VeloraError):
     """Report that the first trials of a study have all failed."""
 
 
+class DiskFullError(VeloraError):
+    """Report that nothing more can be written: no fault of the trial, which goes on when there is room."""
+
+
 def work(home: Path) -> None:
     """Train trials until the study has enough.
 
     Raises:
         GivenUpError: if the first ones fail.
+        DiskFullError: if there is no room; the trial goes on when the study does.
         VeloraError: if the study can't be read.
     """
     study = storage.load(home)
@@ -83,6 +89,8 @@ def _run(study: optuna.Study, request: Request, own: Claim, seeds: tuple[int, ..
             study.pruner = trials.make_pruner(request.options, _n_rounds(cfg))
             reason, found = _train(request, own, cfg, seeds)
         except Exception as error:  # noqa: BLE001 - a trial that fails ends no study; its log has the traceback
+            if is_full(error):
+                raise DiskFullError(f"{own.directory}: the disk is full; make room, and go on with resume=") from error
             has_diverged = isinstance(error, NonFiniteError)
             complain(f"{one_line(error)}\n" if is_mistake(error) else traceback.format_exc())
             trial.set_user_attr(trials.REASON, one_line(error))
@@ -121,6 +129,13 @@ def _train(request: Request, own: Claim, cfg: DictConfig, seeds: tuple[int, ...]
                 return f"pruned after {at + 1} of {len(parts)} seeds", []
     _limit(request, trial, cost)
     return None, [options.summarise(list(found.values())), *(cost[name] for name in options.minimise)]
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an error, or what it came from, is that of a full disk or a used-up quota."""
+    cause = error.__cause__ or error.__context__
+    is_own = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return is_own or (cause is not None and is_full(cause))
 
 
 def _twin(study: optuna.Study, trial: optuna.Trial) -> optuna.trial.FrozenTrial | None:
