@@ -88,7 +88,7 @@ def _run(study: optuna.Study, request: Request, own: Claim, seeds: tuple[int, ..
             cfg = request.compose(trial.params)
             study.pruner = trials.make_pruner(request.options, _n_rounds(cfg))
             reason, found = _train(request, own, cfg, seeds)
-        except Exception as error:  # noqa: BLE001 - a trial that fails ends no study; its log has the traceback
+        except Exception as error:
             if is_full(error):
                 raise DiskFullError(f"{own.directory}: the disk is full; make room, and go on with resume=") from error
             has_diverged = isinstance(error, NonFiniteError)
