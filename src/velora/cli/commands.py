@@ -73,6 +73,8 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
+  velora check-env my_module:MyEnv-v0                         # look at an environment of your own
+  velora configs agent                                        # what there is to choose and to set
   velora runs where=status=finished sort=-return              # what there is, the best first
   velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
   velora plot <run> <run> out=curves.png

@@ -130,7 +130,7 @@ def _extend(study: optuna.Study, given: Given) -> None:
 
 def _search(home: Path, study: optuna.Study, given: Given) -> int:
     """Let workers train until the study is complete, and report."""
-    shown = _shown(home)
+    shown = run_directory.shown(home.absolute())
     before = look(home, study, with_importances=False)
     stopped_by = 0
     if before.n_ended < before.n_trials:
@@ -175,7 +175,7 @@ def _show(home: Path, asked: Request, given: Given) -> int:
     if idle := [*asked.words, *asked.space, *sorted(given.named - {"show", "out"})]:
         raise SettingError(f"{idle[0].partition('=')[0]}: goes not with show=; expected out= alone")
     study = storage.load(home)
-    outcome, shown = look(home, study), _shown(home)
+    outcome, shown = look(home, study), run_directory.shown(home.absolute())
     say("\n".join((*report.lines(outcome, shown), "", *report.next_commands(outcome, shown))) + "\n")
     if given.places.out is not None:
         out = Path(given.places.out)
@@ -186,12 +186,6 @@ def _show(home: Path, asked: Request, given: Given) -> int:
             raise RunDirectoryError(f"out: {out} can't be written ({error.strerror}); choose another path") from error
         say(f"page      {out}\n")
     return 0
-
-
-def _shown(home: Path) -> Path:
-    """Shorten a path for printing, if it is below the current directory."""
-    absolute, here = home.absolute(), Path.cwd()
-    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
 def _last_line(path: Path) -> str:

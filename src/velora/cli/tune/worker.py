@@ -179,7 +179,7 @@ def _go_on(cfg: DictConfig, run_dir: Path, watch: Watch) -> None:
     """Train a run: from its newest checkpoints, or anew if there are none, which leads to the same bits."""
     with claim.claimed(run_dir):
         if (run_dir / run_directory.CONFIG).exists() and can_go_on(run_dir):
-            cfg.resume = str(run_dir)
+            cfg.resume = str(run_dir.absolute())
         else:
             clear(run_dir)
         train_claimed(cfg, run_dir, callbacks=[watch])
