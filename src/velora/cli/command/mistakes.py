@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.command.arguments import CONFIG_DIR, Arguments
+from velora.cli.command.searching import explain_interval
 from velora.core.errors import VeloraError
 from velora.core.names import did_you_mean, nearest
 
@@ -70,6 +71,8 @@ def find_mistake(config_name: str, arguments: Arguments) -> str | None:
     groups = set(reference.hydra.runtime.choices)
     overrides = arguments.parsed()
     for override in overrides:
+        if override.is_interval_sweep():
+            return explain_interval(override, arguments)
         if override.is_sweep_override() and not arguments.is_multirun:
             return _explain_several(override)
     choices = [o for o in overrides if o.key_or_group in groups]
