@@ -82,12 +82,6 @@ def can_go_on(cfg: DictConfig) -> bool:
     return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
 
 
-def shown(path: Path) -> Path:
-    """Shorten a path for printing, if it is below the current directory."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
 def counted(numbers: Iterable[int], noun: str) -> str:
     """Write one count with its noun, or the smallest and the largest of several."""
     low, high = min(known := list(numbers)), max(known)
