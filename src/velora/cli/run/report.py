@@ -139,7 +139,7 @@ def _next_commands(
     seeds: Sequence[int],
     best: Mapping[int, Evaluation],
 ) -> list[str]:
-    lines = []
+    lines: list[str] = []
     own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
     more = [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
     sound = [e for e in evaluations if e.seed_index not in result.lost]
