@@ -7,6 +7,8 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
+RAY := .venv-ray
+RAY_STAMP := $(RAY)/.complete
 RELEASE := .venv-release
 SMOKE := .venv-smoke
 ARGS ?=
@@ -17,8 +19,8 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning
-.PHONY: bench-learning-smoke bench-speed reliability bits generate docs wheel wheel-smoke clean
+.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
+.PHONY: bench-learning-smoke bench-speed reliability sweeps bits generate docs wheel wheel-smoke clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -63,11 +65,16 @@ bench-learning-smoke: setup peers  ## See in minutes that every part of bench-le
 
 peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compares with
 
+ray: $(RAY_STAMP)  ## Make .venv-ray: Velora beside Ray, as pinned in constraints-ray.txt
+
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
 
 reliability: setup peers  ## Strike every fault and count what survives: the table in benchmarks/reliability, in an hour
 	$(RUN) -m benchmarks.reliability $(ARGS)
+
+sweeps: setup  ## Kill sweeps under every launcher and compare: the table in benchmarks/sweeps; Ray where make ray made it
+	$(RUN) -m benchmarks.sweeps $(ARGS)
 
 bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
 	$(RUN) -m benchmarks.bits $(ARGS)
@@ -119,6 +126,11 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --requirement benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-deps \
 	    --requirement benchmarks/peers/requirements-alone.txt
+	@touch $@
+
+$(RAY_STAMP): pyproject.toml constraints-ray.txt | $(STAMP)
+	$(RUN) -m venv --clear $(RAY)
+	$(RAY)/bin/python -m pip install --disable-pip-version-check --constraint constraints-ray.txt --editable '.[ray,plot]'
 	@touch $@
 
 $(RELEASE)/.complete: .ci/release-tools.txt | $(STAMP)

@@ -44,7 +44,7 @@ def test_plot_help_and_mistakes(command: Callable[..., Any]) -> None:
         (("out=a.png",), "expected at least one run directory"),
         (("run", "windw=3"), "windw=3: no such setting; did you mean window?"),
         (("run", "window=x"), "window: expected a whole number, got 'x'"),
-        (("nowhere",), "nowhere: expected a run directory"),
+        (("nowhere",), "nowhere: no such directory"),
     ):
         code, _, err = command("plot", *words)
         assert code == 2

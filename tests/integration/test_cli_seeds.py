@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from velora.analysis import outcome
-from velora.analysis.runs import load_curves
+from velora.analysis import compare, outcome
 from velora.checkpoint import Checkpoint
 from velora.core import ram
 from velora.metrics import queries
@@ -74,8 +73,8 @@ def test_each_seed_has_its_checkpoints_and_all_of_them_one_store(run: tuple[Path
     settings = OmegaConf.load(run_dir / "config.yaml")
     assert (settings.train.seed, list(settings.train.seeds)) == (3, [3, 5])
     assert [(row.seed, row.episode) for row in queries.episodes(run_dir)] == [(3, 1), (3, 2), (5, 1), (5, 2)]
-    (curves,) = load_curves([run_dir]).values()
-    assert len(curves) == 2
+    (cell,) = compare(run_dir).cells.values()
+    assert cell.n_seeds == 2
 
 
 def test_the_end_of_a_run_sums_its_seeds_up_and_says_what_comes_next(run: tuple[Path, str], command: Command) -> None:

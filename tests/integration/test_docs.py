@@ -94,7 +94,9 @@ def check_and_finish(agent: Agent, env: Any, batch_size: int, **settings: Any) -
     resume = settings.pop("resume")
     assert resume is None or resume.is_dir()
     Trainer(batch_size=batch_size, **settings)
-    return TrainResult("finished", None, [[0.0]], [Evaluation(0, 0, 1, (0.0,))], settings["run_dir"], [None], [1])
+    n = agent.n_seeds
+    evaluations = [Evaluation(k, 0, 1, (0.0,)) for k in range(n)]
+    return TrainResult("finished", None, [[0.0]] * n, evaluations, settings["run_dir"], [None] * n, [1] * n)
 
 
 def run_command(line: str, run: Path) -> None:
@@ -103,8 +105,8 @@ def run_command(line: str, run: Path) -> None:
         assert (ROOT / words[1]).is_file(), line
         words = ["velora", Path(words[1]).stem, *words[2:]]
     match words:
-        case ["velora", "plot", *arguments]:
-            assert main(["plot", *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
+        case ["velora", "plot" | "compare" as command, *arguments]:
+            assert main([command, *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
         case ["velora", "runs", *arguments]:
             arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
             assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
@@ -129,7 +131,7 @@ def run_shell(block: Block, run: Path) -> None:
 
 
 def run_block(block: Block, page: Path, namespace: dict[str, Any], run: Path) -> None:
-    if block.title.endswith((".py", ".yaml")):
+    if block.title.endswith((".py", ".yaml", ".csv")):
         Path(block.title).parent.mkdir(parents=True, exist_ok=True)
         Path(block.title).write_text(block.code)
     elif block.language == "python":

@@ -71,6 +71,7 @@ def main() -> None:
         check_agent(kernel, Path(directory))
         run = Path(directory, "command").as_posix()
         command("train", "train.n_episodes=1", "agent.warmup_steps=50", f"hydra.run.dir={run}")
+        assert "final" in command("compare", run), "velora compare lacks what it reads"
     print("velora train works without a checkout")
 
 

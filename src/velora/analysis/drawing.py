@@ -33,12 +33,13 @@ def make_figure(width: float, height: float) -> Any:
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+
+        from velora.analysis.shown import ShownFigure
     except ImportError as error:
         raise VeloraError(
             "curves: matplotlib isn't installed; install it, or the extra plot (pip install -e '.[plot]' in a checkout)"
         ) from error
-    figure = Figure(figsize=(width, height), facecolor=LIGHT.paper)
+    figure = ShownFigure(figsize=(width, height), facecolor=LIGHT.paper)
     FigureCanvasAgg(figure)
     return figure
 

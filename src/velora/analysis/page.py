@@ -75,13 +75,16 @@ def section(heading: str, *parts: Markup, note: str = "") -> Markup:
     return Markup(f"<section>\n<h2>{escape(heading)}</h2>\n{said}{_lines(parts)}</section>")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", n_names: int = 1) -> Markup:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", label: str = "", n_names: int = 1
+) -> Markup:
     """Write a table that scrolls by itself where it is too wide.
 
     Args:
         columns: the heads.
         rows: text of the cells.
         caption: above it.
+        label: its name for those who don't see it; empty for the caption.
         n_names: how many columns on the left are names, and so set to the left; numbers are set to the right.
     """
     heads = "".join(f'<th scope="col"{_side(i, n_names)}>{escape(name)}</th>' for i, name in enumerate(columns))
@@ -90,7 +93,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
         cells = [f"<td{_side(i, n_names)}>{escape(cell)}</td>" for i, cell in enumerate(row)]
         lines.append(f"<tr>{''.join(cells)}</tr>\n")
     said = f"<caption>{escape(caption)}</caption>\n" if caption else ""
-    label = escape(caption or "table")
+    label = escape(label or caption or "table")
     return Markup(
         f'<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>\n'
         f"{said}<thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody>\n</table></div>"

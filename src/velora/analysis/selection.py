@@ -68,14 +68,29 @@ def getter(name: str, settings: Sequence[str], *, word: str) -> Callable[[Run], 
         return COLUMNS[name].value
     if name == "seed":
         return COLUMNS["seeds"].value
+    full = full_name(name, settings, word=word, others=tuple(COLUMNS))
+    return lambda run: run.settings.get(full)
+
+
+def full_name(name: str, settings: Sequence[str], *, word: str, others: Sequence[str] = ()) -> str:
+    """Return the full name of a setting, whose last part is enough where it is the only one.
+
+    Args:
+        name: of the setting.
+        settings: the settings there are.
+        word: the word of the command line that asks, for the error.
+        others: names beside settings that would have done, for the error.
+
+    Raises:
+        SettingError: if there is none, or several settings end so.
+    """
     found = [name] if name in settings else [full for full in settings if full.rpartition(".")[2] == name]
     if len(found) > 1:
         raise SettingError(f"{word}: {name} may be {' or '.join(found)}; write one of them")
     if not found:
-        hint = did_you_mean(name, [*COLUMNS, *settings], f"there are {', '.join(COLUMNS)}, and settings by name")
+        hint = did_you_mean(name, [*others, *settings], f"there are {', '.join(others)}, and settings by name")
         raise SettingError(f"{word}: no column {name!r}; {hint}")
-    full = found[0]
-    return lambda run: run.settings.get(full)
+    return found[0]
 
 
 def _test(word: str, settings: Sequence[str]) -> Test:

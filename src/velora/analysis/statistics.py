@@ -14,6 +14,9 @@ from velora.core.errors import SettingError, ShapeError
 
 Floats: TypeAlias = NDArray[np.float64]
 
+_NUMBERS_AT_ONCE = 2_000_000
+"""How many resampled numbers are held in memory together."""
+
 
 def interquartile_mean(values: Floats, *, axis: int = -1) -> Floats:
     """Average the middle half of the values: less moved by one lucky seed than the mean, steadier than the median.
@@ -76,7 +79,7 @@ def stratified_bootstrap(
 
     Args:
         strata: what each seed of each task reached.
-        statistic: from resampled strata to the number or curve of interest.
+        statistic: from resampled strata, (draws, seeds, ...) each, to the numbers or curves of interest, (draws, ...).
         level: how much of the resampled statistics lies between ``low`` and ``high``, in (0, 1).
         n_resamples: draws, >= 1.
         seed: of the draws.
@@ -96,11 +99,13 @@ def stratified_bootstrap(
     if not arrays or any(len(values) == 0 for values in arrays):
         raise SettingError("strata: expected at least one task with at least one seed each, got an empty one")
     draws = np.random.default_rng(seed)
+    places = [draws.integers(len(values), size=(n_resamples, len(values))) for values in arrays]
+    at_once = max(1, _NUMBERS_AT_ONCE // sum(values.size for values in arrays))
     samples = [
-        statistic([values[draws.integers(len(values), size=len(values))] for values in arrays])
-        for _ in range(n_resamples)
+        statistic([values[drawn[start : start + at_once]] for values, drawn in zip(arrays, places, strict=True)])
+        for start in range(0, n_resamples, at_once)
     ]
-    low, high = np.quantile(np.asarray(samples), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.quantile(np.concatenate(samples), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 
 
@@ -168,5 +173,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _mean_over_seeds(strata: Sequence[Floats]) -> Floats:
-    mean: Floats = strata[0].mean(axis=0)
+    mean: Floats = strata[0].mean(axis=1)
     return mean

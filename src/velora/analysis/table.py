@@ -7,7 +7,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from velora.analysis.collection import as_text
@@ -84,7 +84,14 @@ def headings(columns: Iterable[str]) -> dict[str, str]:
     }
 
 
-def as_lines(rows: Rows, columns: Sequence[str], *, width: int | None = None, spare: Sequence[str] = ()) -> list[str]:
+def as_lines(
+    rows: Rows,
+    columns: Sequence[str],
+    *,
+    width: int | None = None,
+    spare: Sequence[str] = (),
+    numbers: Collection[str] = (),
+) -> list[str]:
     """Align rows in columns, under their headings.
 
     Args:
@@ -93,6 +100,7 @@ def as_lines(rows: Rows, columns: Sequence[str], *, width: int | None = None, sp
         width: the letters that a line may have; ``None`` for as many as it takes.
         spare: the columns to leave out where lines would be too long, the first one first. After them, the longest
             columns are cut, from the left of their values, whose ends tell more.
+        numbers: columns to set to the right, beside those that are known to be numbers.
     """
     shown = list(columns)
     for name in (None, *spare):
@@ -107,15 +115,15 @@ def as_lines(rows: Rows, columns: Sequence[str], *, width: int | None = None, sp
             break
     else:
         widths = _cut(widths, width)
-    right = [column in _NUMBERS for column in shown]
+    right = [column in _NUMBERS or column in numbers for column in shown]
     lines = (_GAP.join(map(_aligned, texts_of_row, widths, right)) for texts_of_row in texts)
     return [line.rstrip() for line in lines]
 
 
-def as_markdown(rows: Rows, columns: Sequence[str]) -> list[str]:
-    """Write rows as a table of Markdown."""
+def as_markdown(rows: Rows, columns: Sequence[str], *, numbers: Collection[str] = ()) -> list[str]:
+    """Write rows as a table of Markdown; ``numbers`` are further columns to set to the right."""
     names = headings(columns)
-    rules = ["---:" if column in _NUMBERS else "---" for column in columns]
+    rules = ["---:" if column in _NUMBERS or column in numbers else "---" for column in columns]
     cells = [[cell(column, row.get(column)).replace("|", "\\|") for column in columns] for row in rows]
     return [f"| {' | '.join(line)} |" for line in ([names[column] for column in columns], rules, *cells)]
 

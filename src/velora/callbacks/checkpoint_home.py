@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -69,6 +70,8 @@ class CheckpointHome:
             logger.warning("%s: can't be locked here; take care that no other run uses it", self.directory)
         try:
             self._inspect()
+            with suppress(PermissionError):  # one may make names in a directory that one may not read
+                disk.sync_directory(self.directory)  # so that no power cut takes the lock, and leaves an overview
             for parent in self._parents:
                 disk.make_directory(parent)
                 self._sweep(parent)

@@ -55,6 +55,7 @@ _LISTED = (
         "configs", "list groups, options and settings, with defaults and meanings", "velora.cli.configs.configs:configs"
     ),
     Command("plot", "draw learning curves", "velora.cli.run.plot:plot"),
+    Command("compare", "compare runs: a page, pictures and tables", "velora.cli.run.compare:compare"),
     Command("verify", "say whether a checkpoint or a run is whole, and what is broken", "velora.cli.run.verify:verify"),
     Command("doctor", "what this machine computes with, and how to do better", "velora.cli.doctor.doctor:doctor"),
     Command("completion", "complete all this with the Tab key", "velora.cli.completion.command:completion"),
@@ -71,8 +72,11 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora train resume=<run>                                   # go on where it stopped
+  velora check-env my_module:MyEnv-v0                         # look at an environment of your own
+  velora configs agent                                        # what there is to choose and to set
   velora runs where=status=finished sort=-return              # what there is, the best first
   velora plot <run> <run> out=curves.png
+  velora compare <sweep> by=agent out=report.html
   velora verify <run>
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""

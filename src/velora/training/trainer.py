@@ -391,7 +391,7 @@ class Trainer:
             saved = None if resumed is None else restore.restore_agent(agent, resumed)
             self._make_lanes(agent, saved)
             before = [lane.step for lane in self._lanes]
-            with on_signals(save=self._request_save, end=self._interrupt):
+            with on_signals(save=self._request_save, end=self._interrupt) as self._signals:
                 try:
                     self._start(agent, saved, stack)
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
@@ -545,6 +545,9 @@ class Trainer:
         self.waiting.catch_up()
         if self._saving.is_busy:
             self._saving.catch_up()
+        if self._signals.is_due:  # a handler that may end the process: not before the save is on the disk
+            self._saving.finish()
+            self._signals.do()
 
     def _after_step(self) -> None:
         if self.loggers:

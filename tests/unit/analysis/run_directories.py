@@ -27,6 +27,7 @@ def make_run(
     n_steps: int | None = None,
     evaluations: Mapping[int, float] | None = None,
     logged: Mapping[str, float] | None = None,
+    by_seed: Mapping[int, Sequence[float]] | None = None,
 ) -> Path:
     """Write the metrics of a run: an episode of 200 steps for each return, and evaluations after some of them.
 
@@ -34,25 +35,27 @@ def make_run(
         status: ``running`` leaves it as a killed run does.
         evaluations: number of the episode to the mean return of an evaluation after it.
         logged: what a callback logged after the last episode.
+        by_seed: returns of each seed, instead of ``returns`` and ``seeds``.
     """
+    earned = by_seed or dict.fromkeys(seeds, returns)
     with RunStore(directory / "metrics.db") as store:
         store.start_run(
             run_id=run_id,
             agent=agent,
             environment=environment,
-            seeds=seeds,
+            seeds=tuple(earned),
             settings=settings or {"n_neurons": 20},
             n_episodes=n_episodes,
             n_steps=n_steps,
         )
         store.describe(run_settings)
-        for seed in seeds:
-            for number, reward in enumerate(returns, start=1):
+        for seed, own in earned.items():
+            for number, reward in enumerate(own, start=1):
                 add(store, number, reward, seed=seed, losses={"actor/loss": float(number)})
             for number, reward in (evaluations or {}).items():
                 evaluate(store, number, reward - 10, reward + 10, seed=seed)
             if logged:
-                n = len(returns)
+                n = len(own)
                 store.add_logged(logged, seed=seed, step=200 * n, update=200 * n - 100, episode=n)
         if status != "running":
             store.finish_run(status, "target reached" if status == "stopped" else None)

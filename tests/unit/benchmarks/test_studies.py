@@ -30,7 +30,7 @@ def test_an_interval_holds_the_interquartile_mean() -> None:
     assert low < middle < high
     scores = np.random.default_rng(3).normal(size=7)
     expected = stratified_bootstrap(
-        [np.sort(scores)], lambda strata: interquartile_mean(strata[0], axis=0), n_resamples=50_000
+        [np.sort(scores)], lambda strata: interquartile_mean(strata[0], axis=1), n_resamples=50_000
     )
     assert interval(scores)[1:] == pytest.approx(tuple(map(float, expected)))
     assert interval(np.full(5, 7.0)) == pytest.approx((7.0, 7.0, 7.0))

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from velora.callbacks import SaveCheckpoints
+from velora.callbacks.checkpoint_home import CheckpointHome
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.layout import LOCK_NAME
+from velora.core import disk
 from velora.core.errors import RunDirectoryError
 
 from .stand_in import Agent, Trainer
@@ -146,3 +149,18 @@ def test_another_runs_checkpoint_is_refused_among_all_that(home: Path) -> None:
     (home.parent / "other" / "ep1").rename(home / "ep500")
     with pytest.raises(RunDirectoryError, match="found ep500 of run run-2"):
         run(home, 1.0)
+
+
+def test_the_lock_is_durable_before_an_overview_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut that took the lock's name alone would leave an overview that nobody is known to have written."""
+    synced: list[tuple[Path, list[str]]] = []
+    wait = disk.sync_directory
+
+    def note(path: Path) -> None:
+        synced.append((path, sorted(os.listdir(path))))
+        wait(path)
+
+    monkeypatch.setattr(disk, "sync_directory", note)
+    home = CheckpointHome(tmp_path / "checkpoints", run_id="r", seeds=(0,))
+    assert (tmp_path / "checkpoints", [LOCK_NAME]) in synced
+    home.release()

@@ -42,7 +42,9 @@ def _own(command: Command, words: Sequence[str], current: str) -> Iterator[str]:
         yield from setting_words(command.config, words, current)
         if equals and (name in _PATHS or (name == "checkpoint" and command.name != "train")):
             yield from (f"{name}={path}" for path in paths(value))
-        elif command.name == "check-env" and not words:
+        elif not (equals or words) and command.name in ("evaluate", "record"):
+            yield from paths(current)
+        elif not (equals or words) and command.name == "check-env":
             yield from (f"{env_id} " for env_id in _environments())
         if equals and name == "env.id":
             yield from (f"{name}={env_id} " for env_id in _environments())

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from velora.analysis.curves import plot_runs
-from velora.core.errors import SettingError
-from velora.core.names import did_you_mean
+from velora.cli.run import chosen_runs
 from velora.core.terminal import say
 
 HELP = """\
-Draw the learning curves of runs. Runs that differ in nothing but their seed are seeds of one curve.
+Draw the learning curves of runs. Runs that differ in nothing but their seed are seeds of one curve, and every
+environment has a panel.
 
   velora plot outputs/2026-11-23/14-03-22-115325_Pendulum-v1_3f9a
   velora plot multirun/2026-11-23/14-10-07-003811_sweep_91c0 out=curves.svg    # all runs below a directory
@@ -22,6 +19,8 @@ Settings:
   out=curves.png   the picture; .png, .svg or .pdf
   window=10        episodes in a moving mean
   title=           above the picture
+
+velora compare chooses which runs are one curve, draws any metric, and writes pages and tables.
 """
 SETTINGS = ("out", "window", "title")
 
@@ -35,27 +34,12 @@ def plot(words: Sequence[str]) -> int:
     if not words or any(word in ("-h", "--help") for word in words):
         say(HELP)
         return 0
-    runs: list[Path] = []
-    given: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals and name in SETTINGS:
-            given[name] = value
-        elif equals and not Path(word).exists():
-            raise SettingError(f"{word}: no such setting; {did_you_mean(name, SETTINGS, 'see velora plot --help')}")
-        else:
-            runs.append(Path(word))
-    if not runs:
-        raise SettingError("plot: expected at least one run directory, got none; see velora plot --help")
-    if "window" in given:
-        given["window"] = _whole_number(given["window"])
-    picture = plot_runs(runs, **{"out": "curves.png", **given})
-    say(f"{picture}\n")
+    runs, given = chosen_runs.split(words, SETTINGS, command="plot")
+    last = {name: values[-1] for name, values in given.items()}
+    window = chosen_runs.whole_number("window", last.get("window", "10"))
+    out = last.get("out", "curves.png")
+    from velora.analysis.curves import plot_runs
+
+    plot_runs(runs, out, window=window, title=last.get("title", ""))
+    say(f"{out}\n")
     return 0
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise SettingError(f"window: expected a whole number, got {text!r}") from None

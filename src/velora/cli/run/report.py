@@ -59,12 +59,14 @@ def _better(
         return {}
     found = {}
     for last in evaluations:
+        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
+        if not saved.is_dir():
+            continue
         rows = queries.evaluations(result.run_dir, seed=seeds[last.seed_index])
         best = max(
             (row for row in rows if math.isfinite(row.mean)), key=lambda row: (row.mean, -row.step), default=None
         )
-        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
-        if best is not None and best.step != last.step and saved.is_dir():
+        if best is not None and best.step != last.step:
             found[last.seed_index] = Evaluation(last.seed_index, best.step, best.episode, best.returns)
     return found
 
@@ -78,12 +80,6 @@ def _home(run: Path, seeds: Sequence[int], seed_index: int) -> Path:
 def can_go_on(cfg: DictConfig) -> bool:
     """Return whether the run saves enough to be resumed: a checkpoint with the replay buffer."""
     return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
-
-
-def shown(path: Path) -> Path:
-    """Shorten a path for printing, if it is below the current directory."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def counted(numbers: Iterable[int], noun: str) -> str:

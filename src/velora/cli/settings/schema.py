@@ -204,6 +204,12 @@ def _itself(store: ConfigStore, memo: Mapping[int, Any]) -> ConfigStore:
     return store
 
 
+def _names_another_class(cfg: DictConfig, schema: Any) -> bool:
+    """Return whether an entry is of a class of the user's own, whose settings only that class knows."""
+    ours = getattr(schema, "_target_", None)
+    return isinstance(ours, str) and not OmegaConf.is_missing(cfg, "_target_") and cfg.get("_target_") != ours
+
+
 def check(cfg: DictConfig, prefix: str = "") -> None:
     """Check every part of composed settings that has a schema.
 
@@ -212,7 +218,7 @@ def check(cfg: DictConfig, prefix: str = "") -> None:
         OmegaConfBaseException: if a reference can't be resolved.
     """
     schema = OmegaConf.get_type(cfg)
-    if schema is not None and dataclasses.is_dataclass(schema):
+    if schema is not None and dataclasses.is_dataclass(schema) and not _names_another_class(cfg, schema):
         known = [f.name for f in dataclasses.fields(schema)]
         for key in map(str, cfg):
             if key not in known:

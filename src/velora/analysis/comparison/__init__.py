@@ -1,0 +1,1 @@
+"""Compare runs: learning curves, what was reached and how sure that is, as a page, pictures and tables."""
