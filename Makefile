@@ -7,6 +7,8 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
+RAY := .venv-ray
+RAY_STAMP := $(RAY)/.complete
 RELEASE := .venv-release
 SMOKE := .venv-smoke
 TRACKIO := .venv-trackio
@@ -18,8 +20,9 @@ NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers bench-learning
-.PHONY: bench-learning-smoke integrations trackio bench-speed reliability bits generate docs wheel wheel-smoke clean
+.PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
+.PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel wheel-smoke
+.PHONY: clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -64,6 +67,8 @@ bench-learning-smoke: setup peers  ## See in minutes that every part of bench-le
 
 peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compares with
 
+ray: $(RAY_STAMP)  ## Make .venv-ray: Velora beside Ray, as pinned in constraints-ray.txt
+
 integrations: setup  ## Install the loggers W&B, MLflow and Comet into .venv too, for their tests: 600 MB
 	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt \
 	    --constraint .ci/integrations.txt --editable '.[wandb,mlflow,comet]'
@@ -75,6 +80,9 @@ bench-speed: setup peers  ## Measure speed beside other libraries: the tables in
 
 reliability: setup peers  ## Strike every fault and count what survives: the table in benchmarks/reliability, in an hour
 	$(RUN) -m benchmarks.reliability $(ARGS)
+
+sweeps: setup  ## Kill sweeps under every launcher and compare: the table in benchmarks/sweeps; Ray where make ray made it
+	$(RUN) -m benchmarks.sweeps $(ARGS)
 
 bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
 	$(RUN) -m benchmarks.bits $(ARGS)
@@ -126,6 +134,11 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --requirement benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-deps \
 	    --requirement benchmarks/peers/requirements-alone.txt
+	@touch $@
+
+$(RAY_STAMP): pyproject.toml constraints-ray.txt | $(STAMP)
+	$(RUN) -m venv --clear $(RAY)
+	$(RAY)/bin/python -m pip install --disable-pip-version-check --constraint constraints-ray.txt --editable '.[ray,plot]'
 	@touch $@
 
 $(TRACKIO)/.complete: .ci/trackio.txt | $(STAMP)

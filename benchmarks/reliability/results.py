@@ -26,7 +26,12 @@ def write(row: Row, columns: Mapping[str, Tally], *, seed: int, jobs: Mapping[st
     DIRECTORY.mkdir(exist_ok=True)
     path = DIRECTORY / f"{row.key}.json"
     before = json.loads(path.read_text()) if path.exists() else {}
-    now = {"date": datetime.now(UTC).date().isoformat(), "commit": _commit(), "seed": seed, "machine": machine()}
+    now = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(DIRECTORY, DIRECTORY.with_name("table.md")),
+        "seed": seed,
+        "machine": machine(),
+    }
     counted = {name: {**now, **tally.document()} for name, tally in columns.items()}
     took = {title: round(tally.seconds, 1) for title, tally in jobs.items() if tally is not None}
     document = {
@@ -84,9 +89,9 @@ def _versions(python: str) -> dict[str, str]:
     return json.loads(done.stdout) if done.returncode == 0 else {}
 
 
-def _commit() -> str:
-    """Name the commit, and whether anything but results differs from it."""
-    written = [f":!{path.relative_to(ROOT).as_posix()}" for path in (DIRECTORY, DIRECTORY.with_name("table.md"))]
+def commit(*results: Path) -> str:
+    """Name the commit, and whether anything but these results differs from it."""
+    written = [f":!{path.relative_to(ROOT).as_posix()}" for path in results]
     name, changed = (
         subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
         for words in (

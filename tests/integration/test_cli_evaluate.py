@@ -105,3 +105,10 @@ def test_plot_draws_runs(command: Command, tmp_path: Path) -> None:
     code, out, _ = command("plot", "run", "out=pictures/curve.svg", "window=1", "title=A curve")
     assert (code, out) == (0, "pictures/curve.svg\n")
     assert "<svg" in (tmp_path / "pictures" / "curve.svg").read_text()
+
+
+def test_a_first_word_is_the_checkpoint(command: Command, tmp_path: Path) -> None:
+    for name in ("ep1", "n_neurons=20_ep1"):  # as directories of a sweep are named
+        LiquidDDPG(3, 3, 1, device="cpu").save(tmp_path / name)
+        assert record(command("evaluate", name, "env=pendulum", "episodes=1"))["checkpoint"] == name
+    assert "nowhere" in command("evaluate", "nowhere").err

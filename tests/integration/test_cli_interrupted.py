@@ -61,6 +61,25 @@ def test_a_request_to_save_before_there_is_anything_to_save_ends_nothing(tmp_pat
     assert len(list(tmp_path.glob("outputs/*/*/checkpoints/final"))) == 1
 
 
+def test_a_run_that_sigterm_ended_is_not_reported_as_whole_under_a_foreign_handler(tmp_path: Path) -> None:
+    """A job queue may have a handler that does nothing, so that the signal saves the run and ends no process."""
+    (tmp_path / "struck.py").write_text(
+        "import signal\n"
+        "from velora.callbacks import Callback\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "class Strike(Callback):\n"
+        "    def on_env_step(self, trainer, agent, transition):\n"
+        "        if trainer.step == 20:\n"
+        "            signal.raise_signal(signal.SIGTERM)\n"
+    )
+    done = run(tmp_path, "nothing", "SIGINT", *TRAIN, *QUIET, "+callbacks.mine._target_=struck.Strike")
+    assert done.returncode == 130, done.stderr
+    assert done.stdout.startswith("interrupted; go on with: velora train resume=outputs/")
+    assert done.stderr.splitlines()[-1] == "velora train: interrupted"
+    assert "Traceback" not in done.stderr
+    assert len(list(tmp_path.glob("outputs/*/*/checkpoints/interrupted"))) == 1
+
+
 def test_ctrl_c_when_the_run_has_begun_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "struck.py").write_text(
         "import signal\n"

@@ -183,6 +183,24 @@ def test_code_beside_the_user_is_found_and_the_commands_that_are_printed_name_it
     assert "done 2" in out
 
 
+@pytest.mark.usefixtures("my_code")
+def test_a_job_that_works_in_its_own_directory_means_the_same_by_every_word(command: Command) -> None:
+    """``hydra.job.chdir`` is for files that the user's own code writes."""
+    own = ["hydra.job.chdir=true", "env.id=my_code:MyPendulum-v0"]
+    code, out, err = command("train", *TINY, *own, "hydra.run.dir=here/run")
+    assert code == 0, err
+    assert "run       here/run\n" in out
+    for what in ("evaluate", "go on"):
+        (line,) = (line for line in out.splitlines() if line.startswith(what))
+        code, _, err = command(*shlex.split(line.partition("velora ")[2]), own[0])
+        assert code == 0, err
+    refused = command("train", *TINY, *own, "train.batch_size=0", "hydra.run.dir=there/run")
+    assert refused.code == 2
+    assert not Path("there").exists()
+    code, out, err = command("train", "-m", *TINY, *own, "train.seed=1,2", "hydra.sweep.dir=sweep")
+    assert code == 0, err
+
+
 def test_an_agent_of_the_user_s_is_trained_resumed_and_evaluated(command: Command, tmp_path: Path) -> None:
     (tmp_path / "my_agents.py").write_text(
         "from velora.checkpoint import agents\n"

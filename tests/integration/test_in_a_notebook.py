@@ -13,10 +13,16 @@ nbformat = pytest.importorskip("nbformat", reason="needs Jupyter: pip install nb
 nbclient = pytest.importorskip("nbclient", reason="needs Jupyter: pip install nbclient ipykernel")
 pytest.importorskip("ipykernel", reason="needs Jupyter: pip install nbclient ipykernel")
 
+FIGURE = """
+from velora.analysis.curves import plot_runs
+agent.train("Pendulum-v1", 16, n_episodes=2, run_dir="run", progress_bar=False, summary=False)
+plot_runs("run")
+"""
 CELLS = (
     "from velora.models import LiquidDDPG\nagent = LiquidDDPG(3, 5, 1, warmup_steps=150, seed=0, device='cpu')\nagent",
     "result = agent.train('Pendulum-v1', 16, n_episodes=3, summary=False)",
     "agent",
+    FIGURE,
 )
 
 
@@ -26,12 +32,13 @@ def test_a_cell_shows_one_bar_and_the_agent(tmp_path: Path, monkeypatch: pytest.
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
     where = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=240, kernel_name="python3", resources=where).execute()
-    before, training, after = ([dict(one) for one in cell["outputs"]] for cell in notebook.cells)
+    before, training, after, figure = ([dict(one) for one in cell["outputs"]] for cell in notebook.cells)
     assert "trained   not yet" in shown(before)["text/plain"]
     assert "<table>" in shown(before)["text/html"]
     assert shown(training)["text/plain"].startswith("[finished] | episode 3/3 | step 600")  # it was replaced in place
     assert '<progress value="1.0000" max="1"' in shown(training)["text/html"]
     assert "3 episodes, 600 steps, 450 updates" in shown(after)["text/plain"]
+    assert shown(figure)["image/png"]
 
 
 def shown(outputs: list[dict[str, Any]]) -> dict[str, str]:

@@ -20,6 +20,7 @@ import os, signal, sys, time
 import gymnasium as gym
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.models import LiquidDDPG
+from velora.training.signals import GoingOn
 from velora.utils import set_seed
 
 set_seed(3)
@@ -73,9 +74,22 @@ if what == "ignored":
     what = "SIGUSR1+SIGUSR2+SIGHUP"
     for name in what.split("+"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-if what == "own":
-    what = "SIGUSR1"
-    signal.signal(signal.SIGUSR1, lambda *_: print("mine too"))
+handlers, colon, rest = what.partition(":")
+what = rest if colon else what
+
+
+def leave(number, frame):
+    print("leaves")
+    sys.exit(7)
+
+
+def bypass(number, frame):
+    print("bypassed")
+
+
+for one in handlers.split(",") if colon else ():
+    kind, name = one.split("=")
+    signal.signal(getattr(signal, name), {"leave": leave, "bypass": bypass, "go_on": GoingOn(bypass)}[kind])
 
 agent = LiquidDDPG(3, 6, 1, warmup_steps=30, buffer_size=200, sequence_length=2, burn_in=1, device="cpu")
 env = gym.make("Pendulum-v1", max_episode_steps=40)
@@ -136,10 +150,39 @@ def test_a_run_goes_on_from_sigusr1_after_a_kill(tmp_path: Path, whole: dict[str
 
 
 def test_a_handler_of_the_programs_own_for_sigusr1_is_called_too(tmp_path: Path) -> None:
-    done = run(tmp_path, 77, "own")
+    done = run(tmp_path, 77, "bypass=SIGUSR1:SIGUSR1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "mine too"
+    assert done.stdout.splitlines()[0] == "bypassed"
     assert (tmp_path / "checkpoints" / "recent").is_dir()
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGTERM", "SIGHUP"])
+def test_a_handler_that_leaves_does_so_once_the_run_is_saved(tmp_path: Path, whole: dict[str, str], name: str) -> None:
+    """As those of job queues do, which put the job into the queue again and end the process, wherever it is."""
+    done = run(tmp_path, 77, f"leave={name}:{name}")
+    assert (done.returncode, done.stdout) == (7, "leaves\n"), done.stderr
+    home = tmp_path / "checkpoints"
+    assert Checkpoint.open(home / "interrupted").metadata.progress.step == 77
+    assert not (home / "crashed").exists()
+    assert run(tmp_path, -1, "none", home).returncode == 0
+    assert digests(home / "final") == whole
+
+
+def test_a_run_goes_on_after_a_signal_that_the_program_declares_harmless(tmp_path: Path, whole: dict[str, str]) -> None:
+    done = run(tmp_path, 77, "go_on=SIGTERM:SIGTERM")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "bypassed"
+    assert digests(tmp_path / "checkpoints" / "final") == whole
+    assert Checkpoint.open(tmp_path / "checkpoints" / "recent").metadata.progress.step == 77
+    both = run(tmp_path / "both", 77, "go_on=SIGTERM:SIGUSR2+SIGTERM")
+    assert (both.returncode, both.stdout) == (-signal.SIGUSR2, "bypassed\n")
+    assert "and ends; SIGINT or SIGQUIT ends it at once" in both.stderr
+
+
+def test_a_signal_that_comes_while_the_run_ends_reaches_its_handler(tmp_path: Path) -> None:
+    """A cluster may send SIGTERM, which its job queue does nothing about, and then the signal that it waits for."""
+    done = run(tmp_path, 77, "bypass=SIGTERM,leave=SIGUSR2:SIGTERM+SIGUSR2+SIGUSR2")
+    assert (done.returncode, done.stdout) == (7, "bypassed\nleaves\n"), done.stderr
 
 
 def test_what_was_ignored_stays_so(tmp_path: Path, whole: dict[str, str]) -> None:

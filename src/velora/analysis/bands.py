@@ -79,8 +79,8 @@ def common_range(curves: Sequence[Curve]) -> tuple[float, float]:
     last = min(float(curve.x[-1]) for curve in curves)
     if first > last:
         raise SettingError(
-            f"curves: expected seeds with steps in common, got one that ends at {last:.0f} and one that begins at "
-            f"{first:.0f}; plot them apart"
+            f"curves: expected seeds that have places in common, got one that ends at {last:.0f} and one that begins "
+            f"at {first:.0f}; draw them over x=episodes, or apart"
         )
     return first, last
 

@@ -96,12 +96,13 @@ class Outcome:
     failure: Failure | None = None
 
 
-def read(run_dir: Path) -> Outcome:
+def read(run_dir: str | Path) -> Outcome:
     """Tell how a run stands.
 
     Raises:
         RunDirectoryError: if its ``result.json`` or ``failure.json`` can't be read, or holds something else.
     """
+    run_dir = Path(run_dir)
     if is_locked(run_dir):
         return Outcome(Status.RUNNING)
     if (kept := small_json.read(run_dir / RESULT)) is not None:

@@ -200,6 +200,9 @@ def _artists(axes: Any, line: Line) -> list[Any]:
     if line.marks is not None:
         style = {"s": 16, "facecolors": "none", "edgecolors": colour, "linewidths": 0.9, "clip_on": False, "zorder": 3}
         drawn.append(axes.scatter(*line.marks, **style))
+    if band.x[0] == band.x[-1]:  # a single point, such as the only evaluation of each seed
+        drawn += axes.plot(band.x[:2], [band.low[0], band.high[0]], color=colour, alpha=0.35, linewidth=4)
+        return [*drawn, *axes.plot(band.x[:1], band.middle[:1], "o", color=colour)]
     return [*drawn, *axes.plot(band.x, band.middle, color=colour, linewidth=2.0)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import sys
 from typing import Any
 
@@ -44,9 +45,8 @@ class NotebookBar:
 
     def update(self, snapshot: Snapshot) -> None:
         """Show the newest snapshot."""
-        from IPython.display import display
-
+        display: Any = importlib.import_module("IPython.display")
         if self._handle is None:
-            self._handle = display(Picture(snapshot), display_id=True)
+            self._handle = display.display(Picture(snapshot), display_id=True)
         else:
             self._handle.update(Picture(snapshot))

@@ -32,7 +32,7 @@ class RunKeywords(TypedDict, total=False):
 class LiquidKeywords(RunKeywords, total=False):
     """Settings of every agent with a liquid policy and a critic."""
 
-    cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "gru_d", "lstm", "memoryless"] | str | type, "policy", "cfc",
+    cell: Annotated[Literal["cfc", "ltc", "leaky", "gru", "gru_d", "lstm", "memoryless"] | type, "policy", "cfc",
         "cell of the policy's neurons: ``cfc``, ``ltc``, ``leaky``, ``gru``, ``gru_d``, ``lstm`` or ``memoryless``"]
     cell_mode: Annotated[Literal["default", "pure", "no_gate", "no_reset"], "policy", "default",
         "variant of the cell: ``default``; of ``cfc`` also ``pure``, ``no_gate``; of ``leaky`` also ``no_reset``"]

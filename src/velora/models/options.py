@@ -49,7 +49,7 @@ def option(
         see: page below ``docs/`` that tells more, such as ``"guide/liquid-cells.md#the-cells"``.
         structural: whether weights that were learned under one value mean something else under another; a checkpoint is
             then refused by an agent with another one.
-        takes_classes: whether a constructor takes a class of one's own too, or its name; a validator has to.
+        takes_classes: whether a constructor takes a class of one's own too; a validator turns it into its name.
         live: whether ``training_step`` reads it at every update, so that a schedule may change it along training.
         domain: bounds as pydantic knows them: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``.
     """
@@ -94,7 +94,7 @@ class Option:
     def accepted(self) -> Any:
         """Type of the values that a constructor takes for it."""
         own = _accepted(self.kind)
-        return own | str | type if self.takes_classes else own
+        return own | type if self.takes_classes else own
 
     @property
     def choices(self) -> tuple[Any, ...]:

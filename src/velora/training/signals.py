@@ -26,47 +26,117 @@ AT_ONCE = _known("SIGINT", "SIGTERM", "SIGQUIT")
 second, SIGHUP from shell and system."""
 
 
+class GoingOn:
+    """A handler under which a signal ends nothing, whatever it does elsewhere: a run is saved, and goes on.
+
+    Args:
+        handler: what the program does about the signal; it is called once the run is saved.
+    """
+
+    def __init__(self, handler: Callable[[int, FrameType | None], object]) -> None:
+        self._handler = handler
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Call the program's handler."""
+        self._handler(number, frame)
+
+
+class PassedOn:
+    """Calls of the handlers that the program had for signals that save, put off until a step has ended.
+
+    Such a handler may end the process, as that of a cluster's job queue does, and in the middle of an update a run
+    can't be saved.
+
+    Args:
+        end: told the signal's name when a handler raises, so that the run ends in order.
+
+    Attributes:
+        error: what a handler raised; it is raised again once the run is saved.
+    """
+
+    def __init__(self, end: Callable[[str], None]) -> None:
+        self.error: BaseException | None = None
+        self._end = end
+        self._calls: list[tuple[str, Callable[[], object]]] = []
+
+    def add(self, name: str, call: Callable[[], object]) -> None:
+        """Put off the call of a handler."""
+        self._calls.append((name, call))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a call is put off."""
+        return bool(self._calls)
+
+    def do(self) -> None:
+        """Make the calls that were put off, up to one that raises."""
+        while self._calls and self.error is None:
+            name, call = self._calls.pop(0)
+            try:
+                call()
+            except BaseException as error:  # noqa: BLE001 - raised again at the end of the run, which is saved before
+                self.error = error
+                self._end(name)
+
+
 @contextmanager
-def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> Iterator[None]:
+def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> Iterator[PassedOn]:
     """Turn SIGUSR1 into ``save(name)``, and the first of :data:`ENDING` into ``end(name)``; then that takes its course.
+
+    A signal whose handler is a :class:`GoingOn` saves too.
 
     The loop ends after the step it is in, the run is saved, and on leaving this block the signal is raised again under
     the handlers that were there before: SIGINT becomes ``KeyboardInterrupt``, SIGTERM ends the process. Meanwhile a
-    signal of :data:`AT_ONCE` acts at once, the others are ignored. A handler that the program had for SIGUSR1 is called
-    too. Signals that were ignored stay so, as SIGHUP is under nohup.
+    signal of :data:`AT_ONCE` acts at once. The others are ignored, unless the program has a handler of its own for one:
+    then that too is raised again, after the first. Signals that were ignored stay so, as SIGHUP is under nohup.
+
+    A handler that the program had for a signal that saves is called when the block's code calls :meth:`PassedOn.do`.
 
     Python allows handlers in the main thread only; elsewhere this does nothing.
     """
+    passed_on = PassedOn(end)
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield passed_on
         return
     received: list[int] = []
+
+    def saves(number: int) -> bool:
+        return number in SAVING or isinstance(before[signal.Signals(number)], GoingOn)
+
     found = {number: signal.getsignal(number) for number in (*SAVING, *ENDING)}
     before = {number: handler for number, handler in found.items() if handler not in (None, signal.SIG_IGN)}
 
     def catch_end(number: int, frame: FrameType | None) -> None:
         for other, handler in before.items():
-            signal.signal(other, handler if other in AT_ONCE else signal.SIG_IGN)
+            later = catch_later if callable(handler) else signal.SIG_IGN
+            signal.signal(other, handler if other in AT_ONCE else later)
         received.append(number)
         end(_name(number))
-        others = " or ".join(_name(other) for other in AT_ONCE if other in before)
+        others = " or ".join(_name(other) for other in AT_ONCE if other in before and not saves(other))
         _say("received %s: the run is saved after this step, and ends; %s ends it at once", number, others)
+
+    def catch_later(number: int, frame: FrameType | None) -> None:
+        if number not in received:
+            received.append(number)
 
     def catch_save(number: int, frame: FrameType | None) -> None:
         save(_name(number))
         _say("received %s: the run is saved after this step, and goes on", number)
         if callable(handler := before[signal.Signals(number)]):
-            handler(number, frame)
+            passed_on.add(_name(number), lambda: handler(number, frame))
 
     for number in before:
-        signal.signal(number, catch_save if number in SAVING else catch_end)
+        signal.signal(number, catch_save if saves(number) else catch_end)
     try:
-        yield
+        yield passed_on
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if received:
-        signal.raise_signal(received[0])
+    passed_on.do()
+    if passed_on.error is not None:
+        raise passed_on.error
+    for one in received:
+        signal.raise_signal(one)
 
 
 def _name(number: int) -> str:

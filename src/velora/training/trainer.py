@@ -404,7 +404,7 @@ class Trainer:
                 run_id=self.run_id, run_dir=self.run_dir, is_resumed=saved is not None, rows_until=rows_until
             )
             before = [lane.step for lane in self._lanes]
-            with on_signals(save=self._request_save, end=self._interrupt):
+            with on_signals(save=self._request_save, end=self._interrupt) as self._signals:
                 try:
                     self._start(agent, saved, stack)
                     self._evaluate_if_due()  # a resumed run may have been stopped in the middle of an evaluation
@@ -561,6 +561,9 @@ class Trainer:
         self.waiting.catch_up()
         if self._saving.is_busy:
             self._saving.catch_up()
+        if self._signals.is_due:  # a handler that may end the process: not before the save is on the disk
+            self._saving.finish()
+            self._signals.do()
 
     def _after_step(self) -> None:
         if self.loggers:

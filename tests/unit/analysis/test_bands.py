@@ -50,5 +50,5 @@ def test_the_band_says_what_it_is() -> None:
 
 
 def test_seeds_without_common_steps_are_refused() -> None:
-    with pytest.raises(SettingError, match="ends at 10 and one that begins at 20"):
+    with pytest.raises(SettingError, match="ends at 10 and one that begins at 20; draw them over x=episodes"):
         make_band([curve([0, 10], [1, 1]), curve([20, 30], [1, 1])], window=1)

@@ -19,7 +19,7 @@ UNSEEDED = np.random.default_rng()
 class Tank(gym.Env[Any, Any]):
     """A level that actions raise, with one fault."""
 
-    observation_space = spaces.Box(-1.0, 1.0, (2,))
+    observation_space: Any = spaces.Box(-1.0, 1.0, (2,))
     action_space: Any = spaces.Box(0.0, 1.0, (1,))
 
     def __init__(self, fault: str = "") -> None:
@@ -54,8 +54,8 @@ class Tank(gym.Env[Any, Any]):
         return self.level, reward, self.fault == "ends itself" and self.n == 20, False, info
 
 
-gym.register("CheckedTank-v0", Tank, max_episode_steps=30)
-gym.register("EndlessTank-v0", Tank)
+gym.register("CheckedTank-v0", lambda **kwargs: Tank(**kwargs), max_episode_steps=30)
+gym.register("EndlessTank-v0", lambda **kwargs: Tank(**kwargs))
 
 
 def checked(fault: str = "", env_id: str = "CheckedTank-v0", steps: int = 200) -> Report:
@@ -168,7 +168,7 @@ def test_it_needs_a_step() -> None:
 
 def test_pictures_are_seen_as_such() -> None:
     class Camera(Tank):
-        observation_space = spaces.Box(0, 255, (16, 16, 3), np.uint8)
+        observation_space: Any = spaces.Box(0, 255, (16, 16, 3), np.uint8)
 
         def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
             return np.zeros((16, 16, 3), np.uint8), {}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import velora
 from tests.shared import QUIET
 from tests.unit.models.own_cells import Integrator, Timeless
 from velora.core.errors import CheckpointError, SettingError
-from velora.models import LiquidDDPG, LiquidPPO, LiquidTD3
+from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidTD3
 from velora.nn.cells import CELLS, Cell, CfCCell, make_cell
 from velora.nn.cells.registry import OWN, register_cell, takes_time
 from velora.nn.sequence import unroll
@@ -44,8 +45,8 @@ def test_a_class_says_of_itself_what_its_row_says(name: str) -> None:
 
 def test_the_decorator_returns_the_class_and_its_name_is_known() -> None:
     assert velora.register(Integrator) is Integrator
-    agent = LiquidDDPG(3, 5, 1, cell=NAME, device="cpu", seed=0)
-    assert type(agent.actor.cell.layers[0]) is Integrator  # type: ignore[union-attr, index]
+    agent = LiquidDDPG(3, 5, 1, cell=NAME, device="cpu", seed=0)  # type: ignore[arg-type]
+    assert type(agent.actor.cell.layers[0]) is Integrator  # type: ignore[index]
     assert takes_time(NAME)
     register_cell(Timeless)
     assert not takes_time("tests.unit.models.own_cells.Timeless")
@@ -68,8 +69,10 @@ def test_a_circuit_of_it_unrolls_as_it_steps() -> None:
 
 
 @pytest.mark.parametrize("kind", [LiquidDDPG, LiquidTD3, LiquidPPO])
-def test_agents_learn_with_it(kind: type[LiquidDDPG]) -> None:
-    own = {"rollout_steps": 64} if kind is LiquidPPO else {"warmup_steps": 50, "critic": "recurrent", "burn_in": 2}
+def test_agents_learn_with_it(kind: type[Agent]) -> None:
+    own: dict[str, Any] = (
+        {"rollout_steps": 64} if kind is LiquidPPO else {"warmup_steps": 50, "critic": "recurrent", "burn_in": 2}
+    )
     agent = kind(3, 5, 1, cell=Integrator, seeds=[0, 1], device="cpu", **own)
     rate = agent.actor.cell.layers[0].rate  # type: ignore[union-attr, index]
     before = rate.clone()
@@ -94,7 +97,7 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
 def test_loading_imports_nothing(tmp_path: Path) -> None:
     (tmp_path / "struck.py").write_text("raise AssertionError('imported')")
     register_cell(Integrator)
-    path = LiquidDDPG(3, 5, 1, cell=NAME, seed=0, device="cpu").save(tmp_path / "ep1")
+    path = LiquidDDPG(3, 5, 1, cell=Integrator, seed=0, device="cpu").save(tmp_path / "ep1")
     metadata = path / "metadata.json"
     assert NAME in metadata.read_text()
     OWN.clear()
@@ -128,7 +131,7 @@ def test_what_is_no_cell_is_refused() -> None:
         ("cfcc", "cell: input should be 'cfc'"),
     ):
         with pytest.raises(SettingError) as error:
-            LiquidDDPG(3, 5, 1, cell=cell, device="cpu")
+            LiquidDDPG(3, 5, 1, cell=cell, device="cpu")  # type: ignore[arg-type]
         assert message in str(error.value)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from velora.cli.command.arguments import Arguments, quoted
 from velora.cli.command.launch import launch
+from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
 from velora.cli.sweep import description
 
@@ -16,7 +17,9 @@ def train(words: Sequence[str]) -> int:
 
     A run goes on from its saved settings instead of the files, a sweep from the words of its command.
     """
-    arguments = budget.count_alone(Arguments.parse(words))
+    given = Arguments.parse(words)
+    check_sweeper(given)
+    arguments = budget.count_alone(given)
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
     going_on = run is not None and description.is_sweep(Path(run))
     if going_on or (run is None and arguments.is_multirun and not arguments.only_shows):
@@ -31,28 +34,31 @@ def train(words: Sequence[str]) -> int:
 
 
 def evaluate(words: Sequence[str]) -> int:
-    """Run ``velora evaluate``.
-
-    ``checkpoint=<directory>`` is short for ``checkpoint.path=<directory>``: Hydra would take it for a choice in the
-    group of that name.
-    """
-    arguments = Arguments.parse(words).renaming("checkpoint", "checkpoint.path")
-    return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", arguments)
+    """Run ``velora evaluate``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", _of_checkpoint(words))
 
 
 def record(words: Sequence[str]) -> int:
-    """Run ``velora record``; a first word that is no setting is short for ``checkpoint.path=``."""
-    first, *more = words or [""]
-    if first and not first.startswith("-") and "=" not in first:
-        first = f"checkpoint.path={quoted(first)}"
-    arguments = Arguments.parse([first, *more] if first else []).renaming("checkpoint", "checkpoint.path")
-    return launch("record", "velora.cli.run.record:run_record", arguments)
+    """Run ``velora record``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("record", "velora.cli.run.record:run_record", _of_checkpoint(words))
 
 
 def check_env(words: Sequence[str]) -> int:
     """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
-    first, *more = words or ["--help"]
-    if not first.startswith("-") and "=" not in first:
-        first = f"env.id={quoted(first)}"
-    job = "velora.cli.run.check_env:run_check"
-    return launch("check-env", job, Arguments.parse([first, *more]), config_name="check_env")
+    arguments = Arguments.parse(_beginning(words or ["--help"], "env.id"))
+    return launch("check-env", "velora.cli.run.check_env:run_check", arguments, config_name="check_env")
+
+
+def _of_checkpoint(words: Sequence[str]) -> Arguments:
+    """Read words of which ``checkpoint=<directory>`` is short for ``checkpoint.path=<directory>``.
+
+    Hydra would take it for a choice in the group of that name.
+    """
+    return Arguments.parse(_beginning(words, "checkpoint.path")).renaming("checkpoint", "checkpoint.path")
+
+
+def _beginning(words: Sequence[str], setting: str) -> list[str]:
+    """Take a first word for the value of a setting, unless it is one; directories of a sweep have a ``=`` too."""
+    first, *more = words or [""]
+    is_value = bool(first) and not first.startswith("-") and ("=" not in first or Path(first).is_dir())
+    return [f"{setting}={quoted(first)}" if is_value else first, *more] if first else []

@@ -212,8 +212,7 @@ def _guard(job: str, session: _Session) -> Callable[[DictConfig], float]:
         words = " ".join(word for word in settings.overrides.task if not budget.is_added(word))
         label = f"#{settings.job.num}  {words}" if is_sweep else ""
         session.began = True
-        if os.getcwd() not in sys.path:  # set here, since a launcher may run this in another process
-            sys.path.append(os.getcwd())
+        _enter(run_directory.started_in(), stay=bool(settings.job.chdir))
         try:
             schema.check(cfg)
             module, _, function = job.partition(":")
@@ -233,6 +232,18 @@ def _guard(job: str, session: _Session) -> Callable[[DictConfig], float]:
         return result
 
     return run
+
+
+def _enter(directory: Path, *, stay: bool) -> None:
+    """Find modules and files where the command was typed, also in a process that a launcher has begun elsewhere.
+
+    Args:
+        stay: keep the working directory, which Hydra has made that of the job.
+    """
+    if str(directory) not in sys.path:
+        sys.path.append(str(directory))
+    if not stay and directory.is_dir():
+        os.chdir(directory)
 
 
 @contextmanager

@@ -151,7 +151,7 @@ _WRAPPERS = {group.name for group in wrappers.GROUPS}
 
 def _of_entries(group: str, node: DictConfig) -> Iterator[tuple[str, str]]:
     """Name what the settings of callbacks and loggers mean, by the docstrings of our classes."""
-    for name, entry in node.items() if group in ("callbacks", "logger") else ():
+    for name, entry in ((str(key), one) for key, one in node.items() if group in ("callbacks", "logger")):
         if isinstance(entry, DictConfig) and str(entry.get("_target_")).startswith("velora."):
             kind = locate_class(f"{group}.{name}", entry)
             for documented in (kind.__init__, kind):

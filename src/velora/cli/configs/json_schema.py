@@ -12,8 +12,10 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from velora.cli.settings.instantiate import import_class
 from velora.cli.settings.schema import TrainConfig
 from velora.core.errors import RunDirectoryError, SettingError
+from velora.models.keywords import AGENTS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
@@ -118,12 +120,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _agents() -> Iterator[dict[str, Any]]:
     """Make the schema of every agent that comes with Velora, from the models that check their settings."""
-    from velora.models.keywords import AGENTS
-    from velora.models.loading import agents
-
     for key, (target, _) in AGENTS.items():
         properties: dict[str, Any] = {"_target_": {"const": target}}
-        model = agents.get(key).settings_type.model_json_schema()
+        model = import_class(target, key).settings_type.model_json_schema()  # pydantic and PyTorch, imported now
         for name, one in model["properties"].items():
             if name in ("state_dim", "action_dim", "discrete"):  # the environment decides
                 continue

@@ -66,7 +66,7 @@ def run_evaluation(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError(f"episodes: expected at least 1, got {cfg.episodes}")
     if cfg.max_steps < 1:
         raise SettingError(f"max_steps: expected at least 1, got {cfg.max_steps}")
-    given, here = given_checkpoint(cfg), Path.cwd()  # which an environment may change
+    given, here = given_checkpoint(cfg)
     chosen = choose_checkpoints(given)
     if len(chosen) == 1:
         one = _evaluate(cfg, chosen[0], here)

@@ -39,7 +39,7 @@ def run_record(cfg: DictConfig, run_dir: Path) -> float:
     for name in ("episodes", "every", "max_steps"):
         if cfg[name] < 1:
             raise SettingError(f"{name}: expected at least 1, got {cfg[name]}")
-    given, here = given_checkpoint(cfg), Path.cwd()
+    given, here = given_checkpoint(cfg)
     out = here / (f"episode{default_format()}" if cfg.out is None else cfg.out)
     check_format(out)
     prepare_drawing()

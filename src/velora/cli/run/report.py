@@ -82,12 +82,6 @@ def can_go_on(cfg: DictConfig) -> bool:
     return bool(cfg.checkpoint.buffer and saves(cfg.checkpoint))
 
 
-def shown(path: Path) -> Path:
-    """Shorten a path for printing, if it is below the current directory."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
 def counted(numbers: Iterable[int], noun: str) -> str:
     """Write one count with its noun, or the smallest and the largest of several."""
     low, high = min(known := list(numbers)), max(known)
@@ -145,7 +139,7 @@ def _next_commands(
     seeds: Sequence[int],
     best: Mapping[int, Evaluation],
 ) -> list[str]:
-    lines = []
+    lines: list[str] = []
     own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
     more = [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
     sound = [e for e in evaluations if e.seed_index not in result.lost]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import secrets
@@ -34,6 +35,17 @@ def sweep() -> str | None:
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         return None
     return Path(HydraConfig.get().sweep.dir).name
+
+
+def started_in() -> Path:
+    """Return the directory that the command was typed in, which a job leaves under ``hydra.job.chdir=true``."""
+    return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
+
+
+def shown(path: Path) -> Path:
+    """Shorten a path for printing, if it is below the directory that the command was typed in."""
+    here = started_in()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def check_free(run_dir: Path) -> None:
@@ -116,10 +128,21 @@ def load_settings(run_dir: Path) -> DictConfig:
 def remove_if_empty(run_dir: Path) -> None:
     """Remove the directory of a run that never began, with the parents that it leaves empty.
 
-    Nothing outside the current directory is touched.
+    Nothing outside the directory is touched that the command was typed in. A log file that would be written into it is
+    given up: Python opens it at the first line, which may come from a launcher when the directory is gone.
     """
-    here = Path.cwd()
+    here = started_in()
     with contextlib.suppress(OSError):
         while here in run_dir.parents:
             run_dir.rmdir()  # refuses when there is anything inside
+            _give_up_logs(run_dir)
             run_dir = run_dir.parent
+
+
+def _give_up_logs(run_dir: Path) -> None:
+    """Let no logger write into a directory that is gone."""
+    for logger in (logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))):
+        for handler in list(logger.handlers):
+            if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == run_dir.absolute():
+                logger.removeHandler(handler)
+                handler.close()

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
 from velora.cli.command.arguments import written
+from velora.cli.run import run_directory
 from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
 from velora.cli.settings.instantiate import import_cell, locate_class
 from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
@@ -20,15 +21,18 @@ from velora.models.loading import find_class
 from velora.nn.cells.registry import find_row, is_foreign
 
 
-def given_checkpoint(cfg: DictConfig) -> Path:
-    """Return the run or checkpoint that was given.
+def given_checkpoint(cfg: DictConfig) -> tuple[Path, Path]:
+    """Return the run or checkpoint that was given, and the directory that relative paths begin at.
+
+    That is where the command was typed: an environment may change the current directory, and so may Hydra.
 
     Raises:
         SettingError: if none was.
     """
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    return Path(cfg.checkpoint.path)
+    given, here = Path(cfg.checkpoint.path), run_directory.started_in()
+    return (given if here == Path.cwd() else here / given), here
 
 
 def load_agent(cfg: DictConfig, path: Path) -> tuple[Agent, int]:

@@ -67,10 +67,12 @@ class TellHowToGoOn(Callback):
 
     def __init__(self, cfg: DictConfig, run: Path) -> None:
         self.cfg, self.run = cfg, run
+        self.is_interrupted = False
 
     def on_fit_end(self, trainer: Any, agent: AgentView) -> None:
         """Print the command, once everything is saved."""
-        if trainer.status == "interrupted" and report.can_go_on(self.cfg):
+        self.is_interrupted = trainer.status == "interrupted"
+        if self.is_interrupted and report.can_go_on(self.cfg):
             say(f"interrupted; go on with: {resume.command(self.run, self.cfg)}\n")
 
 
@@ -88,27 +90,29 @@ class FinalEvaluation(Callback):
             trainer.evaluate(missing)
 
 
-def run_training(cfg: DictConfig, run_dir: Path) -> float:
+def run_training(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Train as the settings say, evaluate the result, and print a report with the next commands.
 
     Args:
         cfg: settings of the shape of ``conf/train.yaml``.
         run_dir: the directory of everything that is written.
+        callbacks: further ones, which are no settings of the run: of whoever has asked for it.
 
     Returns:
         The mean return over the fixed evaluation episodes and over seeds; a sweep maximises it.
 
     Raises:
         VeloraError: if the settings don't fit; a run that has not begun has left nothing behind then.
+        KeyboardInterrupt: if a signal ended the run, and nothing else ended the process.
     """
     with claim.claimed(run_dir):
-        return train_claimed(cfg, run_dir)
+        return train_claimed(cfg, run_dir, callbacks=callbacks)
 
 
-def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
+def train_claimed(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Do the same in a directory that is claimed already (:func:`velora.cli.run.claim.claimed`)."""
     saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
-    run = report.shown(run_dir)  # now: an environment may change the working directory
+    run = run_directory.shown(run_dir)  # now: an environment may change the working directory
     seeds = seed_settings.choose(cfg)
     cfg = seed_settings.written_down(cfg, seeds)
     if saved is None:
@@ -116,16 +120,24 @@ def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
     else:
         for line in resume.differences(saved, cfg):
             say(f"resume: {line}\n")
-    keep = KeepSettings(cfg, run_dir)
+    keep, tell = KeepSettings(cfg, run_dir), TellHowToGoOn(cfg, run)
     try:
-        result = _train(cfg, run_dir, seeds, keep, TellHowToGoOn(cfg, run))
+        result = _train(cfg, run_dir, seeds, keep, [*callbacks, tell])
+        if tell.is_interrupted:  # the program has a handler of its own for the signal, which did nothing
+            raise KeyboardInterrupt
         objective = ending.keep_result(cfg, run_dir, result, seeds)
         report.report(cfg, run, result, seeds)
     except BaseException as error:
         claim.discard_unstarted(run_dir)
-        if isinstance(error, Exception) and keep.has_begun and (run_dir / run_directory.CONFIG).exists():
+        is_stopped = isinstance(error, KeyboardInterrupt) or (tell.is_interrupted and isinstance(error, Exception))
+        if (
+            isinstance(error, Exception)
+            and not is_stopped
+            and keep.has_begun
+            and (run_dir / run_directory.CONFIG).exists()
+        ):
             ending.keep_failure(run_dir, error)
-        if isinstance(error, KeyboardInterrupt) and (run_dir / run_directory.CONFIG).exists():
+        if is_stopped and (run_dir / run_directory.CONFIG).exists():
             raise KeyboardInterrupt("interrupted") from error  # without a word it was before the first step
         raise
     return objective
@@ -133,17 +145,19 @@ def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
 
 def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     """Read the settings of the run to resume, and check that it keeps its seeds."""
-    if resume.run_of(Path(cfg.resume)).resolve() != run_dir.resolve():
+    if resume.run_of(run_directory.started_in() / cfg.resume).resolve() != run_dir.resolve():
         raise RunDirectoryError(f"resume: give it on the command line, not in a file; expected {run_dir}")
     saved = run_directory.load_settings(run_dir)
     seed_settings.check_kept(cfg, saved)
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Callback) -> TrainResult:
+def _train(
+    cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Sequence[Callback]
+) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
-    saved = None if cfg.resume is None else resume.beginning(Path(cfg.resume).absolute())
+    saved = None if cfg.resume is None else resume.beginning(run_directory.started_in() / cfg.resume)
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
     env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
@@ -162,7 +176,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[first, *callbacks, FinalEvaluation(), last],
+            callbacks=[first, *callbacks, FinalEvaluation(), *last],
             logger=make_loggers(cfg.logger, run_dir, group=run_directory.sweep()),
             run_dir=run_dir,
             resume=saved,

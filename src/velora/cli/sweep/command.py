@@ -14,7 +14,7 @@ from velora.analysis.outcome import Status
 from velora.cli.command import launch
 from velora.cli.command.arguments import Arguments
 from velora.cli.run import trust
-from velora.cli.sweep import description, ending, fit, launchers, plan
+from velora.cli.sweep import cluster, description, ending, fit, launchers, plan
 from velora.cli.sweep.processes import Stopped
 from velora.core.errors import SettingError
 from velora.core.terminal import say
@@ -50,6 +50,7 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
         _refuse_foreign(planned.directory, foreign, given)
     described = description.describe(arguments, planned)
     description.check_same(planned.directory, described)
+    cluster.prepare(planned.hydra)
     for one in planned.jobs:
         fit.fitted(one.settings, planned.directory / one.name)
     words = launchers.chosen(plan.completed(arguments, planned), planned)

@@ -139,13 +139,14 @@ def going_on(directory: Path, arguments: Arguments) -> Arguments:
     own = [_added(one, added) for one in arguments.parsed() if one.key_or_group != "resume"]
     words = (*(one.input_line or "" for one in kept), *own)
     options = arguments.options if arguments.is_multirun else ("-m", *arguments.options)
-    return replace(arguments, options=options, overrides=words).adding(hydra__sweep__dir=str(directory))
+    going_on = replace(arguments, options=options, overrides=words).adding(hydra__sweep__dir=str(directory))
+    return budget.count_alone(going_on)
 
 
 def command(directory: Path, arguments: Arguments, foreign: Iterable[str]) -> str:
     """Write the command that goes on with a sweep, launched as now; what has to be named again is."""
     named = [one.input_line or "" for one in arguments.parsed() if _launches(one)]
-    named += [word for word in arguments.overrides if "${" in word and word not in named]
+    named += [word for word in arguments.overrides if "${" in word and word not in named and not budget.is_added(word)]
     named += [word for word in foreign if word not in named]
     extra = arguments.option(*CONFIG_DIR)
     options = ["--config-dir", extra] if extra else []

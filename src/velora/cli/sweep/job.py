@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import shutil
+import signal
 import traceback
 from pathlib import Path
 from typing import Final
@@ -33,6 +35,7 @@ _failure_log = logging.getLogger("velora.cli.failure")
 
 NO_OBJECTIVE: Final = math.nan
 RETRY_FAILED: Final = "failed"
+_SUBMITIT: Final = "SUBMITIT_EXECUTOR"
 
 
 def run_job(cfg: DictConfig, run_dir: Path) -> float:
@@ -48,6 +51,7 @@ def run_job(cfg: DictConfig, run_dir: Path) -> float:
     Returns:
         The objective, or NaN if there is none: it failed, or another process is at it.
     """
+    _bear_preemption()
     try:
         return _bring_to_its_end(cfg, run_dir)
     except claim.BusyError:
@@ -59,6 +63,19 @@ def run_job(cfg: DictConfig, run_dir: Path) -> float:
         if not is_mistake(error):
             _keep_traceback(error)
     return NO_OBJECTIVE
+
+
+def _bear_preemption() -> None:
+    """Let a run go on after SIGTERM in a job of submitit's, which has a handler for it that does nothing.
+
+    SLURM sends it to a job that it preempts, and puts that into the queue again only if it hasn't ended by itself.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if _SUBMITIT in os.environ and callable(handler):
+        from velora.training.signals import GoingOn
+
+        with contextlib.suppress(ValueError):  # signals are the main thread's
+            signal.signal(signal.SIGTERM, GoingOn(handler))
 
 
 def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
@@ -76,14 +93,14 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
     from velora.cli.run import training  # torch, which a job that is done needs not
 
     with claim.claimed(run_dir):
-        if saved is not None and _can_go_on(run_dir):
+        if saved is not None and can_go_on(run_dir):
             cfg.resume = str(run_dir)
         else:
-            _clear(run_dir)
+            clear(run_dir)
         return training.train_claimed(cfg, run_dir)
 
 
-def _can_go_on(run_dir: Path) -> bool:
+def can_go_on(run_dir: Path) -> bool:
     """Return whether any seed has a whole checkpoint that a run can go on from; the others begin anew."""
     home = run_dir / CHECKPOINTS
     for parent in seed_directories(home).values() or [home]:
@@ -94,7 +111,7 @@ def _can_go_on(run_dir: Path) -> bool:
     return False
 
 
-def _clear(run_dir: Path) -> None:
+def clear(run_dir: Path) -> None:
     """Make way for a run from the beginning; checkpoints that can't be gone on from are set aside, if there are any."""
     home = run_dir / CHECKPOINTS
     parents = list(seed_directories(home).values()) or [home]

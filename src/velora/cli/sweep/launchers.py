@@ -15,15 +15,16 @@ class Package(NamedTuple):
     """The package that a launcher comes from: its module, and how to install it."""
 
     module: str
-    name: str
+    how: str
 
 
+_SUBMITIT: Final = Package("hydra_plugins.hydra_submitit_launcher", "pip install hydra-submitit-launcher")
 PACKAGES: Final = {
-    "joblib": Package("hydra_plugins.hydra_joblib_launcher", "hydra-joblib-launcher"),
-    "submitit_local": Package("hydra_plugins.hydra_submitit_launcher", "hydra-submitit-launcher"),
-    "submitit_slurm": Package("hydra_plugins.hydra_submitit_launcher", "hydra-submitit-launcher"),
-    "ray": Package("hydra_plugins.hydra_ray_launcher", "hydra-ray-launcher"),
-    "slurm": Package("hydra_plugins.hydra_submitit_launcher", "hydra-submitit-launcher"),
+    "joblib": Package("hydra_plugins.hydra_joblib_launcher", "pip install hydra-joblib-launcher"),
+    **dict.fromkeys(("slurm", "slurm_local", "submitit_slurm", "submitit_local"), _SUBMITIT),
+    "ray": Package(
+        "hydra_plugins.hydra_ray_launcher", "make ray, and run .venv-ray/bin/velora (it needs older packages)"
+    ),
 }
 """Launchers that come from elsewhere, by the names that ``hydra/launcher=`` and ``sweep=`` have for them."""
 
@@ -41,7 +42,7 @@ def missing(arguments: Arguments) -> str | None:
     for override in arguments.parsed():
         package = PACKAGES.get(str(override.value())) if override.key_or_group in ("hydra/launcher", "sweep") else None
         if package is not None and not _is_installed(package.module):
-            return f"{override.input_line}: its package is missing; install it by pip install {package.name}"
+            return f"{override.input_line}: its package is missing; install it by {package.how}"
     return None
 
 

@@ -19,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from velora.analysis.find import planned_jobs
+from velora.cli.run import run_directory
 from velora.cli.runs.live import LiveRuns
 from velora.cli.sweep import processes
 from velora.core.cores import n_cores
@@ -118,7 +119,7 @@ class _Jobs:
         if self._returned(position).exists():
             self._say(f"ended   {name}\n")
         else:
-            complain(f"velora train: {name}: {processes.said(code)}; see {work.log}\n")
+            complain(f"velora train: {name}: {processes.said(code)}; see {run_directory.shown(work.log)}\n")
 
     def _say(self, line: str) -> None:
         """Say what a live table would show."""

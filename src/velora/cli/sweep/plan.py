@@ -49,6 +49,7 @@ class Plan:
         swept: names of the settings and groups in which jobs may differ.
         choices: the files that were chosen, by group.
         sets_subdir: whether the command or a file names the jobs' directories itself.
+        hydra: Hydra's own settings.
     """
 
     directory: Path
@@ -56,6 +57,7 @@ class Plan:
     jobs: tuple[Job, ...]
     choices: dict[str, Any]
     sets_subdir: bool
+    hydra: DictConfig
 
     @property
     def launcher(self) -> str:
@@ -93,14 +95,17 @@ def make(arguments: Arguments) -> Plan | None:
         cfg = compose("train", [*path, *words, *naming], return_hydra_config=True)
         differing = tuple(word for word, one in zip(words, overrides, strict=True) if one.is_sweep_override())
         jobs.append(_job(cfg, number, words, differing, directory))
-    plan = Plan(directory, swept, tuple(jobs), choices, sets_subdir)
+    plan = Plan(directory, swept, tuple(jobs), choices, sets_subdir, base.hydra)
     _check(plan)
     return plan
 
 
 def completed(arguments: Arguments, plan: Plan) -> Arguments:
-    """Return the command line with the directory of the sweep, and the names of its jobs, settled."""
-    settled = arguments.adding(hydra__sweep__dir=str(plan.directory))
+    """Return the command line with the directory of the sweep, and the names of its jobs, settled.
+
+    The directory is absolute: a launcher may run a job in a process that has another working directory.
+    """
+    settled = arguments.adding(hydra__sweep__dir=str(plan.directory.absolute()))
     return settled if plan.sets_subdir else settled.adding(hydra__sweep__subdir=_default_subdir(plan.swept))
 
 
@@ -138,7 +143,7 @@ def _combinations(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
 def _job(cfg: DictConfig, number: int, words: Sequence[str], differing: tuple[str, ...], directory: Path) -> Job:
     with open_dict(cfg):
         cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
-        cfg.hydra.sweep.dir = str(directory)
+        cfg.hydra.sweep.dir = str(directory.absolute())
         cfg.hydra.overrides.task = [word for word in words if not word.lstrip("+~").startswith("hydra")]
     HydraConfig.instance().set_config(cfg)
     try:

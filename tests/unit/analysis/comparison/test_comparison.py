@@ -13,6 +13,7 @@ from tests.unit.analysis.comparison_runs import make_sweep
 from tests.unit.analysis.run_directories import make_run
 from velora.analysis import Comparison, compare
 from velora.analysis.comparison.remarks import remarks
+from velora.analysis.comparison.report import picture
 from velora.analysis.comparison.table import averages, pairs, results
 from velora.core.errors import RunDirectoryError, SettingError
 
@@ -54,6 +55,14 @@ def test_evaluations_losses_and_what_callbacks_logged(tmp_path: Path) -> None:
     assert only(tmp_path, metric="actor/loss").series[0].values.tolist() == [1.0, 2.0]
     assert only(tmp_path, metric="reward/effort").series[0].values.tolist() == [0.25]
     assert only(tmp_path, metric="reward/effort").series[0].x.tolist() == [400.0]
+
+
+def test_the_only_evaluation_of_each_seed_is_a_point(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, 2.0, seeds=(0, 1, 2), evaluations={2: 7.0})
+    axes = picture(compare(tmp_path, metric="evaluation")).axes[0]
+    (interval, point) = axes.lines
+    assert (point.get_xydata().tolist(), point.get_marker()) == ([[400.0, 7.0]], "o")
+    assert interval.get_ydata().tolist() == [7.0, 7.0]
 
 
 def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path: Path) -> None:

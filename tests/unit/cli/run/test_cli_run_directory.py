@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import subprocess
 import sys
@@ -99,6 +100,27 @@ def test_nothing_outside_the_current_directory_is_removed(tmp_path: Path, monkey
     run_directory.remove_if_empty(tmp_path / "here")
     assert (tmp_path / "elsewhere").is_dir()
     assert (tmp_path / "here").is_dir()
+
+
+def test_a_log_file_in_a_removed_directory_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra's file opens at its first line, and a launcher writes one after the job."""
+    monkeypatch.chdir(tmp_path)
+    gone, kept = tmp_path / "gone", tmp_path / "kept"
+    for run_dir in (gone, kept):
+        run_dir.mkdir()
+    (kept / "config.yaml").touch()
+    logger = logging.getLogger("test_a_log_file")
+    handlers = [logging.FileHandler(run_dir / "train.log", delay=True) for run_dir in (gone, kept)]
+    for handler in handlers:
+        logger.addHandler(handler)
+    run_directory.remove_if_empty(gone)
+    run_directory.remove_if_empty(kept)
+    logger.warning("after the job")
+    assert logger.handlers == handlers[1:]
+    assert (kept / "train.log").read_text() == "after the job\n"
+    assert not gone.exists()
+    logger.removeHandler(handlers[1])
+    handlers[1].close()
 
 
 TRAINED = """
