@@ -32,7 +32,7 @@ from velora.training.hold import held
 from velora.training.hook_table import NO_HOOKS, HookTable, listed
 from velora.training.judging import InterruptedEvaluationError, Judging
 from velora.training.lane import Lane
-from velora.training.loggers import Loggers, as_numbers, as_only_process
+from velora.training.loggers import Asked, Loggers, as_numbers, as_only_process
 from velora.training.loop import Loop
 from velora.training.protocol import TrainableAgent
 from velora.training.result import TrainResult
@@ -74,7 +74,7 @@ class Trainer:
         evaluation_episodes: int = 10,
         evaluation_max_steps: int = MAX_STEPS,
         callbacks: Callback | Sequence[Callback] | None = None,
-        logger: Logger | Sequence[Logger] | None = None,
+        logger: Asked = None,
         run_dir: str | Path | None = None,
         progress_bar: bool = True,
         summary: bool = True,
@@ -113,7 +113,7 @@ class Trainer:
         self.save_requests = 0
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
-        self._saving = Saving(lambda path: self.hooks.fire("on_checkpoint_saved", path))
+        self._saving = Saving(self._saved)
         self.metrics: RunStore | None = None
         self._logged_early: list[tuple[Mapping[str, float], int]] = []
         self._lanes: list[Lane] = []
@@ -215,6 +215,11 @@ class Trainer:
             prefix = self._prefix(lane)
             self._loggers.log({prefix + name: value for name, value in numbers.items()}, step=lane.step)
 
+    def log_figure(self, figure: Any, step: int | None = None, *, name: str = "figure", seed_index: int = 0) -> None:
+        """Send a figure of Matplotlib's, or the path of an image, to the loggers that can show or keep one."""
+        lane = self._lanes[seed_index]
+        self._loggers.log_figure(self._prefix(lane) + name, figure, step=lane.step if step is None else step)
+
     def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
         """Send a video file to the loggers that can show or keep one; ``step=None`` is where the seed stands."""
         if self.loggers:
@@ -271,12 +276,16 @@ class Trainer:
             contents = self._contents(lane, buffer=buffer, config=config, copy=not wait)
             if wait:
                 sync_rows()
-                self.hooks.fire("on_checkpoint_saved", contents.write(path))
+                self._saved(contents.write(path))
             else:
                 self._saving.begin(seed_index, path, contents, first=sync_rows, failed=failed)
 
         self.waiting.do(f"save into {path}", do)
         return path
+
+    def _saved(self, path: Path) -> None:
+        self.hooks.fire("on_checkpoint_saved", path)
+        self._loggers.log_checkpoint(path)
 
     def _contents(self, lane: Lane, *, buffer: bool, config: bool, copy: bool) -> Contents:
         """Gather what a checkpoint of a seed and its run holds."""
@@ -390,6 +399,10 @@ class Trainer:
             self._prepare(agent, env, stack, is_resumed=resume is not None)
             saved = None if resumed is None else restore.restore_agent(agent, resumed)
             self._make_lanes(agent, saved)
+            rows_until = {self._prefix(lane): lane.has_rows_until for lane in self._lanes}
+            self._loggers.open(
+                run_id=self.run_id, run_dir=self.run_dir, is_resumed=saved is not None, rows_until=rows_until
+            )
             before = [lane.step for lane in self._lanes]
             with on_signals(save=self._request_save, end=self._interrupt) as self._signals:
                 try:
@@ -455,6 +468,8 @@ class Trainer:
         self.hooks.fire("on_fit_start")
         self.hooks.fire("on_train_start")
         callback_state.check(self.callbacks, agent.seeds)
+        if not self._loggers.is_described:
+            self.log_settings({"agent": {"key": agent.key, **agent.settings_dict()}, "env": {"id": self.environment}})
         if saved is not None:
             report.report_changes(saved, self._circumstances, self._store, self._lanes)
             restore.restore_generators(saved, agent)
@@ -519,7 +534,8 @@ class Trainer:
             self._agent.hooks = NO_HOOKS
         if self.metrics is not None:
             self.metrics.finish_run(status, self.stop_reason)
-        self._loggers.finalize(is_success=status in ("finished", "stopped"))
+        outcome = {"finished": "success", "stopped": "success", "interrupted": "interrupted"}.get(status, "failed")
+        self._loggers.finalize(outcome, is_hurried=lambda: self.status in ("interrupted", "crashed"))
 
     def _check_interrupted(self) -> None:
         if self.status == "interrupted":
