@@ -21,8 +21,8 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
-.PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel
-.PHONY: wheel-smoke clean
+.PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel wheel-smoke
+.PHONY: clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'

@@ -107,7 +107,18 @@ def installed(words: list[str]) -> bool:
     return all(not kind.needs or any(map(importlib.util.find_spec, kind.needs)) for kind in chosen)
 
 
+def study_beside(run: Path) -> Path:
+    """Begin a study, in which nothing has been trained: what ``<study>`` stands for in the pages."""
+    study = run.with_name("study")
+    if not study.exists():
+        assert main(["tune", "agent.n_neurons=10,20", f"study={study}"]) == 0
+    return study
+
+
 def run_command(line: str, run: Path) -> None:
+    if line.startswith("velora tune"):
+        pytest.importorskip("optuna", reason="pip install -e '.[tune]'")
+        line = line.replace("<study>", str(study_beside(run)) if "<study>" in line else "")
     words = shlex.split(line.replace("<run>", str(run)), comments=True)
     if words[:1] == ["python"]:  # python scripts/train.py is velora train
         assert (ROOT / words[1]).is_file(), line
@@ -137,6 +148,7 @@ def run_shell(block: Block, run: Path) -> None:
             patch.setattr(Agent, "train", check_and_finish)
             patch.setattr(evaluation, "_play", lambda *_, **__: [0.0])
             patch.setattr(record, "film", lambda agent, env, path, *_, **__: Filmed(path, 1, (0.0,)))
+            patch.setattr("velora.cli.tune.command._search", lambda *_: 0)
         for line in block.code.splitlines():
             run_command(line, run)
 

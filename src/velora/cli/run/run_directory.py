@@ -30,6 +30,13 @@ def run_label(name: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}_{secrets.token_hex(2)}"
 
 
+def sweep() -> str | None:
+    """Return the name of the sweep that this run is a job of, its directory's; ``None`` if it is none."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return None
+    return Path(HydraConfig.get().sweep.dir).name
+
+
 def started_in() -> Path:
     """Return the directory that the command was typed in, which a job leaves under ``hydra.job.chdir=true``."""
     return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
@@ -39,13 +46,6 @@ def shown(path: Path) -> Path:
     """Shorten a path for printing, if it is below the directory that the command was typed in."""
     here = started_in()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def sweep() -> str | None:
-    """Return the name of the sweep that this run is a job of, its directory's; ``None`` if it is none."""
-    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
-        return None
-    return Path(HydraConfig.get().sweep.dir).name
 
 
 def check_free(run_dir: Path) -> None:

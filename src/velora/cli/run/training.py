@@ -90,12 +90,13 @@ class FinalEvaluation(Callback):
             trainer.evaluate(missing)
 
 
-def run_training(cfg: DictConfig, run_dir: Path) -> float:
+def run_training(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Train as the settings say, evaluate the result, and print a report with the next commands.
 
     Args:
         cfg: settings of the shape of ``conf/train.yaml``.
         run_dir: the directory of everything that is written.
+        callbacks: further ones, which are no settings of the run: of whoever has asked for it.
 
     Returns:
         The mean return over the fixed evaluation episodes and over seeds; a sweep maximises it.
@@ -105,10 +106,10 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
         KeyboardInterrupt: if a signal ended the run, and nothing else ended the process.
     """
     with claim.claimed(run_dir):
-        return train_claimed(cfg, run_dir)
+        return train_claimed(cfg, run_dir, callbacks=callbacks)
 
 
-def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
+def train_claimed(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Do the same in a directory that is claimed already (:func:`velora.cli.run.claim.claimed`)."""
     saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
     run = run_directory.shown(run_dir)  # now: an environment may change the working directory
@@ -121,7 +122,7 @@ def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
             say(f"resume: {line}\n")
     keep, tell = KeepSettings(cfg, run_dir), TellHowToGoOn(cfg, run)
     try:
-        result = _train(cfg, run_dir, seeds, keep, tell)
+        result = _train(cfg, run_dir, seeds, keep, [*callbacks, tell])
         if tell.is_interrupted:  # the program has a handler of its own for the signal, which did nothing
             raise KeyboardInterrupt
         objective = ending.keep_result(cfg, run_dir, result, seeds)
@@ -151,7 +152,9 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Callback) -> TrainResult:
+def _train(
+    cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Sequence[Callback]
+) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
     saved = None if cfg.resume is None else resume.beginning(run_directory.started_in() / cfg.resume)
@@ -173,7 +176,7 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[first, *callbacks, FinalEvaluation(), last],
+            callbacks=[first, *callbacks, FinalEvaluation(), *last],
             logger=make_loggers(cfg.logger, run_dir, group=run_directory.sweep()),
             run_dir=run_dir,
             resume=saved,
