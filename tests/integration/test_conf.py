@@ -25,7 +25,7 @@ from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
 from velora.checkpoint.registry import agents
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.cli.settings import wrappers
 from velora.cli.settings.instantiate import instantiate, locate_class, named_keywords
 from velora.cli.settings.loggers import make_loggers

@@ -22,7 +22,7 @@ from pydantic_core import PydanticUndefined
 from docs._reference import offer_wrappers
 from docs._settings import rendered
 from velora.callbacks import HOOKS, Callback
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.envs.wrappers import KNOWN
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics.schema import connect

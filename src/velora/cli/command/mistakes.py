@@ -53,7 +53,7 @@ def find_mistake(config_name: str, arguments: Arguments) -> str | None:
     """Explain in one line the first word that can't be composed.
 
     Group choices are tried one by one, then the settings one by one on top of all group choices. Hydra has to be
-    initialised (:func:`velora.cli.command.launch.composing`).
+    initialised (:func:`velora.cli.command.compose.composing`).
 
     Args:
         config_name: the file composed from.
