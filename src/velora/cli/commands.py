@@ -41,6 +41,7 @@ _LISTED = (
         interrupted="interrupted before the first step; nothing was saved",
         config="train",
     ),
+    Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune", config="train"),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
@@ -75,6 +76,7 @@ For example:
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set
   velora runs where=status=finished sort=-return              # what there is, the best first
+  velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
   velora plot <run> <run> out=curves.png
   velora compare <sweep> by=agent out=report.html
   velora verify <run>

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from velora.cli.command.arguments import Arguments, quoted
 from velora.cli.command.launch import launch
+from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
 from velora.cli.sweep import description
 
@@ -16,7 +17,9 @@ def train(words: Sequence[str]) -> int:
 
     A run goes on from its saved settings instead of the files, a sweep from the words of its command.
     """
-    arguments = budget.count_alone(Arguments.parse(words))
+    given = Arguments.parse(words)
+    check_sweeper(given)
+    arguments = budget.count_alone(given)
     run, job = arguments.text("resume"), "velora.cli.run.training:run_training"
     going_on = run is not None and description.is_sweep(Path(run))
     if going_on or (run is None and arguments.is_multirun and not arguments.only_shows):

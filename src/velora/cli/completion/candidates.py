@@ -10,7 +10,7 @@ from pathlib import Path
 
 from velora.cli.commands import COMMANDS, Command
 
-_PATHS = ("resume", "checkpoint.path", "out")
+_PATHS = ("resume", "checkpoint.path", "out", "study", "show")
 _SETTING = re.compile(r"^  ([a-z_]+)=", re.M)
 
 
@@ -40,6 +40,8 @@ def _own(command: Command, words: Sequence[str], current: str) -> Iterator[str]:
         from velora.cli.completion.settings import setting_words
 
         yield from setting_words(command.config, words, current)
+        if command.name == "tune" and not equals:
+            yield from (f"{one}=" for one in _SETTING.findall(_help(command)))
         if equals and (name in _PATHS or (name == "checkpoint" and command.name != "train")):
             yield from (f"{name}={path}" for path in paths(value))
         elif not (equals or words) and command.name in ("evaluate", "record"):

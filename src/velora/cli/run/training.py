@@ -15,12 +15,12 @@ from velora.callbacks import Callback
 from velora.checkpoint.layout import CHECKPOINTS
 from velora.cli.run import claim, ending, report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
+from velora.cli.settings.loggers import make_loggers
 from velora.cli.settings.objects import (
     chosen_wrappers,
     make_agent,
     make_callbacks,
     make_environment,
-    make_loggers,
     merged,
 )
 from velora.core import allowance
@@ -52,7 +52,8 @@ class KeepSettings(Callback):
         run_directory.save_settings(self.run_dir, settings)
         self.has_begun = True
         trainer.metrics.describe(run_directory.distinguishing(settings))
-        trainer.log_settings(OmegaConf.to_container(settings, resolve=True))
+        plain: Any = OmegaConf.to_container(settings, resolve=True)
+        trainer.log_settings({name: part for name, part in plain.items() if name not in ("logger", "resume", "retry")})
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
@@ -89,12 +90,13 @@ class FinalEvaluation(Callback):
             trainer.evaluate(missing)
 
 
-def run_training(cfg: DictConfig, run_dir: Path) -> float:
+def run_training(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Train as the settings say, evaluate the result, and print a report with the next commands.
 
     Args:
         cfg: settings of the shape of ``conf/train.yaml``.
         run_dir: the directory of everything that is written.
+        callbacks: further ones, which are no settings of the run: of whoever has asked for it.
 
     Returns:
         The mean return over the fixed evaluation episodes and over seeds; a sweep maximises it.
@@ -104,10 +106,10 @@ def run_training(cfg: DictConfig, run_dir: Path) -> float:
         KeyboardInterrupt: if a signal ended the run, and nothing else ended the process.
     """
     with claim.claimed(run_dir):
-        return train_claimed(cfg, run_dir)
+        return train_claimed(cfg, run_dir, callbacks=callbacks)
 
 
-def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
+def train_claimed(cfg: DictConfig, run_dir: Path, *, callbacks: Sequence[Callback] = ()) -> float:
     """Do the same in a directory that is claimed already (:func:`velora.cli.run.claim.claimed`)."""
     saved = None if cfg.resume is None else _settings_so_far(cfg, run_dir)
     run = run_directory.shown(run_dir)  # now: an environment may change the working directory
@@ -120,7 +122,7 @@ def train_claimed(cfg: DictConfig, run_dir: Path) -> float:
             say(f"resume: {line}\n")
     keep, tell = KeepSettings(cfg, run_dir), TellHowToGoOn(cfg, run)
     try:
-        result = _train(cfg, run_dir, seeds, keep, tell)
+        result = _train(cfg, run_dir, seeds, keep, [*callbacks, tell])
         if tell.is_interrupted:  # the program has a handler of its own for the signal, which did nothing
             raise KeyboardInterrupt
         objective = ending.keep_result(cfg, run_dir, result, seeds)
@@ -150,7 +152,9 @@ def _settings_so_far(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return saved
 
 
-def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Callback) -> TrainResult:
+def _train(
+    cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback, last: Sequence[Callback]
+) -> TrainResult:
     device = set_device(cfg.device.name)
     set_seed(seeds[0])
     saved = None if cfg.resume is None else resume.beginning(run_directory.started_in() / cfg.resume)
@@ -172,8 +176,8 @@ def _train(cfg: DictConfig, run_dir: Path, seeds: Sequence[int], first: Callback
         return agent.train(
             env,
             cfg.train.batch_size,
-            callbacks=[first, *callbacks, FinalEvaluation(), last],
-            logger=make_loggers(cfg.logger, run_dir),
+            callbacks=[first, *callbacks, FinalEvaluation(), *last],
+            logger=make_loggers(cfg.logger, run_dir, group=run_directory.sweep()),
             run_dir=run_dir,
             resume=saved,
             threads=cfg.device.threads,

@@ -93,14 +93,14 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
     from velora.cli.run import training  # torch, which a job that is done needs not
 
     with claim.claimed(run_dir):
-        if saved is not None and _can_go_on(run_dir):
+        if saved is not None and can_go_on(run_dir):
             cfg.resume = str(run_dir)
         else:
-            _clear(run_dir)
+            clear(run_dir)
         return training.train_claimed(cfg, run_dir)
 
 
-def _can_go_on(run_dir: Path) -> bool:
+def can_go_on(run_dir: Path) -> bool:
     """Return whether any seed has a whole checkpoint that a run can go on from; the others begin anew."""
     home = run_dir / CHECKPOINTS
     for parent in seed_directories(home).values() or [home]:
@@ -111,7 +111,7 @@ def _can_go_on(run_dir: Path) -> bool:
     return False
 
 
-def _clear(run_dir: Path) -> None:
+def clear(run_dir: Path) -> None:
     """Make way for a run from the beginning; checkpoints that can't be gone on from are set aside, if there are any."""
     home = run_dir / CHECKPOINTS
     parents = list(seed_directories(home).values()) or [home]

@@ -1,0 +1,1 @@
+"""The command ``velora tune``: a search for settings, in which each trial is a run that can be resumed."""

@@ -1,0 +1,146 @@
+"""What a study has found so far, as plain values: for the table, the page and the settings to train with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from velora.cli.tune import storage, trials
+from velora.cli.tune.options import COSTS
+from velora.cli.tune.request import Request
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        state: ``complete``, ``pruned``, ``failed``, ``running``, ``left`` by a process that died, or ``infeasible``.
+        values: the objectives, the return first; of a pruned one the last value reported.
+        params: what was drawn, by the names of the settings.
+        returns: of each seed, in order.
+        curve: what was reported along the way, by round.
+        cost: what its policy costs.
+        reason: why it failed or was pruned, or what it is the same as.
+        is_repeated: an earlier trial had the same settings, whose result it took.
+        seconds: from beginning to end; ``None`` while it runs.
+    """
+
+    number: int
+    state: str
+    values: tuple[float, ...]
+    params: Mapping[str, Any]
+    returns: Sequence[float]
+    curve: Mapping[int, float]
+    cost: Mapping[str, float]
+    reason: str
+    is_repeated: bool
+    seconds: float | None
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation over seeds; ``None`` of one."""
+        return float(np.std(self.returns)) if len(self.returns) > 1 else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All trials of a study, and which of them are best."""
+
+    home: Path
+    name: str
+    request: Request
+    n_trials: int
+    trials: Sequence[Trial]
+    best: Sequence[Trial]
+    importances: Mapping[str, float]
+
+    def count(self, *states: str) -> int:
+        """Count the trials in some states."""
+        return sum(trial.state in states for trial in self.trials)
+
+    @property
+    def n_ended(self) -> int:
+        """How many have ended, in whatever way."""
+        return len(self.trials) - self.count("running", "left")
+
+
+def look(home: Path, study: optuna.Study, *, with_importances: bool = True) -> Outcome:
+    """Read what a study has found."""
+    request = storage.request_of(study)
+    with _claiming(home):
+        found = [_trial(home, frozen, request) for frozen in study.get_trials(deepcopy=False)]
+    complete = [trial for trial in found if trial.state == "complete" and not trial.is_repeated]
+    best = sorted(_front(complete), key=lambda trial: -trial.values[0])
+    importances = _importances(study, complete) if with_importances else {}
+    return Outcome(home, study.study_name, request, storage.n_trials(study), found, best, importances)
+
+
+@contextmanager
+def _claiming(home: Path) -> Iterator[None]:
+    """Keep workers from choosing a trial meanwhile, unless the directory can only be read."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(storage.claiming(home))
+        yield
+
+
+def _trial(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Trial:
+    noted = frozen.user_attrs
+    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}.get(frozen.state.name)
+    if state is None:
+        state = "running" if trials.is_running(home, frozen.number) else "left"
+    cost = {name: float(noted[name]) for name in COSTS if name in noted}
+    if state == "complete" and any(cost[name] > limit for name, limit in request.options.limits.items()):
+        state = "infeasible"
+    duration, is_repeated = frozen.duration, trials.SAME_AS in noted
+    return Trial(
+        frozen.number,
+        state,
+        tuple(frozen.values or ()),
+        dict(frozen.params),
+        [float(value) for value in noted.get(trials.RETURNS, {}).values()],
+        dict(frozen.intermediate_values),
+        cost,
+        f"same as trial {noted[trials.SAME_AS]}" if is_repeated else str(noted.get(trials.REASON, "")),
+        is_repeated,
+        None if duration is None else duration.total_seconds(),
+    )
+
+
+def _front(complete: Sequence[Trial]) -> list[Trial]:
+    """Find the trials that no other one beats: in one objective all in order, in several those on the Pareto front."""
+    if not complete or len(complete[0].values) == 1:
+        return list(complete)
+    signs = np.array([1.0, *[-1.0] * (len(complete[0].values) - 1)])
+    points = np.array([trial.values for trial in complete]) * signs
+    return [
+        trial
+        for trial, own in zip(complete, points, strict=True)
+        if not ((points >= own).all(axis=1) & (points > own).any(axis=1)).any()
+    ]
+
+
+def _importances(study: optuna.Study, complete: Sequence[Trial]) -> dict[str, float]:
+    """Estimate how much each setting matters for the return; nothing from fewer than four trials.
+
+    Source:
+        PED-ANOVA, Watanabe et al. 2023, as Optuna has it.
+    """
+    import optuna
+
+    if len(complete) < 4 or len({trial.values[0] for trial in complete}) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that dimensions are experimental, or that a few trials are few
+        found = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
+    return {name: float(share) for name, share in found.items()}
