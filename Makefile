@@ -11,6 +11,7 @@ RAY := .venv-ray
 RAY_STAMP := $(RAY)/.complete
 RELEASE := .venv-release
 SMOKE := .venv-smoke
+TRACKIO := .venv-trackio
 ARGS ?=
 JOBS ?= 2
 PYTHON ?=
@@ -20,7 +21,8 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
-.PHONY: bench-learning-smoke bench-speed reliability sweeps bits generate docs wheel wheel-smoke clean
+.PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel wheel-smoke
+.PHONY: clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -66,6 +68,12 @@ bench-learning-smoke: setup peers  ## See in minutes that every part of bench-le
 peers: $(PEERS_STAMP)  ## Make .venv-peers: the libraries that bench-speed compares with
 
 ray: $(RAY_STAMP)  ## Make .venv-ray: Velora beside Ray, as pinned in constraints-ray.txt
+
+integrations: setup  ## Install the loggers W&B, MLflow and Comet into .venv too, for their tests: 600 MB
+	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt \
+	    --constraint .ci/integrations.txt --editable '.[wandb,mlflow,comet]'
+
+trackio: $(TRACKIO)/.complete  ## Make .venv-trackio: Trackio, for its test; everything else it finds in .venv
 
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
@@ -131,6 +139,13 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 $(RAY_STAMP): pyproject.toml constraints-ray.txt | $(STAMP)
 	$(RUN) -m venv --clear $(RAY)
 	$(RAY)/bin/python -m pip install --disable-pip-version-check --constraint constraints-ray.txt --editable '.[ray,plot]'
+	@touch $@
+
+$(TRACKIO)/.complete: .ci/trackio.txt | $(STAMP)
+	$(RUN) -m venv --clear $(TRACKIO)
+	$(RUN) -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" % s.get_path("purelib"))' \
+	    > "$$($(TRACKIO)/bin/python -c 'import sysconfig as s; print(s.get_path("purelib"))')/of_velora.pth"
+	$(TRACKIO)/bin/python -m pip install --disable-pip-version-check --constraint $< trackio
 	@touch $@
 
 $(RELEASE)/.complete: .ci/release-tools.txt | $(STAMP)

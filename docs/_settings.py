@@ -18,7 +18,7 @@ import yaml
 from hydra import compose
 from omegaconf import OmegaConf
 
-from velora.cli.command.launch import composing
+from velora.cli.command.compose import composing
 from velora.cli.settings.explained import meanings
 from velora.models.options import REQUIRED, Option
 from velora.models.signatures import constructor_options

@@ -50,8 +50,7 @@ def _run(arguments: argparse.Namespace, root: Path) -> list[campaign.Trial]:
     grid = QUICK if arguments.quick else GRID
     began_s = time.monotonic()
     whole = campaign.undisturbed(Sweep(campaign.place(root, "undisturbed"), grid))
-    undisturbed_s = time.monotonic() - began_s
-    print(f"undisturbed: {len(whole.jobs)} jobs in {undisturbed_s:.0f} s", flush=True)
+    print(f"undisturbed: {len(whole.jobs)} jobs in {time.monotonic() - began_s:.0f} s", flush=True)
     trials = []
     for name in campaign.chosen(arguments.only.split()):
         rng = random.Random(f"{arguments.seed} {name}")
@@ -63,7 +62,7 @@ def _run(arguments: argparse.Namespace, root: Path) -> list[campaign.Trial]:
         for job, text in trials[-1].different.items():
             print(f"  ! {job}: {text}")
         if not arguments.quick:
-            results.write(trials[-1], seed=arguments.seed, undisturbed_s=undisturbed_s)
+            results.write(trials[-1], seed=arguments.seed)
     return trials
 
 

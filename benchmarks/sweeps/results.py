@@ -17,7 +17,7 @@ DIRECTORY: Final = Path(__file__).with_name("results")
 TABLE: Final = Path(__file__).with_name("table.md")
 
 
-def write(trial: Trial, *, seed: int, undisturbed_s: float) -> None:
+def write(trial: Trial, *, seed: int) -> None:
     """Write what a trial found."""
     DIRECTORY.mkdir(exist_ok=True)
     head = {
@@ -25,7 +25,6 @@ def write(trial: Trial, *, seed: int, undisturbed_s: float) -> None:
         "commit": commit_now(DIRECTORY, TABLE),
         "machine": machine(),
         "seed": seed,
-        "undisturbed_s": round(undisturbed_s, 1),
     }
     text = json.dumps({**head, **trial.document()}, indent=1, ensure_ascii=False)
     (DIRECTORY / f"{trial.launcher}.json").write_text(f"{text}\n", encoding="utf-8")

@@ -59,6 +59,9 @@ MISTAKES = {
     "train device.name=gpu": "got 'gpu'; did you mean 'cuda'?",
     "train agent.n_neurons=2": "agent.n_neurons: ",
     "train agent.cell=cfcc": "agent.cell: ",
+    "train agent._target_=my_module.MyAgent agent.effort=1": (
+        "agent.effort: no setting of Velora's agents; if your own class has it, write +agent.effort=1"
+    ),
     "train agent.noise_decay_steps=50": "agent.noise_decay_steps: 50 has no effect with noise_final_std=None",
     "train agent=liquid_ppo env=cartpole agent.initial_std=0.5": (
         "agent.initial_std: 0.5 has no effect with discrete=True"

@@ -49,3 +49,35 @@ def test_slips_are_one_line(command: Command, tmp_path: Path) -> None:
         assert done.code == 2
         assert message in done.err
         assert done.err.count("\n") == 1
+
+
+AGENT = """
+import dataclasses
+import velora
+from velora.models import LiquidDDPG
+from velora.models.options import option
+from velora.models.settings import DDPGSettings
+
+class SparingSettings(DDPGSettings):
+    effort: float = option(0.01, "what a squared action costs", group="learning", ge=0.0)
+
+@velora.register
+class SparingDDPG(LiquidDDPG):
+    key = "sparing_ddpg_of_a_test"
+    settings_type = SparingSettings
+
+    def training_step(self, batch):
+        cost = self.settings.effort * batch.action.square().sum(3)
+        return super().training_step(dataclasses.replace(batch, reward=batch.reward - cost))
+"""
+
+
+def test_an_agent_of_ones_own_has_settings_of_its_own(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "command_agents.py").write_text(AGENT)
+    own = "agent._target_=command_agents.SparingDDPG"
+    done = command("train", own, "+agent.effort=0.5", *SHORT, "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    assert "effort=0.5" in command("show", "run").out
+    refused = command("train", own, "+agent.efort=0.5", *SHORT)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "agent.efort: SparingDDPG has no such setting; did you mean effort?" in refused.err

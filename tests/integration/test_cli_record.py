@@ -55,7 +55,7 @@ def test_every_seed_of_a_run_has_a_video(command: Command, tmp_path: Path) -> No
     [
         ("", "checkpoint: needs a value"),
         ("nowhere", "nowhere: no checkpoint here"),
-        ("nowhere out=x.mp4", 'pip install "velora-rl[video]", or name it x.webp'),
+        ("nowhere out=x.mp4", "or name it x.webp"),
         ("nowhere every=0", "every: expected at least 1, got 0"),
         ("nowhere evry=2", "evry: no such setting"),
     ],

@@ -16,6 +16,7 @@ import pytest
 from tests.integration.conftest import Command
 from tests.unit.analysis.run_directories import make_run
 from velora.analysis import find_runs
+from velora.analysis.find import read_runs
 from velora.metrics import queries
 
 TINY = (
@@ -45,7 +46,7 @@ def velora(cwd: Path, *words: str, **environment: str) -> Iterator[subprocess.Po
 def wait_for_episodes(run: Path, n: int) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        if (run / "metrics.db").exists() and len(queries.episodes(run)) >= n:
+        if run.is_dir() and read_runs(run)[0].n_episodes >= n:
             return
         time.sleep(0.1)
     raise AssertionError(f"{run}: no {n} episodes in two minutes")

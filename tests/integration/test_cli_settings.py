@@ -15,7 +15,7 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from velora.checkpoint import agents
-from velora.cli.command.launch import composing
+from velora.cli.command.compose import composing
 from velora.cli.run.training import run_training
 from velora.models.idle import taken_over
 

@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from velora.checkpoint import Checkpoint
-from velora.cli.command.launch import config_dir
+from velora.cli.command.compose import config_dir
 from velora.envs.wrappers import KNOWN
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics import queries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib.util
 import inspect
 import pickle
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
+from lightning.pytorch.loggers.logger import DummyLogger
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.learning import arms
@@ -23,21 +25,22 @@ from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import TASKS
 from velora.callbacks import EarlyStopping, SaveCheckpoints
 from velora.checkpoint.registry import agents
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.cli.settings import wrappers
-from velora.cli.settings.instantiate import instantiate, locate_class
+from velora.cli.settings.instantiate import instantiate, locate_class, named_keywords
+from velora.cli.settings.loggers import make_loggers
 from velora.cli.settings.objects import (
     chosen_wrappers,
     make_agent,
     make_callbacks,
     make_environment,
-    make_loggers,
     merged,
 )
 from velora.cli.settings.schema import check
 from velora.envs import describe, dimensions
 from velora.envs.wrappers import KNOWN
 from velora.models.keywords import AGENTS
+from velora.training.loggers.kinds import KINDS, named_kind_of
 
 CONF = config_dir()
 GROUPS = ("agent", "env", "device", "checkpoint", "train", "callbacks", "logger", "experiment")
@@ -216,10 +219,49 @@ def test_no_checkpoints_means_no_callback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", options("logger"))
-def test_every_logger_builds_and_writes_in_the_run_directory(name: str, tmp_path: Path) -> None:
-    for logger in make_loggers(settings(f"logger={name}").logger, tmp_path):
-        assert Path(logger.log_dir).is_relative_to(tmp_path)
+def test_a_loggers_file_names_the_class_of_its_kind_and_settings_that_it_takes(name: str, tmp_path: Path) -> None:
+    for entry, node in settings(f"logger={name}").logger.items():
+        kind = KINDS[entry]
+        assert named_kind_of(locate_class(entry, node)) is kind
+        if any(map(importlib.util.find_spec, kind.needs)) or not kind.needs:
+            (plan,) = make_loggers(settings(f"logger={name}").logger, tmp_path, group="mine")
+            assert (plan.label, plan.kind.name, plan.group) == (f"logger.{entry}", entry, "mine")
+        named, takes_any = named_keywords(locate_class(entry, node))
+        own = {key for key in node if not key.startswith("_")} - {"log_model"}
+        assert takes_any or own <= named
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_kind_of_logger_has_a_file() -> None:
+    assert sorted(["none", *KINDS]) == options("logger")
+
+
+def test_several_loggers_are_chosen_as_a_list(tmp_path: Path) -> None:
+    cfg = settings("logger=[csv,tensorboard]").logger
+    assert [plan.kind.name for plan in make_loggers(cfg, tmp_path)] == ["csv", "tensorboard"]
+
+
+def test_a_logger_of_ones_own_gets_the_run_directory_only_if_it_names_it(tmp_path: Path) -> None:
+    words = [f"+logger.{name}._target_={__name__}.{name}" for name in ("Named", "Unnamed")]
+    named, unnamed = make_loggers(settings(*words).logger, tmp_path)
+    assert named.save_dir == str(tmp_path)
+    assert unnamed.kwargs == {}
+
+
+class Named(DummyLogger):
+    def __init__(self, save_dir: str) -> None:
+        super().__init__()
+        self._save_dir = save_dir
+
+    @property
+    def save_dir(self) -> str:
+        return self._save_dir
+
+
+class Unnamed(DummyLogger):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        self.kwargs = kwargs
 
 
 def test_every_agent_has_a_file() -> None:

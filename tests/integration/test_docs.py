@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import io
 import logging
 import re
@@ -19,11 +20,12 @@ from typing import Any
 import pytest
 
 from velora.cli.main import main
-from velora.cli.run import evaluation
+from velora.cli.run import evaluation, record
 from velora.core import seeding
-from velora.core.types import Evaluation
+from velora.core.types import Evaluation, Filmed
 from velora.models import Agent
 from velora.training import Trainer, TrainResult
+from velora.training.loggers.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ("README", "CONTRIBUTING", "RELEASING", "SECURITY", "CODE_OF_CONDUCT")
@@ -99,6 +101,12 @@ def check_and_finish(agent: Agent, env: Any, batch_size: int, **settings: Any) -
     return TrainResult("finished", None, [[0.0]] * n, evaluations, settings["run_dir"], [None] * n, [1] * n)
 
 
+def installed(words: list[str]) -> bool:
+    """Return whether the loggers of a command are; the heavy ones are in no environment by default."""
+    chosen = [kind for name, kind in KINDS.items() if f"logger={name}" in words]
+    return all(not kind.needs or any(map(importlib.util.find_spec, kind.needs)) for kind in chosen)
+
+
 def study_beside(run: Path) -> Path:
     """Begin a study, in which nothing has been trained: what ``<study>`` stands for in the pages."""
     study = run.with_name("study")
@@ -115,6 +123,8 @@ def run_command(line: str, run: Path) -> None:
     if words[:1] == ["python"]:  # python scripts/train.py is velora train
         assert (ROOT / words[1]).is_file(), line
         words = ["velora", Path(words[1]).stem, *words[2:]]
+    if not installed(words):
+        return
     match words:
         case ["velora", "plot" | "compare" as command, *arguments]:
             assert main([command, *(str(run) if word == "multirun" else word for word in arguments)]) == 0, line
@@ -137,6 +147,7 @@ def run_shell(block: Block, run: Path) -> None:
         if not block.is_run:
             patch.setattr(Agent, "train", check_and_finish)
             patch.setattr(evaluation, "_play", lambda *_, **__: [0.0])
+            patch.setattr(record, "film", lambda agent, env, path, *_, **__: Filmed(path, 1, (0.0,)))
             patch.setattr("velora.cli.tune.command._search", lambda *_: 0)
         for line in block.code.splitlines():
             run_command(line, run)

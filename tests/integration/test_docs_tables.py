@@ -22,11 +22,12 @@ from pydantic_core import PydanticUndefined
 from docs._reference import offer_wrappers
 from docs._settings import rendered
 from velora.callbacks import HOOKS, Callback
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.envs.wrappers import KNOWN
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.metrics.schema import connect
 from velora.models.keywords import AGENTS
+from velora.training.stock_list import REFUSED, WORKS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -99,6 +100,12 @@ def velocities(target: str) -> Expected:
     return {name: (size, set(positions)) for name, (size, positions) in VELOCITIES.items()}
 
 
+def measuring(target: str) -> Expected:
+    """Name the callbacks that log, with how often by default."""
+    kinds = ("LearningRateMonitor", "GradientMonitor", "Throughput", "DeviceStats")
+    return {f"velora.callbacks.{kind}": parameters(f"velora.callbacks.{kind}")["every"] for kind in kinds}
+
+
 EXPECTED: dict[str, Callable[[str], Expected]] = {
     "signature": parameters,
     "fields": fields,
@@ -108,6 +115,9 @@ EXPECTED: dict[str, Callable[[str], Expected]] = {
     "hooks": hooks,
     "members": members,
     "velocities": velocities,
+    "measuring": measuring,
+    "stock": lambda target: dict(WORKS),
+    "refused": lambda target: dict(REFUSED),
 }
 NAMES_ONLY = ("sql", "members", "choices")
 IN_ORDER = ("hooks", "sql")
@@ -141,6 +151,12 @@ def test_a_table_says_what_the_code_says(kind: str, target: str, rows: str) -> N
     table = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.splitlines()[2:]]
     if kind == "velocities":
         assert {name.strip("`"): (int(size), numbers(told)) for name, size, told in table} == expected
+        return
+    if kind in ("stock", "refused"):
+        assert {name.strip("`"): told for name, told in table} == expected
+        return
+    if kind == "measuring":
+        assert {name.strip("`"): ast.literal_eval(every.strip("`")) for name, every, _ in table} == expected
         return
     documented = [name for first, *_ in table for name in re.findall(r"`(\w+)", first)]
     assert sorted(documented) == sorted(expected)

@@ -112,8 +112,10 @@ def test_a_launcher_runs_the_jobs_and_their_list_is_not_lost(
 ) -> None:
     out = finish(start(tmp_path, launcher))
     assert what_counts(tmp_path / "sweep") == alone
-    lines = [line for line in out.splitlines() if line.startswith("agent.n_neurons=")]
-    assert [line.split()[:2] for line in lines] == [["agent.n_neurons=5", "done"], ["agent.n_neurons=6", "done"]]
+    table = (tmp_path / "sweep" / "table.csv").read_text().splitlines()
+    assert len(table) == 3
+    assert "agent.n_neurons" in table[0]
+    assert "table  sweep/table.csv" in out
     finish(start(tmp_path, launcher, "resume=sweep", "callbacks.slow._target_=slow.Slow"))  # nothing is left to do
     assert what_counts(tmp_path / "sweep") == alone
 

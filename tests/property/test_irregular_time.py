@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from velora.cli.command.launch import config_dir
+from velora.cli.command.compose import config_dir
 from velora.envs import Environments
 from velora.envs.wrappers import KNOWN, wrap
 

@@ -18,7 +18,10 @@ from velora.analysis import outcome
 from velora.analysis.outcome import Status
 from velora.metrics import queries
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and needs PR_SET_PDEATHSIG")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and needs PR_SET_PDEATHSIG"),
+    pytest.mark.timeout(1200),  # a dozen processes are started, each of which imports PyTorch
+]
 
 TINY = [
     *("train.n_episodes=12", "train.batch_size=8", "train.evaluation_episodes=1", "train.progress_bar=false"),

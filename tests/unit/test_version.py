@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from velora import __version__
-from velora.cli.doctor import advice
+from velora.core import extras
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -24,7 +24,7 @@ def test_the_wheel_takes_its_version_from_the_package() -> None:
 def test_it_is_above_those_of_the_other_code_base() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", RELEASE)
     assert tuple(map(int, RELEASE.split("."))) > (0, 2, 0)
-    assert PROJECT["project"]["name"] == advice.DISTRIBUTION != "velora"
+    assert PROJECT["project"]["name"] == extras.DISTRIBUTION != "velora"
 
 
 def test_the_newest_entry_of_the_changelog_is_of_this_version() -> None:

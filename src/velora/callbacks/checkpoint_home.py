@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from velora.callbacks import home_files as files
+from velora.callbacks.home_inspection import inspect, was_ours
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.branching import begin_branch
 from velora.checkpoint.layout import LOCK_NAME, seed_directory
@@ -55,8 +56,8 @@ class CheckpointHome:
         self._parents = own if len(seeds) > 1 else [self.directory]
         self._lock = FileLock(self.directory / LOCK_NAME)
         try:
-            if not self._was_ours():  # nothing is made in what may be someone else's directory
-                self._inspect()
+            if not was_ours(self.directory):  # nothing is made in what may be someone else's directory
+                inspect(self.directory, self._parents, run_id=run_id)
             disk.make_directory(self.directory)
             self._lock.acquire(timeout=PATIENCE_S, poll_interval=0.01)
         except Timeout:
@@ -69,7 +70,7 @@ class CheckpointHome:
         except NotImplementedError:
             logger.warning("%s: can't be locked here; take care that no other run uses it", self.directory)
         try:
-            self._inspect()
+            inspect(self.directory, self._parents, run_id=run_id)
             with suppress(PermissionError):  # one may make names in a directory that one may not read
                 disk.sync_directory(self.directory)  # so that no power cut takes the lock, and leaves an overview
             for parent in self._parents:
@@ -172,71 +173,6 @@ class CheckpointHome:
         """Remove what has lost its name already; a run that was killed may have left some."""
         for path in parent.glob(f"{_PRUNED}*"):
             self._try_to(shutil.rmtree, path)
-
-    def _inspect(self) -> None:
-        """Check that the checkpoints in the directory are this run's.
-
-        Where there are any, all other files beside them are left alone, whoever made them; where there are none, the
-        directory is somebody's, unless it is empty.
-
-        Raises:
-            RunDirectoryError: naming the first thing that isn't this run's.
-        """
-        found = [path for parent in self._parents for path in files.checkpoints(parent)]
-        owners = {path: files.owner(path) for path in found}
-        is_ours = self._run_id in owners.values()
-        if self._parents != [self.directory] and not is_ours:
-            self._refuse_foreign(self.directory, allowed={path.name for path in self._parents})
-        for parent in self._parents if not is_ours else ():
-            own = {path.name for path in found if path.parent == parent}
-            self._refuse_foreign(parent, allowed={CONFIG_FILE, *own})
-        for path, owner in owners.items():
-            self._check_owner(path, owner, is_ours=is_ours)
-        orphan = next((parent for parent in self._parents if (parent / CONFIG_FILE).exists()), None)
-        if orphan is not None and not owners and self._was_ours():
-            self._drop_overviews()
-        elif orphan is not None and not is_ours:
-            raise RunDirectoryError(
-                f"{orphan}: expected a directory without a run, found {CONFIG_FILE} without its checkpoints; "
-                "choose another directory, or delete that file"
-            )
-
-    def _refuse_foreign(self, directory: Path, *, allowed: set[str]) -> None:
-        for name in files.names(directory):
-            if name not in {LOCK_NAME, *allowed} and not files.is_harmless(name):
-                raise RunDirectoryError(
-                    f"{directory}: expected an empty directory or this run's checkpoints, found {name!r}; choose a "
-                    f"directory of its own, such as {str(self.directory / 'checkpoints')!r}"
-                )
-
-    def _drop_overviews(self) -> None:
-        """Remove the overviews that a run left which died before its first checkpoint was whole."""
-        for parent in self._parents:
-            (parent / CONFIG_FILE).unlink(missing_ok=True)
-
-    def _was_ours(self) -> bool:
-        """Return whether a run has claimed the directory before, and perhaps lives in it."""
-        lock = self.directory / LOCK_NAME
-        return lock.is_file() and lock.stat().st_size == 0
-
-    def _check_owner(self, path: Path, owner: str | None, *, is_ours: bool) -> None:
-        """Check whose a checkpoint is; one that is broken has no owner, and a save may replace it.
-
-        Raises:
-            RunDirectoryError: if it is another run's, or holds someone's files in a directory that isn't this run's.
-        """
-        if owner is None:
-            if files.holds_more(path) and not is_ours:
-                raise RunDirectoryError(
-                    f"{path}: expected a checkpoint or nothing, found somebody's files; choose another directory, or "
-                    "move them away"
-                )
-        elif owner != self._run_id:
-            whose = f"of run {owner}" if owner else "that no run wrote"
-            raise RunDirectoryError(
-                f"{path.parent}: expected an empty directory or this run's checkpoints, found {path.name} {whose}; "
-                f"go on with that run by resume={str(self.directory)!r}, or choose another directory"
-            )
 
     def _own(self, path: Path) -> Checkpoint | None:
         """Open a checkpoint of this run; ``None`` if it is broken or another run's."""

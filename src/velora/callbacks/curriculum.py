@@ -43,7 +43,7 @@ class Curriculum(Callback):
         Raises:
             SettingError: if there are no stages, a value isn't a number, or nothing says when a stage ends.
         """
-        if not stages or any(not isinstance(stage, Mapping) for stage in stages):
+        if not isinstance(stages, Sequence) or not stages or any(not isinstance(stage, Mapping) for stage in stages):
             raise SettingError(f"curriculum.stages: expected one or more of {{attribute: value}}, got {stages!r}")
         if target is None and steps is None and len(stages) > 1:
             raise SettingError("curriculum: expected target= or steps= (or both), got neither")

@@ -62,6 +62,8 @@ class Schedule(Callback):
             ("every", every, 1),
         ):
             check_whole(f"schedule.{name}", number, least=least)
+        if not isinstance(setting, str):
+            raise SettingError(f"schedule.setting: expected the name of a setting of the agent, got {setting!r}")
         end = start if end is None else end
         for name, value in (("start", start), ("end", end)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -199,6 +199,10 @@ class TrainerView(Protocol):
         """Record numbers in the metrics and send them to the loggers, at the current step of the seed."""
         ...
 
+    def log_figure(self, figure: Any, step: int | None = None, *, name: str = "figure", seed_index: int = 0) -> None:
+        """Send a figure of Matplotlib's, or the path of an image, to the loggers that can show or keep one."""
+        ...
+
     def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
         """Send a video file to the loggers that can show or keep one."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +21,12 @@ from velora.envs.images import image_settings
 from velora.envs.layers import Env
 from velora.envs.make import EnvironmentSource, EnvLike
 from velora.envs.played import Episode, FaultError, difference, play, played_again
+from velora.envs.remarks import cautions, span
 from velora.envs.said import unsaid
 from velora.envs.spaces import check_spaces, dimensions
 from velora.envs.vector import Environments
 
 MOST_EPISODES = 10
-_SLOW_S, _LARGE = 1e-3, 100.0
-_SHOWN = 6
 _DRAW = "draw everything random from self.np_random, which super().reset(seed=seed) seeds"
 
 
@@ -163,7 +162,7 @@ def _try(
             left -= len(episodes[-1].actions)
         _say_episodes(episodes, report)
         boxed = isinstance(layers.base(env).observation_space, gym.spaces.Box)
-        report.cautions += _cautions(episodes, shows_numbers=boxed)
+        report.cautions += cautions(episodes, shows_numbers=boxed)
         statistics.give(env, before)
         again = played_again(envs, episodes[0])
         _compare(episodes[0], again, _copies(source, before, episodes[0], obs_dim, report), report)
@@ -217,61 +216,19 @@ def _say_episodes(episodes: Sequence[Episode], report: Report) -> None:
     lengths, rewards = [len(one.actions) for one in over], [r for one in episodes for r in one.rewards]
     if over:
         totals = [sum(one.rewards) for one in over]
-        said = f"{len(over)} played at random: {_span(lengths, ',')} steps, return {_span(totals, '.1f')}"
+        said = f"{len(over)} played at random: {span(lengths, ',')} steps, return {span(totals, '.1f')}"
         ended = {"terminated" if one.terminated else "truncated" for one in over}
         report.facts.append(("episodes", f"{said}; {' or '.join(sorted(ended))}"))
-    report.facts.append(("rewards", f"{_span(rewards, '.4g')} a step"))
+    report.facts.append(("rewards", f"{span(rewards, '.4g')} a step"))
     times = [one[-1] for episode in episodes for one in episode.answers[1:]]
     is_regular = all(dt == NOMINAL_DT for dt in times)
-    report.facts.append(("time", "regular steps" if is_regular else f"a step takes {_span(times, 'g')} control steps"))
+    report.facts.append(("time", "regular steps" if is_regular else f"a step takes {span(times, 'g')} control steps"))
     seconds = sum(one.seconds for one in episodes) / n_steps
     report.facts.append(("speed", f"{seconds * 1e3:.3g} ms a step, {1.0 / max(seconds, 1e-9):,.0f} steps a second"))
 
 
-def _cautions(episodes: Sequence[Episode], *, shows_numbers: bool) -> Iterator[str]:
-    """Find what is legal, and often not meant."""
-    over, rewards = [one for one in episodes if one.is_over], [r for one in episodes for r in one.rewards]
-    n_steps = len(rewards)
-    seconds = sum(one.seconds for one in episodes) / n_steps
-    if not over:
-        yield (
-            f"no episode ended within {n_steps:,} steps; register it with max_episode_steps=..., or give "
-            "+env.kwargs.max_episode_steps=... (steps=... plays longer)"
-        )
-    lengths = {len(one.actions) for one in over}
-    if len(over) > 2 and len(lengths) == 1 and lengths != {1} and all(one.terminated for one in over):
-        yield (
-            f"every episode terminated after {lengths.pop()} steps; where that is a time limit, say truncated instead: "
-            "terminated means that nothing could be earned any more"
-        )
-    if len(rewards) > 1 and min(rewards) == max(rewards) and (len(lengths) <= 1 or rewards[0] == 0.0):
-        yield f"every reward was {rewards[0]:g}: random actions earn nothing to learn from, or the reward is missing"
-    if seconds > _SLOW_S:
-        yield f"a step takes {seconds * 1e3:.1f} ms; several seeds with env.workers=... step at the same time"
-    if not shows_numbers:
-        return
-    low, high = np.min([one.low for one in episodes], axis=0), np.max([one.high for one in episodes], axis=0)
-    if n_steps > 1 and (still := np.flatnonzero(low == high)).size:
-        yield f"of an observation {_positions(still)} of {low.size} numbers never changed"
-    if low.size and max(np.abs(low).max(), np.abs(high).max()) > _LARGE:
-        yield (
-            f"observations reach {_span([float(low.min()), float(high.max())], 'g')}; networks learn from numbers "
-            "around 1: scale them, or train with agent.normalize_obs=true"
-        )
-
-
 def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def _positions(at: Any) -> str:
-    first = ", ".join(str(int(one)) for one in at[:_SHOWN])
-    return f"{at.size} ({first}, ...)" if at.size > _SHOWN else f"{at.size} ({first})"
-
-
-def _span(numbers: Sequence[float], form: str) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low:{form}}" if low == high else f"{low:{form}} to {high:{form}}"
 
 
 def _numbers(bound: Any) -> str:

@@ -13,11 +13,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from velora.core.errors import SettingError
+from velora.core.extras import how_to_install
 from velora.core.types import Array
 
 FORMATS = (".mp4", ".webp", ".gif")
 _ENCODER, _IMAGES = "imageio_ffmpeg", "PIL"
-_INSTALL = 'pip install "velora-rl[video]"'
 _HEADLESS = {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "dummy"}
 """How MuJoCo and pygame draw without a screen."""
 _SMALL = 256
@@ -33,7 +33,7 @@ def default_format() -> str:
     for suffix in (".mp4", ".webp"):
         if _is_installed(_package(suffix)):
             return suffix
-    raise SettingError(f"video: needs imageio-ffmpeg or Pillow, and neither is installed; {_INSTALL}")
+    raise SettingError(f"video: needs imageio-ffmpeg or Pillow, and neither is installed; {how_to_install('video')}")
 
 
 def check_format(path: Path) -> None:
@@ -48,7 +48,7 @@ def check_format(path: Path) -> None:
     if not _is_installed(_package(suffix)):
         missing = "imageio-ffmpeg" if suffix == ".mp4" else "Pillow"
         other = "" if suffix != ".mp4" or not _is_installed(_IMAGES) else f", or name it {path.stem}.webp"
-        raise SettingError(f"video: {suffix} needs {missing}, which isn't installed; {_INSTALL}{other}")
+        raise SettingError(f"video: {suffix} needs {missing}, which isn't installed; {how_to_install('video')}{other}")
 
 
 def _package(suffix: str) -> str:

@@ -17,13 +17,14 @@ __all__ = ["Source", "database_path", "episodes", "evaluations", "experiments", 
 
 
 def experiments(source: Source) -> list[ExperimentRow]:
-    """List the runs in a store, oldest first.
+    """List the runs in a store, oldest first; none in a file that a run has just made.
 
     Raises:
         RunDirectoryError: if there is no store at ``source``.
     """
     with open_store(source) as connection:
-        return _experiments(connection)
+        is_new = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        return [] if is_new else _experiments(connection)
 
 
 def episodes(source: Source, *, run_id: str | None = None, seed: int | None = None) -> list[EpisodeRow]:

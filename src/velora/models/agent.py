@@ -34,9 +34,9 @@ from velora.training.result import TrainResult
 
 if TYPE_CHECKING:
     import gymnasium as gym
-    from lightning.pytorch.loggers import Logger
 
     from velora.envs.make import EnvLike
+    from velora.training.loggers import Asked
 
 
 class Agent(ActingAgent, SavedAgent):
@@ -196,7 +196,7 @@ class Agent(ActingAgent, SavedAgent):
 
     def tune(self, name: str, value: float, *, seed_index: int = 0) -> None:
         """Change a setting of one seed for the rest of this training; ``settings`` stays as it is."""
-        self.tuning.set(seed_index, name, value)
+        self.tuning.change(seed_index, name, value)
 
     def current_learning_rates(self, seed_index: int = 0) -> dict[str, float]:
         """Return the learning rate of every network, as an update of this seed would use it."""
@@ -223,7 +223,7 @@ class Agent(ActingAgent, SavedAgent):
         evaluation_episodes: int = 10,
         evaluation_max_steps: int = 100_000,
         callbacks: Callback | Sequence[Callback] | None = None,
-        logger: Logger | Sequence[Logger] | None = None,
+        logger: Asked = None,
         run_dir: str | Path | None = None,
         resume: str | Path | None = None,
         progress_bar: bool = True,
@@ -246,7 +246,8 @@ class Agent(ActingAgent, SavedAgent):
             evaluation_episodes: episodes in one evaluation, always with the same reset seeds.
             evaluation_max_steps: steps after which an episode of evaluation is cut, if the environment sets no end.
             callbacks: one or several, ours or stock ones of Lightning.
-            logger: Lightning loggers.
+            logger: ``"csv"`` (or ``True``), ``"tensorboard"``, ``"wandb"``, ``"mlflow"``, ``"trackio"``, ``"comet"``, a
+                list of them, settings by name as in ``{"wandb": {"project": "mine"}}``, or loggers of Lightning's.
             run_dir: where to keep ``metrics.db``; ``None`` keeps metrics in memory only.
             resume: a checkpoint, or a directory of checkpoints, to go on from as if never stopped.
             progress_bar: show one.

@@ -68,7 +68,7 @@ class Tuning:
                 continue
             kind.check({**agent.settings.model_dump(), name: _as(options[name].kind, value)})
 
-    def set(self, seed_index: int, name: str, value: float) -> None:
+    def change(self, seed_index: int, name: str, value: float) -> None:
         """Change a setting of a seed, which was checked."""
         if name not in self._networks:
             self._networks[name] = tuple(self._rated(name))

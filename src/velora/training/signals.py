@@ -135,8 +135,8 @@ def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> It
     passed_on.do()
     if passed_on.error is not None:
         raise passed_on.error
-    for number in received:
-        signal.raise_signal(number)
+    for one in received:
+        signal.raise_signal(one)
 
 
 def _name(number: int) -> str:

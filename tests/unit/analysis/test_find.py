@@ -185,3 +185,16 @@ def test_the_jobs_of_a_sweep_are_there_before_they_begin(tmp_path: Path) -> None
     assert found == {"a": "waiting", "b": "finished", "c": "waiting"}
     (sweep / "sweep.json").write_text("[]")
     assert [run.directory.name for run in find_runs(tmp_path)] == ["b"]
+
+
+def test_a_file_that_a_run_has_just_made_is_no_fault(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "metrics.db").close()
+    with FileLock(tmp_path / ".lock"):
+        run = only(tmp_path)
+    assert (run.status, run.reason) == ("running", None)
+    connection = sqlite3.connect(tmp_path / "metrics.db")
+    connection.execute("CREATE TABLE notes (line TEXT)")
+    connection.close()
+    run = only(tmp_path)
+    assert run.status == "unknown"
+    assert "no such table: experiment" in str(run.reason)

@@ -179,6 +179,9 @@ class Trainer:
     def log_video(self, path: str | Path, step: int | None = None, *, name: str = "video", seed_index: int = 0) -> None:
         raise NotImplementedError("no callback records")
 
+    def log_figure(self, figure: Any, step: int | None = None, *, name: str = "figure", seed_index: int = 0) -> None:
+        raise NotImplementedError("no callback draws")
+
     def film(
         self,
         path: str | Path,

@@ -128,9 +128,8 @@ def test_seeds_that_stand_at_different_steps_have_values_of_their_own(tmp_path: 
         return make(seeds=[1, 2])
 
     def schedules() -> list[Callback]:
-        changing = {"every": 1, "steps": 36}
         courses = {"gamma": (0.5, 0.99), "actor_lr": (1e-3, 0.1), "noise_std": (0.5, 0.0)}
-        return [Schedule(name, start=start, end=end, **changing) for name, (start, end) in courses.items()]
+        return [Schedule(name, start=start, end=end, every=1, steps=36) for name, (start, end) in courses.items()]
 
     def saving(name: str) -> SaveCheckpoints:
         return SaveCheckpoints(tmp_path / name, frequency=1)

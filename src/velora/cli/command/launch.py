@@ -12,31 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import hydra
 import hydra.utils
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
-import velora
 from velora.cli.command.arguments import Arguments
-from velora.cli.command.mistakes import find_mistake, is_mistake, one_line
+from velora.cli.command.compose import VERSION_BASE, config_dir, find_mistake_in, register
+from velora.cli.command.mistakes import is_mistake, one_line
 from velora.cli.run import run_directory
 from velora.cli.settings import budget, groups, schema
 from velora.cli.settings.explained import explain
-from velora.cli.sweep import identity
 from velora.core.errors import RunDirectoryError, SettingError
 from velora.core.terminal import complain, say, silence
 
 OK, CRASH, BAD_INPUT = 0, 1, 2
-
-_IS_HYDRA_1_4 = hasattr(hydra.utils, "execution_whitelist")
-_VERSION_BASE: dict[str, Any] = {} if _IS_HYDRA_1_4 else {"version_base": "1.3"}
-"""Keywords that choose today's defaults of Hydra; 1.4 has no others and warns when asked."""
 
 _failure_log = logging.getLogger("velora.cli.failure")
 
@@ -75,21 +67,6 @@ class _Session:
             say(f"{label}  {result:.6g}\n")
 
 
-def config_dir() -> Path:
-    """Return the directory of the configuration files: in an installed package, or at the top of a checkout."""
-    package = Path(velora.__file__).parent
-    packaged = package / "conf"
-    return packaged if packaged.is_dir() else package.parents[1] / "conf"
-
-
-@contextmanager
-def composing() -> Iterator[None]:
-    """Let ``hydra.compose`` read the configuration files."""
-    _register()
-    with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
-        yield
-
-
 def launch(
     command: str,
     job: str,
@@ -118,14 +95,14 @@ def launch(
     Raises:
         KeyboardInterrupt: after Ctrl+C.
     """
-    _register()
+    register()
     name = config_name or command
     if arguments.is_multirun and conclude is None:  # Hydra would make the sweep's directory before it finds this
         mistake = find_mistake_in(name, arguments)
         if mistake is not None:
             raise SettingError(mistake)
     session = _Session(command, full_errors=os.environ.get("HYDRA_FULL_ERROR") == "1")
-    entry = hydra.main(config_path=str(config_dir()), config_name=name, **_VERSION_BASE)(_guard(job, session))
+    entry = hydra.main(config_path=str(config_dir()), config_name=name, **VERSION_BASE)(_guard(job, session))
     with _hydra_process(command, arguments):
         try:
             if arguments.only_shows:
@@ -139,24 +116,6 @@ def launch(
                 return session.report(RunDirectoryError(_unwritable(error)))
             mistake = find_mistake_in(name, arguments)
             return session.report(error if mistake is None or session.full_errors else SettingError(mistake))
-
-
-def _register() -> None:
-    """Make schemas and resolvers known to Hydra."""
-    schema.register()
-    # OmegaConf 2.3 has a register_resolver too: an older one, which is gone when Hydra 1.4 is there.
-    register: Any = OmegaConf.register_resolver if _IS_HYDRA_1_4 else OmegaConf.register_new_resolver
-    register("velora.run_label", run_directory.run_label, use_cache=True, replace=True)  # one name for one run
-    register("velora.job_name", identity.job_name, use_cache=False, replace=True)
-
-
-def find_mistake_in(config_name: str, arguments: Arguments) -> str | None:
-    """Explain the first word that can't be composed; ``None`` if the files can't be, even without the words."""
-    try:
-        with hydra.initialize_config_dir(str(config_dir()), **_VERSION_BASE):
-            return find_mistake(config_name, arguments)
-    except (HydraException, OmegaConfBaseException):
-        return None
 
 
 def _outcome(entry: Callable[[], object], session: _Session, conclude: Callable[[], int] | None) -> int:

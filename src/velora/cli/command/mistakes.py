@@ -53,7 +53,7 @@ def find_mistake(config_name: str, arguments: Arguments) -> str | None:
     """Explain in one line the first word that can't be composed.
 
     Group choices are tried one by one, then the settings one by one on top of all group choices. Hydra has to be
-    initialised (:func:`velora.cli.command.launch.composing`).
+    initialised (:func:`velora.cli.command.compose.composing`).
 
     Args:
         config_name: the file composed from.
@@ -94,7 +94,10 @@ def find_mistake(config_name: str, arguments: Arguments) -> str | None:
             try:
                 compose(config_name, [*base, word], return_hydra_config=True)
             except Exception as error:  # noqa: BLE001 - as above
-                return _explain_setting(override.key_or_group, word, error, reference, groups)
+                name, is_own = override.key_or_group, any(one.key_or_group == "agent._target_" for one in overrides)
+                if is_own and name.startswith("agent.") and name not in _own_names(reference):
+                    return f"{name}: no setting of Velora's agents; if your own class has it, write +{word}"
+                return _explain_setting(name, word, error, reference, groups)
     return None
 
 

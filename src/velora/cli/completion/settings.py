@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.command.arguments import FLAGS
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.cli.command.mistakes import dotted_names
 from velora.cli.settings import groups
 from velora.models.keywords import AGENTS, CheckpointKeywords, TrainKeywords

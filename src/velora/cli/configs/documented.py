@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.cli.command.mistakes import one_line
 from velora.cli.settings import groups, wrappers
 from velora.cli.settings.explained import explain

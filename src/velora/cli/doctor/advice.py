@@ -14,9 +14,8 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from velora.cli.doctor.machine import Machine
+from velora.core.extras import DISTRIBUTION
 
-DISTRIBUTION = "velora-rl"
-"""The name in ``pyproject.toml``, which a test compares."""
 _PACKAGE_MANAGERS = {
     "apt-get": "sudo apt-get install build-essential python3-dev",
     "dnf": "sudo dnf install gcc python3-devel",

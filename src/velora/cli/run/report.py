@@ -59,8 +59,7 @@ def _better(
         return {}
     found = {}
     for last in evaluations:
-        saved = _home(result.run_dir, seeds, last.seed_index) / "best"
-        if not saved.is_dir():
+        if not (_home(result.run_dir, seeds, last.seed_index) / "best").is_dir():
             continue
         rows = queries.evaluations(result.run_dir, seed=seeds[last.seed_index])
         best = max(
@@ -139,7 +138,7 @@ def _next_commands(
     seeds: Sequence[int],
     best: Mapping[int, Evaluation],
 ) -> list[str]:
-    lines = []
+    lines: list[str] = []
     own = dict((*trust.foreign_code(cfg), *trust.foreign_places(cfg, run)))  # a checkpoint decides none of these
     more = [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
     sound = [e for e in evaluations if e.seed_index not in result.lost]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from velora.checkpoint.layout import CHECKPOINTS
@@ -27,6 +28,13 @@ def run_label(name: str) -> str:
     Two processes that start in the same microsecond, on two machines even, still get two directories.
     """
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}_{secrets.token_hex(2)}"
+
+
+def sweep() -> str | None:
+    """Return the name of the sweep that this run is a job of, its directory's; ``None`` if it is none."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return None
+    return Path(HydraConfig.get().sweep.dir).name
 
 
 def started_in() -> Path:

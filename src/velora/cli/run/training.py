@@ -15,12 +15,12 @@ from velora.callbacks import Callback
 from velora.checkpoint.layout import CHECKPOINTS
 from velora.cli.run import claim, ending, report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
+from velora.cli.settings.loggers import make_loggers
 from velora.cli.settings.objects import (
     chosen_wrappers,
     make_agent,
     make_callbacks,
     make_environment,
-    make_loggers,
     merged,
 )
 from velora.core import allowance
@@ -52,7 +52,8 @@ class KeepSettings(Callback):
         run_directory.save_settings(self.run_dir, settings)
         self.has_begun = True
         trainer.metrics.describe(run_directory.distinguishing(settings))
-        trainer.log_settings(OmegaConf.to_container(settings, resolve=True))
+        plain: Any = OmegaConf.to_container(settings, resolve=True)
+        trainer.log_settings({name: part for name, part in plain.items() if name not in ("logger", "resume", "retry")})
 
     def on_exception(self, trainer: Any, agent: AgentView, exception: BaseException) -> None:
         """Remove ``config.yaml`` if the first step was refused: no run has begun."""
@@ -176,7 +177,7 @@ def _train(
             env,
             cfg.train.batch_size,
             callbacks=[first, *callbacks, FinalEvaluation(), *last],
-            logger=make_loggers(cfg.logger, run_dir),
+            logger=make_loggers(cfg.logger, run_dir, group=run_directory.sweep()),
             run_dir=run_dir,
             resume=saved,
             threads=cfg.device.threads,

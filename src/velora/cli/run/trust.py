@@ -15,7 +15,9 @@ from velora.nn.cells.registry import is_foreign
 _TRUSTED: Final = {
     "agent": re.compile(r"velora\.models\.\w+"),
     "callbacks": re.compile(r"(velora|lightning\.pytorch)\.callbacks\.\w+"),
-    "logger": re.compile(r"lightning\.pytorch\.loggers\.(CSVLogger|TensorBoardLogger)"),
+    "logger": re.compile(
+        r"velora\.training\.loggers\.csv_logger\.CSVLogger|lightning\.pytorch\.loggers\.(CSVLogger|TensorBoardLogger)"
+    ),
 }
 """Classes that each group may name: those that a package offers, and loggers that write files and nothing else."""
 _PLACE: Final = re.compile(r"(?i)dir|path|folder|root")

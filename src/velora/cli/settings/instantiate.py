@@ -17,7 +17,7 @@ from velora.core.names import did_you_mean
 from velora.nn.cells.registry import is_foreign, register_cell
 
 
-def instantiate(name: str, node: Any, **more: Any) -> Any:
+def instantiate(name: str, node: Any, /, **more: Any) -> Any:
     """Make the object that one entry describes.
 
     Args:
@@ -123,13 +123,18 @@ def check_keywords(name: str, node: Mapping[str, Any], target: type[Any]) -> Non
 
 def takes(target: type[Any]) -> set[str] | None:
     """List the keywords that a class takes, or return ``None`` if it takes any."""
+    names, takes_any = named_keywords(target)
+    return None if takes_any else names
+
+
+def named_keywords(target: type[Any]) -> tuple[set[str], bool]:
+    """List the keywords that a class names, and tell whether it takes any others."""
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    return {p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+        return set(), True
+    names = {p.name for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def targets(name: str, node: Any) -> Iterator[tuple[str, str]]:

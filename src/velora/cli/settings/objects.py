@@ -1,4 +1,4 @@
-"""Make the objects of a run from its settings: environment, agent, callbacks and loggers."""
+"""Make the objects of a run from its settings: environment, agent and callbacks; its loggers are made beside."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def make_callbacks(callbacks: DictConfig, checkpoint: DictConfig, checkpoint_dir
         SettingError: if an entry isn't a callback.
     """
     made: list[Callback] = []
-    for name, node in _entries("callbacks", callbacks):
+    for name, node in entries("callbacks", callbacks):
         made.append(instantiate(name, node))
     if saves(checkpoint):
         made.append(_make_saver(checkpoint, checkpoint_dir))
@@ -210,20 +210,6 @@ def _make_saver(cfg: DictConfig, directory: Path) -> SaveCheckpoints:
         raise SettingError(str(error).replace("save_checkpoints.", "checkpoint.")) from error
 
 
-def make_loggers(cfg: DictConfig, run_dir: Path) -> list[Any]:
-    """Make the loggers; they write into the run directory, unless their settings name another one.
-
-    Raises:
-        SettingError: if an entry isn't a logger, or its package isn't installed.
-    """
-    made = []
-    for name, node in _entries("logger", cfg):
-        known = takes(locate_class(name, node)) or {"save_dir"}
-        needs_dir = "save_dir" in known and "save_dir" not in node
-        made.append(instantiate(name, node, **({"save_dir": str(run_dir)} if needs_dir else {})))
-    return made
-
-
-def _entries(group: str, cfg: DictConfig) -> list[tuple[str, Any]]:
+def entries(group: str, cfg: DictConfig) -> list[tuple[str, Any]]:
     """List the entries of a group under their full names."""
     return [(f"{group}.{key!s}", node) for key, node in cfg.items() if node is not None]

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.command.arguments import written
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.cli.run.resume import leaves
 from velora.models.keywords import AGENTS
 

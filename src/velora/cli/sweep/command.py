@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from velora.analysis import outcome
 from velora.analysis.outcome import Status
-from velora.cli.command import launch
+from velora.cli.command import compose, launch
 from velora.cli.command.arguments import Arguments
 from velora.cli.run import trust
 from velora.cli.sweep import cluster, description, ending, fit, launchers, plan
@@ -69,10 +69,10 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
 
 def _planned(arguments: Arguments) -> plan.Plan | None:
     try:
-        with launch.composing():
+        with compose.composing():
             return plan.make(arguments)
     except (HydraException, OmegaConfBaseException) as error:
-        mistake = launchers.missing(arguments) or launch.find_mistake_in("train", arguments)
+        mistake = launchers.missing(arguments) or compose.find_mistake_in("train", arguments)
         if mistake is None:
             raise
         raise SettingError(mistake) from error

@@ -139,8 +139,8 @@ def going_on(directory: Path, arguments: Arguments) -> Arguments:
     own = [_added(one, added) for one in arguments.parsed() if one.key_or_group != "resume"]
     words = (*(one.input_line or "" for one in kept), *own)
     options = arguments.options if arguments.is_multirun else ("-m", *arguments.options)
-    again = replace(arguments, options=options, overrides=words).adding(hydra__sweep__dir=str(directory))
-    return budget.count_alone(again)
+    going_on = replace(arguments, options=options, overrides=words).adding(hydra__sweep__dir=str(directory))
+    return budget.count_alone(going_on)
 
 
 def command(directory: Path, arguments: Arguments, foreign: Iterable[str]) -> str:

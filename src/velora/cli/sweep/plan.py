@@ -69,7 +69,7 @@ class Plan:
 def make(arguments: Arguments) -> Plan | None:
     """Compose every job that a command line asks for, in the order in which they will run.
 
-    Hydra has to be initialised (:func:`velora.cli.command.launch.composing`).
+    Hydra has to be initialised (:func:`velora.cli.command.compose.composing`).
 
     Returns:
         The plan; ``None`` under another sweeper than the basic one, which decides on the way.

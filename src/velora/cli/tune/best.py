@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from velora.cli.command.launch import composing
+from velora.cli.command.compose import composing
 from velora.cli.settings.budget import is_added
 from velora.cli.tune.outcome import Outcome, Trial
 from velora.cli.tune.request import CONFIG, SEEDS, Request

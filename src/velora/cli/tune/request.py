@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.cli.command.arguments import CONFIG_DIR, Arguments
-from velora.cli.command.launch import composing
+from velora.cli.command.compose import composing
 from velora.cli.command.mistakes import find_mistake
 from velora.cli.run import seeds as seed_settings
 from velora.cli.settings import budget, schema

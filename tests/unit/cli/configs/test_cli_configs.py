@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from velora.cli.command.launch import config_dir
+from velora.cli.command.compose import config_dir
 from velora.cli.configs.documented import documented_groups, explained_settings, first_sentence, option_comment
 from velora.cli.main import main
 

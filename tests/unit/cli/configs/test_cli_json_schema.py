@@ -12,7 +12,7 @@ import yaml
 from hydra import compose
 from omegaconf import OmegaConf
 
-from velora.cli.command.launch import composing, config_dir
+from velora.cli.command.compose import composing, config_dir
 from velora.cli.configs.json_schema import group_schema, settings_schema
 from velora.cli.main import main
 from velora.models.keywords import AGENTS

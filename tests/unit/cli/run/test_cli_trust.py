@@ -10,6 +10,7 @@ import pytest
 from velora.cli.run.trust import foreign_code, foreign_places
 
 CSV = "lightning.pytorch.loggers.CSVLogger"
+OURS = "velora.training.loggers.csv_logger.CSVLogger"
 
 
 def codes(**groups: Any) -> dict[str, str]:
@@ -26,6 +27,7 @@ def codes(**groups: Any) -> dict[str, str]:
         ("callbacks", "velora.models.LiquidDDPG"),
         ("logger", "lightning.pytorch.loggers.tensorboard.SummaryWriter"),
         ("logger", "lightning.pytorch.loggers.WandbLogger"),
+        ("logger", "velora.training.loggers.trackio_logger.TrackioLogger"),
         ("logger", "velora.callbacks.EarlyStopping"),
     ],
 )
@@ -37,7 +39,11 @@ def test_what_is_offered_needs_no_word() -> None:
     assert not codes(
         agent={"_target_": "velora.models.LiquidTD3"},
         callbacks={"a": {"_target_": "velora.callbacks.EarlyStopping"}, "b": None},
-        logger={"csv": {"_target_": CSV}, "tb": {"_target_": "lightning.pytorch.loggers.TensorBoardLogger"}},
+        logger={
+            "csv": {"_target_": CSV},
+            "ours": {"_target_": OURS},
+            "tb": {"_target_": "lightning.pytorch.loggers.TensorBoardLogger"},
+        },
     )
 
 

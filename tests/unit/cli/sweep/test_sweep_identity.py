@@ -10,7 +10,7 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from velora.cli.command.launch import composing
+from velora.cli.command.compose import composing
 from velora.cli.run.run_directory import save_settings
 from velora.cli.sweep import fit, identity
 from velora.core.errors import SettingError

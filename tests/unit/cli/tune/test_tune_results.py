@@ -10,7 +10,7 @@ import hydra
 import pytest
 
 from velora.cli.command.arguments import Arguments
-from velora.cli.command.launch import composing
+from velora.cli.command.compose import composing
 from velora.cli.tune import best, measure, report, request
 from velora.cli.tune.options import Options
 from velora.cli.tune.outcome import Outcome, Trial, _front
