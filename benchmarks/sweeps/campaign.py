@@ -32,14 +32,12 @@ class Strike:
         kind: what was killed.
         fraction: how much of all steps had been made.
         jobs: how many jobs stood how, once all processes were gone.
-        exit_code: of the command; negative, if a signal ended it.
         resumed_by: the launcher that went on.
     """
 
     kind: str
     fraction: float
     jobs: dict[str, int]
-    exit_code: int
     resumed_by: str = ""
 
 
@@ -133,10 +131,10 @@ def _strike(
             processes.kill(process.pid)
             time.sleep(rng.uniform(0.0, 2.0))  # those left behind train on, or end
             processes.kill_all(token)
-        code = process.wait(_WAIT_S)
+        process.wait(_WAIT_S)
     finally:
         processes.kill_all(token)
-    return Strike(kind, round(fraction, 3), Counter(map(str, sweep.statuses().values())), code)
+    return Strike(kind, round(fraction, 3), dict(Counter(map(str, sweep.statuses().values()))))
 
 
 def _kill_worker(sweep: Sweep, token: str, rng: random.Random) -> bool:

@@ -127,7 +127,7 @@ def test_a_job_that_fails_ends_no_other(launcher: str, tmp_path: Path, alone: di
     assert process.returncode == 2, err
     name, done = next((name, row) for name, row in alone.items() if name.startswith("n-neurons-5"))
     assert what_counts(tmp_path / "sweep") == {name: done}
-    assert "agent.n_neurons: expected" in err
+    assert "agent.n_neurons: input should be greater than or equal to 3, got 0" in err
     assert "1 of 2 jobs failed; go on with: velora train resume=sweep" in err.splitlines()[-1]
     assert "Traceback" not in err
 
