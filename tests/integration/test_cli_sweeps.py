@@ -98,7 +98,7 @@ def test_other_words_in_the_directory_of_a_sweep_are_refused(sweep: Command, com
     [
         (["agent.actor_lr=1e-3,0.001"], "are one and the same run, so they can't be two jobs; leave one of them out"),
         (["train.n_episodes=1,2"], "(how long a run is, where it computes and what it saves and logs don't make it"),
-        (["agent.actor_lr=interval(1e-5,1e-2)"], "to search a range, use velora tune"),
+        (["agent.actor_lr=interval(1e-5,1e-2)"], "is no value but a range to search; search with: velora tune"),
         (["agent.cell=glob(nothing*)"], "agent.cell=glob(nothing*): no value to try, so there would be no job"),
         (["agent=glob(nothing*)"], "agent=glob(nothing*): no value to try, so there would be no job"),
         (["agent.n_neurons=5,x"], "agent.n_neurons: expected a whole number, got 'x'"),

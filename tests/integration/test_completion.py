@@ -30,6 +30,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
         ("velora train env=pendulum env/ma", ["env/mask="]),
         ("velora train agent=liquid_ppo agent.n_en", ["agent.n_envs="]),
         ("velora train agent.n_en", []),
+        ("velora tune sampler_", ["sampler_seed="]),
+        ("velora tune agent=liquid_t", ["agent=liquid_td3 "]),
         ("velora train -m agent=liquid_ddpg,liquid_s", ["agent=liquid_ddpg,liquid_sac "]),
         ("velora train agent.critic=l", ["agent.critic=liquid "]),
         ("velora train train.summary=t", ["train.summary=true "]),

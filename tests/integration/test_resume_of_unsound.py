@@ -23,7 +23,7 @@ from velora.metrics import queries
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.models.agent import Agent
 from velora.training import TrainResult
-from velora.training.lane import Place
+from velora.training.place import Place
 
 STEPS = 12
 """Of an episode that nothing ends before."""

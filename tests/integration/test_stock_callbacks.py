@@ -18,7 +18,7 @@ from velora.callbacks import Callback, EarlyStopping, SaveCheckpoints
 from velora.core.errors import SettingError
 from velora.models import LiquidDDPG, LiquidPPO
 from velora.training import TrainResult
-from velora.training.lightning_callbacks import MONITORS, MissingPartError
+from velora.training.lightning_trainer import MONITORS, MissingPartError
 from velora.training.stock_list import REFUSED, WORKS
 
 

@@ -159,7 +159,7 @@ def trusting_headers(job: Job) -> None:
 def unguarded_directory(job: Job) -> None:
     """Two runs that both take the directory."""
     FileLock.acquire = lambda self, *a, **k: None  # type: ignore[method-assign, assignment]
-    checkpoint_home.inspect = lambda *given, **more: None
+    checkpoint_home.inspect = lambda *given, **more: None  # type: ignore[attr-defined]
     troubles.run(job, "two runs")
 
 

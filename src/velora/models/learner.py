@@ -83,9 +83,7 @@ class Learner:
         self.guard = Guard(self.n_seeds, device)
         self.optimizers: dict[str, SeedOptimizer] = {}
         self._loaded: dict[int, dict[str, Tensor]] = {}
-        self._programs: dict[Hashable, Update] = {}
-        self._is_recording = False
-        self._judged: list[Judged] = []
+        self._programs, self._is_recording, self._judged = dict[Hashable, Update](), False, list[Judged]()
         self.norms: dict[str, Tensor] | None = None
         self.held = HeldNetworks(self.flats, on_other_wiring=self._follow_wiring)
 

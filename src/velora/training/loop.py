@@ -18,7 +18,8 @@ from velora.envs.clock import NOMINAL_DT
 from velora.envs.vector import Step
 from velora.training.action_log import reset_again
 from velora.training.hook_table import HookTable
-from velora.training.lane import Lane, Place
+from velora.training.lane import Lane
+from velora.training.place import Place
 from velora.training.protocol import TrainableAgent
 
 log = logging.getLogger(__name__)

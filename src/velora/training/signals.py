@@ -79,6 +79,52 @@ class PassedOn:
                 self._end(name)
 
 
+class _Caught:
+    """What came while a run lives, and the handlers that the program had before.
+
+    Attributes:
+        received: the signals that end the run, in the order of their first arrival.
+    """
+
+    def __init__(self, save: Callable[[str], None], end: Callable[[str], None], passed_on: PassedOn) -> None:
+        self._save, self._end, self._passed_on = save, end, passed_on
+        found = {number: signal.getsignal(number) for number in (*SAVING, *ENDING)}
+        self._before = {number: handler for number, handler in found.items() if handler not in (None, signal.SIG_IGN)}
+        self.received: list[int] = []
+
+    def begin(self) -> None:
+        """Take the place of the handlers; a signal that is ignored stays so."""
+        for number in self._before:
+            signal.signal(number, self._catch_save if self._saves(number) else self._catch_end)
+
+    def end(self) -> None:
+        """Put the handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _saves(self, number: int) -> bool:
+        return number in SAVING or isinstance(self._before[signal.Signals(number)], GoingOn)
+
+    def _catch_end(self, number: int, frame: FrameType | None) -> None:
+        for other, handler in self._before.items():
+            later = self._catch_later if callable(handler) else signal.SIG_IGN
+            signal.signal(other, handler if other in AT_ONCE else later)
+        self.received.append(number)
+        self._end(_name(number))
+        others = " or ".join(_name(other) for other in AT_ONCE if other in self._before and not self._saves(other))
+        _say("received %s: the run is saved after this step, and ends; %s ends it at once", number, others)
+
+    def _catch_later(self, number: int, frame: FrameType | None) -> None:
+        if number not in self.received:
+            self.received.append(number)
+
+    def _catch_save(self, number: int, frame: FrameType | None) -> None:
+        self._save(_name(number))
+        _say("received %s: the run is saved after this step, and goes on", number)
+        if callable(handler := self._before[signal.Signals(number)]):
+            self._passed_on.add(_name(number), lambda: handler(number, frame))
+
+
 @contextmanager
 def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> Iterator[PassedOn]:
     """Turn SIGUSR1 into ``save(name)``, and the first of :data:`ENDING` into ``end(name)``; then that takes its course.
@@ -98,44 +144,16 @@ def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> It
     if threading.current_thread() is not threading.main_thread():
         yield passed_on
         return
-    received: list[int] = []
-
-    def saves(number: int) -> bool:
-        return number in SAVING or isinstance(before[signal.Signals(number)], GoingOn)
-
-    found = {number: signal.getsignal(number) for number in (*SAVING, *ENDING)}
-    before = {number: handler for number, handler in found.items() if handler not in (None, signal.SIG_IGN)}
-
-    def catch_end(number: int, frame: FrameType | None) -> None:
-        for other, handler in before.items():
-            later = catch_later if callable(handler) else signal.SIG_IGN
-            signal.signal(other, handler if other in AT_ONCE else later)
-        received.append(number)
-        end(_name(number))
-        others = " or ".join(_name(other) for other in AT_ONCE if other in before and not saves(other))
-        _say("received %s: the run is saved after this step, and ends; %s ends it at once", number, others)
-
-    def catch_later(number: int, frame: FrameType | None) -> None:
-        if number not in received:
-            received.append(number)
-
-    def catch_save(number: int, frame: FrameType | None) -> None:
-        save(_name(number))
-        _say("received %s: the run is saved after this step, and goes on", number)
-        if callable(handler := before[signal.Signals(number)]):
-            passed_on.add(_name(number), lambda: handler(number, frame))
-
-    for number in before:
-        signal.signal(number, catch_save if saves(number) else catch_end)
+    caught = _Caught(save, end, passed_on)
+    caught.begin()
     try:
         yield passed_on
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        caught.end()
     passed_on.do()
     if passed_on.error is not None:
         raise passed_on.error
-    for one in received:
+    for one in caught.received:
         signal.raise_signal(one)
 
 

@@ -21,7 +21,7 @@ from velora.core.threads import computing_on
 from velora.envs.make import EnvLike
 from velora.envs.workers import in_workers
 from velora.metrics.store import RunStore
-from velora.training import lightning_callbacks
+from velora.training import lightning_callbacks, lightning_trainer
 from velora.training.environments import prepare_environments, stating
 from velora.training.evaluation import MAX_STEPS
 from velora.training.hold import held
@@ -90,7 +90,7 @@ class Trainer(RunView):
         self._loggers = Loggers(logger)
         self.run_dir = None if run_dir is None else Path(run_dir).absolute()
         self.callbacks = listed(callbacks)
-        progress_bar = progress_bar and not lightning_callbacks.bars(self.callbacks)
+        progress_bar = progress_bar and not lightning_trainer.bars(self.callbacks)
         for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
             if wanted and not any(isinstance(c, kind) for c in self.callbacks):
                 self.callbacks.append(kind())

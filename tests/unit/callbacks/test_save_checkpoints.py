@@ -13,26 +13,13 @@ from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
 from velora.core.errors import NonFiniteError, RunDirectoryError, SettingError
 
-from .stand_in import Agent, Trainer
+from .saved import episode_in, names, run
+from .stand_in import Agent
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "run" / "checkpoints"
-
-
-def run(home: Path, *, agent: Agent | None = None, run_id: str = "run-1", **settings: Any) -> Trainer:
-    callbacks = [SaveCheckpoints(home, **settings)]
-    return Trainer(agent or Agent(), callbacks=callbacks, run_id=run_id, evaluate_every=1)
-
-
-def names(home: Path) -> set[str]:
-    return {name for name in os.listdir(home) if not name.startswith(".")}
-
-
-def episode_in(checkpoint: Path) -> int:
-    assert Checkpoint.open(checkpoint).read("model_state")["weight"].unique().numel() == 1
-    return Checkpoint.open(checkpoint).metadata.progress.episode
 
 
 # ---- what is written, and when
@@ -110,60 +97,6 @@ def test_the_best_outlives_a_resume(home: Path) -> None:
     trainer.play(0.0, 0.0)
     trainer.show_evaluation(9.0)
     assert episode_in(home / "best") == 1
-    trainer.end()
-
-
-# ---- keep_best
-
-
-def show(trainer: Trainer, *means: float) -> None:
-    """Play 200 steps before each evaluation."""
-    for mean in means:
-        trainer.play(0.0)
-        trainer.show_evaluation(mean)
-
-
-def test_the_best_few_are_kept(home: Path) -> None:
-    trainer = run(home, keep_best=2)
-    trainer.start()
-    show(trainer, 1.0, float("nan"), 5.0, 3.0, 2.0, 3.0)
-    assert names(home) == {"best", "top600", "top800", "model_config.json"}  # of equal ones the first
-    assert episode_in(home / "best") == episode_in(home / "top600") == 3
-    trainer.end()
-
-
-def test_the_best_few_outlive_a_resume(home: Path) -> None:
-    trainer = run(home, keep_best=2)
-    trainer.start()
-    show(trainer, 1.0, 5.0)
-    trainer.end("interrupted")
-    state = trainer.callbacks[0].seed_state_dict(7)
-    again = run(home, keep_best=2)
-    again.fire("setup", "fit")
-    again.callbacks[0].load_seed_state_dict(7, state)
-    again.lanes[0].step, again.lanes[0].episode = 400, 2
-    again.fire("on_train_start")
-    show(again, 0.0, 3.0)
-    assert {name for name in names(home) if name.startswith("top")} == {"top400", "top800"}
-    again.end()
-
-
-def test_by_default_the_best_is_not_written_twice(home: Path) -> None:
-    trainer = run(home)
-    trainer.start()
-    show(trainer, 1.0, 5.0)
-    assert names(home) == {"best", "model_config.json"}
-    trainer.end()
-
-
-def test_a_full_disk_forgets_what_it_didn_t_keep(home: Path) -> None:
-    trainer = run(home, keep_best=2)
-    trainer.start()
-    trainer.disk_is_full = True
-    show(trainer, 9.0)
-    trainer.disk_is_full = False
-    show(trainer, 1.0, 2.0)
-    assert {name for name in names(home) if name.startswith("top")} == {"top400", "top600"}
     trainer.end()
 
 

@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from velora.cli.command.arguments import CONFIG_DIR, Arguments
+from velora.cli.command.searching import explain_interval
 from velora.cli.settings import schema
 from velora.cli.sweep import identity
 from velora.core.errors import SettingError
@@ -121,10 +122,7 @@ def _overrides(arguments: Arguments, base: DictConfig) -> list[Override]:
     found = {one.get_key_element(): one for one in parsed}
     for one in found.values():
         if one.is_sweep_override() and not one.is_discrete_sweep():
-            raise SettingError(
-                f"{one.input_line}: a sweep tries every value, so it takes a list of them, as in "
-                f"{one.key_or_group}=1,2,3; to search a range, use velora tune"
-            )
+            raise SettingError(explain_interval(one, arguments))
     return list(found.values())
 
 

@@ -15,6 +15,7 @@ from velora.cli.tune import request as requests
 from velora.cli.tune.request import Request
 from velora.core import disk
 from velora.core.errors import RunDirectoryError, VeloraError
+from velora.core.extras import how_to_install
 
 if TYPE_CHECKING:
     import optuna
@@ -33,9 +34,7 @@ def load_optuna() -> ModuleType:
     try:
         import optuna
     except ImportError as error:
-        raise VeloraError(
-            "optuna isn't installed; install it, or the extra tune (pip install -e '.[tune]' in a checkout)"
-        ) from error
+        raise VeloraError(f"optuna isn't installed; {how_to_install('tune')}") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from velora.checkpoint.schema import Metadata
 from velora.core.errors import CheckpointError
-from velora.training.lane import place_states
+from velora.training.place import place_states
 from velora.training.protocol import TrainableAgent
 from velora.training.resume.form import as_tensor
 from velora.training.resume.state_schema import RunState

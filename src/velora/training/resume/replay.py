@@ -6,7 +6,8 @@ import logging
 
 from velora.envs import Environments, statistics
 from velora.envs.spaces import environment_name
-from velora.training.lane import Lane, Place
+from velora.training.lane import Lane
+from velora.training.place import Place
 
 log = logging.getLogger(__name__)
 

@@ -111,5 +111,5 @@ def test_a_study_of_somebody_else_is_one_line(tmp_path: Path) -> None:
 
 def test_a_missing_optuna_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(VeloraError, match=r"optuna isn't installed; install it, or the extra tune"):
+    with pytest.raises(VeloraError, match=r"optuna isn't installed; pip install .*\[tune\]"):
         storage.load_optuna()
