@@ -80,6 +80,7 @@ def _bear_preemption() -> None:
 
 def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
     """Look, and do what is left to do; what a process left that died before its first checkpoint is removed."""
+    left = _left(run_dir)
     found = outcome.read(run_dir)
     if found.status is Status.RUNNING:
         raise claim.BusyError(f"{run_dir}: another process trains it")
@@ -93,11 +94,19 @@ def _bring_to_its_end(cfg: DictConfig, run_dir: Path) -> float:
     from velora.cli.run import training  # torch, which a job that is done needs not
 
     with claim.claimed(run_dir):
-        if saved is not None and can_go_on(run_dir):
-            cfg.resume = str(run_dir)
-        else:
-            clear(run_dir)
-        return training.train_claimed(cfg, run_dir)
+        if _left(run_dir) == left:
+            if saved is not None and can_go_on(run_dir):
+                cfg.resume = str(run_dir)
+            else:
+                clear(run_dir)
+            return training.train_claimed(cfg, run_dir)
+    return _bring_to_its_end(cfg, run_dir)  # another process was at it after the look, and has ended meanwhile
+
+
+def _left(run_dir: Path) -> tuple[bytes | None, ...]:
+    """Read what tells how the run in a directory began and ended."""
+    paths = [run_dir / name for name in (CONFIG, outcome.RESULT, outcome.FAILURE)]
+    return tuple(path.read_bytes() if path.exists() else None for path in paths)
 
 
 def can_go_on(run_dir: Path) -> bool:
