@@ -39,7 +39,7 @@ def _read(plan: Plan, job: Job) -> Outcome:
 
 def _complain(plan: Plan, jobs: list[tuple[Job, Outcome]], going_on: str) -> int:
     """Say which jobs aren't done, and why, in the last lines; return the exit code."""
-    left = [(job, found) for job, found in jobs if found.status is not Status.DONE]
+    left = [(job, found) for job, found in jobs if found.status is not Status.FINISHED]
     if not left:
         return OK
     for job, found in left[:_MOST_LISTED]:
