@@ -164,7 +164,7 @@ def test_a_job_that_another_process_trains_is_left_alone(sweep: Command) -> None
     assert code == 1
     assert "another process trains it; left alone" in out
     assert err.splitlines() == [
-        f"velora train: {job('n-neurons-5')}: running in another process",
+        f"velora train: {job('n-neurons-5')}: running: a process trains it",
         "velora train: 1 of 2 jobs are not done; go on with: velora train resume=s sweep=basic",
     ]
     assert len(queries.episodes(job("n-neurons-5"))) == 2

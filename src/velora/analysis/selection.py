@@ -152,5 +152,5 @@ def _is_known(value: Any) -> bool:
 def _sort_key(value: Any) -> tuple[int, float, str]:
     """Order numbers by size and before texts, so that settings of mixed kinds can be ordered too."""
     if isinstance(value, int | float):
-        return 0, float(value), ""
+        return 0, value, ""
     return 1, 0.0, str(value)

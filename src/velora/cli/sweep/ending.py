@@ -6,6 +6,7 @@ from typing import Final
 
 from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
+from velora.analysis.status import STATUSES
 from velora.cli.runs.sweep_table import save_table, sweep_table, table_lines
 from velora.cli.sweep.plan import Job, Plan
 from velora.core.errors import RunDirectoryError
@@ -59,9 +60,4 @@ def _why(found: Outcome) -> str:
     if found.failure is not None:
         where = "" if found.failure.is_mistake else " (the traceback is in its train.log)"
         return f"failed: {found.failure.line}{where}"
-    return {
-        Status.WAITING: "waiting: it has not begun",
-        Status.RUNNING: "running in another process",
-        Status.INTERRUPTED: "interrupted: a signal has ended it, and it has saved",
-        Status.DEAD: "dead: its process ended without a word; it goes on from its newest checkpoint",
-    }[found.status]
+    return f"{found.status}: {STATUSES[found.status]}"
