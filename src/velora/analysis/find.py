@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from velora.analysis.collection import Runs
-from velora.analysis.outcome import FAILURE, RESULT, Status, is_locked
+from velora.analysis.outcome import FAILURE, RESULT, SWEEP, Status, is_locked
 from velora.analysis.run import Run
 from velora.analysis.status import read_outcome, status_of
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
@@ -19,8 +19,6 @@ from velora.core.locks import is_held
 from velora.metrics import DATABASE_NAME, ExperimentRow, queries
 from velora.metrics.standing import Standing, standings
 
-SWEEP: Final = "sweep.json"
-"""The file in a sweep's directory that lists its jobs."""
 DEFAULT_DIRECTORIES: Final = ("outputs", "multirun")
 """Where ``velora train`` makes the directories of runs and of sweeps, seen from where it is called."""
 

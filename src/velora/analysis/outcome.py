@@ -20,6 +20,8 @@ from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held
 
 RESULT, FAILURE = "result.json", "failure.json"
+SWEEP: Final = "sweep.json"
+"""The file in a sweep's directory that lists its jobs."""
 _CONFIG, _METRICS = "config.yaml", "metrics.db"
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),

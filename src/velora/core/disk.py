@@ -58,7 +58,8 @@ def make_directory(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step, and wait until the device has it; its directory is made where it is missing.
 
-    A reader finds the old file whole or the new one. A link of that name is replaced, not followed.
+    A reader finds the old file whole or the new one. A link of that name is replaced, not followed. Names that aren't
+    UTF-8 are written with backslashes.
 
     Raises:
         OSError: as the system reports it; an older file stays then.
@@ -66,7 +67,7 @@ def write_text(path: Path, text: str) -> None:
     make_directory(path.parent)
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with staged.open("x", encoding="utf-8", newline="") as file:
+        with staged.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
             file.flush()
             sync(file.fileno())

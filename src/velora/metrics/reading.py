@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     then both files are used. Where not even that is permitted, immutable shows all but the newest rows.
     """
     file = path.resolve()
-    uri = f"file:{quote(str(file))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(file))}?mode=ro"  # bytes: a name need not be UTF-8
     is_whole = not file.with_name(f"{file.name}-wal").exists()
     connection = sqlite3.connect(f"{uri}&immutable=1" if is_whole else uri, uri=True, timeout=_BUSY_TIMEOUT_S)
     try:

@@ -12,6 +12,7 @@ import pytest
 
 from velora.analysis import find_runs, outcome
 from velora.analysis.find import planned_jobs
+from velora.analysis.table import as_csv
 from velora.core import disk, small_json
 from velora.core.errors import RunDirectoryError
 
@@ -135,3 +136,12 @@ def test_links_that_lead_out_are_found(tmp_path: Path) -> None:
     (home / "broken").symlink_to("../nothing")
     (home / "job" / "wandb" / "deep").symlink_to("/etc")
     assert disk.links_out(home, depth=1) == [home / "broken", home / "job" / "train.log"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_directory_whose_name_is_not_utf_8_is_read_and_written_of(tmp_path: Path) -> None:
+    make_run(tmp_path / os.fsdecode(b"f\xfc\xdf"), -1.0, -2.0)
+    runs = find_runs(tmp_path)
+    assert runs[0].status == "finished"
+    disk.write_text(tmp_path / "table.csv", as_csv(runs.rows(), ["run"]))
+    assert b"f\\udcfc\\udcdf" in (tmp_path / "table.csv").read_bytes()

@@ -143,8 +143,8 @@ def test_no_name_ends_the_data_of_a_page_or_swallows_what_follows(name: str) -> 
 def test_dollars_are_no_formula(name: str) -> None:
     figure = drawing.make_figure(3, 2)
     axes = figure.add_axes((0.2, 0.2, 0.6, 0.5))
-    axes.set_yticks([0, 1], [name, "b"])
     drawing.dress(axes, title=name, below=name, across=name)
+    axes.set_yticks([0, 1], [name, "b"])
     assert drawing.text_width(figure, [name]) > 0
     svg = drawing.embedded(figure, name="a", title=name, description=name)
     assert svg.count(f">{name}</text>") == 4

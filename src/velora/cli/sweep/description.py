@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hydra.core.override_parser.types import Override
 
-from velora.analysis import find
+from velora.analysis import outcome
 from velora.cli.command.arguments import CONFIG_DIR, Arguments, written
 from velora.cli.run.run_directory import CONFIG
 from velora.cli.settings import budget
@@ -22,7 +22,7 @@ from velora.cli.sweep.plan import Plan
 from velora.core import disk, small_json
 from velora.core.errors import RunDirectoryError, SettingError
 
-FILE: Final = find.SWEEP
+FILE: Final = outcome.SWEEP
 _OF_ONE_COMMAND: Final = ("resume", "retry", "sweep")
 _SEARCHPATH: Final = "hydra.searchpath"
 

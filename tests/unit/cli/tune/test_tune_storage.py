@@ -121,7 +121,6 @@ LINES = (
     "[]",
     '{"op_code": 0}',
     '{"op_code": 99, "worker_id": "a"}',
-    '{"op_code": 4, "worker_id": "a", "study_id": 7}',
     '{"op_code": "0", "worker_id": 1}',
 )
 
