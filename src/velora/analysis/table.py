@@ -126,7 +126,9 @@ def as_markdown(rows: Rows, columns: Sequence[str], *, numbers: Collection[str] 
     names = headings(columns)
     rules = ["---:" if column in _NUMBERS or column in numbers else "---" for column in columns]
     cells = [[cell(column, row.get(column)) for column in columns] for row in rows]
-    heads, *lines = ([_in_markdown(text) for text in line] for line in ([visible(names[name]) for name in columns], *cells))
+    heads, *lines = (
+        [_in_markdown(text) for text in line] for line in ([visible(names[name]) for name in columns], *cells)
+    )
     return [f"| {' | '.join(line)} |" for line in (heads, rules, *lines)]
 
 

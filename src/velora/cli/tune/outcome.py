@@ -108,7 +108,9 @@ def _checked(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> 
             return trial
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         pass
-    raise RunDirectoryError(f"{home}: trial {frozen.number} isn't one that velora tune has written; begin another study=")
+    raise RunDirectoryError(
+        f"{home}: trial {frozen.number} isn't one that velora tune has written; begin another study="
+    )
 
 
 def _trial(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Trial:
