@@ -234,6 +234,10 @@ def test_the_description_holds_the_words_and_the_jobs(sweep: Command) -> None:
             "s/sweep.json names agent.n_neurons=${oc.env:HOME}; if you trust it, add that to the command line",
         ),
         (
+            json.dumps({"words": ["agent.n_neurons=range(0,1000000000)"], "options": [], "jobs": []}),
+            "these words ask for more than 10,000 jobs; choose fewer values",
+        ),
+        (
             json.dumps({"words": ["hydra.launcher._target_=os.system"], "options": [], "jobs": []}),
             "s/sweep.json names hydra.launcher._target_=os.system; if you trust it, add that",
         ),
