@@ -157,7 +157,7 @@ def _finish(sweep: Sweep, launcher: str, *, resumed: bool) -> int:
 def _compare(trial: Trial, whole: Whole, sweep: Sweep) -> None:
     """Compare every job with that of the same name in the undisturbed sweep."""
     statuses = {job.name: status for job, status in sweep.statuses().items()}
-    done = {name for name, status in statuses.items() if status is Status.DONE}
+    done = {name for name, status in statuses.items() if status is Status.FINISHED}
     found = sweep.everything() if done == statuses.keys() else {}
     for name, job in whole.jobs.items():
         if name not in done:

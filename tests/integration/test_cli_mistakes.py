@@ -19,6 +19,7 @@ MISTAKES = {
     "train agent.critic_units=5": "agent.critic_units: expected a list, got '5'",
     "train env=pendulm": "env=pendulm: no such choice; did you mean pendulum?",
     "train env=Pendulum-v1": "no such choice; a registered Gymnasium id is given as env.id=Pendulum-v1",
+    "train logger=[csv,cvs]": "logger=cvs: no such choice; did you mean csv?",
     "train experiment=zzz": "experiment=zzz: no such choice; choose one of balance, irregular_time, memory, "
     "memory_discrete, neurons",
     "train callbacks.mine._target_=a.B": "no such setting; write +callbacks.mine._target_=a.B to add it",

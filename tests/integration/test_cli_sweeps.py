@@ -53,7 +53,7 @@ def table(out: str) -> list[str]:
 def test_the_same_command_again_trains_nothing_and_lists_the_same(sweep: Command) -> None:
     first = sweep("agent.n_neurons=5,6", "train.seed=0", *TINY)
     assert (first.code, first.err) == (0, "")
-    assert statuses() == {"n-neurons-5": "done", "n-neurons-6": "done"}
+    assert statuses() == {"n-neurons-5": "finished", "n-neurons-6": "finished"}
     assert [line.split()[0] for line in table(first.out)] == ["n_neurons", "5", "6", "table"]
     before = {path: path.stat().st_mtime_ns for path in Path("s").rglob("checkpoints/*/*")}
     again = sweep("train.seed=0", *TINY, "agent.n_neurons=5,6")
@@ -142,7 +142,7 @@ def test_a_job_that_was_killed_between_its_store_and_its_settings_begins_anew(sw
         (job("job") / name).unlink()
     shutil.rmtree(job("job") / "checkpoints")
     assert sweep("agent.n_neurons=5", "train.seed=0", *TINY).code == 0
-    assert outcome.read(job("job")).status is Status.DONE
+    assert outcome.read(job("job")).status is Status.FINISHED
 
 
 def test_checkpoints_that_nothing_can_go_on_from_are_kept_aside(sweep: Command) -> None:
@@ -164,7 +164,7 @@ def test_a_job_that_another_process_trains_is_left_alone(sweep: Command) -> None
     assert code == 1
     assert "another process trains it; left alone" in out
     assert err.splitlines() == [
-        f"velora train: {job('n-neurons-5')}: running in another process",
+        f"velora train: {job('n-neurons-5')}: running: a process trains it",
         "velora train: 1 of 2 jobs are not done; go on with: velora train resume=s sweep=basic",
     ]
     assert len(queries.episodes(job("n-neurons-5"))) == 2
@@ -212,7 +212,7 @@ def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for
     assert "callbacks.mine._target_: s/sweep.json names code from outside Velora" in refused.err
     code, out, _ = command("train", "resume=s", "sweep=basic", "retry=failed", "+callbacks.mine._target_=broken.Break")
     assert code == 0
-    assert statuses() == {"n-neurons-5": "done", "n-neurons-6": "done"}
+    assert statuses() == {"n-neurons-5": "finished", "n-neurons-6": "finished"}
     assert not (one / "failure.json").exists()
 
 
@@ -234,6 +234,10 @@ def test_the_description_holds_the_words_and_the_jobs(sweep: Command) -> None:
             "s/sweep.json names agent.n_neurons=${oc.env:HOME}; if you trust it, add that to the command line",
         ),
         (
+            json.dumps({"words": ["agent.n_neurons=range(0,1000000000)"], "options": [], "jobs": []}),
+            "these words ask for more than 10,000 jobs; choose fewer values",
+        ),
+        (
             json.dumps({"words": ["hydra.launcher._target_=os.system"], "options": [], "jobs": []}),
             "s/sweep.json names hydra.launcher._target_=os.system; if you trust it, add that",
         ),
@@ -252,9 +256,20 @@ def test_a_sweep_that_somebody_sent_decides_nothing_by_itself(command: Command, 
     assert err.count("\n") == 1
 
 
+def test_a_link_that_leads_out_of_a_sweep_is_refused(command: Command) -> None:
+    Path("s/job").mkdir(parents=True)
+    Path("s/sweep.json").write_text(json.dumps({"words": [], "options": [], "jobs": []}))
+    Path("s/job/config.yaml").symlink_to("../../precious")
+    code, _, err = command("train", "resume=s")
+    assert code == 2
+    assert err == (
+        "velora train: s/job/config.yaml is a link that leads out of s; put there what it leads to instead\n"
+    )
+
+
 def test_a_run_is_no_sweep(command: Command) -> None:
     assert command("train", *TINY, "hydra.run.dir=s").code == 0
-    assert outcome.read(Path("s")).status is Status.DONE
+    assert outcome.read(Path("s")).status is Status.FINISHED
     code, _, err = command("train", "-m", "hydra.sweep.dir=s", *TINY)
     assert code == 2
     assert "s holds a run, not a sweep; choose another hydra.sweep.dir" in err

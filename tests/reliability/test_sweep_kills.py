@@ -116,7 +116,7 @@ def test_a_sweep_that_was_interrupted_saves_everything_and_goes_on_to_the_same_b
     assert Status.INTERRUPTED in statuses(sweep)
     code, _, err = run(tmp_path, *AGAIN.split())
     assert (code, err) == (0, "")
-    assert statuses(sweep) == [Status.DONE, Status.DONE]
+    assert statuses(sweep) == [Status.FINISHED, Status.FINISHED]
     assert len(what_counts(sweep)) == 2
     assert what_counts(sweep).items() <= undisturbed.items()
 
@@ -132,7 +132,7 @@ def test_a_sweep_bears_the_death_of_a_worker_and_of_its_parent(tmp_path: Path, u
     assert err.count("killed by SIGKILL; see sweep/") == 1
     assert err.splitlines()[-1] == f"velora train: 1 of 4 jobs are not done; go on with: velora train {AGAIN}"
     assert "Traceback" not in err
-    assert sorted(statuses(sweep)) == [Status.DEAD, *[Status.DONE] * 3]
+    assert sorted(statuses(sweep)) == [Status.DEAD, *[Status.FINISHED] * 3]
     for number in (signal.SIGKILL, signal.SIGTERM):
         before, process = trained(sweep), start(tmp_path, *AGAIN.split())
         wait_until(lambda n=before: trained(sweep) > n)  # type: ignore[misc]
@@ -141,7 +141,7 @@ def test_a_sweep_bears_the_death_of_a_worker_and_of_its_parent(tmp_path: Path, u
         process.communicate(timeout=100)
         assert process.returncode == -number
         wait_until(lambda pids=workers: not any(Path(f"/proc/{pid}").exists() for pid in pids))  # type: ignore[misc]
-        assert sorted(statuses(sweep)) == [*[Status.DONE] * 3, Status.INTERRUPTED]
+        assert sorted(statuses(sweep)) == [*[Status.FINISHED] * 3, Status.INTERRUPTED]
     code, _, err = run(tmp_path, *AGAIN.replace("processes", "basic").split())
     assert (code, err) == (0, "")
     assert what_counts(sweep) == undisturbed
@@ -164,7 +164,7 @@ def test_a_full_disk_fails_one_job_in_one_line_and_is_gone_on_with_when_there_is
     words = [word for word in TWO if "slow" not in word] + ["+callbacks.full._target_=full.Full"]
     code, _, err = run(tmp_path, "-m", "sweep=processes", "hydra.sweep.dir=sweep", *words)
     assert code == 2
-    assert statuses(tmp_path / "sweep") == [Status.FAILED, Status.DONE]
+    assert statuses(tmp_path / "sweep") == [Status.FAILED, Status.FINISHED]
     failed, how = err.splitlines()
     assert "can't be written (File too large)" in failed
     assert "check the free space" in failed

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from velora.analysis.run import Run
+from velora.analysis.status import STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ COLUMNS: dict[str, Column] = {
     "run": Column("the directory", lambda run: shown(run.directory)),
     "agent": Column("the agent's key", lambda run: run.agent or None),
     "env": Column("the environment's id", lambda run: run.environment or None),
-    "status": Column("waiting, running, finished, interrupted, failed, dead or unknown", lambda run: run.status),
+    "status": Column(f"one of {', '.join(STATUSES)}", lambda run: run.status),
     "progress": Column(
         "share of the budget that is used up", lambda run: None if math.isnan(run.progress) else run.progress
     ),

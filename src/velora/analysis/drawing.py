@@ -88,7 +88,8 @@ def text_width(figure: Any, texts: Sequence[str], *, size: float = TEXT) -> floa
     from matplotlib.text import Text
 
     renderer = figure.canvas.get_renderer()
-    wide = [Text(text=text, fontsize=size, figure=figure).get_window_extent(renderer).width for text in texts]
+    written = [Text(text=text, fontsize=size, figure=figure, parse_math=False) for text in texts]
+    wide = [text.get_window_extent(renderer).width for text in written]
     return float(max(wide, default=0.0) / figure.dpi)
 
 

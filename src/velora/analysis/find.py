@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from velora.analysis.collection import Runs
-from velora.analysis.outcome import FAILURE, RESULT, Status, is_locked
+from velora.analysis.outcome import FAILURE, RESULT, SWEEP, Status, is_locked
 from velora.analysis.run import Run
 from velora.analysis.status import read_outcome, status_of
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
@@ -19,8 +19,6 @@ from velora.core.locks import is_held
 from velora.metrics import DATABASE_NAME, ExperimentRow, queries
 from velora.metrics.standing import Standing, standings
 
-SWEEP: Final = "sweep.json"
-"""The file in a sweep's directory that lists its jobs."""
 DEFAULT_DIRECTORIES: Final = ("outputs", "multirun")
 """Where ``velora train`` makes the directories of runs and of sweeps, seen from where it is called."""
 
@@ -104,14 +102,25 @@ def _read(directory: Path, row: ExperimentRow, found: Status, *, held: bool | No
 def planned_jobs(sweep: Path) -> dict[Path, tuple[str, ...]]:
     """Read which jobs a sweep has: the directory of each, also before it is made, and the words in which it differs.
 
-    There are none where no sweep is, or its description is damaged.
+    There are none where no sweep is, or its description is damaged. A job whose name leads out of the sweep, or can't
+    be that of a directory, is left out: the file may be a stranger's.
     """
     try:
         kept = small_json.read(sweep / SWEEP)
-        jobs = {sweep / str(job["name"]): tuple(map(str, job["words"])) for job in kept["jobs"]}
+        jobs = {str(job["name"]): tuple(map(str, job["words"])) for job in kept["jobs"]}
     except (RunDirectoryError, TypeError, KeyError):
         return {}
-    return dict(sorted(jobs.items()))
+    return {sweep / name: words for name, words in sorted(jobs.items()) if _lies_within(sweep, name)}
+
+
+def _lies_within(sweep: Path, name: str) -> bool:
+    try:
+        os.lstat(sweep / name)
+    except FileNotFoundError:  # its turn has not come
+        pass
+    except (OSError, ValueError):  # too long, or of letters that no name may have
+        return False
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def _below(top: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""How a run stands, read from its directory alone: waiting, running, done, failed, interrupted or dead.
+"""How a run stands, read from its directory alone: waiting, running, finished, failed, interrupted or dead.
 
 A run that ends leaves one small file, written last and in one step: ``result.json`` if it came to its end,
 ``failure.json`` if an error ended it. While it lives it holds a lock, which the system drops with its process. So any
@@ -7,11 +7,12 @@ process may tell how any run stands, and nothing else has to be remembered.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
 from velora.core import small_json
@@ -19,7 +20,21 @@ from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held
 
 RESULT, FAILURE = "result.json", "failure.json"
+SWEEP: Final = "sweep.json"
+"""The file in a sweep's directory that lists its jobs."""
 _CONFIG, _METRICS = "config.yaml", "metrics.db"
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (float,),
+    "float | None": (float, type(None)),
+    "Mapping[str, int | None]": (dict,),
+    "tuple[SeedResult, ...]": (tuple,),
+}
+"""What JSON makes of the types in this module's records, whose annotations are texts."""
 
 
 class Status(StrEnum):
@@ -29,7 +44,7 @@ class Status(StrEnum):
     """It has not begun."""
     RUNNING = "running"
     """A live process holds its lock."""
-    DONE = "done"
+    FINISHED = "finished"
     """It has used up its budget, or a callback has stopped it; see its :class:`Result`."""
     FAILED = "failed"
     """An error has ended it; see its :class:`Failure`."""
@@ -106,7 +121,7 @@ def read(run_dir: str | Path) -> Outcome:
     if is_locked(run_dir):
         return Outcome(Status.RUNNING)
     if (kept := small_json.read(run_dir / RESULT)) is not None:
-        return Outcome(Status.DONE, result=_result(run_dir / RESULT, kept))
+        return Outcome(Status.FINISHED, result=_result(run_dir / RESULT, kept))
     if (kept := small_json.read(run_dir / FAILURE)) is not None:
         return Outcome(Status.FAILED, failure=_made(Failure, run_dir / FAILURE, kept))
     if not (run_dir / _CONFIG).exists() and not (run_dir / _METRICS).exists():
@@ -163,18 +178,28 @@ def _unfinished(run_dir: Path) -> Status:
 
 def _result(path: Path, kept: Any) -> Result:
     seeds = kept.get("seeds") if isinstance(kept, dict) else None
-    if not isinstance(seeds, list) or not isinstance(kept.get("budget"), dict):
+    if not isinstance(seeds, list):
         raise _unknown(path)
     result: Result = _made(Result, path, kept | {"seeds": tuple(_made(SeedResult, path, seed) for seed in seeds)})
-    if isinstance(result.objective, bool) or not isinstance(result.objective, int | float):
+    if not all(isinstance(most, int | None) for most in result.budget.values()):
         raise _unknown(path)
     return result
 
 
 def _made(kind: Any, path: Path, kept: Any) -> Any:
+    """Make one of the records of this module, each value of which has its type: a file may hold anything."""
     if not isinstance(kept, dict) or set(kept) != set(kind.__slots__):
         raise _unknown(path)
+    if not all(_is_of(_TYPES[hint], kept[name]) for name, hint in kind.__annotations__.items()):
+        raise _unknown(path)
     return kind(**kept)
+
+
+def _is_of(types: tuple[type, ...], value: Any) -> bool:
+    """Return whether a value of a file has a type; a whole number may stand for any that is not too large for that."""
+    if float in types and isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
 def _unknown(path: Path) -> RunDirectoryError:

@@ -52,7 +52,7 @@ def page(
     """
     scripts = ""
     if script:
-        text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+        text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
         scripts = f'<script type="application/json" id="data">{text}</script>\n<script>\n{script}</script>\n'
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -101,7 +101,7 @@ def _test(word: str, settings: Sequence[str]) -> Test:
     of = getter(name, settings, word="where")
     if sign in ("=", "!="):
         if name == "status":
-            value = _statuses(value)
+            _check_statuses(value)
         return lambda run: _is_one_of(name, of(run), value) is (sign == "=")
     try:
         limit = float(value)
@@ -110,14 +110,12 @@ def _test(word: str, settings: Sequence[str]) -> Test:
     return lambda run: _compare(of(run), sign, limit)
 
 
-def _statuses(value: str) -> str:
-    """Check the names of statuses; ``done``, as sweeps call it, is ``finished``."""
-    names = ["finished" if name == "done" else name for name in value.split(",")]
-    for name in names:
+def _check_statuses(value: str) -> None:
+    """Refuse a status that there isn't."""
+    for name in value.split(","):
         if "*" not in name and name not in STATUSES:
             hint = did_you_mean(name, STATUSES, f"expected one of {', '.join(STATUSES)}")
             raise SettingError(f"where: no status {name!r}; {hint}")
-    return ",".join(names)
 
 
 def _is_one_of(name: str, own: Any, value: str) -> bool:
@@ -154,5 +152,5 @@ def _is_known(value: Any) -> bool:
 def _sort_key(value: Any) -> tuple[int, float, str]:
     """Order numbers by size and before texts, so that settings of mixed kinds can be ordered too."""
     if isinstance(value, int | float):
-        return 0, float(value), ""
+        return 0, value, ""
     return 1, 0.0, str(value)

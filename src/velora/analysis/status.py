@@ -9,19 +9,26 @@ from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
 from velora.core.errors import RunDirectoryError
 
-STATUSES: Final = {
-    "waiting": "its turn in a sweep has not come",
-    "running": "a process trains it",
-    "finished": "its budget is used up, or a callback stopped it",
-    "interrupted": "a signal ended it; it can be resumed",
-    "failed": "an error ended it",
-    "dead": "its process was killed; it can be resumed from its newest checkpoint",
-    "unknown": "it says that it runs, and there is no lock that could tell whether it does",
+UNKNOWN: Final = "unknown"
+STATUSES: Final[dict[str, str]] = {
+    Status.WAITING.value: "its turn in a sweep has not come",
+    Status.RUNNING.value: "a process trains it",
+    Status.FINISHED.value: "its budget is used up, or a callback stopped it",
+    Status.INTERRUPTED.value: "a signal ended it; it can be resumed",
+    Status.FAILED.value: "an error ended it",
+    Status.DEAD.value: "its process was killed; it can be resumed from its newest checkpoint",
+    UNKNOWN: "it says that it runs, and there is no lock that could tell whether it does",
 }
-"""Every status of a run, and what it means."""
+"""Every status of a run, and what it means: one that its directory tells, or ``unknown``."""
 
-_ENDED: Final = {"finished": "finished", "stopped": "finished", "interrupted": "interrupted", "crashed": "failed"}
-_CERTAIN: Final = {Status.RUNNING: "running", Status.DONE: "finished", Status.FAILED: "failed"}
+_ENDED: Final = {
+    "finished": Status.FINISHED,
+    "stopped": Status.FINISHED,
+    "interrupted": Status.INTERRUPTED,
+    "crashed": Status.FAILED,
+}
+"""What the words mean that metrics have for the end of a run."""
+_CERTAIN: Final = frozenset({Status.RUNNING, Status.FINISHED, Status.FAILED})
 
 
 def read_outcome(directory: Path) -> tuple[Outcome, str | None]:
@@ -45,9 +52,9 @@ def status_of(written: str, *, found: Status = Status.DEAD, is_locked: bool | No
         ('dead', 'finished')
     """
     if is_locked:
-        return "running"
+        return Status.RUNNING.value
     if found in _CERTAIN:
-        return _CERTAIN[found]
+        return found.value
     if written in _ENDED:
-        return _ENDED[written]
-    return "unknown" if is_locked is None else "dead"
+        return _ENDED[written].value
+    return UNKNOWN if is_locked is None else Status.DEAD.value

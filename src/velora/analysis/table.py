@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from velora.analysis.collection import as_text
 from velora.analysis.rows import Rows
+from velora.core.terminal import visible
 
 _GAP: Final = "  "
 _LEAST: Final = 8
@@ -67,11 +68,11 @@ _NUMBERS: Final = frozenset({*_WRITERS, "unfinished"} - {"started", "seeds"})
 
 
 def cell(column: str, value: Any) -> str:
-    """Write the value of a column for people; nothing for one that isn't there."""
+    """Write the value of a column for people, in one line; nothing for one that isn't there."""
     if value is None:
         return ""
     write = _WRITERS.get(column, as_text)
-    return write(value)
+    return visible(write(value))
 
 
 def headings(columns: Iterable[str]) -> dict[str, str]:
@@ -107,7 +108,7 @@ def as_lines(
         shown = [column for column in shown if column != name]
         names = headings(shown)
         texts = [
-            [names[column] for column in shown],
+            [visible(names[column]) for column in shown],
             *([cell(column, row.get(column)) for column in shown] for row in rows),
         ]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
@@ -124,8 +125,11 @@ def as_markdown(rows: Rows, columns: Sequence[str], *, numbers: Collection[str] 
     """Write rows as a table of Markdown; ``numbers`` are further columns to set to the right."""
     names = headings(columns)
     rules = ["---:" if column in _NUMBERS or column in numbers else "---" for column in columns]
-    cells = [[cell(column, row.get(column)).replace("|", "\\|") for column in columns] for row in rows]
-    return [f"| {' | '.join(line)} |" for line in ([names[column] for column in columns], rules, *cells)]
+    cells = [[cell(column, row.get(column)) for column in columns] for row in rows]
+    heads, *lines = (
+        [_in_markdown(text) for text in line] for line in ([visible(names[name]) for name in columns], *cells)
+    )
+    return [f"| {' | '.join(line)} |" for line in (heads, rules, *lines)]
 
 
 def as_csv(rows: Rows, columns: Sequence[str]) -> str:
@@ -140,6 +144,16 @@ def as_csv(rows: Rows, columns: Sequence[str]) -> str:
 def as_json(rows: Rows, columns: Sequence[str]) -> str:
     """Write rows as a list in JSON; a number that isn't finite is null."""
     return json.dumps([{name: _plain(row.get(name)) for name in columns} for row in rows], indent=1, default=str) + "\n"
+
+
+def _in_markdown(text: str) -> str:
+    r"""Take its meaning from what would end a cell, or be taken for HTML.
+
+    Example:
+        >>> _in_markdown("a|b <i>")
+        'a\\|b &lt;i>'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def _field(value: Any) -> str:

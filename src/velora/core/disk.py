@@ -1,9 +1,10 @@
-"""Wait until the device has what was written, names of files and directories too."""
+"""Write so that it stays: whole files, and waiting until the device has them, names of files and directories too."""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -52,3 +53,40 @@ def make_directory(path: Path) -> None:
     for made in missing:
         with suppress(PermissionError):  # one may make names in a directory that one may not read
             sync_directory(made.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step, and wait until the device has it; its directory is made where it is missing.
+
+    A reader finds the old file whole or the new one. A link of that name is replaced, not followed. Names that aren't
+    UTF-8 are written with backslashes.
+
+    Raises:
+        OSError: as the system reports it; an older file stays then.
+    """
+    make_directory(path.parent)
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with staged.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.write(text)
+            file.flush()
+            sync(file.fileno())
+        staged.replace(path)
+        sync_directory(path.parent)
+    finally:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+
+
+def links_out(directory: Path, *, depth: int) -> list[Path]:
+    """Find the links in a directory, and so many levels below, that lead out of it: a stranger's may lead anywhere.
+
+    Raises:
+        OSError: as the system reports it.
+    """
+    home, level, found = directory.resolve(), [directory], list[Path]()
+    for _ in range(depth + 1):
+        entries = [entry for path in level for entry in sorted(path.iterdir())]
+        found += [path for path in entries if path.is_symlink() and not path.resolve().is_relative_to(home)]
+        level = [path for path in entries if path.is_dir() and not path.is_symlink()]
+    return found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,33 +21,27 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         OSError: as the system reports it; an older file stays then.
     """
-    disk.make_directory(path.parent)
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with staged.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-            file.flush()
-            disk.sync(file.fileno())
-        staged.replace(path)
-        disk.sync_directory(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
+    disk.write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def read(path: Path) -> Any:
     """Read a file; ``None`` if it isn't there.
 
     Raises:
-        RunDirectoryError: if it can't be read, is no JSON, or is far too large.
+        RunDirectoryError: if it can't be read, is no JSON, is no file, or is far too large.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_size > MOST_BYTES:
-                raise RunDirectoryError(f"{path}: expected a small file, got more than {MOST_BYTES:,} bytes")
+        with open(path, encoding="utf-8", opener=_without_waiting) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+                raise RunDirectoryError(f"{path}: expected a small file, of at most {MOST_BYTES:,} bytes")
             return json.load(file)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{path} can't be read: {error}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what may be a pipe, for whose other end opening would wait for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

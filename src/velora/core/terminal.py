@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
 
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+"""What a terminal obeys instead of showing it; a name or an error in a stranger's file may hold any of it."""
 _IN_ASCII: Final = str.maketrans({"±": "+/-", "…": "..."})
 _failed: list[OSError] = []
 
@@ -26,7 +28,10 @@ class Stream(Protocol):
 
 
 def say(text: str) -> None:
-    """Write to standard output; a reader that has gone away, and a process without one, is no error."""
+    """Write to standard output; a reader that has gone away, and a process without one, is no error.
+
+    Control characters but tabs and ends of lines are written as ``\\x1b`` and the like.
+    """
     _write(sys.stdout, text)
 
 
@@ -56,6 +61,18 @@ def encodable(text: str, encoding: str | None) -> str:
     else:
         return text
     return text.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def visible(text: str) -> str:
+    r"""Return text in one line, without what moves a cursor, colours, or hides something.
+
+    Example:
+        >>> visible("a\nb\x1b[2J")
+        'a\\nb\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def occupy_standard_descriptors() -> None:
@@ -90,7 +107,7 @@ def _write(stream: Stream | None, text: str) -> None:
     if stream is None:  # a process without a terminal, such as one of pythonw
         return
     try:
-        stream.write(encodable(text, getattr(stream, "encoding", None)))
+        stream.write(encodable(text.translate(_CONTROLS), getattr(stream, "encoding", None)))
         stream.flush()
     except BrokenPipeError:
         silence(stream)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from velora.metrics.reading import Source, database_path, number, open_store
 from velora.metrics.rows import EpisodeRow, EvaluationRow, ExperimentRow, LoggedRow
 from velora.metrics.schema import RUN_SETTINGS
 
+T = TypeVar("T")
 __all__ = ["Source", "database_path", "episodes", "evaluations", "experiments", "learning_curve", "logged"]
 
 
@@ -46,8 +48,8 @@ def episodes(source: Source, *, run_id: str | None = None, seed: int | None = No
             f"SELECT seed, episode, name, value FROM metric {where}", values
         ):
             metrics.setdefault((s, episode), {})[name] = number(value)
-        rows = connection.execute(f"SELECT * FROM episode {where} ORDER BY seed, episode", values).fetchall()
-    return [_episode(row, metrics.get((row["seed"], row["episode"]), {})) for row in rows]
+        rows = connection.execute(f"SELECT * FROM episode {where} ORDER BY seed, episode", values)
+        return [_episode(row, metrics.get((row["seed"], row["episode"]), {})) for row in rows]
 
 
 def evaluations(source: Source, *, run_id: str | None = None, seed: int | None = None) -> list[EvaluationRow]:
@@ -58,16 +60,8 @@ def evaluations(source: Source, *, run_id: str | None = None, seed: int | None =
     """
     with open_store(source) as connection:
         where, values = _where(run_id or _newest(connection), seed)
-        rows = connection.execute(f"SELECT * FROM evaluation {where} ORDER BY seed, step", values).fetchall()
-    return [
-        EvaluationRow(
-            seed=row["seed"],
-            step=row["step"],
-            episode=row["episode"],
-            returns=tuple(number(value) for value in json.loads(row["returns"])),
-        )
-        for row in rows
-    ]
+        rows = connection.execute(f"SELECT * FROM evaluation {where} ORDER BY seed, step", values)
+        return [_evaluation(row) for row in rows]
 
 
 def logged(
@@ -87,8 +81,7 @@ def logged(
         query = (
             f"SELECT seed, name, step, updates, episode, value FROM logged {where} ORDER BY seed, name, step, updates"
         )
-        rows = connection.execute(query, values).fetchall()
-    return [LoggedRow(**{**row, "value": number(row["value"])}) for row in rows]
+        return [_logged(row) for row in connection.execute(query, values)]
 
 
 def learning_curve(
@@ -105,8 +98,8 @@ def learning_curve(
     with open_store(source) as connection:
         where, values = _where(run_id or _newest(connection), seed)
         rows = connection.execute(f"SELECT step, reward FROM episode {where} ORDER BY episode", values).fetchall()
-    steps = np.array([row["step"] for row in rows], dtype=np.int64)
-    return steps, np.array([number(row["reward"]) for row in rows], dtype=np.float64)
+        steps = np.array([int(row["step"]) for row in rows], dtype=np.int64)
+        return steps, np.array([number(row["reward"]) for row in rows], dtype=np.float64)
 
 
 def _experiments(connection: sqlite3.Connection) -> list[ExperimentRow]:
@@ -117,20 +110,24 @@ def _experiments(connection: sqlite3.Connection) -> list[ExperimentRow]:
 def _experiment(row: sqlite3.Row) -> ExperimentRow:
     settings, known = json.loads(row["settings"]), row.keys()
     return ExperimentRow(
-        run_id=row["run_id"],
-        agent=row["agent"],
-        environment=row["environment"],
-        seeds=tuple(json.loads(row["seeds"])),
-        run_settings=settings.pop(RUN_SETTINGS, {}),
+        run_id=str(row["run_id"]),
+        agent=str(row["agent"]),
+        environment=str(row["environment"]),
+        seeds=tuple(int(seed) for seed in json.loads(row["seeds"])),
+        run_settings=dict(settings.pop(RUN_SETTINGS, {})),
         settings=settings,
-        versions=json.loads(row["versions"]),
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        status=row["status"],
-        stop_reason=row["stop_reason"],
-        n_episodes=row["n_episodes"] if "n_episodes" in known else None,
-        n_steps=row["n_steps"] if "n_steps" in known else None,
+        versions=dict(json.loads(row["versions"])),
+        started_at=str(row["started_at"]),
+        finished_at=_or_none(str, row["finished_at"]),
+        status=str(row["status"]),
+        stop_reason=_or_none(str, row["stop_reason"]),
+        n_episodes=_or_none(int, row["n_episodes"]) if "n_episodes" in known else None,
+        n_steps=_or_none(int, row["n_steps"]) if "n_steps" in known else None,
     )
+
+
+def _or_none(kind: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else kind(value)
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
@@ -151,22 +148,34 @@ def _where(run_id: str, seed: int | None) -> tuple[str, tuple[Any, ...]]:
 
 def _episode(row: sqlite3.Row, metrics: dict[str, float]) -> EpisodeRow:
     return EpisodeRow(
-        seed=row["seed"],
-        episode=row["episode"],
-        step=row["step"],
-        updates=row["updates"],
+        seed=int(row["seed"]),
+        episode=int(row["episode"]),
+        step=int(row["step"]),
+        updates=int(row["updates"]),
         reward=number(row["reward"]),
-        length=row["length"],
+        length=int(row["length"]),
         terminated=bool(row["terminated"]),
         truncated=bool(row["truncated"]),
-        reset_seed=row["reset_seed"],
+        reset_seed=int(row["reset_seed"]),
         window_mean=number(row["window_mean"]),
         window_std=number(row["window_std"]),
         window_max=number(row["window_max"]),
-        window_count=row["window_count"],
+        window_count=int(row["window_count"]),
         seconds=number(row["seconds"]),
         metrics=metrics,
     )
+
+
+def _evaluation(row: sqlite3.Row) -> EvaluationRow:
+    returns = tuple(number(value) for value in json.loads(row["returns"]))
+    if not returns:
+        raise ValueError("an evaluation without an episode")
+    return EvaluationRow(seed=int(row["seed"]), step=int(row["step"]), episode=int(row["episode"]), returns=returns)
+
+
+def _logged(row: sqlite3.Row) -> LoggedRow:
+    counts = {name: int(row[name]) for name in ("seed", "step", "updates", "episode")}
+    return LoggedRow(name=str(row["name"]), value=number(row["value"]), **counts)
 
 
 def metric_names(source: Source, *, run_id: str) -> list[str]:
@@ -179,4 +188,4 @@ def metric_names(source: Source, *, run_id: str) -> list[str]:
         names = connection.execute("SELECT DISTINCT name FROM metric WHERE run_id = ?", (run_id,)).fetchall()
         if _has_table(connection, "logged"):
             names += connection.execute("SELECT DISTINCT name FROM logged WHERE run_id = ?", (run_id,)).fetchall()
-    return sorted({str(row["name"]) for row in names})
+        return sorted({str(row["name"]) for row in names})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ Source: TypeAlias = str | Path | RunStore
 """A run directory, its ``metrics.db``, or the store of a run in this process."""
 
 _BUSY_TIMEOUT_S = 5.0
+_SOMETHING_ELSE = (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What values raise that no run has written."""
 
 
 def database_path(path: str | Path) -> Path:
@@ -35,7 +38,14 @@ def database_path(path: str | Path) -> Path:
 
 @contextmanager
 def open_store(source: Source) -> Iterator[sqlite3.Connection]:
-    """Open a store for reading, with rows that know their column names."""
+    """Open a store for reading, with rows that know their column names.
+
+    What is made of the rows is made within the ``with``: a file may hold anything, and what can't be a run's rows is
+    its fault.
+
+    Raises:
+        RunDirectoryError: if there is no store at ``source``, or it holds something else.
+    """
     if isinstance(source, RunStore) and source.path is None:
         connection = source.connection
         before, connection.row_factory = connection.row_factory, sqlite3.Row
@@ -50,7 +60,7 @@ def open_store(source: Source) -> Iterator[sqlite3.Connection]:
     connection = _connect_read_only(path)
     try:
         yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, *_SOMETHING_ELSE) as error:
         raise RunDirectoryError(f"{path}: can't be read as a run's metrics ({error})") from error
     finally:
         connection.close()
@@ -65,7 +75,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     then both files are used. Where not even that is permitted, immutable shows all but the newest rows.
     """
     file = path.resolve()
-    uri = f"file:{quote(str(file))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(file))}?mode=ro"  # bytes: a name need not be UTF-8
     is_whole = not file.with_name(f"{file.name}-wal").exists()
     connection = sqlite3.connect(f"{uri}&immutable=1" if is_whole else uri, uri=True, timeout=_BUSY_TIMEOUT_S)
     try:

@@ -61,12 +61,12 @@ def standings(source: Source, *, run_id: str) -> dict[int, Standing]:
 
 
 def _with_episodes(own: Standing, row: sqlite3.Row) -> Standing:
-    counts = {"episodes": row["episodes"], "steps": row["step"], "updates": row["updates"]}
+    counts = {"episodes": int(row["episodes"]), "steps": int(row["step"]), "updates": int(row["updates"])}
     return replace(own, **counts, seconds=number(row["seconds"]), recent=number(row["window_mean"]))
 
 
 def _with_evaluation(own: Standing, row: sqlite3.Row) -> Standing:
-    return replace(own, evaluation=number(row["mean"]), steps=max(own.steps, row["step"]))
+    return replace(own, evaluation=number(row["mean"]), steps=max(own.steps, int(row["step"])))
 
 
 _QUERIES: tuple[tuple[str, Callable[[Standing, sqlite3.Row], Standing]], ...] = (

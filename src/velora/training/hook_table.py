@@ -79,6 +79,12 @@ def overrides(callback: Any, name: str) -> bool:
     return not does_nothing_at(function, name)
 
 
+def _is_one_of_its_key(callback: Any) -> bool:
+    """Return whether a callback has a state, or a key of its own: two ways to set one and the same thing."""
+    has_key = isinstance(callback, Callback) and type(callback).state_key is not Callback.state_key
+    return has_key or any(overrides(callback, name) for name in ("state_dict", "seed_state_dict"))
+
+
 def listed(callbacks: Any) -> list[Any]:
     """Return callbacks as a list, be it one or several, and refuse what is none or could not do its work.
 
@@ -106,9 +112,10 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
             )
         if is_stock(callback) and (warning := check_stock(callback)) is not None:
             log.warning("%s", warning)
-    keeping = ("state_dict", "seed_state_dict")
-    stateful = Counter(c.state_key for c in callbacks if any(overrides(c, name) for name in keeping))
-    for key, count in stateful.items():
+    for at, callback in enumerate(callbacks):
+        if any(callback is other for other in callbacks[:at]):
+            raise SettingError(f"callbacks: {callback.state_key} is given twice; once is enough")
+    for key, count in Counter(c.state_key for c in callbacks if _is_one_of_its_key(c)).items():
         if count > 1:
             raise SettingError(
                 f"callbacks: {count} share the state_key {key!r}; give each its own by overriding state_key"

@@ -29,7 +29,6 @@ def names(runs: Runs) -> str:
         ("", "abcd"),
         ("status=finished", "ab"),
         ("status=failed,interrupted", "cd"),
-        ("status=done", "ab"),
         ("status!=finished", "cd"),
         ("env=pendulum", "abd"),
         ("env=Pendulum-v1", "abd"),

@@ -32,7 +32,7 @@ def test_a_directory_that_is_not_there_is_a_run_that_waits(tmp_path: Path) -> No
 def test_a_result_is_read_as_it_was_written_to_the_last_bit(tmp_path: Path) -> None:
     result = Result("stopped", 0.1 + 0.2, {"n_episodes": 1, "n_steps": 2}, RESULT.seeds)
     outcome.write_result(tmp_path, result)
-    assert outcome.read(tmp_path) == Outcome(Status.DONE, result=result)
+    assert outcome.read(tmp_path) == Outcome(Status.FINISHED, result=result)
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
@@ -41,7 +41,7 @@ def test_a_failure_is_read_as_it_was_written_until_a_result_replaces_it(tmp_path
     outcome.write_failure(tmp_path, failure)
     assert outcome.read(tmp_path) == Outcome(Status.FAILED, failure=failure)
     outcome.write_result(tmp_path, RESULT)
-    assert outcome.read(tmp_path) == Outcome(Status.DONE, result=RESULT)
+    assert outcome.read(tmp_path) == Outcome(Status.FINISHED, result=RESULT)
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
     outcome.forget(tmp_path)
     assert outcome.read(tmp_path).status is Status.WAITING
@@ -60,7 +60,7 @@ def test_a_lock_of_another_process_says_that_it_runs(tmp_path: Path, place: str)
         assert holder.stdout.readline() == "held\n"
         assert outcome.read(tmp_path) == Outcome(Status.RUNNING)
         holder.kill()
-    assert outcome.read(tmp_path).status is Status.DONE
+    assert outcome.read(tmp_path).status is Status.FINISHED
 
 
 def test_to_look_leaves_nothing_and_two_may_look_at_once(tmp_path: Path) -> None:

@@ -126,3 +126,25 @@ def test_the_width_of_text_is_measured() -> None:
     one, two = (drawing.text_width(figure, texts) for texts in (["mm"], ["i", "mmmm"]))
     assert two == pytest.approx(2 * one, rel=0.1)
     assert drawing.text_width(figure, []) == 0.0
+
+
+@pytest.mark.parametrize("name", ["</script><script>alert(1)</script>", "<!--<script>", "]]>"])
+def test_no_name_ends_the_data_of_a_page_or_swallows_what_follows(name: str) -> None:
+    html = page.page(name, [page.notes([name])], foot=name, data={"name": name}, script="0;\n")
+    assert html.count("<script") == 2
+    assert "<!--" not in html
+    found = re.search(r'id="data">(.*?)</script>', html)
+    assert found is not None
+    assert json.loads(found[1]) == {"name": name}
+    read(html)
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$", "$x^2$", "a$b"])
+def test_dollars_are_no_formula(name: str) -> None:
+    figure = drawing.make_figure(3, 2)
+    axes = figure.add_axes((0.2, 0.2, 0.6, 0.5))
+    drawing.dress(axes, title=name, below=name, across=name)
+    axes.set_yticks([0, 1], [name, "b"])
+    assert drawing.text_width(figure, [name]) > 0
+    svg = drawing.embedded(figure, name="a", title=name, description=name)
+    assert svg.count(f">{name}</text>") == 4

@@ -110,3 +110,17 @@ def test_seeds_in_a_row_are_a_range(values: list[int], text: str) -> None:
 )
 def test_a_number_has_about_four_digits(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_a_name_with_ends_of_lines_bars_and_colours_stays_in_its_cell() -> None:
+    rows = Rows([{"run": "a\nb|c\x1b[31m<b>,\u202e", "return": 1.0}])
+    assert as_lines(rows, ["run", "return"])[1] == r"a\nb|c\x1b[31m<b>,\u202e       1"
+    assert as_markdown(rows, ["run", "return"])[2] == r"| a\nb\|c\x1b[31m&lt;b>,\u202e | 1 |"
+    (_, row) = csv.reader(io.StringIO(as_csv(rows, ["run", "return"])))
+    assert row == ["a\nb|c\x1b[31m<b>,\u202e", "1.0"]
+
+
+def test_a_heading_is_kept_in_its_cell_too() -> None:
+    rows = Rows([{"env.kwargs.a|b\nc": 1}])
+    assert as_markdown(rows, rows.columns())[0] == r"| a\|b\nc |"
+    assert as_lines(rows, rows.columns())[0] == r"a|b\nc"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from velora.core.terminal import complain, encodable, has_failed, say
+from velora.core.terminal import complain, encodable, has_failed, say, visible
 
 LINE = "-1.5 ± 0.2 … füß ☃ \ud800\n"
 
@@ -71,3 +71,14 @@ def test_a_pipe_whose_reader_has_gone_takes_all_that_comes(monkeypatch: pytest.M
         print("of others", flush=True)
         say("second\n")
     assert not has_failed()
+
+
+def test_no_text_moves_the_cursor_or_hides_what_stood_there(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\tb\r\x1b[2Jc\x9b1A\n")
+    complain("\x1b]0;title\x07\n")
+    assert capsys.readouterr() == ("a\tb\\x0d\\x1b[2Jc\\x9b1A\n", "\\x1b]0;title\\x07\n")
+
+
+def test_a_name_is_one_line_that_can_be_seen() -> None:
+    assert visible("run 1/ä=☃") == "run 1/ä=☃"
+    assert visible("a\nb\u202ec\ud800") == r"a\nb\u202ec\ud800"

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from tests.shared import KERNELS, QUIET
+from velora.callbacks import Schedule, StopOnTime
 from velora.callbacks.base import HOOKS, Callback
 from velora.core.errors import SettingError
 from velora.metrics.store import RunStore
 from velora.models import LiquidDDPG
-from velora.training.hook_table import NO_HOOKS, HookTable
+from velora.training.hook_table import NO_HOOKS, HookTable, check_callbacks
 
 
 def make(**settings: Any) -> LiquidDDPG:
@@ -244,3 +245,12 @@ def test_several_seeds_fire_the_hooks_of_an_episode_each() -> None:
     assert sorted(e.seed_index for (e,) in recorder.given("on_episode_start")) == [0, 1, 2]
     assert recorder.given("on_env_step")[0][0].obs.shape == (3, 3)
     assert result.status == "finished"
+
+
+def test_one_callback_is_given_once_and_one_setting_has_one_schedule() -> None:
+    once = StopOnTime(seconds=1)
+    with pytest.raises(SettingError, match="callbacks: StopOnTime is given twice; once is enough"):
+        check_callbacks([once, once])
+    check_callbacks([Schedule("actor_lr", start=1.0), Schedule("critic_lr", start=1.0)])
+    with pytest.raises(SettingError, match=r"2 share the state_key 'Schedule\[actor_lr\]'"):
+        check_callbacks([Schedule("actor_lr", start=1.0), Schedule("actor_lr", start=2.0)])

@@ -10,6 +10,7 @@ from velora.analysis.run import Run
 from velora.analysis.selection import full_name
 from velora.analysis.table import headings
 from velora.core.errors import SettingError
+from velora.core.terminal import visible
 
 AGENT, ENV = "agent", "env"
 _ENV_SETTINGS = "env."
@@ -68,7 +69,7 @@ def find_places(runs: Runs, by: Sequence[str] | None = None) -> list[Place]:
         written = [value if name in (AGENT, ENV) else f"{short[name]}={value}" for name, value in values]
         seen = [f"{short_aside[name]}={own[name]}" for name in aside if name in own]
         curve, panel = ", ".join(written) or own[AGENT], ", ".join([own[ENV], *seen])
-        places.append(Place(curve, panel, tuple(_sort_key(value) for _, value in values), own))
+        places.append(Place(visible(curve), visible(panel), tuple(_sort_key(value) for _, value in values), own))
     return places
 
 

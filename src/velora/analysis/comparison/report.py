@@ -58,7 +58,7 @@ def save(of: Comparison, out: str | Path, *, command: str = "", title: str = "")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = writers[suffix]()
-        target.write_text(text, encoding="utf-8", newline="\n")
+        target.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise VeloraError(f"{target}: can't be written ({error.strerror or error}); choose another path") from error
     return target

@@ -81,7 +81,8 @@ def find_mistake(config_name: str, arguments: Arguments) -> str | None:
             try:
                 compose(config_name, [*base, word])
             except MissingConfigException as error:
-                return _explain_choice(choice.key_or_group, word, error.options or ())
+                options = error.options or GlobalHydra.instance().config_loader().get_group_options(choice.key_or_group)
+                return _explain_choice(choice.key_or_group, word, options)
             except Exception as error:  # noqa: BLE001 - no code of a user's runs here, and Hydra fails in many ways
                 return f"{word}: {one_line(error)}"
     if choices:
@@ -123,6 +124,9 @@ def _single_words(override: Override) -> Iterator[str]:
 
 def _explain_choice(group: str, word: str, options: Sequence[str]) -> str:
     choice = word.partition("=")[2]
+    if choice.startswith("["):
+        several = [one.strip() for one in choice.strip("[]").split(",")]
+        choice = next((one for one in several if one not in options), choice)
     hint = did_you_mean(choice, options, f"choose one of {', '.join(options)}")
     if group == "env" and "-v" in choice:
         hint = f"a registered Gymnasium id is given as env.id={choice}"

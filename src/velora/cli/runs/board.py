@@ -14,6 +14,7 @@ from velora.analysis.rows import Rows
 from velora.analysis.run import Run
 from velora.analysis.status import STATUSES
 from velora.analysis.table import as_lines, duration, number
+from velora.core.terminal import visible
 
 _ORDER: Final = ("running", "failed", "dead", "unknown", "interrupted", "waiting", "finished")
 """Of the lines, so that those that matter now stand where a low window still shows them."""
@@ -76,7 +77,9 @@ def best_of(runs: Sequence[Run]) -> tuple[Run, float] | None:
 def name_of(run: Run, top: Path | None) -> str:
     """Name a run by its directory, from ``top`` on."""
     directory = run.directory
-    return str(directory.relative_to(top)) if top is not None and directory.is_relative_to(top) else shown(directory)
+    if top is not None and directory.is_relative_to(top):
+        return visible(str(directory.relative_to(top)))
+    return visible(shown(directory))
 
 
 def line_of(run: Run, top: Path | None) -> str:
@@ -85,7 +88,7 @@ def line_of(run: Run, top: Path | None) -> str:
     parts = [name_of(run, top), run.status]
     parts += [] if value is None else [f"return {number(value)}"]
     parts += [duration(run.seconds)] if run.seconds else []
-    parts += [run.reason] if run.reason else []
+    parts += [visible(run.reason)] if run.reason else []
     return "  ".join(parts)
 
 

@@ -169,7 +169,7 @@ def _columns(rows: Rows) -> tuple[list[str], list[str]]:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise RunDirectoryError(f"{path} can't be written ({error.strerror}); choose another csv=") from error
 

@@ -14,6 +14,7 @@ from velora.analysis.find import read_runs
 from velora.analysis.rows import Rows
 from velora.analysis.summary import COLUMNS, FEWEST_SEEDS, summarise
 from velora.analysis.table import as_csv, as_lines
+from velora.core import disk
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def save_table(directory: Path, rows: Rows) -> Path | None:
     """Write the table as CSV into the directory of a sweep; what the system refuses is logged, and returns ``None``."""
     path = directory / NAME
     try:
-        path.write_text(as_csv(rows, rows.columns() or list(COLUMNS)), encoding="utf-8", newline="")
+        disk.write_text(path, as_csv(rows, rows.columns() or list(COLUMNS)))
     except OSError as error:
         log.warning("%s can't be written (%s)", path, error.strerror)
         return None

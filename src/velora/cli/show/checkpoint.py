@@ -103,7 +103,7 @@ def files(directory: Path) -> str:
         if path.is_dir():
             found.append(f"{path.name}/ {_size(sum(one.stat().st_size for one in path.rglob('*') if one.is_file()))}")
         elif not path.name.startswith("."):
-            found.append(f"{path.name} {_size(path.stat().st_size)}")
+            found.append(f"{path.name} {_size(path.lstat().st_size)}")
     return ", ".join(found)
 
 

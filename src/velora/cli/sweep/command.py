@@ -98,5 +98,5 @@ def _refuse_foreign(directory: Path, foreign: dict[str, str], given: Arguments) 
 
 def _counted(planned: plan.Plan) -> str:
     jobs = [outcome.read(planned.directory / one.name).status for one in planned.jobs]
-    done = jobs.count(Status.DONE)
+    done = jobs.count(Status.FINISHED)
     return f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}" + (f", {done} done already" if done else "")

@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from hydra.core.override_parser.types import Override
 
+from velora.analysis import outcome
 from velora.cli.command.arguments import CONFIG_DIR, Arguments, written
 from velora.cli.run.run_directory import CONFIG
 from velora.cli.settings import budget
 from velora.cli.sweep.plan import Plan
-from velora.core import small_json
+from velora.core import disk, small_json
 from velora.core.errors import RunDirectoryError, SettingError
 
-FILE: Final = "sweep.json"
+FILE: Final = outcome.SWEEP
 _OF_ONE_COMMAND: Final = ("resume", "retry", "sweep")
 _SEARCHPATH: Final = "hydra.searchpath"
 
@@ -121,6 +122,8 @@ def going_on(directory: Path, arguments: Arguments) -> Arguments:
         RunDirectoryError: if the sweep can't be read.
     """
     known = load(directory)
+    if out := disk.links_out(directory, depth=1):
+        raise RunDirectoryError(f"{out[0]} is a link that leads out of {directory}; put there what it leads to instead")
     given = {one.key_or_group: one for one in arguments.parsed()}
     if "hydra.sweep.dir" in given:
         raise SettingError("hydra.sweep.dir: is the sweep's own with resume=; leave one of them out")

@@ -6,6 +6,7 @@ from typing import Final
 
 from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
+from velora.analysis.status import STATUSES
 from velora.cli.runs.sweep_table import save_table, sweep_table, table_lines
 from velora.cli.sweep.plan import Job, Plan
 from velora.core.errors import RunDirectoryError
@@ -39,7 +40,7 @@ def _read(plan: Plan, job: Job) -> Outcome:
 
 def _complain(plan: Plan, jobs: list[tuple[Job, Outcome]], going_on: str) -> int:
     """Say which jobs aren't done, and why, in the last lines; return the exit code."""
-    left = [(job, found) for job, found in jobs if found.status is not Status.DONE]
+    left = [(job, found) for job, found in jobs if found.status is not Status.FINISHED]
     if not left:
         return OK
     for job, found in left[:_MOST_LISTED]:
@@ -59,9 +60,4 @@ def _why(found: Outcome) -> str:
     if found.failure is not None:
         where = "" if found.failure.is_mistake else " (the traceback is in its train.log)"
         return f"failed: {found.failure.line}{where}"
-    return {
-        Status.WAITING: "waiting: it has not begun",
-        Status.RUNNING: "running in another process",
-        Status.INTERRUPTED: "interrupted: a signal has ended it, and it has saved",
-        Status.DEAD: "dead: its process ended without a word; it goes on from its newest checkpoint",
-    }[found.status]
+    return f"{found.status}: {STATUSES[found.status]}"

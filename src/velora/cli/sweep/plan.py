@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from velora.cli.sweep import identity
 from velora.core.errors import SettingError
 
 SUBDIR: Final = "hydra.sweep.subdir"
+MOST_JOBS: Final = 10_000
+"""More are a slip, such as a range of a billion values, and would fill the memory before anything is said."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,13 @@ def _combinations(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
     for one in overrides:
         key = one.get_key_element()
         swept = one.is_sweep_override()
-        words = [f"{key}={value}" for value in one.sweep_string_iterator()] if swept else [one.input_line or ""]
+        values = itertools.islice(one.sweep_string_iterator(), MOST_JOBS + 1) if swept else iter(())
+        words = [f"{key}={value}" for value in values] if swept else [one.input_line or ""]
         columns.append(words)
         if not words:
             raise SettingError(f"{one.input_line}: no value to try, so there would be no job; choose what there is")
+    if math.prod(map(len, columns)) > MOST_JOBS:
+        raise SettingError(f"these words ask for more than {MOST_JOBS:,} jobs; choose fewer values")
     return list(itertools.product(*columns))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,21 +26,6 @@ FILE: Final = Path("experiment", "best.yaml")
 _EXPERIMENT: Final = "experiment"
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a text in one step: a reader finds the old file whole or the new one.
-
-    Raises:
-        OSError: as the system reports it.
-    """
-    disk.make_directory(path.parent)
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        staged.write_text(text, encoding="utf-8")
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-
-
 def save(outcome: Outcome, shown: Path) -> list[str]:
     """Write the settings of the best trial, and return the words of a command that trains with them.
 
@@ -52,7 +36,7 @@ def save(outcome: Outcome, shown: Path) -> list[str]:
     words = [word for word in request.words_of(trial.params) if not _is_seed(word)]
     if request.config_dir is None:
         with suppress(OSError):  # a study that may only be read
-            write_file(outcome.home / FILE, _as_file(outcome, trial, words))
+            disk.write_text(outcome.home / FILE, _as_file(outcome, trial, words))
             if _leads_to_the_same(outcome.home, words):
                 return [f"--config-dir={_quoted(shown)}", "experiment=best"]
             (outcome.home / FILE).unlink()  # words that no file can say; the command below says them

@@ -122,8 +122,16 @@ def read(overrides: Sequence[Override]) -> Given:
 
 
 def restored(saved: Mapping[str, Any]) -> Options:
-    """Make options of what a study has saved of them."""
-    return Options(**{**saved, "minimise": tuple(saved["minimise"])})
+    """Make options of what a study has saved of them.
+
+    Raises:
+        KeyError: if one is missing, or unknown.
+        SettingError: if one is out of its domain.
+    """
+    if unlike := saved.keys() ^ {f.name for f in dataclasses.fields(Options)}:
+        raise KeyError(min(unlike))
+    options: Options = _made(Options, saved)
+    return options
 
 
 def _made(kind: Any, given: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from velora.cli.tune import storage, trials
 from velora.cli.tune.options import COSTS
 from velora.cli.tune.request import Request
+from velora.core.errors import RunDirectoryError
 
 if TYPE_CHECKING:
     import optuna
@@ -75,10 +76,14 @@ class Outcome:
 
 
 def look(home: Path, study: optuna.Study, *, with_importances: bool = True) -> Outcome:
-    """Read what a study has found."""
+    """Read what a study has found.
+
+    Raises:
+        RunDirectoryError: if a trial isn't one of such a study.
+    """
     request = storage.request_of(study)
     with _claiming(home):
-        found = [_trial(home, frozen, request) for frozen in study.get_trials(deepcopy=False)]
+        found = [_checked(home, frozen, request) for frozen in study.get_trials(deepcopy=False)]
     complete = [trial for trial in found if trial.state == "complete" and not trial.is_repeated]
     best = sorted(_front(complete), key=lambda trial: -trial.values[0])
     importances = _importances(study, complete) if with_importances else {}
@@ -92,6 +97,20 @@ def _claiming(home: Path) -> Iterator[None]:
         with suppress(OSError):
             stack.enter_context(storage.claiming(home))
         yield
+
+
+def _checked(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Trial:
+    """Read a trial; anything may have been written into a study, by Optuna's own commands too."""
+    try:
+        trial = _trial(home, frozen, request)
+        is_whole = len(trial.values) == len(request.options.directions) and trial.params.keys() >= request.space.keys()
+        if is_whole or trial.state not in ("complete", "infeasible"):
+            return trial
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        pass
+    raise RunDirectoryError(
+        f"{home}: trial {frozen.number} isn't one that velora tune has written; begin another study="
+    )
 
 
 def _trial(home: Path, frozen: optuna.trial.FrozenTrial, request: Request) -> Trial:

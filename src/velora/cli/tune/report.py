@@ -12,6 +12,7 @@ from velora.analysis.drawing import embedded, save_figure
 from velora.cli.tune import best, figures
 from velora.cli.tune.outcome import Outcome, Trial
 from velora.cli.tune.progress import short
+from velora.core import disk
 
 PAGE: Final = "study.html"
 PICTURES: Final = "figures"
@@ -66,7 +67,12 @@ def row(outcome: Outcome, trial: Trial) -> list[str]:
     spread = [] if len(outcome.request.seeds()) == 1 else ["" if trial.spread is None else f"{trial.spread:.1f}"]
     value = f"{trial.values[0]:.1f}" if trial.values else ""
     costs = [f"{trial.cost[name]:.4g}" if name in trial.cost else "" for name in _costs(outcome)]
-    return [str(trial.number), value, *spread, *costs, *(short(trial.params[name]) for name in outcome.request.space)]
+    return [str(trial.number), value, *spread, *costs, *_params(outcome, trial)]
+
+
+def _params(outcome: Outcome, trial: Trial) -> Iterator[str]:
+    """Write what was drawn; a worker may have died before it had drawn everything."""
+    yield from (short(trial.params[name]) if name in trial.params else "" for name in outcome.request.space)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -126,7 +132,7 @@ def write_page(outcome: Outcome, out: Path, *, command: str, pictures: Path | No
     parts.append(pages.folded(f"All {len(outcome.trials)} trials", pages.table(heads, _all(outcome), n_names=2)))
     lead = f"{counts(outcome)}. Return: {meaning(outcome)}, maximised."
     text = pages.page(f"Study {outcome.name}", parts, lead=lead, foot=command)
-    best.write_file(out, text)
+    disk.write_text(out, text)
 
 
 def _space(outcome: Outcome) -> Iterator[tuple[str, str]]:

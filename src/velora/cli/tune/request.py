@@ -171,8 +171,11 @@ def restored(attributes: Mapping[str, Any]) -> Request:
     """
     parser = OverridesParser.create()
     searched = [parser.parse_override(f"{name}={text}") for name, text in attributes["space"].items()]
+    words = [_fixed(parser.parse_override(str(word))) for word in attributes["words"]]
+    for override in searched:
+        _fixed(override)
     return Request(
-        tuple(map(str, attributes["words"])),
+        tuple(words),
         space.parse(searched),
         options.restored(attributes["options"]),
         attributes["config_dir"],

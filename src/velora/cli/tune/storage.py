@@ -116,8 +116,10 @@ def holds_study(home: Path) -> bool:
     """Return whether there is a study in a directory that was begun entirely."""
     if not (home / JOURNAL).is_file():
         return False
-    optuna, storage = load_optuna(), _storage(home)
-    return bool(optuna.get_all_study_names(storage)) and "config_dir" in _only_study(storage).user_attrs
+    optuna = load_optuna()
+    with _explained(home):
+        storage = _storage(home)
+        return bool(optuna.get_all_study_names(storage)) and "config_dir" in _only_study(storage).user_attrs
 
 
 def load(home: Path) -> optuna.Study:
@@ -130,12 +132,23 @@ def load(home: Path) -> optuna.Study:
         what = f"holds no {JOURNAL}" if home.is_dir() else "does not exist"
         raise RunDirectoryError(f"{home} {what}; expected the directory that velora tune printed as 'study'")
     load_optuna()
-    try:
+    with _explained(home):
         return _only_study(_storage(home))
+
+
+@contextmanager
+def _explained(home: Path) -> Iterator[None]:
+    """Refuse links that lead out of a study, and say in one line what its journal can't be read for."""
+    try:
+        if out := disk.links_out(home, depth=2):
+            raise RunDirectoryError(f"{out[0]} is a link that leads out of {home}; put there what it leads to instead")
+        yield
+    except VeloraError:
+        raise
     except OSError as error:
         raise RunDirectoryError(f"{home / JOURNAL} can't be read ({error.strerror})") from error
-    except (ValueError, KeyError, AttributeError) as error:
-        raise RunDirectoryError(f"{home / JOURNAL} holds no study: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever Optuna raises at lines that it hasn't written
+        raise RunDirectoryError(f"{home / JOURNAL} holds no study: {_named(error)}") from error
 
 
 def request_of(study: optuna.Study) -> Request:
@@ -145,12 +158,17 @@ def request_of(study: optuna.Study) -> Request:
         RunDirectoryError: if it is no study of Velora's.
     """
     try:
+        n_trials(study)
         return requests.restored(study.user_attrs)
     except Exception as error:
         raise RunDirectoryError(
-            f"{study.study_name}: its attributes aren't those of a study of velora tune ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else ''})"
+            f"{study.study_name}: its attributes aren't those of a study of velora tune ({_named(error)})"
         ) from error
+
+
+def _named(error: Exception) -> str:
+    """Return the kind of an error, and the first line of what it says."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def n_trials(study: optuna.Study) -> int:

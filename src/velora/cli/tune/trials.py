@@ -57,7 +57,7 @@ def claimed(home: Path, study: optuna.Study, request: Request) -> Iterator[Claim
         The trial; ``None`` if all that the study is to have are finished, or others are at them.
     """
     with storage.claiming(home):
-        found = _left(home, study) or _new(home, study, request)
+        found = _left(home, study, request) or _new(home, study, request)
     if found is None:
         yield None
         return
@@ -68,15 +68,22 @@ def claimed(home: Path, study: optuna.Study, request: Request) -> Iterator[Claim
         lock.release()
 
 
-def _left(home: Path, study: optuna.Study) -> tuple[Claim, FileLock] | None:
-    """Find a trial that has begun and that nobody is at."""
+def _left(home: Path, study: optuna.Study, request: Request) -> tuple[Claim, FileLock] | None:
+    """Find a trial that has begun and that nobody is at.
+
+    Its worker may have died between two values that it drew; the others are drawn now.
+    """
     import optuna
 
     for frozen in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
         if lock := _locked(home, frozen.number):
             now = study.get_trials(deepcopy=False)[frozen.number]
             if now.state == optuna.trial.TrialState.RUNNING:
-                return Claim(optuna.Trial(study, now._trial_id), directory_of(home, now.number)), lock
+                study.sampler = make_sampler(request.options, now.number)
+                trial = optuna.Trial(study, now._trial_id)
+                for name, dimension in request.space.items():
+                    trial._suggest(name, dimension.distribution())  # what is known already stays
+                return Claim(trial, directory_of(home, now.number)), lock
             lock.release()
     return None
 

@@ -51,9 +51,10 @@ def test_nothing_that_began_is_no_table(tmp_path: Path) -> None:
 
 
 def test_a_table_that_can_not_be_saved_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "missing").touch()  # a file, where there should be a directory
     with caplog.at_level(logging.WARNING):
         assert save_table(tmp_path / "missing", sweep_table({})) is None
-    assert "table.csv can't be written (No such file or directory)" in caplog.text
+    assert "table.csv can't be written (File exists)" in caplog.text
 
 
 def test_a_sweep_differs_in_its_words(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from velora.cli.command.arguments import Arguments
-from velora.cli.tune import request, storage
+from velora.cli.tune import outcome, request, storage, trials
 from velora.core.errors import RunDirectoryError, VeloraError
 
 optuna: Any = pytest.importorskip("optuna", reason="pip install -e '.[tune]'")
@@ -113,3 +113,77 @@ def test_a_missing_optuna_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(VeloraError, match=r"optuna isn't installed; pip install .*\[tune\]"):
         storage.load_optuna()
+
+
+LINES = (
+    "[" * 100_000,
+    "1" * 9_000,
+    "[]",
+    '{"op_code": 0}',
+    '{"op_code": 99, "worker_id": "a"}',
+    '{"op_code": "0", "worker_id": 1}',
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_lines_that_optuna_has_not_written_are_one_line(tmp_path: Path, line: str) -> None:
+    storage.create(tmp_path, asked(), n_trials=1)
+    with (tmp_path / storage.JOURNAL).open("a") as journal:
+        journal.write(f"{line}\n")
+    with pytest.raises(RunDirectoryError, match="holds no study") as error:
+        storage.load(tmp_path)
+    assert "\n" not in str(error.value)
+    with pytest.raises(RunDirectoryError, match="holds no study"):
+        storage.holds_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("words", ["hydra.searchpath=[pkg://evil]"]),
+        ("words", ["~agent"]),
+        ("words", 3),
+        ("space", {"hydra.launcher._target_": "a,b"}),
+        ("space", {"a": "1,2", "b": "interval(1,nan)"}),
+        ("options", {"sampler": "tpe"}),
+        ("trials", "many"),
+    ],
+)
+def test_attributes_that_no_study_has_are_refused(tmp_path: Path, name: str, value: Any) -> None:
+    study = storage.create(tmp_path, asked(), n_trials=1)
+    study.set_user_attr(name, value)
+    with pytest.raises(RunDirectoryError, match="aren't those of a study of velora tune"):
+        storage.request_of(study)
+
+
+@pytest.mark.parametrize("attributes", [{"returns": 5}, {"returns": {"0": "high"}}, {"parameters": "few"}, {}])
+def test_a_trial_that_velora_has_not_written_is_one_line(tmp_path: Path, attributes: dict[str, Any]) -> None:
+    study = storage.create(tmp_path, asked(), n_trials=1)
+    known = {"agent.n_neurons": 5} if attributes else {}
+    kept = {name: one for name, one in distributions(study).items() if name in known}
+    made = optuna.trial.create_trial(params=known, distributions=kept, value=1.0, user_attrs=attributes)
+    study.add_trial(made)
+    with pytest.raises(RunDirectoryError, match="trial 0 isn't one that velora tune has written"):
+        outcome.look(tmp_path, study)
+
+
+def test_a_link_that_leads_out_of_a_study_is_refused(tmp_path: Path) -> None:
+    storage.create(tmp_path / "study", asked(), n_trials=1)
+    (tmp_path / "study" / "study.html").symlink_to(tmp_path / "precious")
+    with pytest.raises(RunDirectoryError, match=r"study\.html is a link that leads out of"):
+        storage.load(tmp_path / "study")
+
+
+def test_a_trial_whose_worker_died_while_it_drew_is_drawn_to_its_end(tmp_path: Path) -> None:
+    request = asked("agent.actor_lr=interval(1e-4,1e-2)", "sampler=random")
+    study = storage.create(tmp_path, request, n_trials=1)
+    begun = study.ask()
+    study.sampler = trials.make_sampler(request.options, 0)
+    first = begun.suggest_int("agent.n_neurons", 4, 9)
+    (seen,) = outcome.look(tmp_path, study).trials
+    assert (seen.state, dict(seen.params)) == ("left", {"agent.n_neurons": first})
+    with trials.claimed(tmp_path, storage.load(tmp_path), request) as own:
+        assert own is not None
+        assert own.number == 0
+        assert own.trial.params["agent.n_neurons"] == first
+        assert own.trial.params.keys() == request.space.keys()
