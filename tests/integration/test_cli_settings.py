@@ -135,7 +135,7 @@ def test_a_resume_takes_new_settings_and_files(command: Command, copied: Path) -
     assert code == 0
     assert "resume: train.n_episodes: 1 -> 2" in out
     assert "resume: callbacks.early_stopping.target: not set -> 1000" in out
-    assert (copied / "csv" / "version_0" / "metrics.csv").exists()
+    assert (copied / "csv" / "metrics.csv").exists()
     assert not (copied.parent / "outputs").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -35,10 +36,16 @@ class Tuning:
     """
 
     def __init__(self, agent: Agent) -> None:
-        self._agent = agent
+        self._held_by = weakref.ref(agent)  # a cycle would keep the buffer of a dropped agent
         self._of: list[dict[str, float]] = [{} for _ in agent.seeds]
         self._made: list[_Own | None] = [None for _ in agent.seeds]
         self._networks: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def _agent(self) -> Agent:
+        agent = self._held_by()
+        assert agent is not None, "the agent was dropped; keep a reference to it"
+        return agent
 
     def __bool__(self) -> bool:
         """Return whether any setting is another one."""

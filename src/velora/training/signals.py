@@ -47,16 +47,12 @@ class PassedOn:
     Such a handler may end the process, as that of a cluster's job queue does, and in the middle of an update a run
     can't be saved.
 
-    Args:
-        end: told the signal's name when a handler raises, so that the run ends in order.
-
     Attributes:
         error: what a handler raised; it is raised again once the run is saved.
     """
 
-    def __init__(self, end: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.error: BaseException | None = None
-        self._end = end
         self._calls: list[tuple[str, Callable[[], object]]] = []
 
     def add(self, name: str, call: Callable[[], object]) -> None:
@@ -68,15 +64,15 @@ class PassedOn:
         """Whether a call is put off."""
         return bool(self._calls)
 
-    def do(self) -> None:
-        """Make the calls that were put off, up to one that raises."""
+    def do(self, end: Callable[[str], None]) -> None:
+        """Make the calls that were put off, up to one that raises; ``end`` is told its signal, so that the run ends."""
         while self._calls and self.error is None:
             name, call = self._calls.pop(0)
             try:
                 call()
             except BaseException as error:  # noqa: BLE001 - raised again at the end of the run, which is saved before
                 self.error = error
-                self._end(name)
+                end(name)
 
 
 class _Caught:
@@ -140,7 +136,7 @@ def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> It
 
     Python allows handlers in the main thread only; elsewhere this does nothing.
     """
-    passed_on = PassedOn(end)
+    passed_on = PassedOn()
     if threading.current_thread() is not threading.main_thread():
         yield passed_on
         return
@@ -150,7 +146,7 @@ def on_signals(*, save: Callable[[str], None], end: Callable[[str], None]) -> It
         yield passed_on
     finally:
         caught.end()
-    passed_on.do()
+    passed_on.do(end)
     if passed_on.error is not None:
         raise passed_on.error
     for one in caught.received:

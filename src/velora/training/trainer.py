@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,9 +37,6 @@ from velora.training.saving import Saving
 from velora.training.signals import on_signals
 from velora.training.stock_list import is_stock
 from velora.training.waiting import Waiting
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +270,7 @@ class Trainer(RunView):
             self._saving.catch_up()
         if self._signals.is_due:  # a handler that may end the process: not before the save is on the disk
             self._saving.finish()
-            self._signals.do()
+            self._signals.do(self._interrupt)
 
     def _after_step(self) -> None:
         if self.loggers:

@@ -11,8 +11,8 @@ from velora.callbacks import SaveCheckpoints, on_the_way, save_checkpoints
 from velora.callbacks.save_clock import SaveClock
 from velora.core.errors import SettingError
 
+from .saved import episode_in, names
 from .stand_in import Agent, Trainer
-from .test_save_checkpoints import episode_in, names
 
 
 @pytest.fixture

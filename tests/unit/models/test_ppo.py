@@ -477,7 +477,11 @@ def test_bad_settings_are_named_in_one_line(settings: dict[str, Any], message: s
             "Pendulum-v1",
             r"Pendulum-v1: expected discrete actions, got Box\(.*; make the agent with",
         ),
-        ({}, "CartPole-v1", r"CartPole-v1: expected continuous .* got Discrete\(2\); .* LiquidSAC with discrete=True"),
+        (
+            {},
+            "CartPole-v1",
+            r"CartPole-v1: expected continuous .* got Discrete\(2\); .* make this agent with discrete=True",
+        ),
         ({"discrete": True}, "Acrobot-v1", "Acrobot-v1: there are 3 actions, the agent chooses from action_dim=2"),
     ],
 )

@@ -45,7 +45,7 @@ def test_every_setting_has_its_meaning_beside_it() -> None:
     lines = explained("LiquidDDPG")
     assert "    actor_lr: 0.001             # learning rate of the policy (above 0, at most 10)" in lines
     assert "  evaluate_every: null          # episodes between evaluations; null evaluates at the end only" in lines
-    assert "resume: null                    # a run to go on from, or one of its checkpoints" in lines
+    assert "resume: null                    # a run to go on from, or one of its checkpoints; or a sweep" in lines
     assert "    probability: null           # of seeing nothing, in [0, 1]" in lines
     neurons, units, last, after = (line for line in lines if line[:5] in ("  n_n", "  cri", "  - 6", "  seq"))
     assert neurons.startswith("  n_neurons: 20                 # inter and command neurons; one motor neuron per")
