@@ -34,7 +34,10 @@ def test_a_sweep_in_a_pipe_shows_a_plain_line_for_each_change_and_its_table(tmp_
     start = next(i for i, line in enumerate(table) if line.startswith("tau "))
     assert table[start].split() == ["tau", "seeds", "return", "best", "time"]
     assert [line.split()[:2] for line in table[start + 1 : start + 3]] == [["0.01", "2"], ["0.02", "2"]]
-    assert table[-1] == f"table  {Path('sweep') / 'table.csv'}"
+    assert table[-2:] == [
+        f"table  {Path('sweep') / 'table.csv'}",
+        "compare  velora compare sweep out=report.html",  # not all jobs are done, but some can be compared
+    ]
     rows = list(csv.DictReader((tmp_path / "sweep" / "table.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["agent.tau"] for row in rows] == ["0.01", "0.02"]
     assert float(rows[0]["best"]) >= float(rows[0]["return"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,13 +55,24 @@ def test_the_same_command_again_trains_nothing_and_lists_the_same(sweep: Command
     first = sweep("agent.n_neurons=5,6", "train.seed=0", *TINY)
     assert (first.code, first.err) == (0, "")
     assert statuses() == {"n-neurons-5": "finished", "n-neurons-6": "finished"}
-    assert [line.split()[0] for line in table(first.out)] == ["n_neurons", "5", "6", "table"]
+    assert [line.split()[0] for line in table(first.out)] == ["n_neurons", "5", "6", "table", "compare"]
     before = {path: path.stat().st_mtime_ns for path in Path("s").rglob("checkpoints/*/*")}
     again = sweep("train.seed=0", *TINY, "agent.n_neurons=5,6")
     assert again.code == 0
     assert table(again.out) == table(first.out)
     assert again.out.count("done already") == 3
     assert {path: path.stat().st_mtime_ns for path in Path("s").rglob("checkpoints/*/*")} == before
+
+
+def test_what_a_sweep_says_to_compare_it_with_makes_a_page(sweep: Command, command: Command) -> None:
+    done = sweep("hydra.sweep.dir=my sweep", "agent.n_neurons=5,6", "train.seed=0", *TINY)
+    said = next(line for line in done.out.splitlines() if line.startswith("compare  "))
+    assert said == "compare  velora compare 'my sweep' out=report.html"
+    compared = command(*shlex.split(said)[2:])
+    assert (compared.code, compared.err) == (0, "")
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "n_neurons=5" in page
+    assert "n_neurons=6" in page
 
 
 def test_more_values_and_a_longer_budget_are_added_to_a_sweep(sweep: Command, command: Command) -> None:
@@ -189,6 +201,7 @@ def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for
     assert code == 1
     assert statuses() == {"n-neurons-5": "failed", "n-neurons-6": "failed"}
     assert "Traceback" not in out + err
+    assert "velora compare" not in out  # there is nothing to compare
     one = job("n-neurons-5")
     assert err.splitlines()[-3:] == [
         f"velora train: {one}: failed: it broke; in two lines (the traceback is in its train.log)",

@@ -462,3 +462,24 @@ def test_a_sweeper_that_would_minimise_is_refused(command: Command, tmp_path: Pa
     assert refused.err.endswith("search with: velora tune trials=20 'agent.n_neurons=choice(10,20)'\n")
     assert refused.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_that_goes_on_names_an_environment_of_ones_own_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from velora.cli.main import main
+
+    name = f"own_{os.getpid()}"
+    (tmp_path / f"{name}.py").write_text(
+        "import gymnasium as gym\n"
+        f"gym.register('{name}-v0', 'gymnasium.envs.classic_control:PendulumEnv', max_episode_steps=200)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    begin(Path("study"), f"env.id={name}:{name}-v0", trials=1)
+    assert main(["tune", "show=study"]) == 0
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("go on"))
+    assert said == f"go on     velora tune resume=study env.id={name}:{name}-v0"
+    assert main(["tune", "resume=study"]) == 2  # it isn't enough without
+    assert main([*shlex.split(said)[3:], "workers=1"]) == 0
+    assert "1 complete" in capsys.readouterr().out

@@ -23,6 +23,13 @@ class Runs(list[Run]):
         []
     """
 
+    def __repr__(self) -> str:
+        """Write a line for each run, as a prompt and a notebook show them."""
+        from velora.analysis.table import as_lines  # which needs as_text of this module
+
+        rows = self.rows()
+        return "\n".join(as_lines(rows, rows.columns())) if rows else "no runs"
+
     def where(self, condition: str) -> Runs:
         """Return the runs that fit a condition.
 

@@ -54,7 +54,9 @@ def find_directories(paths: Sequence[str | Path] = ()) -> list[Path]:
     found = list(dict.fromkeys(directory for top in tops for directory in _below(top)))
     if not found:
         where = " or ".join(map(str, wanted or DEFAULT_DIRECTORIES))
-        raise RunDirectoryError(f"{where}: expected runs in or below it, found none; train one by velora train")
+        raise RunDirectoryError(
+            f"{where}: expected runs in or below it, found none; train one by velora train, or name another directory"
+        )
     return found
 
 

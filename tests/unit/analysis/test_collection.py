@@ -116,3 +116,10 @@ def test_rows_of_all_runs_say_whose_they_are(runs: Runs) -> None:
         ("c", 20, 7, -700.0),
     ]
     assert len(runs.evaluations()) == 3
+
+
+def test_a_prompt_shows_a_line_for_each_run(runs: Runs, tmp_path: Path) -> None:
+    lines = repr(runs.sort("-agent.n_neurons")).splitlines()
+    assert [line.split()[0] for line in lines] == ["run", *(str(tmp_path / name) for name in "bacd")]
+    assert ("n_neurons" in lines[0], "40" in lines[1].split(), "-150.0" in lines[1].split()) == (True, True, True)
+    assert repr(Runs()) == "no runs"

@@ -128,7 +128,10 @@ def test_directories_are_walked_by_name_and_each_is_read_once(tmp_path: Path) ->
 
 
 def test_where_there_is_no_run_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RunDirectoryError, match="expected runs in or below it, found none; train one"):
+    with pytest.raises(
+        RunDirectoryError,
+        match="expected runs in or below it, found none; train one by velora train, or name another directory",
+    ):
         find_runs(tmp_path)
     with pytest.raises(RunDirectoryError, match="missing: no such directory"):
         find_runs(tmp_path / "missing")

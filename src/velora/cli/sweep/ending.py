@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final
 
 from velora.analysis import outcome
@@ -17,7 +18,7 @@ _MOST_LISTED: Final = 20
 
 
 def conclude(plan: Plan, going_on: str) -> int:
-    """Print the table over seeds and save it, say what failed and how to go on, and return the exit code.
+    """Print the table over seeds and save it, say what comes next, what failed and how to go on; return the exit code.
 
     Args:
         plan: the sweep.
@@ -28,6 +29,8 @@ def conclude(plan: Plan, going_on: str) -> int:
     if rows:
         saved = save_table(plan.directory, rows)
         say("\n".join([*table_lines(rows), *([] if saved is None else [f"table  {saved}"])]) + "\n")
+    if any(found.status is Status.DONE for _, found in jobs):
+        say(f"compare  velora compare {shlex.quote(str(plan.directory))} out=report.html\n")
     return _complain(plan, jobs, going_on)
 
 

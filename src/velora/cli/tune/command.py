@@ -118,6 +118,16 @@ def _foreign(home: Path, before: Request) -> dict[str, str]:
     return found
 
 
+def _trusting(outcome: Outcome) -> list[str]:
+    """Write the words that a resume asks to be named again, as they are typed; none if nothing is left to do."""
+    if not report.is_left(outcome):
+        return []
+    try:
+        return [written(name, value) for name, value in _foreign(outcome.home, outcome.request).items()]
+    except SettingError:  # a directory of settings that is gone: a study can be looked at without it
+        return []
+
+
 def _check_same(home: Path, before: Request, asked: Request, given: Given, *, is_whole: bool) -> None:
     if differs := request.difference(before, asked, given, is_whole=is_whole):
         raise SettingError(f"{differs}; {home} keeps what it searches: go on without a change, or begin another study=")
@@ -161,7 +171,10 @@ def _drive(home: Path, study: optuna.Study, n_workers: int) -> int:
 
 
 def _report(outcome: Outcome, shown: Path) -> None:
-    say("\n".join(("", *report.lines(outcome, shown), "", *report.next_commands(outcome, shown))) + "\n")
+    say(
+        "\n".join(("", *report.lines(outcome, shown), "", *report.next_commands(outcome, shown, _trusting(outcome))))
+        + "\n"
+    )
     try:
         command = f"velora tune {written('show', str(shown))}"
         report.write_page(outcome, outcome.home / report.PAGE, command=command, pictures=outcome.home / report.PICTURES)
@@ -176,7 +189,9 @@ def _show(home: Path, asked: Request, given: Given) -> int:
         raise SettingError(f"{idle[0].partition('=')[0]}: goes not with show=; expected out= alone")
     study = storage.load(home)
     outcome, shown = look(home, study), run_directory.shown(home.absolute())
-    say("\n".join((*report.lines(outcome, shown), "", *report.next_commands(outcome, shown))) + "\n")
+    say(
+        "\n".join((*report.lines(outcome, shown), "", *report.next_commands(outcome, shown, _trusting(outcome)))) + "\n"
+    )
     if given.places.out is not None:
         out = Path(given.places.out)
         command = f"velora tune {written('show', str(shown))} {written('out', str(out))}"

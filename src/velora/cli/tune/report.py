@@ -81,10 +81,21 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield from ("  ".join(cell.rjust(width) for cell, width in zip(one, widths, strict=True)) for one in rows)
 
 
-def next_commands(outcome: Outcome, shown: Path) -> Iterator[str]:
-    """Write the commands to go on with."""
-    if outcome.count("left") or outcome.n_ended + outcome.count("running") < outcome.n_trials:
-        yield f"go on     velora tune {shlex.quote(f'resume={shown}')}"
+def is_left(outcome: Outcome) -> bool:
+    """Return whether there are trials that nobody is at."""
+    return bool(outcome.count("left")) or outcome.n_ended + outcome.count("running") < outcome.n_trials
+
+
+def next_commands(outcome: Outcome, shown: Path, trusting: Sequence[str]) -> Iterator[str]:
+    """Write the commands to go on with.
+
+    Args:
+        outcome: of the study.
+        shown: its directory as people see it.
+        trusting: words that a resume asks for, since they name code from outside Velora.
+    """
+    if is_left(outcome):
+        yield f"go on     velora tune {' '.join([shlex.quote(f'resume={shown}'), *trusting])}"
     if not outcome.best:
         return
     seeds = best.fresh_seeds(outcome.request)

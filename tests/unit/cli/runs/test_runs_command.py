@@ -83,7 +83,10 @@ def test_a_table_for_a_paper_is_markdown(here: Path, capsys: pytest.CaptureFixtu
         (["wehre=env=hopper"], "wehre=env=hopper: no such setting; did you mean where?"),
         (["--watch"], "--watch: no such option; settings are written name=value; see velora runs --help"),
         (["nowhere"], "nowhere: no such directory; expected one of a run, or of runs"),
-        (["empty"], "empty: expected runs in or below it, found none; train one by velora train"),
+        (
+            ["empty"],
+            "empty: expected runs in or below it, found none; train one by velora train, or name another directory",
+        ),
         (["csv=outputs/c/metrics.db/x.csv"], "outputs/c/metrics.db/x.csv can't be written ("),
     ],
 )
