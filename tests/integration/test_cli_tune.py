@@ -441,29 +441,6 @@ def test_seeds_in_sequence_are_runs_of_their_own(tmp_path: Path) -> None:
     assert trial.returns == means
 
 
-# ---------------------------------------------------------------------------------------- words of a search, elsewhere
-
-
-@pytest.mark.parametrize("multirun", [(), ("-m",)])
-def test_training_with_a_range_names_the_search(command: Command, multirun: tuple[str, ...]) -> None:
-    refused = command("train", *multirun, "agent.actor_lr=interval(1e-5,1e-2)", "train.n_steps=300")
-    assert refused.code == 2
-    assert refused.err == (
-        "velora train: agent.actor_lr: interval(1e-5,1e-2) is no value but a range to search; search with: "
-        "velora tune 'agent.actor_lr=interval(1e-5,1e-2)' train.n_steps=300\n"
-    )
-
-
-def test_a_sweeper_that_would_minimise_is_refused(command: Command, tmp_path: Path) -> None:
-    refused = command(
-        "train", "-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=20", "agent.n_neurons=choice(10,20)"
-    )
-    assert refused.code == 2
-    assert refused.err.endswith("search with: velora tune trials=20 'agent.n_neurons=choice(10,20)'\n")
-    assert refused.err.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_command_that_goes_on_names_an_environment_of_ones_own_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

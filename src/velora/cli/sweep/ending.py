@@ -29,7 +29,7 @@ def conclude(plan: Plan, going_on: str) -> int:
     if rows:
         saved = save_table(plan.directory, rows)
         say("\n".join([*table_lines(rows), *([] if saved is None else [f"table  {saved}"])]) + "\n")
-    if any(found.status is Status.DONE for _, found in jobs):
+    if any(found.status is Status.FINISHED for _, found in jobs):
         say(f"compare  velora compare {shlex.quote(str(plan.directory))} out=report.html\n")
     return _complain(plan, jobs, going_on)
 
