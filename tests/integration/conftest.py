@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.shared import root_logger_kept
 from velora.cli.main import main
 
 
@@ -27,15 +27,10 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """Return a function that runs ``velora`` in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
 
     def run(*words: str) -> Outcome:
         code = main(words)
         return Outcome(code, *capsys.readouterr())
 
-    yield run
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with root_logger_kept():
+        yield run

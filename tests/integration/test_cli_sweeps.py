@@ -195,8 +195,14 @@ class Break(Callback):
 def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for(
     sweep: Command, command: Command, tmp_path: Path
 ) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN)
-    words = ["+callbacks.mine._target_=broken.Break", "agent.n_neurons=5,6", "train.seed=0", *TINY, "checkpoint=none"]
+    (tmp_path / "breaks.py").write_text(BROKEN)
+    words = [
+        "+callbacks.mine._target_=breaks.Break",
+        "agent.n_neurons=5,6",
+        "train.seed=0",
+        *TINY,
+        "checkpoint=none",
+    ]
     code, out, err = sweep(*words)
     assert code == 1
     assert statuses() == {"n-neurons-5": "failed", "n-neurons-6": "failed"}
@@ -208,7 +214,7 @@ def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for
         f"velora train: {job('n-neurons-6')}: failed: it broke; in two lines (the traceback is in its train.log)",
         (
             "velora train: 2 of 2 jobs failed; go on with: velora train resume=s sweep=basic "
-            "callbacks.mine._target_=broken.Break retry=failed"
+            "callbacks.mine._target_=breaks.Break retry=failed"
         ),
     ]
     assert (one / "train.log").read_text().count("Traceback (most recent call last)") == 1
@@ -223,7 +229,7 @@ def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for
     refused = command("train", "resume=s", "sweep=basic", "retry=failed")
     assert refused.code == 2
     assert "callbacks.mine._target_: s/sweep.json names code from outside Velora" in refused.err
-    code, out, _ = command("train", "resume=s", "sweep=basic", "retry=failed", "+callbacks.mine._target_=broken.Break")
+    code, out, _ = command("train", "resume=s", "sweep=basic", "retry=failed", "+callbacks.mine._target_=breaks.Break")
     assert code == 0
     assert statuses() == {"n-neurons-5": "finished", "n-neurons-6": "finished"}
     assert not (one / "failure.json").exists()

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import io
-import logging
 import re
 import shlex
 import sqlite3
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.shared import root_logger_kept
 from velora.cli.main import main
 from velora.cli.run import evaluation, record
 from velora.core import seeding
@@ -69,13 +69,9 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(seeding, "_process_seed", None)
-    root, modules = logging.getLogger(), set(sys.modules)
-    handlers, level = root.handlers[:], root.level
-    yield tmp_path
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    modules = set(sys.modules)
+    with root_logger_kept():
+        yield tmp_path
     for name in set(sys.modules) - modules:
         if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
@@ -86,7 +82,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train for a moment: what ``<run>`` stands for in the pages."""
     run = tmp_path_factory.mktemp("outputs") / "run"
     short = ["train.n_episodes=3", "train.evaluate_every=3", "train.evaluation_episodes=1", "agent.warmup_steps=500"]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    streams = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with streams[0], streams[1], root_logger_kept():
         assert main(["train", f"hydra.run.dir={run}", "train.seed=0", "checkpoint.frequency=1", *short]) == 0
     return run
 
