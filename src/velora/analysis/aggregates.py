@@ -135,7 +135,7 @@ def _improvement_of_draws(n: int, strata: Scores) -> Floats:
 
 
 def _exceeds(values: Floats, thresholds: Floats) -> Floats:
-    """Say of every seed which thresholds it exceeds, as 0 and 1: (seeds, thresholds)."""
+    """Mark with 1 the thresholds that each seed exceeds, and the others with 0: (seeds, thresholds)."""
     exceeds: Floats = (np.asarray(values)[:, None] > np.asarray(thresholds)).astype(np.float64)
     return exceeds
 

@@ -22,12 +22,12 @@ class Curve(Protocol):
 
     @property
     def x(self) -> Floats:
-        """Where."""
+        """Positions on the horizontal axis, ascending: (points,)."""
         ...
 
     @property
     def values(self) -> Floats:
-        """What."""
+        """Values at these positions: (points,)."""
         ...
 
 

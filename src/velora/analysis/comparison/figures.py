@@ -150,7 +150,7 @@ def _versus(first: str, second: str) -> str:
 
 
 def note(of: Comparison) -> str:
-    """Say in a line what lines and bands are, and how many curves are drawn if not all are."""
+    """Write the caption: the meaning of lines and bands, and the number of curves if not all are drawn."""
     kinds = {cell.band.kind for cell in of.cells.values()}
     counts = sorted({cell.n_seeds for cell in of.cells.values()})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

@@ -1,4 +1,4 @@
-"""Tell which runs are seeds of one curve, and which share a panel."""
+"""Grouping of runs: those of one curve are its seeds, those of one environment share a panel."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def resolve(by: Sequence[str], runs: Runs) -> tuple[str, ...]:
 
 
 def find_places(runs: Runs, by: Sequence[str] | None = None) -> list[Place]:
-    """Say of each run where it belongs.
+    """Assign a curve and a panel to each run.
 
     Runs with the same values of what ``by`` names are seeds of one curve. Environments have a panel each; so have
     environments that differ in settings, such as a mask, which ``by`` doesn't name.

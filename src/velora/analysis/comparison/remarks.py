@@ -1,4 +1,4 @@
-"""What a reader of a comparison has to know before believing it, in plain words."""
+"""Remarks beside a comparison: few seeds, unfinished runs, pooled settings and whatever else limits it."""
 
 from __future__ import annotations
 

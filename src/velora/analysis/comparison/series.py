@@ -18,7 +18,7 @@ AXES: Final = {
     "episodes": "episodes per seed",
     "seconds": "seconds of training",
 }
-"""What a curve may be drawn over, and its name at the axis."""
+"""Quantities of the horizontal axis, and their labels."""
 
 SCORES: Final = (RETURN, EVALUATION)
 """Metrics of which more is better, so that they can be scored; of others, such as a loss, that isn't known."""

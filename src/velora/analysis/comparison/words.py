@@ -14,7 +14,7 @@ def heading(of: Comparison) -> str:
 
 
 def lead(of: Comparison) -> str:
-    """Say in a sentence what there is."""
+    """Summarise a comparison in a sentence."""
     seeds = sum(cell.n_seeds for cell in of.cells.values())
     return (
         f"{_counted(len(of.runs), 'run')} with {_counted(seeds, 'seed')} in all: {values(of)}, over {of.x}. "
