@@ -306,7 +306,7 @@ def test_a_failing_job_of_a_sweep_is_reported_and_the_others_run(command: Comman
         f"velora train: s/{failed.name}: failed: {why}",
         "velora train: 1 of 2 jobs failed; go on with: velora train resume=s sweep=basic retry=failed",
     ]
-    assert [line.split()[0] for line in out.splitlines()[-3:]] == ["n_neurons", "3", "table"]
+    assert [line.split()[0] for line in out.splitlines()[-4:]] == ["n_neurons", "3", "table", "compare"]
     assert {path.name for path in failed.iterdir()} == {"failure.json"}
     assert (done / "result.json").exists()
 
