@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -134,6 +135,16 @@ class Checkpoint:
             CheckpointError: if this checkpoint has no such part, or the file isn't as long as it should be.
         """
         return open_header.count_numbers(self._file(name), self.metadata.files[TENSOR_FILES[name]])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of ``metadata.json``, as ``sha256sum`` prints it; that file has the digests of all others.
+
+        Raises:
+            CheckpointError: if the file is gone.
+        """
+        place = self.path / METADATA_FILE
+        return hashlib.sha256(files.read_small(place, json_text.MAX_BYTES)).hexdigest()
 
     def verify(self) -> None:
         """Check every byte of every file, in a few megabytes of memory.

@@ -21,6 +21,10 @@ class CheckpointError(VeloraError, ValueError):
     """Error in a checkpoint: missing parts, damage, an unknown version or another agent's state."""
 
 
+class ExportError(VeloraError, ValueError):
+    """Error in an export: a policy that a target can't express, or files that don't belong together."""
+
+
 class RunDirectoryError(VeloraError, ValueError):
     """Error in a directory that can't hold this run: it is of another run, holds foreign files or isn't writable."""
 

@@ -80,7 +80,7 @@ class ActionBounds:
     @property
     def has_room(self) -> bool:
         """Return whether float32 has numbers between the bounds of every action."""
-        low, high, _ = self._arrays
+        low, high, _ = self.arrays
         return bool((low < high).all())
 
     @cached_property
@@ -89,15 +89,17 @@ class ActionBounds:
         return {}
 
     def _fill(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], ...]:
-        numbers = (*self._arrays, np.float32(1.0))
+        numbers = (*self.arrays, np.float32(1.0))
         filled = tuple(np.array(np.broadcast_to(each, shape)) for each in numbers)
         if len(self._filled) < 8:  # of a run there are two: in training and in evaluation
             self._filled[shape] = filled
         return filled
 
     @cached_property
-    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """The bounds in float32, rounded inwards: to the nearest, they might lie outside of the environment's."""
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Low, high and half their distance in float32, (A,) each: rounded inwards, since to the nearest they might lie
+        outside of the environment's.
+        """
         low, high = (np.asarray(bounds, np.float64) for bounds in (self.low, self.high))
         least, most = low.astype(np.float32), high.astype(np.float32)
         least = np.where(least < low, np.nextafter(least, np.float32(np.inf)), least)

@@ -11,11 +11,19 @@ from torch import Tensor
 
 from velora.core.streams import Stream
 from velora.core.types import Array
+from velora.ops.choice import Choice
 from velora.ops.noise import correlated_noise, innovation_std
 
 
 class Explorer(Protocol):
-    """Turn what policies put out into actions to try; what is drawn depends on seed and step alone."""
+    """Turn what policies put out into actions to try; what is drawn depends on seed and step alone.
+
+    Attributes:
+        choice: what :meth:`greedy` does, in a word.
+    """
+
+    @property
+    def choice(self) -> Choice: ...
 
     def reseed(self, seeds: Sequence[int]) -> None:
         """Draw for other run seeds from now on."""
@@ -136,6 +144,11 @@ class CorrelatedNoise:
     def begin_episode(self, seed_index: int) -> None:
         """Forget the noise of the episode before."""
         self.noise[seed_index] = 0.0
+
+    @property
+    def choice(self) -> Choice:
+        """See :class:`Explorer`."""
+        return Choice.AS_IS
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take what the actor puts out as the action."""

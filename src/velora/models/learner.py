@@ -70,7 +70,7 @@ class Learner:
         *,
         tells_time: bool = True,
     ) -> None:
-        self.kernel, self.device, self._tells_time = kernel, device, tells_time
+        self.kernel, self.device, self.tells_time = kernel, device, tells_time
         self.backend = make_backend(kernel, device)
         self._followed = tuple(followed)
         trained = {name: net.to(device) for name, net in trained.items()}
@@ -98,7 +98,7 @@ class Learner:
 
     def _network(self, name: str) -> Network:
         network = make_network(self.modules[name], self.flats[name], self.kernel)  # type: ignore[arg-type]
-        return network if self._tells_time else Timeless(network)
+        return network if self.tells_time else Timeless(network)
 
     def _follow_wiring(self) -> None:
         """Record updates anew, and let no moment move what is switched off now."""

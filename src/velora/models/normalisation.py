@@ -160,6 +160,11 @@ class Normaliser:
 
     # -------------------------------------------------------------------------------------------------- normalising
 
+    @property
+    def applied(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Return mean and factor of observations, (S, O) each; ``None`` where observations are taken as they are."""
+        return None if self._obs is None else (self._middle[:, 0, 0], self._obs_factor[:, 0, 0])
+
     def observations(self, obs: Tensor) -> Tensor:
         """Return observations (S, B, O) normalised."""
         seen = obs.clone()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from velora.core.streams import Stream
 from velora.core.types import Array
 from velora.models.exploration import WarmUp, normal_stream
+from velora.ops.choice import Choice
 from velora.ops.policies import draw_categorical, draw_gaussian, likeliest
 from velora.ops.squashed_gaussian import draw_actions
 
@@ -28,6 +29,11 @@ class SquashedSampling:
     def __init__(self, seeds: Sequence[int], action_dim: int) -> None:
         self._action_dim = action_dim
         self._warm_up, self._normal = WarmUp(seeds, action_dim), normal_stream(seeds, action_dim)
+
+    @property
+    def choice(self) -> Choice:
+        """See :class:`Explorer`."""
+        return Choice.TANH
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the tanh of the mean."""
@@ -70,6 +76,11 @@ class ChoiceSampling:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._uniform = _uniform(seeds, 1)
+
+    @property
+    def choice(self) -> Choice:
+        """See :class:`Explorer`."""
+        return Choice.LARGEST
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the likeliest action."""
@@ -124,6 +135,11 @@ class RolloutSampling:
         self._n_envs, self.log_std = n_envs, cast(nn.Parameter | None, None)
         self._numbers = _uniform(seeds, n_envs) if discrete else normal_stream(seeds, n_envs * action_dim)
         self.log_prob: NDArray[np.float32] = np.zeros((len(seeds) * n_envs, 1), np.float32)
+
+    @property
+    def choice(self) -> Choice:
+        """See :class:`Explorer`."""
+        return Choice.LARGEST if self.log_std is None else Choice.AS_IS
 
     def greedy(self, out: Tensor) -> Tensor:
         """Take the mean, or the likeliest action."""

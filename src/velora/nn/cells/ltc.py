@@ -15,7 +15,7 @@ from velora.nn.cells.base import Cell, Weights
 from velora.nn.parameters import Masked, full, stack_seeds, uniform
 from velora.nn.wiring import IntArray, NCPWiring
 
-_EPSILON = 1e-8
+EPSILON = 1e-8
 """Least capacity, so that a sub-step never divides by zero."""
 
 
@@ -105,7 +105,7 @@ class LTCCell(Cell, Masked):
         return (
             _synapses(slope, offset, sensory_strength, self.sensory_erev),
             _synapses(self.sigma, -self.sigma * self.mu, strength, self.erev),
-            (softplus(self.cm) + _EPSILON).unsqueeze(1),
+            (softplus(self.cm) + EPSILON).unsqueeze(1),
             torch.stack((leak * self.vleak, leak)).unsqueeze(2),
         )
 

@@ -1,0 +1,1 @@
+"""Turn trained policies into files that run without Velora."""
