@@ -105,9 +105,10 @@ class Origin:
 class Policy:
     """A policy whole: ``action, next_state = step(observation, state, dt)``, in the environment's units.
 
-    One step is: normalise the observation; append log(dt), if ``reads_log_dt``; compute the layers, each reading the new
-    state of the layer before (the first, and the layer after a ``Kind.LSTM``, reads the input); read the output off the
-    new state; choose the action; bring it to the environment's units. :mod:`velora.export.replay` is the same in NumPy.
+    One step is: normalise the observation; append log(dt), if ``reads_log_dt``; compute the layers, each reading the
+    new state of the layer before (the first, and the layer after a ``Kind.LSTM``, reads the input); read the output off
+    the new state; choose the action; bring it to the environment's units. :mod:`velora.export.replay` is the same in
+    NumPy.
     A state begins as zeros.
 
     Attributes:
