@@ -58,7 +58,9 @@ def prepare_environments(
         envs.append(made)
     obs_dim = first.observation_space.shape[0]  # type: ignore[index]
     shows = agent.sees_time
-    training = Environments(envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed)
+    training = Environments(
+        envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed, privileged=agent.privileged
+    )
     evaluation = EvaluationEnvironments(source, envs, n_seeds=agent.n_seeds, obs_dim=obs_dim, shows_time=shows)
     stack.callback(evaluation.close)
     return training, evaluation
