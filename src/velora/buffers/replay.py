@@ -26,8 +26,8 @@ class Batch:
     Shapes:
         obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), normalised to [-1, 1], or a choice
             (S, B, T, 1).
-        critic_obs, next_critic_obs: (S, B, T, O + P), of images (S, B, T, P): what critics read where they see more than
-            the policy; elsewhere ``obs`` and ``next_obs`` themselves.
+        critic_obs, next_critic_obs: (S, B, T, O + P), of images (S, B, T, P): what critics read where they see more
+            than the policy; elsewhere ``obs`` and ``next_obs`` themselves.
         reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T), bool, or 0 and 1 in a program's batch.
         hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
 

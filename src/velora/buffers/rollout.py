@@ -20,8 +20,8 @@ class Rollout:
     Shapes:
         B: environments of each seed, or windows.
         obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), as it was drawn.
-        critic_obs, next_critic_obs: (S, B, T, O + P), of images (S, B, T, P): what critics read where they see more than
-            the policy; elsewhere ``obs`` and ``next_obs`` themselves.
+        critic_obs, next_critic_obs: (S, B, T, O + P), of images (S, B, T, P): what critics read where they see more
+            than the policy; elsewhere ``obs`` and ``next_obs`` themselves.
         reward, terminated, truncated, dt, next_dt, start, log_prob: (S, B, T); see :class:`velora.buffers.Batch`.
             ``log_prob`` is that of the action under the policy that chose it.
         hidden: (S, B, T, H), the recurrent state that the acting policy had before it saw each observation.

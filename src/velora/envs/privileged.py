@@ -52,9 +52,9 @@ def check_privileged(env: gym.Env[Any, Any], expected: int) -> None:
     found = privileged_size(env)
     if found and not expected:
         log.warning(
-            'the agent has privileged=0, so that its critics see nothing of the %d numbers that %s gives as info["state"]',
-            found,
+            '%s gives %d numbers as info["state"]; the agent has privileged=0, so that its critics see none of them',
             environment_name(env),
+            found,
         )
     elif found and found != expected:
         raise SpaceError(
@@ -75,7 +75,7 @@ def read_state(info: Mapping[str, Any], into: Array, who: str, call: str) -> byt
     given, n = info.get(KEY), into.size
     if given is None:
         raise SpaceError(
-            f'{who}: gave no info["{KEY}"] at {call}, and the agent has privileged={n}; give {n} numbers at reset and at '
+            f'{who}: gave no info["{KEY}"] at {call}, and the agent has privileged={n}; give {n} numbers at reset and '
             f"every step ({_ADVICE}), or make the agent with privileged=0"
         )
     try:

@@ -15,9 +15,9 @@ from velora.core.types import Action, Array
 from velora.envs import answers, statistics
 from velora.envs.clock import NOMINAL_DT, Clock
 from velora.envs.parameters import ParameterSetting
-from velora.envs.privileged import KEY, read_state
+from velora.envs.privileged import read_state
 from velora.envs.renewal import renewal
-from velora.envs.workers import RemoteEnv, tell
+from velora.envs.workers import RemoteEnv
 
 log = logging.getLogger(__name__)
 _LARGEST = 2.0**128 - 2.0**103
@@ -89,12 +89,9 @@ class Environments:
         self.parameters = ParameterSetting(self.envs)
         self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
         self._renewals = [renewal(env) for env in self.envs]
-        self._needs_time, self._misses_time = needs_time, False
+        self._needs_time, self._misses_time, self._is_privileged = needs_time, False, privileged > 0
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
         self.privileged: Array = np.zeros((len(self.envs), privileged), dtype=np.float32)
-        self._is_privileged = privileged > 0
-        if self._is_privileged:
-            tell(self.envs, KEY)
         self._seen = [row[:obs_dim] for row in self.obs]
         self._shape = (obs_dim,)
         self._keeping = {index for index, env in enumerate(self.envs) if statistics.keepers(env)}

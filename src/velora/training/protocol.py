@@ -55,7 +55,7 @@ class TrainableAgent(AgentView, Protocol):
 
     @property
     def privileged(self) -> int:
-        """Numbers of ``info["state"]`` that it learns from and doesn't act by; see :class:`velora.envs.Environments`."""
+        """Numbers of ``info["state"]`` that it learns from and doesn't act by (P)."""
         ...
 
     @property
