@@ -164,6 +164,20 @@ class RecordConfig(PlayConfig):
 
 
 @dataclass
+class PushConfig(PlayConfig):
+    """All settings of ``velora push``."""
+
+    repo: str | None = told(None, "where to, as ``user/name``")
+    episodes: int = told(20, "episodes to play for the scores of the card; 0 for a card without")
+    seed: int | None = told(0, "of these episodes; ``None``: those that training evaluated on")
+    out: str | None = told(None, "a folder to write, instead of pushing anything")
+    proof: str | None = told(None, "``proof.json`` of ``velora prove``, or its directory: its table is on the card")
+    license: str | None = told(None, "of the agent, such as ``mit``, for the card")
+    private: bool = told(False, "a repository that is made for it is shown to its owner only")
+    message: str = told("Upload with Velora", "of the commit")
+
+
+@dataclass
 class CheckedSchema(wrappers.extended(BareElsewhereSchema)):  # type: ignore[misc]
     """The environment to look at, with its wrappers."""
 
@@ -177,7 +191,13 @@ class CheckEnvConfig:
     seed: int = told(0, "of the actions and of the first episode")
 
 
-CONFIGS = {"train": TrainConfig, "evaluate": EvaluateConfig, "record": RecordConfig, "check_env": CheckEnvConfig}
+CONFIGS = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "record": RecordConfig,
+    "push": PushConfig,
+    "check_env": CheckEnvConfig,
+}
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
 
 
