@@ -95,7 +95,7 @@ class Repository:
         _check_room(sum(file.size_bytes for file in wanted), directory)
         places = {}
         for file in wanted:
-            with reported(self.name, self.api, revision=self.commit), _without_bars():
+            with reported(self.name, self.api, revision=self.commit), without_bars():
                 got = self.api.hf_hub_download(self.name, file.name, revision=self.commit, local_dir=directory)
             places[file.name] = Path(got)
             if not file.is_in(places[file.name]):
@@ -162,7 +162,8 @@ def reported(repo: str, api: Any, *, revision: str | None = None) -> Iterator[No
     """
     from huggingface_hub import errors
 
-    hub, anything = f"the Hub at {api.endpoint}", (errors.HTTPError, OSError, ValueError, RuntimeError)  # type: ignore[attr-defined]
+    hub = f"the Hub at {api.endpoint}"
+    transport = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
     except VeloraError:
@@ -182,7 +183,9 @@ def reported(repo: str, api: Any, *, revision: str | None = None) -> Iterator[No
         raise HubError(f"{repo}: lacks a file that it should hold ({_short(error)}); try again") from error
     except errors.HfHubHTTPError as error:
         raise HubError(f"{repo}: {_refusal(hub, error)}") from error
-    except anything as error:
+    except (LookupError, TypeError) as error:
+        raise HubError(f"{repo}: {hub} answers in a way of its own; check HF_ENDPOINT") from error
+    except (transport, OSError, ValueError, RuntimeError) as error:
         raise HubError(f"{repo}: {hub} can't be reached, or broke off ({_short(error)}); try again later") from error
 
 
@@ -197,7 +200,8 @@ def _refusal(hub: str, error: Any) -> str:
 
 def _short(error: BaseException) -> str:
     """Put the message of an error of others on one line, and not on a long one."""
-    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    whole = f"{error}\n{error.__cause__ or ''}"
+    text = "; ".join(line.strip() for line in whole.splitlines() if line.strip()) or type(error).__name__
     return text if len(text) <= _LETTERS else f"{text[:_LETTERS]}..."
 
 
@@ -208,7 +212,7 @@ def _check_room(size_bytes: int, directory: Path) -> None:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Show no bar for each small file."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

@@ -14,6 +14,7 @@ from velora.analysis.run import Run
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.remote import HOME, check_name
 from velora.checkpoint.schema import CONFIG_FILE, METADATA_FILE
+from velora.checkpoint.staging import Stage
 from velora.core.errors import HubError, RunDirectoryError, SettingError, VeloraError
 from velora.hub.card import Card
 from velora.hub.proofs import NAME as PROOF
@@ -66,16 +67,18 @@ def write_folder(
     source = "" if checkpoint is None else checkpoint.digest
     proved = None if proof is None else read_proof(Path(proof), digest=source)
     try:
-        saved = _save(agent, checkpoint, folder)
-        wiring.save(_circuit(agent), folder / "wiring.svg", title=f"Wiring of {type(agent).__name__}")
-        if proof is not None:
-            place = Path(proof)
-            shutil.copyfile(place / PROOF if place.is_dir() else place, folder / PROOF)
-        trained, has_curve = _run(run), False
-        if trained is not None:
-            has_curve = _draw_curve(trained, folder / "curve.png")
-        card = Card(repo, agent, saved.digest, source or saved.digest, scores, trained, proved, has_curve, license_name)
-        (folder / CARD).write_text(card.text(), encoding="utf-8")
+        with Stage(folder.absolute()) as stage:
+            saved = _save(agent, checkpoint, stage.new)
+            wiring.save(_circuit(agent), stage.new / "wiring.svg", title=f"Wiring of {type(agent).__name__}")
+            if proof is not None:
+                place = Path(proof)
+                shutil.copyfile(place / PROOF if place.is_dir() else place, stage.new / PROOF)
+            trained = _run(run)
+            has_curve = trained is not None and _draw_curve(trained, stage.new / "curve.png")
+            own = (saved.digest, source or saved.digest)
+            card = Card(repo, agent, *own, scores, trained, proved, has_curve, license_name)
+            (stage.new / CARD).write_text(card.text(), encoding="utf-8")
+            stage.publish()
     except OSError as error:
         raise HubError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
     return card

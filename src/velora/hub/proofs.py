@@ -14,7 +14,7 @@ from velora.core.errors import HubError, VeloraError
 
 NAME: Final = "proof.json"
 _MOST_BYTES: Final = 4 << 20
-_COLUMNS: Final = ("target", "flash B", "RAM B", "stack B", "a step", "error", "bits", "return")
+_COLUMNS: Final = ("target", "flash B", "RAM B", "stack B", "a step", "error", "bits", "mean return")
 
 
 def read_proof(path: Path, *, digest: str) -> Mapping[str, Any]:
@@ -58,7 +58,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         "a step": step,
         "error": f"{distance['action']:.1e}" if "action" in distance else "",
         "bits": "reference" if same is None else "same" if same else f"from step {one.get('differs_at')}",
-        "return": f"{sum(returns) / len(returns):.2f}" if returns else "",
+        "mean return": f"{sum(returns) / len(returns):.2f}" if returns else "",
         **{f"{name} B": _bytes(one, name) for name in ("flash", "RAM", "stack")},
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from velora.checkpoint.remote import HOME, Repository, check_name, connect, look, reported
+from velora.checkpoint.remote import HOME, Repository, check_name, connect, look, reported, without_bars
 from velora.checkpoint.schema import METADATA_FILE
 from velora.core.errors import HubError
 
@@ -55,7 +55,7 @@ def push(folder: str | Path, repo: str, *, private: bool = False, message: str =
     added = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
     stale = _stale(look(repo), {one.path_in_repo for one in added})
     operations = [*added, *(CommitOperationDelete(name) for name in stale)]
-    with reported(repo, api):
+    with reported(repo, api), without_bars():
         done = api.create_commit(repo, operations, commit_message=message)
     return Pushed(repo, str(done.oid), address)
 
