@@ -163,7 +163,6 @@ def reported(repo: str, api: Any, *, revision: str | None = None) -> Iterator[No
     from huggingface_hub import errors
 
     hub = f"the Hub at {api.endpoint}"
-    transport = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
     except VeloraError:
@@ -185,7 +184,7 @@ def reported(repo: str, api: Any, *, revision: str | None = None) -> Iterator[No
         raise HubError(f"{repo}: {_refusal(hub, error)}") from error
     except (LookupError, TypeError) as error:
         raise HubError(f"{repo}: {hub} answers in a way of its own; check HF_ENDPOINT") from error
-    except (transport, OSError, ValueError, RuntimeError) as error:
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:
         raise HubError(f"{repo}: {hub} can't be reached, or broke off ({_short(error)}); try again later") from error
 
 

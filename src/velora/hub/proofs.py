@@ -29,10 +29,11 @@ def read_proof(path: Path, *, digest: str) -> Mapping[str, Any]:
     """
     path = path / NAME if path.is_dir() else path
     try:
-        proof = json.loads(read_small(path, _MOST_BYTES))
+        read: Any = json.loads(read_small(path, _MOST_BYTES))
     except (ValueError, VeloraError, RecursionError) as error:
         raise HubError(f"{path}: expected the {NAME} of velora prove ({error})") from error
-    targets = proof.get("targets") if isinstance(proof, dict) else None
+    proof: dict[str, Any] = read if isinstance(read, dict) else {}
+    targets = proof.get("targets")
     if not isinstance(targets, list) or not all(isinstance(one, dict) and "name" in one for one in targets):
         raise HubError(f"{path}: expected the {NAME} of velora prove, with a list of targets")
     if proof.get("digest") != digest:

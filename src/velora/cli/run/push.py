@@ -11,8 +11,7 @@ from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.remote import check_name, connect
-from velora.cli.run import resume
-from velora.cli.run.evaluation import play
+from velora.cli.run import evaluation, resume
 from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.cli.settings.choice import choose_checkpoints
@@ -83,7 +82,7 @@ def _play(cfg: DictConfig, path: Path, agent: Agent) -> Scores:
     try:
         tell_limit(env, cfg.max_steps, setting="max_steps")
         seeds = reset_seeds(cfg.seed, cfg.episodes)
-        returns = play(agent, env, seeds, max_steps=cfg.max_steps, alone=False)
+        returns = evaluation.play(agent, env, seeds, max_steps=cfg.max_steps, alone=False)
     finally:
         env.close()
     which = "episodes that training evaluated on" if cfg.seed is None else "episodes that training didn't use"

@@ -28,7 +28,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def found_at(path: Path) -> Path | None:
-    """Return the checkpoint that a path is, or that of a shared agent, which has no run beside it; ``None`` for a run."""
+    """Return the checkpoint that a path is, or that of a shared agent, beside which no run lies; ``None`` for a run."""
     if is_checkpoint(path):
         return path
     is_run = any((path / name).exists() for name in (CONFIG, METRICS))
