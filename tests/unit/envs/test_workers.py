@@ -111,7 +111,12 @@ def test_a_worker_that_ends_or_hangs_is_named_and_the_others_are_closed(what: st
 
 def test_what_no_worker_can_import_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Environments of a module that this process alone can find are registered, as after its directory was left."""
-    (tmp_path / "left_behind.py").write_text("import gymnasium as gym\nclass Lost(gym.Env):\n    pass\n")
+    (tmp_path / "left_behind.py").write_text(
+        "import gymnasium as gym\n"
+        "class Lost(gym.Wrapper):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(gym.make('Pendulum-v1'))\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     lost = importlib.import_module("left_behind").Lost
     monkeypatch.undo()
