@@ -17,6 +17,7 @@ from tests.reliability.forged_reading import RUNS, make_honest
 ROOT = Path(__file__).parents[2]
 QUICK = ("td3", "ppo")
 """Replay and rollout; make test-all reads the others too."""
+KINDS = [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in RUNS]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
