@@ -10,11 +10,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.choice import choose_checkpoints
 from velora.checkpoint.remote import check_name, connect
 from velora.cli.run import evaluation, resume
 from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
-from velora.cli.settings.choice import choose_checkpoints
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.hub.folder import write_folder
