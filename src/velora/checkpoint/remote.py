@@ -116,7 +116,9 @@ def connect() -> Any:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise HubError(f"hub: huggingface_hub isn't installed: {how_to_install('hub')}") from error
-    return HfApi(os.environ.get("HF_ENDPOINT") or None, library_name="velora", library_version=__version__)
+    return HfApi(
+        os.environ.get("HF_ENDPOINT", "").rstrip("/") or None, library_name="velora", library_version=__version__
+    )
 
 
 def check_name(repo: str) -> str:

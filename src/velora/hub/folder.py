@@ -54,7 +54,7 @@ def write_folder(
         license_name: of the agent, for the card.
 
     Raises:
-        HubError: if the folder is there already, or the proof is of another checkpoint.
+        HubError: if the folder is there already, or the proof is of another checkpoint, or of none.
         SettingError: if the agent holds several seeds.
         VeloraError: if something can't be written.
     """
@@ -65,6 +65,8 @@ def write_folder(
     if os.path.lexists(folder):
         raise HubError(f"{folder}: is there already; remove it, or choose another folder")
     source = "" if checkpoint is None else checkpoint.digest
+    if proof is not None and checkpoint is None:
+        raise HubError(f"{proof}: a proof is of a checkpoint; give that too")
     proved = None if proof is None else read_proof(Path(proof), digest=source)
     try:
         with Stage(folder.absolute()) as stage:

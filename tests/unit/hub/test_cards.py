@@ -136,6 +136,8 @@ def test_what_a_folder_is_not_written_from(tmp_path: Path) -> None:
         write_folder(tmp_path / "folder", agent, "ada/pole")
     with pytest.raises(HubError, match="is there already"):
         write_folder(tmp_path, agent.seed(0), "ada/pole")
+    with pytest.raises(HubError, match="a proof is of a checkpoint"):
+        write_folder(tmp_path / "folder", agent.seed(0), "ada/pole", proof=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

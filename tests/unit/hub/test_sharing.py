@@ -150,6 +150,16 @@ def test_a_download_that_breaks_off_goes_on(hub: Hub, agent: LiquidTD3, folder: 
     assert hub.cuts == 0
 
 
+@pytest.mark.slow
+def test_a_download_that_never_gets_on_leaves_nothing(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    push(folder, REPO)
+    hub.cut, hub.cuts = 0, 1000
+    with pytest.raises(HubError) as caught:
+        pull(REPO, tmp_path / "got")
+    said(caught, REPO, "can't be reached, or broke off")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+
+
 def test_a_download_that_ends_too_soon_leaves_nothing(hub: Hub, folder: Path, tmp_path: Path) -> None:
     push(folder, REPO)
     hub.changed[MODEL] = hub.files[MODEL][:-100]
