@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from velora.checkpoint.remote import HOME, Repository, check_name, connect, look, reported, without_bars
 from velora.checkpoint.schema import METADATA_FILE
@@ -44,11 +45,9 @@ def push(folder: str | Path, repo: str, *, private: bool = False, message: str =
     check_name(repo)
     if not (folder / HOME / METADATA_FILE).is_file():
         raise HubError(f"{folder}: expected a folder with {HOME}{METADATA_FILE}; velora.hub.write_folder writes one")
-    api = connect()
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_token
+    api = check_token(repo)
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    if get_token() is None:
-        raise HubError(f"{repo}: pushing needs a token that may write; log in (hf auth login) or set HF_TOKEN")
     with reported(repo, api):
         address = str(api.create_repo(repo, private=private, exist_ok=True))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -58,6 +57,20 @@ def push(folder: str | Path, repo: str, *, private: bool = False, message: str =
     with reported(repo, api), without_bars():
         done = api.create_commit(repo, operations, commit_message=message)
     return Pushed(repo, str(done.oid), address)
+
+
+def check_token(repo: str) -> Any:
+    """Return a client of the Hub that has a token.
+
+    Raises:
+        HubError: if there is none, or ``huggingface_hub`` isn't installed.
+    """
+    api = connect()
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise HubError(f"{repo}: pushing needs a token that may write; log in (hf auth login) or set HF_TOKEN")
+    return api
 
 
 def _stale(repository: Repository, added: set[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,15 @@ def test_no_such_repository_and_no_checkpoint_in_one(hub: Hub, tmp_path: Path) -
     with pytest.raises(HubError) as caught:
         LiquidTD3.from_pretrained(REPO)
     said(caught, REPO, "holds no checkpoint of Velora")
+
+
+def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch, hub: Hub, folder: Path, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    for attempt in (lambda: pull(REPO, tmp_path / "got"), lambda: push(folder, REPO)):
+        with pytest.raises(HubError) as caught:
+            attempt()
+        said(caught, "huggingface_hub isn't installed", "pip install", "hub]")
+    assert hub.asked == []
 
 
 def test_no_token(monkeypatch: pytest.MonkeyPatch, hub: Hub, folder: Path) -> None:

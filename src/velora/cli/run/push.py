@@ -11,14 +11,14 @@ from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.choice import choose_checkpoints
-from velora.checkpoint.remote import check_name, connect
+from velora.checkpoint.remote import check_name
 from velora.cli.run import evaluation, resume
 from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.hub.folder import write_folder
-from velora.hub.pushing import push
+from velora.hub.pushing import check_token, push
 from velora.hub.scores import Scores
 from velora.models import Agent
 from velora.training.evaluation import reset_seeds, tell_limit
@@ -44,7 +44,7 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
     check_name(cfg.repo)
     given, here = given_checkpoint(cfg)
     if cfg.out is None:
-        connect()  # a missing library is said before anything is played
+        check_token(cfg.repo)  # what is missing is said before anything is played
     chosen = choose_checkpoints(given)
     if len(chosen) > 1:
         raise SettingError(f"push: {given} holds {len(chosen)} seeds; choose one: {', '.join(map(str, chosen))}")
