@@ -44,6 +44,22 @@ def test_a_run_goes_there_and_back(hub: Hub, command: Command) -> None:
     assert command("verify", "got").code == 0
 
 
+def test_one_of_several_seeds_is_shared_with_what_all_reached(hub: Hub, command: Command) -> None:
+    assert command("train", "train.seeds=[3,4,5]", *RUN).code == 0
+    done = command("push", "run", "ada/swing", "out=card", "episodes=0")
+    assert done.code == 2
+    assert "holds 3 seeds; choose one: run/checkpoints/seed3/" in done.err
+    assert not Path("card").exists()
+    assert command("push", "run/checkpoints/seed4/final", "ada/swing", "out=card", "episodes=0").code == 0
+    card = Path("card/README.md").read_text()
+    assert Path("card/curve.png").stat().st_size > 10_000
+    assert "seeds 3, 4, 5" in card
+    assert "interquartile mean -" in card
+    assert [line.split()[1] for line in card.splitlines() if line.startswith(("| 3 |", "| 4 |", "| 5 |"))] == list(
+        "345"
+    )
+
+
 def test_a_card_can_be_looked_at_first(hub: Hub, command: Command) -> None:
     done = command("push", "zoo:cartpole", "ada/pole", "out=card", "episodes=0")
     assert (done.code, done.err) == (0, "")
@@ -59,7 +75,10 @@ def test_a_card_can_be_looked_at_first(hub: Hub, command: Command) -> None:
         (["push", "zoo:cartpole", "pole"], "expected a repository as user/name, got 'pole'"),
         (["push", "zoo:cartpol", "ada/pole"], "did you mean cartpole?"),
         (["push", "zoo:cartpole", "ada/pole", "episodes=-1"], "episodes: expected at least 0, got -1"),
-        (["push", "zoo:cartpole", "ada/pole", "episodes=0", "proof=nowhere"], "nowhere: expected the proof.json"),
+        (
+            ["push", "zoo:cartpole", "ada/pole", "episodes=0", "proof=nowhere"],
+            "nowhere: expected what velora prove ",
+        ),
         (["pull"], ""),
         (["pull", "ada/pole"], "has no such repository"),
         (["pull", "ada/pole", "revison=v1"], "did you mean revision?"),

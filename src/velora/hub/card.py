@@ -154,9 +154,16 @@ def _proof(proof: Mapping[str, Any]) -> list[str]:
     how = (
         f"By `velora prove`, in {proof.get('dtype', 'float32')}: sizes of the whole firmware in bytes, the cost of a "
         f"step, the largest error of an action against a float64 replay over {int(proof.get('n_steps') or 0):,} steps, "
-        "and the return of the compiled policy in closed loop. All of it is in [proof.json](proof.json)."
+        f"and the mean return of the compiled policy in closed loop{_predict(proof)}. All of it is in "
+        "[proof.json](proof.json)."
     )
     return ["## On chips", "", *proof_table(proof), "", how]
+
+
+def _predict(proof: Mapping[str, Any]) -> str:
+    returns = proof.get("returns") or []
+    of = f"{len(returns)} episodes" if len(returns) != 1 else "1 episode"
+    return f", where Python earns {sum(returns) / len(returns):.2f} over {of}" if returns else ""
 
 
 def _use_in_python(repo: str, agent: Agent) -> list[str]:

@@ -50,7 +50,7 @@ def write_folder(
         checkpoint: that the agent was loaded from; ``None`` for an agent in memory.
         scores: what the agent earned, for the card.
         run: the run's directory, for the learning curve and the other seeds; one without metrics is left out.
-        proof: the ``proof.json`` of ``velora prove``, or its directory.
+        proof: the file that ``velora prove json=proof.json`` wrote, or the directory of a ``proof.json``.
         license_name: of the agent, for the card.
 
     Raises:

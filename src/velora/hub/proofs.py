@@ -1,4 +1,4 @@
-"""The table of a proof, as ``velora prove`` leaves it in ``proof.json``, for a model card."""
+"""The table of a proof, from what ``velora prove json=proof.json`` wrote, for a model card."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def read_proof(path: Path, *, digest: str) -> Mapping[str, Any]:
     try:
         read: Any = json.loads(read_small(path, _MOST_BYTES))
     except (ValueError, VeloraError, RecursionError) as error:
-        raise HubError(f"{path}: expected the {NAME} of velora prove ({error})") from error
+        raise HubError(f"{path}: expected what velora prove json={NAME} wrote ({error})") from error
     proof: dict[str, Any] = read if isinstance(read, dict) else {}
     targets = proof.get("targets")
     if not isinstance(targets, list) or not all(isinstance(one, dict) and "name" in one for one in targets):
-        raise HubError(f"{path}: expected the {NAME} of velora prove, with a list of targets")
+        raise HubError(f"{path}: expected what velora prove json={NAME} wrote, with a list of targets")
     if proof.get("digest") != digest:
         own = str(proof.get("digest"))[:12]
         raise HubError(f"{path}: of checkpoint {own}, expected {digest[:12]}; prove this one, or push that one")
@@ -44,11 +44,12 @@ def read_proof(path: Path, *, digest: str) -> Mapping[str, Any]:
 
 def proof_table(proof: Mapping[str, Any]) -> list[str]:
     """Write the table of a proof in Markdown, a row for each target."""
-    rows = Rows(_row(one) for one in proof["targets"] if not one.get("failure"))
+    is_discrete = proof.get("action_range") is None
+    rows = Rows(_row(one, is_discrete=is_discrete) for one in proof["targets"] if not one.get("failure"))
     return as_markdown(rows, _COLUMNS, numbers={*_COLUMNS} - {"target", "bits"})
 
 
-def _row(one: Mapping[str, Any]) -> dict[str, Any]:
+def _row(one: Mapping[str, Any], *, is_discrete: bool) -> dict[str, Any]:
     returns, distance = one.get("returns") or [], one.get("against_float64") or {}
     step = f"{one['per_step']:,.0f} {one.get('unit', '')}".strip() if one.get("per_step") else ""
     if one.get("ms_per_step"):
@@ -57,11 +58,15 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "target": str(one["name"]),
         "a step": step,
-        "error": f"{distance['action']:.1e}" if "action" in distance else "",
+        "error": _error(distance["action"], is_discrete=is_discrete) if "action" in distance else "",
         "bits": "reference" if same is None else "same" if same else f"from step {one.get('differs_at')}",
         "mean return": f"{sum(returns) / len(returns):.2f}" if returns else "",
         **{f"{name} B": _bytes(one, name) for name in ("flash", "RAM", "stack")},
     }
+
+
+def _error(error: float, *, is_discrete: bool) -> str:
+    return f"{error:.0f} other actions" if is_discrete else f"{error:.1e}"
 
 
 def _bytes(one: Mapping[str, Any], name: str) -> str:

@@ -17,7 +17,7 @@ from velora.core.errors import HubError, SettingError
 from velora.core.zoo import find
 from velora.hub.folder import write_folder
 from velora.hub.front_matter import front_matter
-from velora.hub.proofs import read_proof
+from velora.hub.proofs import proof_table, read_proof
 from velora.hub.scores import Scores
 from velora.models import LiquidTD3
 from velora.models.loading import load
@@ -26,6 +26,8 @@ RETURNS = [-120.0, -180.5, -131.25]
 PROOF: dict[str, Any] = {
     "dtype": "float32",
     "n_steps": 1000,
+    "action_range": 4.0,
+    "returns": [-150.0, -160.5],
     "targets": [
         {
             "name": "cortex-m4",
@@ -106,6 +108,7 @@ def test_a_card_of_the_zoo_with_a_proof(tmp_path: Path) -> None:
         'LiquidSAC.from_pretrained("ada/pendulum")',
         "velora export pendulum to=c out=policy/",
         "| sparsity | 0.5 |",
+        "over 1,000 steps, and the mean return of the compiled policy in closed loop, where Python earns -155.25",
         checkpoint.digest,
     ):
         assert words in text, words
@@ -113,6 +116,12 @@ def test_a_card_of_the_zoo_with_a_proof(tmp_path: Path) -> None:
     for picture in re.findall(r"\]\(([\w.]+)\)", text):
         assert (tmp_path / "folder" / picture).is_file(), picture
     assert load(tmp_path / "folder" / "checkpoints" / "final").settings == agent.settings
+
+
+def test_errors_of_discrete_actions_are_counted() -> None:
+    table = proof_table({**PROOF, "action_range": None})
+    assert len(table) == 3
+    assert "| 0 other actions |" in table[-1]
 
 
 def test_a_checkpoint_with_a_buffer_is_saved_anew(tmp_path: Path) -> None:
@@ -144,8 +153,8 @@ def test_what_a_folder_is_not_written_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "expected the proof.json"),
-        ("[" * 100_000, "expected the proof.json"),
+        ("{", "expected what velora prove json=proof.json wrote"),
+        ("[" * 100_000, "expected what velora prove json=proof.json wrote"),
         ("[]", "with a list of targets"),
         ('{"targets": [3]}', "with a list of targets"),
         ('{"targets": [], "digest": "0123456789abcdef"}', "of checkpoint 0123456789ab, expected ffff"),

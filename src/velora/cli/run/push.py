@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.choice import choose_checkpoints
+from velora.checkpoint.layout import CHECKPOINTS, seed_directories
 from velora.checkpoint.remote import check_name
 from velora.cli.run import evaluation, resume
 from velora.cli.run.report import counted
@@ -59,7 +60,7 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
             cfg.repo,
             checkpoint=Checkpoint.open(path),
             scores=scores,
-            run=resume.run_of(path),
+            run=_run_of(path),
             proof=None if cfg.proof is None else here / cfg.proof,
             license_name=cfg.license or "",
         )
@@ -75,6 +76,13 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
             say(f"pushed      {done.address}\ncommit      {done.commit}\n")
             say(json.dumps(record | {"commit": done.commit, "address": done.address}) + "\n")
     return math.nan if scores is None else scores.mean
+
+
+def _run_of(checkpoint: Path) -> Path:
+    """Return the directory of the run that a checkpoint is in, also of one of several seeds."""
+    home = checkpoint.parent
+    is_of_seed = home.parent.name == CHECKPOINTS and home in seed_directories(home.parent).values()
+    return home.parent.parent if is_of_seed else resume.run_of(checkpoint)
 
 
 def _play(cfg: DictConfig, path: Path, agent: Agent) -> Scores:

@@ -127,7 +127,7 @@ class PushConfig(PlayConfig):
     episodes: int = told(20, "episodes to play for the scores of the card; 0 for a card without")
     seed: int | None = told(0, "of these episodes; ``None``: those that training evaluated on")
     out: str | None = told(None, "a folder to write, instead of pushing anything")
-    proof: str | None = told(None, "``proof.json`` of ``velora prove``, or its directory: its table is on the card")
+    proof: str | None = told(None, "what ``velora prove policy/ json=proof.json`` wrote: its table is on the card")
     license: str | None = told(None, "of the agent, such as ``mit``, for the card")
     private: bool = told(False, "a repository that is made for it is shown to its owner only")
     message: str = told("Upload with Velora", "of the commit")
