@@ -48,6 +48,12 @@ _LISTED = (
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command("export", "write a policy to C, ONNX or torch.export", "velora.cli.run.export:export"),
     Command(
+        "watch",
+        "write a page that shows a policy at work: the task, its circuit, every neuron",
+        "velora.cli.command.jobs:watch",
+        config="watch",
+    ),
+    Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
         "velora.cli.command.jobs:check_env",
@@ -73,6 +79,7 @@ For example:
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, in a process each
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
+  velora watch <run> out=watch.html                           # see it think
   velora train resume=<run>                                   # go on where it stopped
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set

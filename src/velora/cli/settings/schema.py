@@ -164,6 +164,16 @@ class RecordConfig(PlayConfig):
 
 
 @dataclass
+class WatchConfig(PlayConfig):
+    """All settings of ``velora watch``."""
+
+    episodes: int = told(1, "always 1: a page shows one episode")
+    max_steps: int = told(500, "an episode that is so long is cut")
+    out: str | None = told(None, "the page; ``None``: watch.html")
+    pictures: bool = told(True, "show pictures of the task beside the circuit")
+
+
+@dataclass
 class CheckedSchema(wrappers.extended(BareElsewhereSchema)):  # type: ignore[misc]
     """The environment to look at, with its wrappers."""
 
@@ -177,7 +187,13 @@ class CheckEnvConfig:
     seed: int = told(0, "of the actions and of the first episode")
 
 
-CONFIGS = {"train": TrainConfig, "evaluate": EvaluateConfig, "record": RecordConfig, "check_env": CheckEnvConfig}
+CONFIGS = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "record": RecordConfig,
+    "watch": WatchConfig,
+    "check_env": CheckEnvConfig,
+}
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
 
 
