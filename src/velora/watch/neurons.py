@@ -236,10 +236,9 @@ def _places(roles: list[str]) -> list[tuple[str, int]]:
 
 
 def _roles(policy: Policy, layer: Layer) -> list[str]:
-    """Tell the layers of an LTC's neurons apart: motor neurons come first, inter neurons are those that sense."""
+    """Tell the layers of an LTC's neurons apart: first the motor neurons, one for each output; inter neurons sense."""
     senses = (layer.tensors["sensory_strength"] != 0.0).any(0)
-    n_motor = policy.readout.n_in if policy.readout.kind is ReadoutKind.AFFINE else 0
-    return [MOTOR if k < n_motor else INTER if senses[k] else COMMAND for k in range(layer.n)]
+    return [MOTOR if k < policy.readout.n_out else INTER if senses[k] else COMMAND for k in range(layer.n)]
 
 
 def _synapses(layer: Layer, sources: list[int], own: list[int]) -> list[Synapse]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.command.arguments import written
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
-from velora.cli.settings.choice import choose_checkpoints
 from velora.core import disk
 from velora.core.errors import SettingError
 from velora.core.terminal import say
