@@ -18,8 +18,9 @@ from velora.watch.trace import Trace, trace
 
 def lived(name: str, steps: int = 12) -> Trace:
     options: dict[str, Any] = dict(VARIANTS[name])
-    settings = {"cell_mode": options.get("mode", "default"), "mixed_memory": options.get("mixed_memory", False)}
-    agent = LiquidSAC(3, 12, 1, seed=1, cell=name.split()[0], device="cpu", **settings)
+    mode, mixed = options.get("mode", "default"), options.get("mixed_memory", False)
+    settings: dict[str, Any] = {"cell": name.split()[0], "cell_mode": mode, "mixed_memory": mixed}
+    agent = LiquidSAC(3, 12, 1, seed=1, device="cpu", **settings)
     return trace(agent, "Pendulum-v1", seed=3, max_steps=steps)
 
 
