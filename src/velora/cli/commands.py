@@ -47,6 +47,8 @@ _LISTED = (
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command("export", "write a policy to C, ONNX or torch.export", "velora.cli.run.export:export"),
+    Command("push", "share a saved agent on a Hub, with a model card", "velora.cli.command.jobs:push", config="push"),
+    Command("pull", "download a shared agent, verified", "velora.cli.run.pull:pull"),
     Command(
         "watch",
         "write a page that shows a policy at work: the task, its circuit, every neuron",
@@ -89,6 +91,7 @@ For example:
   velora compare <sweep> by=agent out=report.html
   velora verify <run>
   velora export <run> to=onnx out=policy.onnx                 # a policy that runs without Velora
+  velora push <run> user/name                                 # share it; velora pull user/name gets it back
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
 

@@ -17,55 +17,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from velora.cli.settings import wrappers
+from velora.cli.settings.environments import ID, CheckpointSchema, DeviceSchema, EnvSchema, RecommendedSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
-from velora.models.keywords import CheckpointKeywords, DDPGKeywords, RunKeywords, TrainKeywords
-
-_ID = "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first"
-
-
-@dataclass
-class RecommendedSchema:
-    """Defaults of ``train``, ``checkpoint`` and ``agent`` that an environment's file may set."""
-
-    n_episodes: int = told(100, "episodes of a run")
-    n_steps: int | None = told(None, "environment steps of a run; ``None`` sets no limit")
-    checkpoint_frequency: int = told(50, "episodes between two checkpoints")
-    actor_lr: float = taken(DDPGKeywords, "actor_lr")
-    noise_std: float = taken(DDPGKeywords, "noise_std")
-    noise_correlation: float = taken(DDPGKeywords, "noise_correlation")
-
-
-@dataclass
-class BareEnvSchema:
-    """An environment without wrappers, and how long to train on it."""
-
-    id: str = told(..., _ID)
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    workers: int = taken(TrainKeywords, "workers")
-    worker_timeout_s: float = taken(TrainKeywords, "worker_timeout_s")
-    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
-
-
-@dataclass
-class EnvSchema(wrappers.extended(BareEnvSchema)):  # type: ignore[misc]
-    """An environment with its wrappers, and how long to train on it."""
-
-
-@dataclass
-class DeviceSchema:
-    """The device, the number of threads, and the kernel."""
-
-    name: str = told(..., "``auto`` is the first GPU if there is one, else the CPU; or ``cpu``, ``cuda``, ``cuda:1``")
-    threads: int | None = taken(TrainKeywords, "threads")
-    kernel: str = taken(RunKeywords, "kernel")
-
-
-@dataclass
-class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):  # type: ignore[misc]
-    """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
-
+from velora.models.keywords import TrainKeywords
 
 ELSEWHERE = ("threads", "workers", "worker_timeout_s")
 """Arguments of ``agent.train`` that other groups of settings have."""
@@ -114,7 +70,7 @@ class SavedAgentSchema:
 class BareElsewhereSchema:
     """The environment to evaluate in, without wrappers; settings that are null are those of training."""
 
-    id: str | None = told(None, _ID)
+    id: str | None = told(None, ID)
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
 
@@ -174,6 +130,20 @@ class WatchConfig(PlayConfig):
 
 
 @dataclass
+class PushConfig(PlayConfig):
+    """All settings of ``velora push``."""
+
+    repo: str | None = told(None, "where to, as ``user/name``")
+    episodes: int = told(20, "episodes to play for the scores of the card; 0 for a card without")
+    seed: int | None = told(0, "of these episodes; ``None``: those that training evaluated on")
+    out: str | None = told(None, "a folder to write, instead of pushing anything")
+    proof: str | None = told(None, "what ``velora prove policy/ json=proof.json`` wrote: its table is on the card")
+    license: str | None = told(None, "of the agent, such as ``mit``, for the card")
+    private: bool = told(False, "a repository that is made for it is shown to its owner only")
+    message: str = told("Upload with Velora", "of the commit")
+
+
+@dataclass
 class CheckedSchema(wrappers.extended(BareElsewhereSchema)):  # type: ignore[misc]
     """The environment to look at, with its wrappers."""
 
@@ -192,6 +162,7 @@ CONFIGS = {
     "evaluate": EvaluateConfig,
     "record": RecordConfig,
     "watch": WatchConfig,
+    "push": PushConfig,
     "check_env": CheckEnvConfig,
 }
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
