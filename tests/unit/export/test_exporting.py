@@ -178,6 +178,12 @@ class TestMistakes:
             export(LiquidDDPG(3 * 64 * 64, 10, 1, seed=0, image=(3, 64, 64)), "onnx", tmp_path / "policy.onnx")
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_cell_of_ones_own(self, agent: Agent, tmp_path: Path) -> None:
+        path = agent.save(tmp_path / "ep1") / "metadata.json"
+        path.write_text(path.read_text().replace('"cell": "cfc"', '"cell": "my_module.MyCell"'))
+        with pytest.raises(ExportError, match=r"its cell 'my_module.MyCell' is code from outside Velora"):
+            export(tmp_path / "ep1", "onnx", tmp_path / "policy.onnx")
+
     def test_no_checkpoint(self, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="no checkpoint here"):
             export(tmp_path / "ep1", "onnx", tmp_path / "policy.onnx")
