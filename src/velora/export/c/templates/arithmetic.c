@@ -2,7 +2,22 @@
 /* The upper half of a product: fractions of 2^32 are multiplied by it. */
 static uint32_t high(uint32_t a, uint32_t b)
 {
+#if defined(__AVR__) /* whose compiler shifts 64 bits one by one */
+    union {
+        uint64_t whole;
+        uint32_t halves[2];
+    } product;
+    product.whole = (uint64_t)a * b;
+    return product.halves[1];
+#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) /* no products of 64 bits */
+    const uint16_t a_low = (uint16_t)(a & 0xffff), b_low = (uint16_t)(b & 0xffff);
+    const uint16_t a_high = (uint16_t)(a >> 16), b_high = (uint16_t)(b >> 16);
+    const uint32_t first = (uint32_t)a_high * b_low + (((uint32_t)a_low * b_low) >> 16);
+    const uint32_t second = (uint32_t)a_low * b_high + (first & 0xffff);
+    return (uint32_t)a_high * b_high + (first >> 16) + (second >> 16);
+#else
     return (uint32_t)(((uint64_t)a * b) >> 32);
+#endif
 }
 
 /* == bits == */
@@ -13,42 +28,65 @@ typedef union {
 } both;
 
 /* == halving: needs high == */
-/* 2^-g in units of 2^-31, for a fraction g of 2^32: a polynomial of degree 5, relative error 9e-8. */
-static uint32_t halving(uint32_t g)
+/* 2^-t in units of 2^-31, for a fraction t of 2^24: of 32 tabled ones the next above, times a polynomial of degree 2 for
+ * the rest; relative error 7e-8. */
+static uint32_t halving(uint32_t t)
 {
-    uint32_t p = @H4@ - high(g, @H5@);
-    p = @H3@ - high(g, p);
-    p = @H2@ - high(g, p);
-    p = @H1@ - high(g, p);
-    return UINT32_C(0x80000000) - (high(g, p) >> 1);
+    static const uint32_t powers[] TABLE = {
+@POWERS@
+    };
+    const uint32_t above = LONG(powers + ((uint8_t)(t >> 16) >> 3));
+    const uint32_t g = t << 13;
+    const uint32_t slope = @SLOPE@ - (((uint32_t)(uint16_t)(g >> 16) * @CURVATURE@) >> 12);
+    return above - high(above, high(g, slope));
 }
 
 /* == halvings: needs bits, high == */
-/* How often exp(-|x| * 2^doublings) halves 1, in units of 2^-25; a large number from |x| = 64 / 2^doublings on. */
-static uint32_t halvings(uint32_t bits, uint32_t doublings)
+/* How often exp(-|x| * 2^doublings) halves 1, in units of 2^-24; a large number from |x| = 64 / 2^doublings on. */
+static uint32_t halvings(uint32_t bits, unsigned doublings)
 {
-    const uint32_t exponent = ((bits >> 23) & 0xff) + doublings;
+    const unsigned exponent = (unsigned)((bits << 1) >> 24) + doublings;
     if (exponent > 132) {
         return UINT32_C(0xffffffff);
     }
-    if (exponent < 101) {
+    if (exponent < 102) {
         return 0;
     }
     /* |x| as a fraction, by log2(e) in units of 2^-31 */
-    return high((bits << 8) | UINT32_C(0x80000000), @LOG2_E@) >> (132 - exponent);
+    return high((bits << 8) | UINT32_C(0x80000000), @LOG2_E@) >> (133 - exponent);
 }
 
-/* == logistic: needs halvings, halving == */
+/* == quotient == */
+/* 2^29 / d, for d from 2^14 to 2^15 */
+static uint16_t quotient(uint16_t d)
+{
+#if defined(__AVR__) || defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) /* no division, or a slow one */
+    uint16_t rest = 0x2000, q = 0;
+    for (uint8_t bit = 16; bit > 0; bit--) {
+        rest = (uint16_t)(rest << 1);
+        q = (uint16_t)(q << 1);
+        if (rest >= d) {
+            rest = (uint16_t)(rest - d);
+            q++;
+        }
+    }
+    return q;
+#else
+    return (uint16_t)(UINT32_C(0x20000000) / d);
+#endif
+}
+
+/* == logistic: needs halvings, halving, quotient == */
 /* 1 / (1 + exp(-x * 2^doublings)) in units of 2^-31; 0 or 2^31 far away from 0. */
-static uint32_t logistic(float x, uint32_t doublings)
+static uint32_t logistic(float x, unsigned doublings)
 {
     both of;
     of.number = x;
     const uint32_t t = halvings(of.bits, doublings);
-    const uint32_t e = t < (UINT32_C(31) << 25) ? halving(t << 7) >> (t >> 25) : 0;
+    const uint32_t e = t < (UINT32_C(31) << 24) ? halving(t) >> (uint8_t)(t >> 24) : 0;
     const uint32_t d = UINT32_C(0x40000000) + (e >> 1); /* (1 + e) / 2 */
-    uint32_t y = (UINT32_C(0xffffffff) / (d >> 15)) << 14; /* 1 / (1 + e) to 16 bits, and a step of Newton's */
-    y = (high(y, (UINT32_C(0x40000000) - high(d, y)) << 2) << 1) + 2;
+    uint32_t y = (uint32_t)quotient((uint16_t)(d >> 16)) << 16; /* 1 / (1 + e) to 14 bits, and a step of Newton's */
+    y = high(y, (UINT32_C(0x40000000) - high(d, y)) << 2) << 1;
     return (of.bits >> 31) != 0 ? UINT32_C(0x80000000) - y : y;
 }
 
@@ -92,8 +130,8 @@ static float decay(float x)
     if (t == UINT32_C(0xffffffff)) {
         return 0.0f;
     }
-    of.number = (float)(int32_t)(halving(t << 7) >> 1);
-    of.bits -= ((t >> 25) + 30) << 23;
+    of.number = (float)(int32_t)(halving(t) >> 1);
+    of.bits -= ((t >> 24) + 30) << 23;
     return of.number;
 }
 
@@ -128,6 +166,6 @@ static float log_of(float x)
     both of;
     of.number = x;
     const uint32_t f = of.bits << 9;
-    const float exponent = (float)((int32_t)(of.bits >> 23) - 127);
+    const float exponent = (float)((int32_t)((of.bits << 1) >> 24) - 127);
     return exponent * 0x1.62e43p-1f + ((float)(int32_t)(f >> 1) * 0x1p-31f) * log_1p(f);
 }
