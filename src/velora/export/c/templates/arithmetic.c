@@ -1,15 +1,11 @@
 /* == high == */
 /* The upper half of a product: fractions of 2^32 are multiplied by it. */
+#ifdef __AVR__ /* what its 64 bits are returned in ends with what 32 are returned in; its compiler would shift 32 times */
+uint32_t high(uint32_t a, uint32_t b) __asm__("__umulsidi3");
+#else
 static uint32_t high(uint32_t a, uint32_t b)
 {
-#if defined(__AVR__) /* whose compiler shifts 64 bits one by one */
-    union {
-        uint64_t whole;
-        uint32_t halves[2];
-    } product;
-    product.whole = (uint64_t)a * b;
-    return product.halves[1];
-#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) /* no products of 64 bits */
+#ifdef SLOW_DIVISION /* and no products of 64 bits */
     const uint16_t a_low = (uint16_t)(a & 0xffff), b_low = (uint16_t)(b & 0xffff);
     const uint16_t a_high = (uint16_t)(a >> 16), b_high = (uint16_t)(b >> 16);
     const uint32_t first = (uint32_t)a_high * b_low + (((uint32_t)a_low * b_low) >> 16);
@@ -19,6 +15,7 @@ static uint32_t high(uint32_t a, uint32_t b)
     return (uint32_t)(((uint64_t)a * b) >> 32);
 #endif
 }
+#endif
 
 /* == bits == */
 /* A number of 32 bits, as a float and as its bits. */
@@ -60,7 +57,7 @@ static uint32_t halvings(uint32_t bits, unsigned doublings)
 /* 2^29 / d, for d from 2^14 to 2^15 */
 static uint16_t quotient(uint16_t d)
 {
-#if defined(__AVR__) || defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) /* no division, or a slow one */
+#ifdef SLOW_DIVISION
     uint16_t rest = 0x2000, q = 0;
     for (uint8_t bit = 16; bit > 0; bit--) {
         rest = (uint16_t)(rest << 1);
@@ -90,34 +87,50 @@ static uint32_t logistic(float x, unsigned doublings)
     return (of.bits >> 31) != 0 ? UINT32_C(0x80000000) - y : y;
 }
 
-/* == sigmoid: needs logistic == */
+/* == scaled: needs bits == */
+/* A whole number times a power of 2 */
+static float scaled(int32_t whole, int exponent)
+{
+    both of;
+    of.number = (float)whole;
+#ifdef SLOW_FLOATS
+    of.bits += whole != 0 ? (uint32_t)(int32_t)exponent << 23 : 0;
+#else
+    both power;
+    power.bits = (uint32_t)(127 + exponent) << 23;
+    of.number *= power.number;
+#endif
+    return of.number;
+}
+
+/* == sigmoid: needs logistic, scaled == */
 static float sigmoid(float x)
 {
-    return (float)(int32_t)(logistic(x, 0) >> 1) * 0x1p-30f;
+    return scaled((int32_t)(logistic(x, 0) >> 1), -30);
 }
 
-/* == tanh_of: needs logistic == */
+/* == tanh_of: needs logistic, scaled == */
 static float tanh_of(float x)
 {
-    return (float)((int32_t)(logistic(x, 1) >> 1) - INT32_C(0x20000000)) * 0x1p-29f;
+    return scaled((int32_t)(logistic(x, 1) >> 1) - INT32_C(0x20000000), -29);
 }
 
-/* == blend: needs logistic == */
+/* == blend: needs logistic, scaled == */
 /* (1 - g) tanh(a) + g tanh(b), g = sigmoid(gate) */
 static float blend(float a, float b, float gate)
 {
     const uint32_t g = logistic(gate, 0);
     const uint32_t kept = high(UINT32_C(0x80000000) - g, logistic(a, 1));
-    return (float)((int32_t)(kept + high(g, logistic(b, 1))) - INT32_C(0x20000000)) * 0x1p-29f;
+    return scaled((int32_t)(kept + high(g, logistic(b, 1))) - INT32_C(0x20000000), -29);
 }
 
-/* == blend_no_gate: needs logistic == */
+/* == blend_no_gate: needs logistic, scaled == */
 /* tanh(a) + g tanh(b), g = sigmoid(gate) */
 static float blend_no_gate(float a, float b, float gate)
 {
     const uint32_t g = logistic(gate, 0);
     const uint32_t sum = (logistic(a, 1) >> 1) + high(g, logistic(b, 1));
-    return (float)((int32_t)sum - (int32_t)(g >> 2) - INT32_C(0x20000000)) * 0x1p-29f;
+    return scaled((int32_t)sum - (int32_t)(g >> 2) - INT32_C(0x20000000), -29);
 }
 
 /* == decay: needs halvings, halving == */
@@ -135,7 +148,7 @@ static float decay(float x)
     return of.number;
 }
 
-/* == log_1p: needs high == */
+/* == log_1p: needs high, scaled == */
 /* log(1 + f) / f, for a fraction f of 2^32: a polynomial of degree 8, relative error 5e-9. */
 static float log_1p(uint32_t f)
 {
@@ -146,7 +159,7 @@ static float log_1p(uint32_t f)
     for (int k = @LAST_LOG@; k >= 0; k--) {
         p = LONG(c + k) - high(f, p);
     }
-    return (float)(int32_t)(p >> 1) * 0x1p-31f;
+    return scaled((int32_t)(p >> 1), -31);
 }
 
 /* == softplus: needs decay, log_1p == */
@@ -167,5 +180,5 @@ static float log_of(float x)
     of.number = x;
     const uint32_t f = of.bits << 9;
     const float exponent = (float)((int32_t)((of.bits << 1) >> 24) - 127);
-    return exponent * 0x1.62e43p-1f + ((float)(int32_t)(f >> 1) * 0x1p-31f) * log_1p(f);
+    return exponent * 0x1.62e43p-1f + scaled((int32_t)(f >> 1), -31) * log_1p(f);
 }
