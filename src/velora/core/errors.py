@@ -25,6 +25,10 @@ class ExportError(VeloraError, ValueError):
     """Error in an export: a policy that a target can't express, or files that don't belong together."""
 
 
+class PlantError(VeloraError, RuntimeError):
+    """Error of a machine that is driven: it has failed, doesn't answer, or speaks of other sizes than the policy."""
+
+
 class RunDirectoryError(VeloraError, ValueError):
     """Error in a directory that can't hold this run: it is of another run, holds foreign files or isn't writable."""
 
