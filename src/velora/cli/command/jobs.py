@@ -43,6 +43,11 @@ def record(words: Sequence[str]) -> int:
     return launch("record", "velora.cli.run.record:run_record", _of_checkpoint(words))
 
 
+def drive(words: Sequence[str]) -> int:
+    """Run ``velora drive``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("drive", "velora.cli.drive.job:run_drive", _of_checkpoint(words))
+
+
 def check_env(words: Sequence[str]) -> int:
     """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
     arguments = Arguments.parse(_beginning(words or ["--help"], "env.id"))
