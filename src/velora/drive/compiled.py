@@ -45,11 +45,7 @@ class CompiledPolicy:
             raise SettingError(f"policy: {directory} has no {missing[0]}; write it with velora export <checkpoint> to=c")
         if plant is not None and not plant.is_file():
             raise SettingError(f"plant: there is no file {plant}")
-        # A path that is loaded already would give the library of before: each build has a directory of its own.
-        self._built = tempfile.TemporaryDirectory(prefix="velora-drive-")
-        path = Path(self._built.name) / "policy.so"
-        _compile([directory / "policy.c", NATIVE / "loop.c", plant or NATIVE / "mailbox.c"], directory, path)
-        self.library: Any = ctypes.CDLL(str(path))
+        self.library: Any = _load([directory / "policy.c", NATIVE / "loop.c", plant or NATIVE / "mailbox.c"], directory)
         self.library.drive_size.restype = ctypes.c_int64
         self.library.drive_measure.restype = ctypes.c_double
         own = self.library.drive_observations(), self.library.drive_actions()
@@ -96,6 +92,14 @@ class CompiledController:
 
     def close(self) -> None:
         """See :class:`velora.drive.controller.Controller`."""
+
+
+def _load(sources: Sequence[Path], headers: Path) -> Any:
+    """Compile and load; a path that is loaded already would give the library of before, so each build has its own."""
+    with tempfile.TemporaryDirectory(prefix="velora-drive-") as place:
+        path = Path(place) / "policy.so"
+        _compile(sources, headers, path)
+        return ctypes.CDLL(str(path))
 
 
 def _compile(sources: Sequence[Path], headers: Path, out: Path) -> None:

@@ -64,9 +64,7 @@ class LearningController:
             program's while it holds Python's lock, and the loop then waits for both.
 
     Attributes:
-        n_updates: made so far.
-        n_dropped: transitions that the learner had no time for.
-        problem: why the learner has ended before its time; empty if it has not.
+        acting: the copy that the loop acts with.
 
     Raises:
         SettingError: if the agent can't learn so.
@@ -86,7 +84,7 @@ class LearningController:
             raise SettingError(f"learn: expected an agent on the CPU, got {agent.device}; load it with device=cpu")
         experience.check_batch_size(batch_size)
         self.name = f"{type(agent).__name__}, kernel {agent.kernel}, learning"
-        self._acting = acting = agent.seed(0)
+        self.acting = acting = agent.seed(0)
         self._memory = memory = Memory(acting)
         self._act = acting.acting(memory.obs, memory.hidden, memory.dt)
         self._values: Tensor = acting.learner.flats["actor"].values
@@ -115,6 +113,11 @@ class LearningController:
         """Why the learner has ended before its time."""
         return self._learner.problem
 
+    @property
+    def waiting(self) -> int:
+        """Transitions that wait for the learner, and the one that it is at."""
+        return self._learner.waiting
+
     def _publish(self, values: Tensor) -> None:
         self._newest = values
 
@@ -122,7 +125,7 @@ class LearningController:
         """See :class:`velora.drive.controller.Controller`."""
         self._memory.hidden.zero_()
         self._last = None
-        self._acting.begin_episode(0)
+        self.acting.begin_episode(0)
 
     @torch.inference_mode()
     def act(self, reading: Reading, dt: float) -> NDArray[Any]:
@@ -165,7 +168,7 @@ class _Learner:
         self._waiting: queue.SimpleQueue[_Transition | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="velora-learner", daemon=True)
         self.n_updates = self.n_dropped = 0
-        self.problem, self._is_ended = "", False
+        self.problem, self._is_ended, self._is_busy = "", False, False
 
     def start(self) -> None:
         """Prepare and begin; the buffer is allocated and the update recorded before the loop runs."""
@@ -181,6 +184,11 @@ class _Learner:
         else:
             self._waiting.put(transition)
 
+    @property
+    def waiting(self) -> int:
+        """Transitions that aren't stored yet."""
+        return self._waiting.qsize() + self._is_busy
+
     def stop(self) -> None:
         """End after the update that is being made."""
         self._is_ended = True
@@ -192,7 +200,9 @@ class _Learner:
         self._prepare()
         try:
             while not self._is_ended and (transition := self._waiting.get()) is not None:
+                self._is_busy = True
                 self._learn(transition)
+                self._is_busy = False
         except (NonFiniteError, SettingError) as error:
             self.problem = str(error)
 

@@ -98,7 +98,6 @@ def run_drive(cfg: DictConfig, run_dir: Path) -> float:
             stack.callback(chosen.plant.close)
         settings = _settings(cfg, chosen)
         policies = Policies.make(cfg, agent, Checkpoint.open(here / path), chosen.source)
-        stack.callback(policies.close)
         _check_rate(cfg, settings, chosen, policies)
         recorder = _recorder(cfg, here, policies)
         if recorder is not None:

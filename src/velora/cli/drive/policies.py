@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -17,10 +17,12 @@ from velora.drive.controller import AgentController, Controller, sizes_of
 from velora.drive.learning import LearningController, be_nice
 from velora.drive.plant import Sizes
 from velora.drive.quiet import raise_priority
+from velora.export.c.target import write_c
 from velora.export.describe import describe
 from velora.models import Agent
 
 _LEARNER_PRIORITY = 1
+_DIGEST = re.compile(r'#define POLICY_DIGEST "([0-9a-f]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,6 @@ class Policies:
 
     controller: Controller
     compiled: CompiledPolicy | None = None
-    _kept: list[Any] = field(default_factory=list)
 
     @property
     def sizes(self) -> Sizes:
@@ -58,24 +59,29 @@ class Policies:
         given = "c" if cfg.policy == "python" and cfg.loop == "c" else cfg.policy
         if given == "python":
             return cls(AgentController(agent))
-        kept: list[Any] = []
         directory = Path(given)
         if given == "c":
-            kept.append(tempfile.TemporaryDirectory(prefix="velora-policy-"))
-            directory = _written(agent, checkpoint, Path(kept[0].name))
-        elif not directory.is_dir():
+            with tempfile.TemporaryDirectory(prefix="velora-policy-") as place:
+                write_c(describe(agent, checkpoint), Path(place))
+                compiled = CompiledPolicy(Path(place), sizes_of(agent), plant=plant)
+        elif directory.is_dir():
+            _check_digest(directory, checkpoint)
+            compiled = CompiledPolicy(directory, sizes_of(agent), plant=plant)
+        else:
             raise SettingError(f"policy: expected python, c, or a directory of velora export to=c, got {given!r}")
-        compiled = CompiledPolicy(directory, sizes_of(agent), plant=plant)
-        return cls(CompiledController(compiled), compiled, kept)
-
-    def close(self) -> None:
-        """Remove what was written for this drive."""
-        for one in self._kept:
-            one.cleanup()
+        return cls(CompiledController(compiled), compiled)
 
 
-def _written(agent: Agent, checkpoint: Checkpoint, directory: Path) -> Path:
-    from velora.export.c import write  # noqa
+def _check_digest(directory: Path, checkpoint: Checkpoint) -> None:
+    """Refuse a directory that was written from another checkpoint.
 
-    write(describe(agent, checkpoint), directory)
-    return directory
+    Raises:
+        SettingError: if so.
+    """
+    header = directory / "policy.h"
+    found = _DIGEST.search(header.read_text(errors="replace")) if header.is_file() else None
+    if found and found[1] and found[1] != checkpoint.digest:
+        raise SettingError(
+            f"policy: {directory} was written from another checkpoint ({found[1][:12]}) than {checkpoint.path} "
+            f"({checkpoint.digest[:12]}); give that one, or export this one"
+        )
