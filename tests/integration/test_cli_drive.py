@@ -1,4 +1,4 @@
-"""``velora drive``: by an agent and by its policy in C, with a recording, learning, and everything that can't be driven."""
+"""``velora drive``: by an agent and by its policy in C, with a recording, learning, and what can't be driven."""
 
 from __future__ import annotations
 

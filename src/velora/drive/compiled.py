@@ -42,7 +42,9 @@ class CompiledPolicy:
         self.directory, self.sizes = directory, sizes
         missing = [name for name in _FILES if not (directory / name).is_file()]
         if missing:
-            raise SettingError(f"policy: {directory} has no {missing[0]}; write it with velora export <checkpoint> to=c")
+            raise SettingError(
+                f"policy: {directory} has no {missing[0]}; write it with velora export <checkpoint> to=c"
+            )
         if plant is not None and not plant.is_file():
             raise SettingError(f"plant: there is no file {plant}")
         self.library: Any = _load([directory / "policy.c", NATIVE / "loop.c", plant or NATIVE / "mailbox.c"], directory)

@@ -1,4 +1,4 @@
-"""The loop in C over a policy in C, in a thread that never holds Python's lock; and what carries a Python plant to it."""
+"""The loop in C over a policy in C, in a thread without Python's lock; and what carries a plant in Python to it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class CompiledLoop:
     """Drive by the loop in C.
 
     A plant in C is read and written by the loop itself. One in Python lives in the calling thread, which carries
-    readings to a mailbox and actions from it, ``rate`` times a second; the loop never waits for it, and a tick that finds
-    nothing new is a missing reading.
+    readings to a mailbox and actions from it, ``rate`` times a second; the loop never waits for it, and a tick that
+    finds nothing new is a missing reading.
 
     Args:
         policy: compiled with the plant.

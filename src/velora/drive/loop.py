@@ -46,8 +46,8 @@ class Loop:
     """Drive a plant by a policy.
 
     Tick k is due at ``start + k * period``, whatever the ticks before it took. Its action has to be written within
-    ``deadline`` of the period. A tick whose deadline has passed before it can begin is skipped. Late or missing readings
-    change one thing: the dt that the policy is told with the next one. Meanwhile the action before holds.
+    ``deadline`` of the period. A tick whose deadline has passed before it can begin is skipped. Late or missing
+    readings change one thing: the dt that the policy is told with the next one. Meanwhile the action before holds.
 
     Args:
         controller: what turns readings into actions.
@@ -117,8 +117,10 @@ class Loop:
                 stuck.beat = began
                 if stuck.is_stuck:
                     tally.trips += 1
-                    return f"the loop was stuck for more than {settings.silent_s:g} s in one tick; read, write and act "\
+                    return (
+                        f"the loop was stuck for more than {settings.silent_s:g} s in one tick; read, write and act "
                         "must not wait"
+                    )
             done = self._tick(tick, due, began, deadline, watchdog)
             tick += 1
             skipped = max(0, (done - deadline - start) // period + 1 - tick)

@@ -1,4 +1,4 @@
-"""A process that nothing interrupts by itself: no collection of cycles, one thread of PyTorch, a priority of the loop."""
+"""A process that doesn't interrupt itself: no collection of cycles, one thread of PyTorch, a priority of the loop."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def raise_priority(priority: int) -> None:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except PermissionError as error:
         raise SettingError(
-            "priority: the system doesn't allow real-time priorities; run as root, raise the limit with ulimit -r, or in a "
-            "container --cap-add=SYS_NICE; or choose priority=0"
+            "priority: the system doesn't allow real-time priorities; run as root, raise the limit with ulimit -r, or "
+            "give a container --cap-add=SYS_NICE; or choose priority=0"
         ) from error
     ctypes.CDLL(None).mlockall(_LOCK_NOW_AND_LATER)
 

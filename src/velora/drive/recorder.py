@@ -27,8 +27,8 @@ _TOGETHER = 50_000
 def row_type(n_observations: int, n_actions: int) -> np.dtype[Any]:
     """Return the type of a row, which ``native/loop.c`` writes too.
 
-    ``due_ns``, ``began_ns`` and ``acted_ns`` are of the loop's clock, ``sensed_ns`` of the plant's; 0 without a reading.
-    ``dt`` is in control steps, 0 where the policy made no step.
+    ``due_ns``, ``began_ns`` and ``acted_ns`` are of the loop's clock, ``sensed_ns`` of the plant's, 0 without a
+    reading. ``dt`` is in control steps, 0 where the policy made no step.
     """
     return np.dtype(
         [
@@ -103,9 +103,7 @@ class Recorder:
         if action is not None:
             row["action"] = action
         names = ("tick", "due_ns", "began_ns", "acted_ns", "sensed_ns", "dt", "reward", "flags")
-        for name, value in zip(
-            names, (tick, due_ns, began_ns, acted_ns, sensed_ns, dt, reward, flags), strict=True
-        ):
+        for name, value in zip(names, (tick, due_ns, began_ns, acted_ns, sensed_ns, dt, reward, flags), strict=True):
             row[name] = value
         try:
             written = os.write(self.descriptor, self._bytes)
@@ -127,7 +125,9 @@ class Recorder:
             part.replace(self.out)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise SettingError(f"record: {self.out} can't be written ({error.strerror}); {self.journal} stays") from error
+            raise SettingError(
+                f"record: {self.out} can't be written ({error.strerror}); {self.journal} stays"
+            ) from error
         self.journal.unlink()
         return self.out
 

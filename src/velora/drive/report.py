@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -64,10 +65,11 @@ def record(driven: Driven, settings: DriveSettings, about: Mapping[str, Any]) ->
 def lines(driven: Driven, settings: DriveSettings) -> list[str]:
     """Write a drive down for people, with the histogram of how late its ticks began."""
     tally = driven.tally
+    missed = f"{tally.misses:,} of {tally.ticks:,}"
     share = 100.0 * tally.misses / max(1, tally.ticks)
     told = [
         f"ended       {driven.ended}, after {tally.ticks:,} ticks in {driven.seconds:.1f} s",
-        f"misses      {tally.misses:,} of {tally.ticks:,} ({share:.3f} %): {tally.late:,} late, {tally.skipped:,} skipped",
+        f"misses      {missed} ({share:.3f} %): {tally.late:,} late, {tally.skipped:,} skipped",
         f"readings    {tally.acted:,} acted on, {tally.missing:,} ticks without one",
         _row("lateness", tally.lateness),
         _row("work", tally.work),
@@ -89,7 +91,7 @@ def lines(driven: Driven, settings: DriveSettings) -> list[str]:
 
 def histogram(durations: Durations) -> list[str]:
     """Draw a histogram, a line for each range; those at both ends that hold nothing are left out."""
-    ranges = list(zip(EDGES_US, EDGES_US[1:], strict=False))
+    ranges = list(itertools.pairwise(EDGES_US))
     counts = [durations.between(low, high) for low, high in ranges]
     filled = [at for at, count in enumerate(counts) if count]
     if not filled:

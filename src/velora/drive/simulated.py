@@ -23,9 +23,10 @@ LEAST_PHYSICS = 10
 class SimulatedPlant:
     """An environment that is stepped by the clock.
 
-    The action that was written last acts on the physics until the next one is. Each call first lets the physics catch up
-    with the clock, in steps of ``step_s / physics``, so that a policy that thinks for long finds the world moved on. A
-    reading's time is that of its physics. Rewards are scaled to control steps, so that returns compare with training's.
+    The action that was written last acts on the physics until the next one is. Each call first lets the physics catch
+    up with the clock, in steps of ``step_s / physics``, so that a policy that thinks for long finds the world moved on.
+    A reading's time is that of its physics. Rewards are scaled to control steps, so that returns compare with
+    training's.
 
     Args:
         env: the environment; the plant closes it.
@@ -183,8 +184,8 @@ def refine(env: Env, n: int) -> None:
         name = next((name for name in ("dt", "tau") if isinstance(getattr(base, name, None), float)), None)
         if name is None or isinstance(getattr(type(base), name, None), property):
             raise SettingError(
-                f"physics: the steps of {_name(env)} can't be made shorter; choose physics=1, and a rate of at most one "
-                "tick in a control step"
+                f"physics: the steps of {_name(env)} can't be made shorter; choose physics=1, and a rate of at most "
+                "one tick in a control step"
             )
         setattr(base, name, getattr(base, name) / n)
     layer: Any = env
@@ -203,7 +204,9 @@ def _name(env: Env) -> str:
     return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
 
 
-def simulated(env: Env, rate: float, *, step_s: float | None = None, physics: int | None = None, **rest: Any) -> SimulatedPlant:
+def simulated(
+    env: Env, rate: float, *, step_s: float | None = None, physics: int | None = None, **rest: Any
+) -> SimulatedPlant:
     """Make a simulated plant whose physics is fine enough for a rate; a coarse environment stays as it is.
 
     Raises:

@@ -1,6 +1,7 @@
 """A plant at the far end of a TCP socket: lines of text, so that any language, or a person with netcat, can be one.
 
-The loop connects, and the plant speaks first. Numbers are decimal, separated by single spaces; a line ends with a newline.
+The loop connects, and the plant speaks first. Numbers are decimal, separated by single spaces; a line ends with a
+newline.
 
 =======================================  =====================================================================
 line                                     meaning
@@ -142,9 +143,7 @@ class SocketPlant:
         except ValueError:
             expected = f"'r time_ns flags reward' and {self.n_observations} finite numbers"
             raise PlantError(f"plant: {self.address} sent {line[:80]!r}; expected {expected}") from None
-        return Reading(
-            obs, at, bool(flags & BEGINS), reward, bool(flags & TERMINATED), bool(flags & TRUNCATED)
-        )
+        return Reading(obs, at, bool(flags & BEGINS), reward, bool(flags & TERMINATED), bool(flags & TRUNCATED))
 
     def write(self, action: NDArray[Any]) -> None:
         """Send an action.

@@ -1,4 +1,4 @@
-"""The watchdog: it writes the safe action when deadlines are missed, readings stay away, or the loop itself is stuck."""
+"""The watchdog: the safe action when deadlines are missed, readings stay away, or the loop itself is stuck."""
 
 from __future__ import annotations
 

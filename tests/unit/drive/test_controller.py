@@ -91,10 +91,12 @@ def test_what_is_no_policy_in_c(tmp_path: Path) -> None:
     write_c(describe(agent), tmp_path)
     with pytest.raises(SettingError, match="plant: there is no file nowhere"):
         CompiledPolicy(tmp_path, sizes_of(agent), plant=Path("nowhere.c"))
-    with pytest.raises(PlantError, match="takes 3 observations and gives 1 actions; the checkpoint takes 4 and gives 1"):
+    with pytest.raises(
+        PlantError, match="takes 3 observations and gives 1 actions; the checkpoint takes 4 and gives 1"
+    ):
         CompiledPolicy(tmp_path, sizes_of(discrete()))
     (tmp_path / "policy.c").write_text("this is no C\n")
-    with pytest.raises(SettingError, match="can't compile it: .*error"):
+    with pytest.raises(SettingError, match=r"can't compile it: .*error"):
         CompiledPolicy(tmp_path, sizes_of(agent))
 
 

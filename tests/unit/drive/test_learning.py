@@ -66,7 +66,7 @@ def test_transitions_are_those_of_training() -> None:
     rows = buffer.sample(np.zeros((1, 1)), n, agent.device)
     obs, next_obs, start = (getattr(rows, name)[0, 0].numpy() for name in ("obs", "next_obs", "start"))
     truncated, dt = rows.truncated[0, 0].numpy(), rows.dt[0, 0].numpy()
-    assert n == 30 * 3 + 2  # a reading begins each episode of 30 steps: 31 readings each, of 95
+    assert n == 30 * 3 + 1  # an episode of 30 steps has 31 readings, and 95 - 3 * 31 of the fourth are there
     assert start.nonzero()[0].tolist() == [0, 30, 60, 90]
     assert truncated.nonzero()[0].tolist() == [29, 59, 89]
     inside = np.ones(n - 1, bool)
@@ -100,6 +100,21 @@ def test_who_can_not_learn_so() -> None:
         LearningController(learner(), batch_size=2_000)
     with pytest.raises(SettingError, match="holds 2 seeds"):
         LearningController(LiquidDDPG(3, 12, 1, seeds=[0, 1]))
+
+
+def test_a_policy_that_normalises_acts_with_the_statistics_that_were_learned() -> None:
+    agent = learner(normalize_obs=True)
+    controller = LearningController(agent, batch_size=16)
+    controller.start()
+    drive(controller, 60)
+    controller.close()
+    controller.begin()
+    controller.act(Reading(np.array([1.0, 0.0, 0.0], np.float32), 0), 1.0)
+    assert agent.normaliser is not None
+    assert controller.acting.normaliser is not None
+    learned, acting = agent.normaliser.tensors(), controller.acting.normaliser.tensors()
+    assert float(acting["obs_count"]) >= float(learned["obs_count"]) - 1 > 20  # the last one came after an update
+    assert np.allclose(learned["obs_mean"], acting["obs_mean"], atol=0.1)
 
 
 def test_a_learner_that_meets_what_is_not_finite_ends_and_says_why() -> None:

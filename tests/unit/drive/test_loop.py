@@ -21,7 +21,9 @@ SIZES = Sizes(2, 1, (-2.0,), (2.0,))
 class Bench:
     """A plant with a new reading at every tick, but where ``silent`` says; what was written is kept with its time."""
 
-    def __init__(self, clock: VirtualClock, silent: Callable[[int], bool] = lambda tick: False, late_ns: int = 0) -> None:
+    def __init__(
+        self, clock: VirtualClock, silent: Callable[[int], bool] = lambda tick: False, late_ns: int = 0
+    ) -> None:
         self.clock, self.silent, self.late_ns = clock, silent, late_ns
         self.n_read = 0
         self.written: list[tuple[int, float]] = []
@@ -139,9 +141,7 @@ def test_the_watchdog_ends_a_drive_whose_plant_is_silent() -> None:
 
 
 def test_with_recover_it_goes_on_from_a_state_of_zeros() -> None:
-    found, plant, thinker = driven(
-        steps=100, silent=lambda tick: 10 <= tick < 50, silent_s=0.25, recover=True
-    )
+    found, plant, thinker = driven(steps=100, silent=lambda tick: 10 <= tick < 50, silent_s=0.25, recover=True)
     assert (found.ended, found.tally.trips, thinker.n_begun) == ("finished", 1, 3)
     assert thinker.told[10] == 1.0
     safe = [time // MS for time, action in plant.written if action == 0.0]
@@ -207,7 +207,7 @@ def test_a_policy_that_meets_what_is_not_finite_ends_it() -> None:
 @pytest.mark.parametrize("safe", [[3.0], [0.0, 0.0], "left", [float("nan")]])
 def test_a_safe_action_has_to_fit(safe: Any) -> None:
     clock = VirtualClock()
-    with pytest.raises(PlantError, match="^safe: expected"):
+    with pytest.raises(PlantError, match=r"^safe: expected"):
         Loop(Thinker(clock), Bench(clock), DriveSettings(rate=100.0), clock=clock, safe=safe)
 
 

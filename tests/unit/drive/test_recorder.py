@@ -65,12 +65,11 @@ def test_a_kill_loses_nothing(tmp_path: Path) -> None:
         "    r.add(k, k, k, k, 1.0, 0, Reading(np.full(3, k, np.float32), k), np.full(2, k, np.float32))\n"
         "    sys.stdout.write(f'{k}\\n'); sys.stdout.flush()\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    said = [process.stdout.readline() for _ in range(100)]
-    process.send_signal(signal.SIGKILL)
-    said += process.stdout.read().splitlines(keepends=True)
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(100)]
+        process.send_signal(signal.SIGKILL)
+        said += process.stdout.read().splitlines(keepends=True)
     complete = [int(line) for line in said if line.endswith("\n")]
     rows = read_recording(Path(f"{out}.journal"))
     assert len(rows) >= len(complete) >= 100

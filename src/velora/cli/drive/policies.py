@@ -14,7 +14,8 @@ from velora.checkpoint import Checkpoint
 from velora.core.errors import SettingError
 from velora.drive.compiled import CompiledController, CompiledPolicy
 from velora.drive.controller import AgentController, Controller, sizes_of
-from velora.drive.learning import LearningController, be_nice
+from velora.drive.learner import be_nice
+from velora.drive.learning import LearningController
 from velora.drive.plant import Sizes
 from velora.drive.quiet import raise_priority
 from velora.export.c.target import write_c

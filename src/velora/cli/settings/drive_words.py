@@ -33,7 +33,9 @@ class DriveWords:
     batch_size: int = told(64, "windows in one update of learning")
     save: str | None = told(None, "a directory for what was learned")
     record: str | None = told(None, "a file for every tick: ``.npy``, ``.csv`` or ``.parquet`` (needs pyarrow)")
-    safe: Any = told(None, "the safe action, such as ``[0.0]``; ``None`` is 0 within the action's bounds")
+    safe: Any = told(  # noqa: RUF009 - makes a field
+        None, "the safe action, such as ``[0.0]``; ``None`` is 0 within the action's bounds"
+    )
     deadline: float = told(1.0, "share of the period in which a tick's action has to be written")
     misses: int = told(20, "missed deadlines in a row at which the watchdog writes the safe action")
     silent_s: float = told(0.5, "seconds without a reading at which it does")
