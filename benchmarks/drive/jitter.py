@@ -99,6 +99,10 @@ class ToldOne:
         """Act as if a control step had passed."""
         return self._inner.act(reading, 1.0)
 
+    def rehearse(self) -> None:
+        """See :class:`velora.drive.Controller`."""
+        self._inner.rehearse()
+
     def close(self) -> None:
         """See :class:`velora.drive.Controller`."""
         self._inner.close()

@@ -92,6 +92,11 @@ class CompiledController:
         self._step(self._at[0], dt, self._at[1])
         return self._action.astype(np.int64) if self.sizes.is_discrete else self._action.copy()
 
+    def rehearse(self) -> None:
+        """See :class:`velora.drive.controller.Controller`."""
+        self.act(Reading(np.zeros(self.sizes.n_observations, np.float32), 0), 1.0)
+        self.begin()
+
     def close(self) -> None:
         """See :class:`velora.drive.controller.Controller`."""
 

@@ -71,7 +71,7 @@ class CompiledLoop:
         prepare: called in the loop's thread before it begins, such as to raise its priority.
 
     Raises:
-        SettingError: if ``settings.steps`` is missing.
+        SettingError: if ctypes and the compiler disagree about the loop's numbers.
         PlantError: if the safe action doesn't fit.
     """
 

@@ -38,6 +38,10 @@ class Controller(Protocol):
         """
         ...
 
+    def rehearse(self) -> None:
+        """Compute one step, of which nothing remains but that the state is one of zeros; to see how long it takes."""
+        ...
+
     def close(self) -> None:
         """Let go of threads and files."""
         ...
@@ -122,6 +126,11 @@ class AgentController:
         chosen = agent.exploration.greedy(self._out.view(1, -1)).cpu().numpy()
         scaled = agent.bounds.to_environment(chosen)
         return scaled if self.sizes.is_discrete else scaled[0]
+
+    def rehearse(self) -> None:
+        """See :class:`Controller`."""
+        self.act(Reading(np.zeros(self.sizes.n_observations, np.float32), 0), 1.0)
+        self.begin()
 
     def close(self) -> None:
         """See :class:`Controller`."""

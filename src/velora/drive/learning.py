@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -119,6 +120,13 @@ class LearningController:
             for name, values in normaliser.tensors().items():
                 values.copy_(newest.statistics[name])
             normaliser.refresh()
+
+    @torch.inference_mode()
+    def rehearse(self) -> None:
+        """See :class:`velora.drive.controller.Controller`; nothing is learned from it."""
+        self._memory.put(np.zeros(self.sizes.n_observations, np.float32), 1.0)
+        self.agent.bounds.to_environment(self._act((0,), [self._step], ()))
+        self.begin()
 
     def close(self) -> None:
         """End the learner, after the update that it is in."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
-from typing import Any
-
-import numpy as np
 
 from velora.core.errors import SettingError
 from velora.drive.controller import Controller
-from velora.drive.plant import Reading
+from velora.drive.plant import Plant
 from velora.drive.settings import DriveSettings
 from velora.drive.simulated import SimulatedPlant
 
@@ -19,15 +17,12 @@ SHARE = 0.8
 """Of a period that the work of a tick may take, in the median; the rest is for what varies."""
 
 
-def rehearse(controller: Controller, plant: Any, settings: DriveSettings) -> float:
+def rehearse(controller: Controller, plant: Plant | None, settings: DriveSettings) -> float:
     """Return the seconds that the work of a tick takes: the policy's, and of a simulated plant that of its physics.
 
-    Nothing is written to the plant, and the policy begins anew afterwards.
+    Nothing is written to the plant.
     """
-    reading = Reading(np.zeros(controller.sizes.n_observations, np.float32), 0)
-    controller.begin()
-    seconds = _median(lambda: controller.act(reading, 1.0))
-    controller.begin()
+    seconds = _median(controller.rehearse)
     if isinstance(plant, SimulatedPlant):
         seconds += _median(lambda: plant.rehearse(1.0 / settings.rate))
     return seconds
@@ -49,7 +44,7 @@ def check_rate(work_s: float, settings: DriveSettings, *, advice: str) -> None:
         )
 
 
-def _median(call: Any) -> float:
+def _median(call: Callable[[], object]) -> float:
     took = []
     for _ in range(REHEARSALS):
         began = time.perf_counter()

@@ -93,6 +93,14 @@ def test_a_learner_that_falls_behind_makes_fewer_updates_and_drops_at_last() -> 
     assert controller.n_updates <= 60
 
 
+def test_nothing_is_learned_from_a_rehearsal() -> None:
+    controller = LearningController(learner(), batch_size=16)
+    for _ in range(50):
+        controller.rehearse()
+    assert controller.waiting == 0
+    assert controller.agent.progress[0].step == 0
+
+
 def test_who_can_not_learn_so() -> None:
     with pytest.raises(SettingError, match="learn: LiquidPPO learns from whole rollouts"):
         LearningController(adapted(LiquidPPO(3, 12, 1), "Pendulum-v1"))

@@ -60,6 +60,9 @@ class Thinker:
         self.clock.advance(self.takes_ns(len(self.told) - 1))
         return np.array([1.0 + 0.01 * len(self.told)], np.float32)
 
+    def rehearse(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -52,6 +52,9 @@ class Echo:
         self.seen.append((reading.obs[0], reading.obs[1], dt))
         return np.array([min(dt, 9.0)], np.float32)
 
+    def rehearse(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -13,6 +13,7 @@ from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
 from velora.cli.settings.instantiate import import_class
 from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
 from velora.core.errors import SettingError, VeloraError
+from velora.drive.controller import sizes_of
 from velora.drive.plant import Plant
 from velora.drive.simulated import simulated
 from velora.drive.socket_plant import SocketPlant
@@ -54,11 +55,12 @@ def choose_plant(cfg: DictConfig, path: Path, agent: Agent) -> Chosen:
         raise SettingError(f"physics: is of a simulated plant, and this one is {given}; leave it out")
     if given.startswith("tcp://"):
         plant = SocketPlant(*_address(given))
-        if plant.n_observations != agent.settings.state_dim:
+        own, sizes = (plant.n_observations, plant.n_actions), sizes_of(agent)
+        if own != (sizes.n_observations, sizes.n_actions):
             plant.close()
             raise SettingError(
-                f"plant: {given} has readings of {plant.n_observations} numbers, and the policy takes "
-                f"{agent.settings.state_dim}; choose the checkpoint that fits it"
+                f"plant: {given} gives {own[0]} observations and takes {own[1]} actions, and the policy has "
+                f"{sizes.n_observations} and {sizes.n_actions}; choose the checkpoint that fits it"
             )
         return Chosen(plant, given, plant.step_s if cfg.step_s is None else cfg.step_s)
     if given.endswith(".c"):
