@@ -70,7 +70,7 @@ class Recorder:
         check_format(out)
         self.out, self.journal = out, Path(f"{out}{_JOURNAL}")
         self._row = np.zeros(1, row_type(n_observations, n_actions))
-        self._bytes = memoryview(self._row).cast("B")
+        self._bytes = self._row.view(np.uint8).data
         try:
             self.descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         except OSError as error:
