@@ -1,6 +1,6 @@
 /* A plant in C: Gymnasium's Pendulum, integrated by the clock in steps of a tenth of its control step.
 
-   velora drive zoo/pendulum/ep34 rate=1000 step_s=0.001 loop=c plant=benchmarks/drive/pendulum.c
+   velora drive zoo:pendulum rate=1000 step_s=0.001 loop=c plant=benchmarks/drive/pendulum.c
 
    One control step lasts STEP_NS of the clock; step_s has to say the same. */
 #include <math.h>

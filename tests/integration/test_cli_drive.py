@@ -19,8 +19,7 @@ from tests.integration.conftest import Command
 from velora.drive import read_recording
 from velora.models import LiquidTD3
 
-ROOT = Path(__file__).parents[2]
-PENDULUM = str(ROOT / "zoo/pendulum/ep34")
+PENDULUM = "zoo:pendulum"
 PATIENT = ("misses=100000", "silent_s=20")
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")
 

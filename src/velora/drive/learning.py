@@ -50,6 +50,8 @@ class LearningController:
         self.sizes, self.agent = sizes_of(agent), agent
         if agent.device.type != "cpu":
             raise SettingError(f"learn: expected an agent on the CPU, got {agent.device}; load it with device=cpu")
+        if agent.privileged:
+            raise SettingError("learn: this agent's critic reads privileged numbers, which a plant doesn't have")
         experience.check_batch_size(batch_size)
         self.name = f"{type(agent).__name__}, kernel {agent.kernel}, learning"
         self.acting = acting = agent.seed(0)

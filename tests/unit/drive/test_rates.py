@@ -19,11 +19,11 @@ def test_a_rate_that_leaves_no_room_is_refused_with_one_that_does() -> None:
     with pytest.raises(SettingError) as caught:
         check_rate(0.00123, DriveSettings(rate=700.0), advice=", or more with loop=c")
     assert str(caught.value) == (
-        "rate: this machine can't hold 700 ticks a second; one tick's work takes 1.23 ms; expected at most 650, or more "
-        "with loop=c"
+        "rate: this machine can't hold 700 ticks a second; one tick's work takes 1.23 ms; expected at most 650, or "
+        "more with loop=c"
     )
     check_rate(0.00123, DriveSettings(rate=650.0), advice="")
-    with pytest.raises(SettingError, match="expected at most 320$"):
+    with pytest.raises(SettingError, match=r"expected at most 320$"):
         check_rate(0.00123, DriveSettings(rate=650.0, deadline=0.5), advice="")
 
 

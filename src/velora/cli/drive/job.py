@@ -15,10 +15,10 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.choice import choose_checkpoint
 from velora.cli.drive.plants import Chosen, choose_plant
 from velora.cli.drive.policies import Policies
 from velora.cli.run.saved_agent import given_checkpoint, load_agent
-from velora.cli.settings.choice import choose_checkpoint
 from velora.core.errors import PlantError, SettingError
 from velora.core.terminal import say
 from velora.drive import report

@@ -84,8 +84,8 @@ def _simulated(cfg: DictConfig, path: Path, agent: Agent) -> Chosen:
     own: dict[str, Any] = {"seed": cfg.seed, "shows_previous": "PreviousActionReward" in names}
     try:
         plant = simulated(env, cfg.rate, step_s=cfg.step_s, physics=cfg.physics, **own)
-        if plant.n_observations == agent.settings.state_dim and not own["shows_previous"]:
-            agent.adapt(env)
+        if plant.n_observations == agent.settings.state_dim and not (own["shows_previous"] or agent.privileged):
+            agent.adapt(env)  # what it doesn't see of these, the plant adds, or only its critic wants
     except VeloraError:
         env.close()
         raise
