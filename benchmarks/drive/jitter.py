@@ -141,7 +141,7 @@ def table(runs: Path) -> str:
     """Play everything and write the table."""
     results: dict[str, list[list[float]]] = {}
     for name, (cell, time) in ARMS.items():
-        found = [one / "checkpoints" / "final" for one in sorted((runs / f"{cell}-{time}").glob("seed*"))]
+        found = [one / "final" for one in sorted((runs / f"{cell}-{time}" / "checkpoints").glob("seed*"))]
         agents = [(LiquidTD3.load(path, device="cpu"), path) for path in found]
         assert len(agents) == SEEDS, f"{name}: expected {SEEDS} seeds in {runs}, found {len(agents)}; train first"
         ways: Mapping[str, Callable[[Controller], Controller]] = {name: lambda one: one}

@@ -98,7 +98,7 @@ def test_a_plant_of_ones_own_that_falls_silent(command: Command, tmp_path: Path)
     assert err.startswith("velora drive: the plant gave no reading for 0.2 s")
     assert (report(out)["acted"], report(out)["watchdog"], report(out)["control_step_s"]) == (29, 1, 0.02)
     assert (tmp_path / "closed").exists()
-    code, _, err = command("drive", PENDULUM, "plant=rig:Half", "rate=100")
+    code, _, err = command("drive", PENDULUM, "steps=20", "plant=rig:Half", "rate=100")
     assert (code, err) == (
         2, "velora drive: plant: rig:Half gave a Half; expected an object with the methods read, write and close\n"
     )  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_plant_of_ones_own_that_falls_silent(command: Command, tmp_path: Path)
     ],
 )
 def test_what_can_not_be_driven_is_one_line(command: Command, tmp_path: Path, words: str, complaint: str) -> None:
-    code, _, err = command("drive", PENDULUM, *shlex.split(words))
+    code, _, err = command("drive", PENDULUM, "steps=20", *shlex.split(words))
     assert code == 2
     assert err.startswith(f"velora drive: {complaint}")
     assert err.count("\n") == 1

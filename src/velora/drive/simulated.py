@@ -223,4 +223,4 @@ def simulated(
                     f"plant: {_name(env)} moves in steps of {own:g} s, which can't be made shorter, and rate={rate:g} "
                     f"wants more; expected at most rate={1.0 / own:g}, or a shorter step_s"
                 ) from None
-    return SimulatedPlant(env, step_s=step_s, physics=physics or 1, **rest)
+    return SimulatedPlant(env, step_s=step_s, physics=1 if physics is None else physics, **rest)
