@@ -1,4 +1,4 @@
-"""``python -m benchmarks.drive train|play``: train the arms, then play them under jitter and write the table."""
+"""``python -m benchmarks.drive train|play|table [runs]``: train the arms, play them under jitter, write the table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ RUNS, TABLE = Path("outputs/drive"), Path("docs/benchmarks/table-jitter.md")
 
 
 def main(words: list[str]) -> int:
-    """Run one of the two."""
+    """Run one of the three."""
     match words:
         case ["train", *rest]:
             jitter.train(Path(rest[0]) if rest else RUNS)
         case ["play", *rest]:
+            for name in jitter.ARMS:
+                print(jitter.play_arm(Path(rest[0]) if rest else RUNS, name))
+        case ["table", *rest]:
             TABLE.write_text(jitter.table(Path(rest[0]) if rest else RUNS))
             print(TABLE)
         case _:
