@@ -9,6 +9,7 @@ import importlib.util
 import io
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -130,6 +131,10 @@ def run_command(line: str, run: Path) -> None:
         case ["velora", "runs", *arguments]:
             arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
             assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
+        case ["velora", "drive", *arguments]:
+            if "loop=c" in arguments and shutil.which("cc") is None:
+                return
+            assert main(["drive", *arguments, "misses=100000", "silent_s=60"]) == 0, line  # however busy the machine
         case ["velora", *arguments]:
             assert main(arguments) == 0, line
         case ["make", target]:

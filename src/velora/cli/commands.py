@@ -56,6 +56,13 @@ _LISTED = (
         config="watch",
     ),
     Command(
+        "drive",
+        "drive a plant in real time by a saved agent",
+        "velora.cli.command.jobs:drive",
+        interrupted="interrupted before the loop began; nothing was driven",
+        config="drive",
+    ),
+    Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
         "velora.cli.command.jobs:check_env",
@@ -82,6 +89,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora watch <run> out=watch.html                           # see it think
+  velora drive <run> rate=50 steps=500                        # in real time, by the clock
   velora train resume=<run>                                   # go on where it stopped
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set

@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from velora.cli.settings import wrappers
+from velora.cli.settings.drive_words import DriveWords
 from velora.cli.settings.environments import ID, CheckpointSchema, DeviceSchema, EnvSchema, RecommendedSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
 from velora.core.errors import SettingError
@@ -157,12 +158,23 @@ class CheckEnvConfig:
     seed: int = told(0, "of the actions and of the first episode")
 
 
+@dataclass
+class DriveConfig(DriveWords):
+    """All settings of ``velora drive``."""
+
+    agent: AgentClassSchema = field(default_factory=AgentClassSchema)
+    checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
+    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
+    device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
 CONFIGS = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "record": RecordConfig,
     "watch": WatchConfig,
     "push": PushConfig,
+    "drive": DriveConfig,
     "check_env": CheckEnvConfig,
 }
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
