@@ -25,6 +25,10 @@ class ExportError(VeloraError, ValueError):
     """Error in an export: a policy that a target can't express, or files that don't belong together."""
 
 
+class TeacherError(VeloraError, ValueError):
+    """Error in a teacher: a policy that can't be read, doesn't fit the environment, or answers what is no action."""
+
+
 class RunDirectoryError(VeloraError, ValueError):
     """Error in a directory that can't hold this run: it is of another run, holds foreign files or isn't writable."""
 
