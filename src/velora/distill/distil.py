@@ -6,13 +6,15 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
+import gymnasium as gym
 import numpy as np
 
 from velora.core.errors import SettingError
 from velora.distill.acting import Guided
 from velora.distill.experience import Labelled
+from velora.distill.playing import play
 from velora.distill.teacher import Teacher
 from velora.envs import EnvironmentSource
 from velora.envs.make import Env, EnvLike
@@ -112,14 +114,17 @@ def _taught(agent: Agent, teacher: Teacher, *, beta_steps: int, updates_per_step
 
 
 def _check_teacher(teacher: Teacher, source: EnvironmentSource) -> None:
-    """Let the teacher fit an environment and play the beginning of an episode, alone, before anything is written."""
+    """Let the teacher fit an environment and play the beginning of an episode, before anything is written."""
     env = source.make()
     try:
         teacher.check(env)
-        if teacher.actions == "units" and _stays_within_one(teacher, env):
+        largest = play(teacher, env, [0], max_steps=_TRIED).largest
+        acted = env.action_space
+        reaches = isinstance(acted, gym.spaces.Box) and bool((np.minimum(-acted.low, acted.high) > 1.5).all())
+        if teacher.actions == "units" and reaches and 0.9 <= largest <= 1.0:
             log.warning(
-                "teacher: %s: its actions stayed within [-1, 1], and those of %s reach further; if they are to be "
-                "scaled to the environment's, say distill.actions=normalised",
+                "teacher: %s: its actions came close to 1 and didn't pass it, and those of %s reach further; if they "
+                "are to be scaled to the environment's, say distill.actions=normalised",
                 teacher.name,
                 environment_name(env),
             )
@@ -129,21 +134,3 @@ def _check_teacher(teacher: Teacher, source: EnvironmentSource) -> None:
 
 _TRIED = 200
 """Steps that a teacher plays before it teaches."""
-
-
-def _stays_within_one(teacher: Teacher, env: Env) -> bool:
-    """Return whether a teacher never left [-1, 1], and came close to it, where actions reach twice as far."""
-    low, high = (np.asarray(getattr(env.action_space, name, np.ones(1))) for name in ("low", "high"))
-    largest, state = 0.0, np.zeros(teacher.state_size, np.float32)
-    first = getattr(env.action_space, "start", None)
-    obs, _ = env.reset(seed=0)
-    for _step in range(_TRIED):
-        action, state = teacher.answer(np.asarray(obs, np.float32), state, 1.0)
-        largest = max(largest, float(np.abs(action).max()))
-        obs, _, terminated, truncated, _ = env.step(
-            action.clip(low, high) if first is None else int(action[0]) + int(first)
-        )
-        if terminated or truncated:
-            obs, _ = env.reset(seed=0)
-            state = np.zeros(teacher.state_size, np.float32)
-    return first is None and bool((np.minimum(-low, high) >= 2.0 - 1e-6).all()) and 0.9 <= largest <= 1.0
