@@ -80,7 +80,8 @@ def export(policy: BasePolicy, path: Path) -> None:
 
 def main(words: list[str]) -> None:
     """Train for ``steps`` and leave an ONNX file after every 10,000 of them in ``out``."""
-    options = {"steps": "200000", "out": "teacher", "env": "HalfCheetah-v5", "seed": "0", **dict(w.split("=") for w in words)}
+    defaults = {"steps": "200000", "out": "teacher", "env": "HalfCheetah-v5", "seed": "0"}
+    options = {**defaults, **dict(word.split("=") for word in words)}
     torch.set_num_threads(1)
     place = Path(options["out"])
     place.mkdir(parents=True, exist_ok=True)

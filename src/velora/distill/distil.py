@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Unpack
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -25,9 +25,6 @@ from velora.models.experience import Replay
 from velora.ops.choice import Choice
 from velora.training.result import TrainResult
 
-if TYPE_CHECKING:
-    from velora.models.keywords import TrainKeywords
-
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +37,7 @@ def distill(
     student: Callable[[Env], Env] | None = None,
     beta_steps: int = 10_000,
     updates_per_step: float = 1.0,
-    **training: Unpack[TrainKeywords],
+    **training: Any,
 ) -> TrainResult:
     """Let an agent act, and learn what a teacher would have done in its place (DAgger).
 

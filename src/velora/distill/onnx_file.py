@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from velora.core.types import Array
 INSTALL = "pip install 'velora-rl[onnx]'"
 _TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16}
 """Types of an input that observations are converted to, by the names of onnxruntime."""
+
+_UNKNOWN = ("is not a registered function/op", "No Op registered for", "No implementation", "No opset import")
+"""What the two libraries say of operators that they don't know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,13 @@ def load(content: bytes, name: str) -> OnnxFile:
 
 
 def _in_runtime(content: bytes, name: str) -> OnnxFile:
-    import onnxruntime
-
+    onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # small networks, and the same bits everywhere
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - whatever the library raises about a stranger's file
+    except Exception as error:
         raise _unreadable(name, error) from error
     inputs, outputs = (
         [Port(one.name, _sizes(one.shape), one.type.removeprefix("tensor(").removesuffix(")")) for one in ports]
@@ -89,17 +92,17 @@ def _in_runtime(content: bytes, name: str) -> OnnxFile:
 
 
 def _in_reference(content: bytes, name: str) -> OnnxFile:
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
+    onnx: Any = importlib.import_module("onnx")
+    reference: Any = importlib.import_module("onnx.reference")
     try:
         model = onnx.load_model_from_string(content)
-        evaluator = ReferenceEvaluator(model)
-    except Exception as error:  # noqa: BLE001 - as above
+        evaluator = reference.ReferenceEvaluator(model)
+    except Exception as error:
         raise _unreadable(name, error) from error
     known = {one.name for one in model.graph.initializer}
     inputs, outputs = (
-        [_port(onnx, one) for one in ports if one.name not in known] for ports in (model.graph.input, model.graph.output)
+        [_port(onnx, one) for one in ports if one.name not in known]
+        for ports in (model.graph.input, model.graph.output)
     )
 
     def run(names: Sequence[str], given: Mapping[str, Array]) -> Sequence[Any]:
@@ -122,10 +125,9 @@ def _sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
 
 def _unreadable(name: str, error: Exception) -> TeacherError:
     text = " ".join(str(error).split())
-    for words in ("is not a registered function/op", "No Op registered for", "No implementation found", "No opset import"):
-        if words in text:
-            return TeacherError(
-                f"teacher: {name}: has an operator that is unknown here ({text[:200]}); export the policy again with "
-                "ONNX's own operators alone, opset 17 or so"
-            )
+    if any(words in text for words in _UNKNOWN):
+        return TeacherError(
+            f"teacher: {name}: has an operator that is unknown here ({text[:200]}); export the policy again with "
+            "ONNX's own operators alone, opset 17 or so"
+        )
     return TeacherError(f"teacher: {name}: expected an ONNX file, which can't be loaded ({text[:200]})")

@@ -129,8 +129,8 @@ class OnnxTeacher(Teacher):
         inputs = self._file.inputs
         if len(inputs) != 1:
             raise TeacherError(
-                f"teacher: {self.name}: expected one input, the observation, got {', '.join(map(str, inputs)) or 'none'}; "
-                "of a policy with memory give Velora's checkpoint instead"
+                f"teacher: {self.name}: expected one input, the observation, got "
+                f"{', '.join(map(str, inputs)) or 'none'}; of a policy with memory give Velora's checkpoint instead"
             )
         port = inputs[0]
         if port.dtype is None or len(port.shape) not in (1, 2):
@@ -176,8 +176,9 @@ class OnnxTeacher(Teacher):
         given = obs.astype(self._input.dtype).reshape([1] * (len(self._input.shape) - 1) + [-1])
         try:
             (made,) = self._file.run([self._output], {self._input.name: given})
-        except Exception as error:  # noqa: BLE001 - whatever a library raises about a stranger's file
-            raise TeacherError(f"teacher: {self.name}: can't be computed ({' '.join(str(error).split())[:200]})") from error
+        except Exception as error:
+            text = " ".join(str(error).split())[:200]
+            raise TeacherError(f"teacher: {self.name}: can't be computed ({text})") from error
         return self._read(np.asarray(made)), state
 
     def _read(self, made: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The part of a run of ``velora distill`` that isn't one of ``velora train``: its teacher, and what the teacher sees."""
+"""What a run of ``velora distill`` has that one of ``velora train`` hasn't: a teacher, and what it sees."""
 
 from __future__ import annotations
 

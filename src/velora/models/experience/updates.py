@@ -27,15 +27,17 @@ class ReadSource(Source, Protocol):
 
 
 class Lesson(Protocol):
-    """What is learned from windows in place of the agent's own update, by every seed in every update.
+    """What is learned from windows in place of the agent's own update, by every seed in every update."""
 
-    Attributes:
-        replays: whether its step may be recorded and replayed, as :class:`velora.models.Agent` says.
-        source: reads the windows.
-    """
+    @property
+    def replays(self) -> bool:
+        """Return whether its step may be recorded and replayed, as :class:`velora.models.Agent` says."""
+        ...
 
-    replays: bool
-    source: ReadSource
+    @property
+    def source(self) -> ReadSource:
+        """Return what reads the windows."""
+        ...
 
     def training_step(self, batch: Batch) -> Metrics:
         """Make one update; return detached metrics of shape (S,)."""
