@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from velora.checkpoint.schema import METADATA_FILE
-from velora.core import disk
+from velora.checkpoint.choice import choose_checkpoints
+from velora.core import disk, zoo
 from velora.core.errors import NonFiniteError, TeacherError
 from velora.core.types import Array
 from velora.distill import onnx_file
@@ -76,21 +76,22 @@ def open_teacher(
     """Open a teacher: an ONNX file, or a checkpoint of Velora's.
 
     Args:
-        place: the file, or the checkpoint's directory.
+        place: the file; or a checkpoint, a run that has one, or ``"zoo:<name>"``.
         output: name of the file's output that is the action, where it has several.
         actions: what the file's actions are in.
         means: the output holds means, then deviations: the first half is the action.
 
     Raises:
         TeacherError: if there is none.
-        CheckpointError: if the checkpoint is damaged.
+        CheckpointError: if there is no whole checkpoint in a directory.
     """
     path = Path(place)
-    if (path / METADATA_FILE).exists():
-        return AgentTeacher(load(path, device="cpu"), name=str(place))
-    if path.is_dir():
-        raise TeacherError(f"teacher: {place}: expected an ONNX file or a checkpoint, got a directory without one")
-    return OnnxTeacher(path, output=output, actions=actions, means=means)
+    if not path.is_dir() and not str(place).startswith(zoo.PREFIX):
+        return OnnxTeacher(path, output=output, actions=actions, means=means)
+    first, *others = choose_checkpoints(path)
+    if others:
+        raise TeacherError(f"teacher: {place}: holds {1 + len(others)} seeds; choose the checkpoint of one, as {first}")
+    return AgentTeacher(load(first, device="cpu"), name=str(place))
 
 
 @final

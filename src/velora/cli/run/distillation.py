@@ -15,6 +15,7 @@ from velora.callbacks import Callback
 from velora.cli.run import run_directory
 from velora.cli.run.report import counted
 from velora.cli.settings.objects import Wrappers, make_environment
+from velora.core import zoo
 from velora.core.errors import SettingError, VeloraError
 from velora.core.protocols import AgentView
 from velora.core.terminal import say
@@ -90,7 +91,7 @@ def _open(cfg: DictConfig, run_dir: Path) -> Teacher:
     """Open the teacher: of a run that is gone on with, its copy there."""
     s = cfg.distill
     kept = next((run_dir / name for name in KEPT if (run_dir / name).exists()), None)
-    here = run_directory.started_in() / s.teacher
+    here = s.teacher if s.teacher.startswith(zoo.PREFIX) else run_directory.started_in() / s.teacher
     place = here if cfg.resume is None or kept is None else kept
     return open_teacher(place, output=s.output, actions=s.actions, means=s.means)
 
