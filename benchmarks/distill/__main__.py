@@ -1,6 +1,6 @@
 """Distil the teacher of ``benchmarks.distill.teacher`` into students of 64 neurons, and write a table of returns.
 
-Run as ``python -m benchmarks.distill teacher=<file.onnx> steps=60000``; ``arms=`` chooses some of them by name, and
+Run as ``python -m benchmarks.distill teacher=<file.onnx> steps=30000``; ``arms=`` chooses some of them by name, and
 ``report=true`` only writes the table from the returns that are kept in ``results/``. Needs onnxruntime.
 """
 
@@ -49,11 +49,11 @@ class Arm:
 
 
 ARMS = (
-    Arm("CfC", LiquidSAC, {"cell": "cfc"}),
-    Arm("CfC, positions", LiquidSAC, {"cell": "cfc"}, hides=True),
-    Arm("GRU", LiquidSAC, {"cell": "gru"}),
-    Arm("GRU, positions", LiquidSAC, {"cell": "gru"}, hides=True),
-    Arm("CfC, motor neurons", LiquidTD3, {"cell": "cfc"}),
+    Arm("CfC", LiquidTD3, {"cell": "cfc"}),
+    Arm("CfC, positions", LiquidTD3, {"cell": "cfc"}, hides=True),
+    Arm("GRU", LiquidTD3, {"cell": "gru"}),
+    Arm("GRU, positions", LiquidTD3, {"cell": "gru"}, hides=True),
+    Arm("CfC, linear head", LiquidSAC, {"cell": "cfc"}),
 )
 
 
@@ -69,7 +69,6 @@ def train(arm: Arm, teacher: Teacher, n_steps: int) -> Agent:
         buffer_size=n_steps,
         warmup_steps=2_000,
         sequence_length=16,
-        burn_in=4,
         actor_lr=LEARNING_RATE,
         normalize_obs=True,
         **arm.settings,

@@ -71,7 +71,12 @@ class Teacher(ABC):
 
 
 def open_teacher(
-    place: str | Path, *, output: str | None = None, actions: Units = "units", means: bool = False
+    place: str | Path,
+    *,
+    output: str | None = None,
+    actions: Units = "units",
+    means: bool = False,
+    name: str | None = None,
 ) -> Teacher:
     """Open a teacher: an ONNX file, or a checkpoint of Velora's.
 
@@ -80,18 +85,19 @@ def open_teacher(
         output: name of the file's output that is the action, where it has several.
         actions: what the file's actions are in.
         means: the output holds means, then deviations: the first half is the action.
+        name: what errors call it; ``None`` is the place.
 
     Raises:
         TeacherError: if there is none.
         CheckpointError: if there is no whole checkpoint in a directory.
     """
-    path = Path(place)
+    path, name = Path(place), str(place) if name is None else name
     if not path.is_dir() and not str(place).startswith(zoo.PREFIX):
-        return OnnxTeacher(path, output=output, actions=actions, means=means)
+        return OnnxTeacher(path, output=output, actions=actions, means=means, name=name)
     first, *others = choose_checkpoints(path)
     if others:
-        raise TeacherError(f"teacher: {place}: holds {1 + len(others)} seeds; choose the checkpoint of one, as {first}")
-    return AgentTeacher(load(first, device="cpu"), name=str(place))
+        raise TeacherError(f"teacher: {name}: holds {1 + len(others)} seeds; choose the checkpoint of one, as {first}")
+    return AgentTeacher(load(first, device="cpu"), name=name)
 
 
 @final
@@ -103,22 +109,30 @@ class OnnxTeacher(Teacher):
 
     Args:
         path: the file.
-        output, actions, means: see :func:`open_teacher`.
+        output, actions, means, name: see :func:`open_teacher`.
 
     Raises:
         TeacherError: if it isn't there, can't be loaded, or has other inputs and outputs than these.
     """
 
     def __init__(
-        self, path: str | Path, *, output: str | None = None, actions: Units = "units", means: bool = False
+        self,
+        path: str | Path,
+        *,
+        output: str | None = None,
+        actions: Units = "units",
+        means: bool = False,
+        name: str | None = None,
     ) -> None:
-        self.name, self.actions, self._means = str(path), actions, means
+        self.name, self.actions, self._means = str(path) if name is None else name, actions, means
         if actions not in ("units", "normalised"):
             raise TeacherError(f"teacher: actions: expected units or normalised, got {actions!r}")
         try:
             self._content = Path(path).read_bytes()
         except OSError as error:
-            raise TeacherError(f"teacher: {path}: can't be read ({error.strerror}); expected an ONNX file") from error
+            raise TeacherError(
+                f"teacher: {self.name}: can't be read ({error.strerror}); expected an ONNX file"
+            ) from error
         self.digest = hashlib.sha256(self._content).hexdigest()
         self._file = onnx_file.load(self._content, self.name)
         self._input = self._only_input()

@@ -141,7 +141,9 @@ def windows(agent: Agent, n_seeds: int = 2) -> Batch:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(name, marks=pytest.mark.slow if name == "torch" else ()) for name in KERNELS]
+)
 @pytest.mark.parametrize(("kind", "discrete"), [(LiquidTD3, False), (LiquidSAC, False), (LiquidSAC, True)])
 def test_loss_and_gradient_are_those_of_the_formula(kernel: str, kind: Any, discrete: bool) -> None:
     own = {"discrete": True} if discrete else {}

@@ -41,7 +41,7 @@ def distill(words: Sequence[str]) -> int:
     """
     given = Arguments.parse(_beginning(words or ["--help"], "distill.teacher"))
     if given.is_multirun:
-        raise SettingError("distill: -m (--multirun) is for velora train; several seeds are train.seeds=5")
+        raise SettingError("-m (--multirun): is for velora train; several seeds are train.seeds=5")
     arguments = budget.count_alone(given)
     if arguments.text("resume") is not None:
         return train(words)

@@ -93,7 +93,7 @@ def _open(cfg: DictConfig, run_dir: Path) -> Teacher:
     kept = next((run_dir / name for name in KEPT if (run_dir / name).exists()), None)
     here = s.teacher if s.teacher.startswith(zoo.PREFIX) else run_directory.started_in() / s.teacher
     place = here if cfg.resume is None or kept is None else kept
-    return open_teacher(place, output=s.output, actions=s.actions, means=s.means)
+    return open_teacher(place, output=s.output, actions=s.actions, means=s.means, name=s.teacher)
 
 
 def _introduce(cfg: DictConfig, teacher: Teacher, env: Env) -> None:
