@@ -50,8 +50,8 @@ class Arm:
 
 ARMS = (
     Arm("CfC", LiquidTD3, {"cell": "cfc"}),
-    Arm("CfC, positions", LiquidTD3, {"cell": "cfc"}, hides=True),
     Arm("GRU", LiquidTD3, {"cell": "gru"}),
+    Arm("CfC, positions", LiquidTD3, {"cell": "cfc"}, hides=True),
     Arm("GRU, positions", LiquidTD3, {"cell": "gru"}, hides=True),
     Arm("CfC, linear head", LiquidSAC, {"cell": "cfc"}),
 )

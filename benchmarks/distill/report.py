@@ -10,12 +10,11 @@ import numpy as np
 
 from velora.analysis.aggregates import estimate_iqm
 
-TABLE = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- --8<-- [start:table] -->", "<!-- --8<-- [end:table] -->"
+TABLE = Path(__file__).parent / "table.md"
 
 
 def write(results: Path, names: Sequence[str], n_neurons: int) -> str:
-    """Write the table into the README beside, between its marks, and return it.
+    """Write the table into ``table.md`` and return it.
 
     Each seed's score is its mean over the episodes; the interquartile mean over seeds has a 95 % bootstrap interval.
     """
@@ -41,7 +40,5 @@ def write(results: Path, names: Sequence[str], n_neurons: int) -> str:
             f"{float(iqm.high):.0f}) | {share[0]:.0f} % ({share[1]:.0f} to {share[2]:.0f}) |"
         )
     table = "\n".join(lines)
-    text = TABLE.read_text() if TABLE.exists() else f"{BEGIN}\n{END}\n"
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    TABLE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    TABLE.write_text(f"{table}\n")
     return table

@@ -13,7 +13,7 @@ import numpy as np
 from velora.core.errors import TeacherError
 from velora.core.types import Array
 
-INSTALL = "pip install 'velora-rl[onnx]'"
+INSTALL = "pip install onnxruntime"
 _TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16}
 """Types of an input that observations are converted to, by the names of onnxruntime."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-INSTALL = "pip install -e '.[onnx]'"
+INSTALL = "pip install onnx onnxruntime"
 
 
 def write(

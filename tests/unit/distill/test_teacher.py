@@ -48,7 +48,7 @@ def test_without_onnxruntime_the_reference_answers_the_same(tmp_path: Path, monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
     np.testing.assert_allclose(opened(path).answer(obs, NO_STATE, 1.0)[0], expected, atol=1e-6)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(TeacherError, match=r"needs onnxruntime; pip install 'velora-rl\[onnx\]'"):
+    with pytest.raises(TeacherError, match=r"needs onnxruntime; pip install onnxruntime"):
         OnnxTeacher(path)
 
 
