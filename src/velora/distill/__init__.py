@@ -6,7 +6,10 @@ Source:
     teacher acts falls in a straight line.
 """
 
+from velora.distill.agent_teacher import AgentTeacher
 from velora.distill.distil import distill
-from velora.distill.teacher import AgentTeacher, OnnxTeacher, Teacher, open_teacher
+from velora.distill.onnx_teacher import OnnxTeacher
+from velora.distill.opening import open_teacher
+from velora.distill.teacher import Teacher
 
 __all__ = ["AgentTeacher", "OnnxTeacher", "Teacher", "distill", "open_teacher"]

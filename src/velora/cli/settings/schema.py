@@ -18,6 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from velora.cli.settings import wrappers
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
+from velora.cli.settings.teaching import TeacherSchema
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
 from velora.models.keywords import CheckpointKeywords, DDPGKeywords, RunKeywords, TrainKeywords
@@ -101,20 +102,6 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
     retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
-
-
-@dataclass
-class TeacherSchema:
-    """The teacher, and how its student learns."""
-
-    teacher: str = told(..., "an ONNX file, or a checkpoint of Velora's; the first word of the command is short for it")
-    output: str | None = told(None, "the output of an ONNX file that is the action, where it has several")
-    actions: str = told(
-        "units", "what an ONNX file's actions are in: ``units``, the environment's, or ``normalised``, [-1, 1]"
-    )
-    means: bool = told(False, "the output holds means, then deviations: its first half is the action")
-    beta_steps: int = told(10_000, "steps after agent.warmup_steps in which the teacher's share falls from 1 to 0")
-    updates_per_step: float = told(1.0, "updates in each environment step: 1, several, or a fraction such as 0.1")
 
 
 @dataclass
