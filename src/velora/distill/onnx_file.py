@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,16 @@ class Port:
     def dtype(self) -> Any:
         """The type of the numbers for NumPy; ``None`` if observations can't be converted to it."""
         return _TYPES.get(self.kind)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape, with 1 where any size is taken."""
+        return tuple(1 if size is None else size for size in self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers that are."""
+        return math.prod(self.sizes)
 
     def __str__(self) -> str:
         """Write it with its shape."""

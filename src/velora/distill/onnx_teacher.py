@@ -20,10 +20,13 @@ from velora.envs.action_spaces import is_discrete
 
 @final
 class OnnxTeacher(Teacher):
-    """A policy in an ONNX file: one input, the observation, and an output that is the action.
+    """A policy in an ONNX file: an input that is the observation, and an output that is the action.
 
     An action is what the environment takes, or in [-1, 1]; of discrete actions the number of one, or a number for each,
     of which the largest is taken. A batch of 1 is asked, so that the file's batch may be of that size or any.
+
+    A memory is an input ``x`` with an output ``next_x``, or ``x_in`` with ``x_out``; there may be several. An input
+    ``dt`` is told the time since the observation before, in control steps.
 
     Args:
         path: the file.
@@ -53,17 +56,28 @@ class OnnxTeacher(Teacher):
             ) from error
         self.digest = hashlib.sha256(self._content).hexdigest()
         self._file = onnx_file.load(self._content, self.name)
-        self._input = self._only_input()
+        ports = self._file.inputs
+        self._memory = [(port, after) for port in ports if (after := self._following(port.name)) is not None]
+        self._times = [port for port in ports if port.name == "dt"]
+        self.state_size = sum(port.size for port, _ in self._memory)
+        self._input = self._observation()
         self._output = self._chosen_output(output)
         self._n_choices: int | None = None
         self._n_actions = 0
 
-    def _only_input(self) -> onnx_file.Port:
-        inputs = self._file.inputs
+    def _following(self, name: str) -> str | None:
+        """Return the output that is the next value of an input; ``None`` if there is none."""
+        names = {f"next_{name}", *([name.removesuffix("_in") + "_out"] if name.endswith("_in") else [])}
+        return next((port.name for port in self._file.outputs if port.name in names), None)
+
+    def _observation(self) -> onnx_file.Port:
+        known = [*(port for port, _ in self._memory), *self._times]
+        inputs = [port for port in self._file.inputs if port not in known]
         if len(inputs) != 1:
             raise TeacherError(
                 f"teacher: {self.name}: expected one input, the observation, got "
-                f"{', '.join(map(str, inputs)) or 'none'}; of a policy with memory give Velora's checkpoint instead"
+                f"{', '.join(map(str, inputs)) or 'none'}; a memory has an output too: hidden and next_hidden, or h_in "
+                "and h_out"
             )
         port = inputs[0]
         if port.dtype is None or len(port.shape) not in (1, 2):
@@ -77,7 +91,8 @@ class OnnxTeacher(Teacher):
         return port
 
     def _chosen_output(self, output: str | None) -> str:
-        names = [port.name for port in self._file.outputs]
+        states = {after for _, after in self._memory}
+        names = [port.name for port in self._file.outputs if port.name not in states]
         if output is None and len(names) == 1:
             return names[0]
         if output not in names:
@@ -102,17 +117,23 @@ class OnnxTeacher(Teacher):
         else:
             self._n_choices, self._n_actions = None, int(np.prod(acted.shape or ()))
         obs, _ = env.reset(seed=0)
-        self.answer(np.asarray(obs, np.float32), np.zeros(0, np.float32), 1.0)
+        self.answer(np.asarray(obs, np.float32), np.zeros(self.state_size, np.float32), 1.0)
 
     def answer(self, obs: NDArray[np.float32], state: NDArray[np.float32], dt: float) -> tuple[Array, Array]:
         """See :class:`Teacher`."""
-        given = obs.astype(self._input.dtype).reshape([1] * (len(self._input.shape) - 1) + [-1])
+        given = {self._input.name: obs.astype(self._input.dtype).reshape([1] * (len(self._input.shape) - 1) + [-1])}
+        given |= {port.name: np.full(port.sizes, dt, port.dtype) for port in self._times}
+        at = 0
+        for port, _ in self._memory:
+            given[port.name] = state[at : at + port.size].astype(port.dtype).reshape(port.sizes)
+            at += port.size
         try:
-            (made,) = self._file.run([self._output], {self._input.name: given})
+            made, *states = self._file.run([self._output, *(after for _, after in self._memory)], given)
+            following = np.concatenate([np.asarray(one, np.float32).ravel() for one in (state[:0], *states)])
         except Exception as error:
             text = " ".join(str(error).split())[:200]
             raise TeacherError(f"teacher: {self.name}: can't be computed ({text})") from error
-        return self._read(np.asarray(made)), state
+        return self._read(np.asarray(made)), following
 
     def _read(self, made: Array) -> Array:
         numbers = made.ravel()

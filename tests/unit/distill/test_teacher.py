@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from tests.unit.distill.onnx_files import INSTALL, write
+from tests.unit.distill.onnx_files import INSTALL, write, write_adding
 from velora.core.errors import CheckpointError, NonFiniteError, TeacherError
 from velora.distill import AgentTeacher, OnnxTeacher, distill, onnx_file, open_teacher
 from velora.distill.playing import play
@@ -83,10 +83,19 @@ def test_one_of_several_outputs_is_asked_by_its_name(tmp_path: Path) -> None:
     assert opened(path, output="action").answer(np.ones(3, np.float32), NO_STATE, 1.0)[0].shape == (1,)
 
 
+@pytest.mark.parametrize("names", [("hidden", "next_hidden"), ("h_in", "h_out")])
+def test_a_file_with_a_memory_is_asked_along_an_episode(tmp_path: Path, names: tuple[str, str]) -> None:
+    teacher = opened(write_adding(tmp_path / "policy.onnx", before=names[0], after=names[1]))
+    assert teacher.state_size == 3
+    first, state = teacher.answer(np.array([1.0, 2.0, 3.0], np.float32), np.zeros(3, np.float32), 1.0)
+    second, state = teacher.answer(np.array([1.0, 1.0, 1.0], np.float32), state, 0.5)
+    assert (first.tolist(), second.tolist(), state.tolist()) == ([1.0], [1.5], [1.5, 2.5, 3.5])
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "two inputs": (
         {"more_inputs": ["hidden"]},
-        r"expected one input, .* got obs \(any, 3\), hidden \(1\); of a policy",
+        r"expected one input, .* got obs \(any, 3\), hidden \(1\); a memory",
     ),
     "another size": ({"weights": [[1.0, 2.0]]}, r"reads 2 numbers \(obs \(any, 2\)\), and the environment shows 3"),
     "a fixed batch": ({"batch": 4}, r"expected a batch of any size, or of 1, got obs \(4, 3\)"),
