@@ -42,6 +42,13 @@ _LISTED = (
         config="train",
     ),
     Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune", config="train"),
+    Command(
+        "distill",
+        "train a small student by a teacher: an ONNX policy, or a checkpoint",
+        "velora.cli.command.jobs:distill",
+        interrupted="interrupted before the first step; nothing was saved",
+        config="distill",
+    ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
@@ -95,6 +102,7 @@ For example:
   velora configs agent                                        # what there is to choose and to set
   velora runs where=status=finished sort=-return              # what there is, the best first
   velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
+  velora distill policy.onnx env=half_cheetah                 # any ONNX policy into a liquid student
   velora plot <run> <run> out=curves.png
   velora compare <sweep> by=agent out=report.html
   velora verify <run>

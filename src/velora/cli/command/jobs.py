@@ -10,6 +10,7 @@ from velora.cli.command.launch import launch
 from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
 from velora.cli.sweep import description
+from velora.core.errors import SettingError
 
 
 def train(words: Sequence[str]) -> int:
@@ -31,6 +32,20 @@ def train(words: Sequence[str]) -> int:
     from velora.cli.run import resume
 
     return launch("train", job, resume.prepare(Path(run), arguments), config_name=resume.CONFIG_NAME)
+
+
+def distill(words: Sequence[str]) -> int:
+    """Run ``velora distill``; a first word that is no setting is short for ``distill.teacher=``.
+
+    With ``resume=`` it goes on with a run, as ``velora train`` does.
+    """
+    given = Arguments.parse(_beginning(words or ["--help"], "distill.teacher"))
+    if given.is_multirun:
+        raise SettingError("-m (--multirun): is for velora train; several seeds are train.seeds=5")
+    arguments = budget.count_alone(given)
+    if arguments.text("resume") is not None:
+        return train(words)
+    return launch("distill", "velora.cli.run.training:run_training", arguments)
 
 
 def evaluate(words: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ from velora.cli.settings import wrappers
 from velora.cli.settings.drive_words import DriveWords
 from velora.cli.settings.environments import ID, CheckpointSchema, DeviceSchema, EnvSchema, RecommendedSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
+from velora.cli.settings.teaching import TeacherSchema
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
 from velora.models.keywords import TrainKeywords
@@ -58,6 +59,13 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
     retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
+
+
+@dataclass
+class DistillConfig(TrainConfig):
+    """All settings of ``velora distill``: those of ``velora train``, and the teacher."""
+
+    distill: TeacherSchema = field(default_factory=TeacherSchema)
 
 
 @dataclass
@@ -170,6 +178,7 @@ class DriveConfig(DriveWords):
 
 CONFIGS = {
     "train": TrainConfig,
+    "distill": DistillConfig,
     "evaluate": EvaluateConfig,
     "record": RecordConfig,
     "watch": WatchConfig,
