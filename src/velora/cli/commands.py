@@ -47,6 +47,9 @@ _LISTED = (
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command(
+        "prove", "run an exported policy on emulated chips, beside the agent", "velora.cli.command.jobs:prove", config="prove"
+    ),
+    Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
         "velora.cli.command.jobs:check_env",
@@ -72,6 +75,7 @@ For example:
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, in a process each
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
+  velora prove policy/ target=cortex-m4                       # run an exported policy on an emulated chip
   velora train resume=<run>                                   # go on where it stopped
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set
