@@ -1,0 +1,5 @@
+        for (int k = 0; k < @COUNT@; k++) {
+            const float x = @READ@[k];
+@ADDS@
+            weight += @N@;
+        }
