@@ -10,8 +10,8 @@ from pathlib import Path
 from velora.core.errors import ExportError
 from velora.proof.targets import EVERYWHERE, FIRMWARE, Target
 
-POLICY = ("policy.h", "policy.c")
-"""The files of an exported directory that are compiled."""
+POLICY = ("policy.h", "policy.c", "selftest.c")
+"""The files of an exported directory that are compiled; the last one for the self-test only."""
 _TIMEOUT_S = 120.0
 _TOO_SMALL = ("overflowed by", "will not fit in region", "region `text' is full")
 
@@ -51,7 +51,7 @@ def compile_for(target: Target, policy: Path, build: Path) -> Firmware:
     """
     simavr = _simulator(build) if any("{simavr}" in word for word in target.emulator) else ""
     made = {}
-    for name, more in (("proof", ()), ("selftest", ("-DPROOF_SELFTEST",))):
+    for name, more in (("proof", ()), ("selftest", ("-DPROOF_SELFTEST", str(policy / "selftest.c")))):
         out = build / f"{target.name}-{name}"
         _compile(target, policy, out, more)
         made[name] = tuple(word.format(firmware=out, simavr=simavr) for word in target.emulator)
