@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeAlias, final
 
@@ -111,6 +111,13 @@ def _made(make: Callable[[], gym.Env[Any, Any]], registered: list[EnvSpec]) -> g
     return make()
 
 
+def tell(envs: Iterable[gym.Env[Any, Any]], name: str) -> None:
+    """Have an entry of the information sent that isn't otherwise, by those environments that are in workers."""
+    for env in envs:
+        if isinstance(env, RemoteEnv):
+            env.tell(name)
+
+
 @final
 class RemoteEnv(gym.Env[Any, Any]):
     """An environment in a worker, asked from here.
@@ -126,6 +133,10 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def _asked(self, what: str, argument: Any) -> Any:
         return self._worker.answer(self._worker.ask(self._number, what, argument))
+
+    def tell(self, name: str) -> None:
+        """Have an entry of the information sent that isn't otherwise."""
+        self._asked("tell", name)
 
     def begin(self, action: Any) -> None:
         """Begin a step."""
