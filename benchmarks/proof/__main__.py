@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.proof import results
 from velora.core.errors import VeloraError
 
-ZOO = Path("zoo")
+ZOO = Path("src/velora/zoo")
 DTYPES = ("float32", "int8")
 
 
@@ -66,7 +66,7 @@ def run(job: Job) -> dict[str, Any]:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--agents", default="", metavar="NAMES", help="folders of zoo/, separated by commas")
+    parser.add_argument("--agents", default="", metavar="NAMES", help="folders of src/velora/zoo/, separated by commas")
     parser.add_argument("--dtypes", default=",".join(DTYPES), metavar="NAMES")
     parser.add_argument("--targets", default="all", metavar="NAMES", help="as velora prove has them")
     parser.add_argument("--episodes", type=int, default=10, help="of the closed loop")

@@ -109,4 +109,8 @@ def _large(one: Found) -> str:
 
 
 def _where(one: Found) -> str:
-    return f"Measured {one['date']} at commit {one['commit']}, {one['machine']}; all of it in {one['all_of_it_s']:.0f} s."
+    at = one["machine"]
+    return (
+        f"Measured {one['date']} at {one['commit']} on {at['cores']} cores of {at['processor']}, {at['system']}; all of "
+        f"it in {one['all_of_it_s']:.0f} s."
+    )

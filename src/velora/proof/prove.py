@@ -23,6 +23,7 @@ from velora.proof.episodes import Predicting, Trace
 from velora.proof.machine import MEASURE, RESET, Machine, Sizes, selftest
 from velora.proof.progress import Progress
 from velora.proof.results import Distance, Proof, TargetResult
+from velora.proof.state import StateLayout
 from velora.proof.targets import Target, installing
 
 
@@ -105,13 +106,13 @@ def prove(exported: Exported, env: Env, targets: Sequence[Target], plan: Plan, p
         left_out=[one.name for one in absent],
         install=installing(absent),
     )
-    reference: NDArray[Any] | None = None
+    reference: NDArray[np.uint8] | None = None
     with tempfile.TemporaryDirectory(prefix="velora-proof-") as build:
         for target in present:
             on = _OnTarget(exported, target, plan, progress, Path(build))
-            result, answers = on.prove(env, expected, reference)
+            result, bits = on.prove(env, expected, reference)
             proof.targets.append(result)
-            reference = answers if reference is None else reference
+            reference = bits if reference is None else reference
             progress.tell(result)
     proof.seconds = time.monotonic() - began
     return proof
@@ -142,12 +143,13 @@ class _OnTarget:
     def __init__(self, exported: Exported, target: Target, plan: Plan, progress: Progress, build: Path) -> None:
         self._exported, self._target, self._plan, self._progress, self._build = exported, target, plan, progress, build
         policy = exported.policy
+        self._layout = StateLayout.read(exported.directory / "policy.h", policy.n_state)
         self._sizes = Sizes(policy.n_observations, policy.n_actions, policy.is_discrete)
 
     def prove(
-        self, env: Env, expected: _Expected, reference: NDArray[Any] | None
-    ) -> tuple[TargetResult, NDArray[Any] | None]:
-        """Do all of it; the answers of the open loop are ``None`` where the policy doesn't fit the chip."""
+        self, env: Env, expected: _Expected, reference: NDArray[np.uint8] | None
+    ) -> tuple[TargetResult, NDArray[np.uint8] | None]:
+        """Do all of it; the bits of the open loop (T, n) are ``None`` where the policy doesn't fit the chip."""
         target, plan = self._target, self._plan
         result = TargetResult(target.name, target.machine, target.unit, target.clock_hz)
         self._progress.begin(f"{target.name}: compile", 1)
@@ -162,11 +164,11 @@ class _OnTarget:
             with self._machine((*made.command, *made.counting)) as machine:
                 self._count(machine, expected.trace, result)
         with self._machine(made.command) as machine:
-            answers = self._open_loop(machine, expected, result)
+            bits = self._open_loop(machine, expected, result)
             if reference is not None:
-                _compare_bits(answers, reference, result)
+                _compare_bits(bits, reference, result)
             self._closed_loop(machine, env, expected.lengths, result)
-        return result, answers
+        return result, bits
 
     def _machine(self, command: Sequence[str]) -> Machine:
         return Machine(self._target.name, command, self._sizes, timeout_s=self._plan.timeout_s)
@@ -180,7 +182,7 @@ class _OnTarget:
         result.per_step, result.most_per_step = float(counted.mean()), float(counted.max())
         result.stack_bytes, result.state_bytes = int(answers["stack"].max()), machine.state_bytes
 
-    def _open_loop(self, machine: Machine, expected: _Expected, result: TargetResult) -> NDArray[Any]:
+    def _open_loop(self, machine: Machine, expected: _Expected, result: TargetResult) -> NDArray[np.uint8]:
         """Let the machine follow the trace with a state of its own."""
         trace = expected.trace
         requests, answers = _requests(machine, trace), []
@@ -189,11 +191,11 @@ class _OnTarget:
             answers.append(machine.ask(requests[at : at + 25]))
             self._progress.advance(len(answers[-1]))
         answered = np.concatenate(answers)
-        states = _states(answered["state"], self._exported.policy.n_state)
+        states = self._layout.floats(answered["state"])
         result.state_bytes = machine.state_bytes
         result.against_float64 = Distance.between(answered["action"], expected.actions, states, expected.states)
         result.against_predict = Distance.between(answered["action"], trace.actions, states, trace.states)
-        return answered
+        return np.concatenate((answered["action"].copy().view("u1"), self._layout.bits(answered["state"])), 1)
 
     def _closed_loop(self, machine: Machine, env: Env, lengths: Sequence[int], result: TargetResult) -> None:
         """Let the machine steer the environment."""
@@ -229,16 +231,8 @@ def _requests(machine: Machine, trace: Trace) -> NDArray[Any]:
     return requests
 
 
-def _states(content: NDArray[np.uint8], n_state: int) -> Array | None:
-    """Return the states (T, H) of their bytes; ``None`` where they aren't float32."""
-    if content.shape[1] != 4 * n_state or n_state == 0:
-        return None
-    return np.ascontiguousarray(content).view("<f4")
-
-
-def _compare_bits(answers: NDArray[Any], reference: NDArray[Any], result: TargetResult) -> None:
-    """Find the first step whose action or state has other bits than the reference."""
-    actions = (answers["action"].view("u4") != reference["action"].view("u4")).any(1)
-    differs = actions | (answers["state"] != reference["state"]).any(1)
+def _compare_bits(bits: NDArray[np.uint8], reference: NDArray[np.uint8], result: TargetResult) -> None:
+    """Find the first step whose action or state has other bits (T, n) than the reference."""
+    differs = (bits != reference).any(1)
     result.same_bits = not differs.any()
     result.differs_at = None if result.same_bits else int(differs.argmax())

@@ -11,17 +11,17 @@ from velora.proof.results import Distance, Proof, TargetResult
 
 COLUMNS: Final = (
     *("target", "flash B", "RAM B", "stack B", "a step", "self-test"),
-    *("to float64", "state", "to predict", "bits", "episodes", "return", "off predict", "steps/s"),
+    *("to float64", "state", "to predict", "bits", "played", "earns", "off predict", "steps/s"),
 )
 """Columns of the table; :data:`MEANINGS` explains them."""
-NUMBERS: Final = frozenset(COLUMNS) - {"target", "self-test", "bits", "episodes"}
-SPARE: Final = ("steps/s", "episodes", "self-test", "state")
+NUMBERS: Final = frozenset(COLUMNS) - {"target", "self-test", "bits"}
+SPARE: Final = ("steps/s", "played", "self-test", "state")
 """Columns that a narrow terminal does without."""
 MEANINGS: Final = """\
 flash, RAM: of the whole firmware, RAM without the stack; stack: the deepest of a step; a step: instructions, of avr
 cycles. Open loop: largest distance of an action to the float64 replay, of the state to it, and of an action to predict;
-bits: the same as on the first target in every action and state. Closed loop: return, and how far it is from predict's,
-in the median over episodes."""
+bits: the same as on the first target in every action and state. Closed loop: episodes played, the mean of what they
+earn, and how far an episode's return is from that of predict, in the median."""
 
 
 def rows(proof: Proof) -> list[dict[str, Any]]:
@@ -84,8 +84,8 @@ def _row(one: TargetResult, proof: Proof) -> dict[str, Any]:
         "state": _state(one.against_float64),
         "to predict": _action(one.against_predict, proof),
         "bits": _bits(one),
-        "episodes": str(len(one.returns)),
-        "return": f"{statistics.fmean(one.returns):.3f}" if one.returns else "",
+        "played": str(len(one.returns)),
+        "earns": f"{statistics.fmean(one.returns):.3f}" if one.returns else "",
         "off predict": _off(one.returns, proof.returns),
         "steps/s": f"{one.steps_per_s:,.0f}" if one.steps_per_s else "",
     }
