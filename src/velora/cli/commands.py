@@ -46,6 +46,7 @@ _LISTED = (
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
+    Command("export", "write a policy to C, ONNX or torch.export", "velora.cli.run.export:export"),
     Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
@@ -80,6 +81,7 @@ For example:
   velora plot <run> <run> out=curves.png
   velora compare <sweep> by=agent out=report.html
   velora verify <run>
+  velora export <run> to=onnx out=policy.onnx                 # a policy that runs without Velora
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from velora.cli.settings.choice import choose_checkpoint
+from velora.checkpoint.choice import choose_checkpoint
 from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
 
