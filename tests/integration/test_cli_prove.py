@@ -40,7 +40,10 @@ def test_a_policy_balances_the_pole_on_an_emulated_chip(command: Command, pendul
     words = (str(pendulum), "target=host,cortex-m4", "episodes=1", "steps=100", "json=proof.json")
     code, out, _ = command("prove", *words)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines() if line.startswith(("host", "cortex"))] == ["host", "cortex-m4"]
+    assert [line.split()[0] for line in out.splitlines() if line.startswith(("host", "cortex"))] == [
+        "host",
+        "cortex-m4",
+    ]
     found = rows("proof.json")
     chip, own = found["cortex-m4"], found["all"]["returns"]
     assert chip["same_bits"] is True
@@ -74,7 +77,10 @@ def test_every_target_computes_the_same_bits(command: Command, name: str, dtype:
         (["policy", "steps=0"], "steps: expected at least 1, got 0"),
         (["policy", "timeout_s=0"], "timeout_s: expected more than 0, got 0"),
         (["policy", "checkpoint=gone"], "its checkpoint gone is gone; say where it is now with checkpoint="),
-        (["policy", "json=/proc/x.json", "target=host", "steps=1", "episodes=0"], "json: /proc/x.json can't be written"),
+        (
+            ["policy", "json=/proc/x.json", "target=host", "steps=1", "episodes=0"],
+            "json: /proc/x.json can't be written",
+        ),
     ],
 )
 def test_bad_input_is_one_line(command: Command, pendulum: Path, words: list[str], said: str) -> None:
@@ -89,8 +95,9 @@ def test_files_that_were_changed_are_refused(command: Command, pendulum: Path) -
     shutil.copytree(pendulum, "policy")
     Path("policy/policy.c").write_text(Path("policy/policy.c").read_text() + "\n")
     code, _, err = command("prove", "policy", "target=host")
-    assert (code, err) == (2, f"velora prove: {Path('policy/policy.c').absolute()}: not as velora export wrote it; "
-                              "export the policy again\n")  # fmt: skip
+    assert code == 2
+    assert err.endswith("policy/policy.c: not as velora export wrote it; export the policy again\n")
+    assert err.count("\n") == 1
 
 
 def test_another_checkpoint_is_refused(command: Command, pendulum: Path) -> None:

@@ -48,7 +48,10 @@ _LISTED = (
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command("export", "write a policy to C, ONNX or torch.export", "velora.cli.run.export:export"),
     Command(
-        "prove", "run an exported policy on emulated chips, beside the agent", "velora.cli.command.jobs:prove", config="prove"
+        "prove",
+        "run an exported policy on emulated chips, beside the agent",
+        "velora.cli.command.jobs:prove",
+        config="prove",
     ),
     Command(
         "check-env",

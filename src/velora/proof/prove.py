@@ -1,4 +1,4 @@
-"""Prove a policy: on every target in open loop beside float64 and ``predict``, and in closed loop beside ``predict``."""
+"""Prove a policy on every target: in open loop beside float64 and ``predict``, in closed loop beside ``predict``."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """A trace, as ``predict`` lived it, what float64 makes of it, and the lengths of the episodes of the closed loop."""
+    """A trace as ``predict`` lived it, with what float64 makes of it, and the lengths of the episodes of the closed loop."""
 
     trace: Trace
     actions: NDArray[Any]

@@ -30,10 +30,8 @@ class Distance:
         cls, actions: NDArray[Any], others: NDArray[Any], states: Array | None, other_states: NDArray[Any]
     ) -> Distance:
         """Compare actions (T, A) and states (T, H)."""
-        if actions.dtype.kind in "iu":
-            action = float((actions != others).any(1).sum())
-        else:
-            action = _largest(actions, others)
+        n_others = float((actions != others).any(1).sum())
+        action = n_others if actions.dtype.kind in "iu" else _largest(actions, others)
         return cls(action, None if states is None else _largest(states, other_states))
 
 

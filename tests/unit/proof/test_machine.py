@@ -21,6 +21,13 @@ def compiled(name: str, policy: Path, build: Path) -> Firmware:
     return compile_for(target, policy, build)
 
 
+def ask_once(made: Firmware, *, timeout_s: float) -> None:
+    with Machine("host", made.command, SIZES, timeout_s=timeout_s) as machine:
+        request = machine.requests(1)
+        request["obs"] = 1.0
+        machine.ask(request)
+
+
 @pytest.mark.parametrize("name", [*TARGETS])
 def test_every_machine_answers_what_the_policy_says(name: str, tmp_path: Path) -> None:
     made = compiled(name, write_policy(tmp_path / "policy"), tmp_path)
@@ -50,20 +57,16 @@ def test_a_machine_that_stops_answering_is_ended_after_the_timeout(tmp_path: Pat
     body = "while (observation[0] > 0.0f) { *(volatile float *)&s->state[0] = 1.0f; }"
     made = compiled("host", write_policy(tmp_path / "policy", body=body), tmp_path)
     said = r"^host: host-proof gave no answer for 0.5 s and was ended; .*timeout_s="
-    with pytest.raises(ExportError, match=said), Machine("host", made.command, SIZES, timeout_s=0.5) as machine:
-        request = machine.requests(1)
-        request["obs"] = 1.0
-        machine.ask(request)
+    with pytest.raises(ExportError, match=said):
+        ask_once(made, timeout_s=0.5)
 
 
 def test_a_machine_that_ends_in_the_middle_is_named_with_its_exit_code(tmp_path: Path) -> None:
     body = "if (observation[0] > 0.0f) { __builtin_trap(); }"
     made = compiled("host", write_policy(tmp_path / "policy", body=body), tmp_path)
     said = r"^host: host-proof ended in the middle \(exit code -\d+\)"
-    with pytest.raises(ExportError, match=said), Machine("host", made.command, SIZES, timeout_s=30) as machine:
-        request = machine.requests(1)
-        request["obs"] = 1.0
-        machine.ask(request)
+    with pytest.raises(ExportError, match=said):
+        ask_once(made, timeout_s=30)
 
 
 def test_a_program_that_is_no_firmware_is_refused() -> None:
