@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """A trace as ``predict`` lived it, with what float64 makes of it, and the lengths of the episodes of the closed loop."""
+    """A trace as ``predict`` lived it, what float64 makes of it, and the lengths of the episodes in closed loop."""
 
     trace: Trace
     actions: NDArray[Any]
