@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from velora.export.exporting import export
 from velora.export.manifest import FILE
 from velora.proof.targets import TARGETS, find_targets, installing
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="machines are spoken to through POSIX pipes")
 ZOO = Path(__file__).parents[2] / "src/velora/zoo"
 CHECKPOINTS = {path.parent.name: path for path in ZOO.glob("*/ep*") if path.is_dir()}
 

@@ -120,8 +120,10 @@ class Machine:
 
     def _write(self, content: bytes) -> None:
         assert self._process.stdin is not None
+        descriptor, left = self._process.stdin.fileno(), memoryview(content)
         try:
-            self._process.stdin.write(content)
+            while left:
+                left = left[os.write(descriptor, left) :]
         except OSError as error:
             raise self._ended() from error
 

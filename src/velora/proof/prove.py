@@ -152,7 +152,7 @@ class _OnTarget:
         """Do all of it; the bits of the open loop (T, n) are ``None`` where the policy doesn't fit the chip."""
         target, plan = self._target, self._plan
         result = TargetResult(target.name, target.machine, target.unit, target.clock_hz)
-        self._progress.begin(f"{target.name}: compile", 1)
+        self._progress.begin(f"{target.name}: compile and count", 1)
         try:
             made = firmware.compile_for(target, self._exported.directory, self._build)
         except firmware.DoesNotFitError as error:

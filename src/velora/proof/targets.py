@@ -72,7 +72,7 @@ class Target:
         flash_bytes, ram_bytes: what the chip has; 0 for enough.
         unit: what a tick is in the report, ``"instructions"`` or ``"cycles"``; empty where nothing is counted.
         clock_hz: of the chip, where cycles are counted, so that they become time.
-        is_slow: whether it takes tens of milliseconds to compute a step.
+        is_slow: whether emulating it takes milliseconds for a step: it has no floating-point unit.
     """
 
     name: str
@@ -109,6 +109,7 @@ def _arm(name: str, machine: str, board: str, flags: Sequence[str], flash: int, 
         flash_bytes=flash,
         ram_bytes=ram,
         unit="instructions",
+        is_slow="-mfloat-abi=hard" not in flags,
     )
 
 
@@ -129,6 +130,7 @@ def _riscv(name: str, machine: str, flags: Sequence[str]) -> Target:
         flash_bytes=flash,
         ram_bytes=ram,
         unit="instructions",
+        is_slow="-mabi=ilp32f" not in flags,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from velora.core.errors import ExportError
 from velora.proof.firmware import DoesNotFitError, Firmware, compile_for
 from velora.proof.machine import MEASURE, RESET, Machine, selftest
 from velora.proof.targets import TARGETS, installing
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="machines are spoken to through POSIX pipes")
 
 
 def compiled(name: str, policy: Path, build: Path) -> Firmware:

@@ -49,6 +49,8 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
             answer, or the policy isn't proved.
     """
     _check(cfg)
+    if sys.platform == "win32":
+        raise ExportError("prove: the emulators are spoken to through POSIX pipes; use Linux, macOS or WSL")
     targets = chosen_targets(cfg.target)
     here = run_directory.started_in()
     directory = here / cfg.policy
@@ -131,6 +133,15 @@ def _write(path: Path, proof: Proof) -> None:
         raise SettingError(f"json: {path} can't be written ({error.strerror or error})") from error
 
 
+def _told(result: TargetResult) -> str:
+    if result.failure:
+        return result.failure
+    bits = "" if result.same_bits is None else "the same bits, " if result.same_bits else "other bits, "
+    if not result.returns:
+        return f"{bits}no episodes"
+    return f"{bits}earns {np.mean(result.returns):.3f}, {result.steps_per_s:,.0f} steps/s"
+
+
 class Bar:
     """A line on the terminal: what is being done, how far it is, and how long it will take; elsewhere a line for each
     target that is done.
@@ -166,8 +177,7 @@ class Bar:
 
     def tell(self, result: TargetResult) -> None:
         """See :class:`velora.proof.progress.Progress`."""
-        text = result.failure or f"{result.steps_per_s:,.0f} steps/s"
-        self._console.print(Text(f"{result.name:<12}{text}"), soft_wrap=True)
+        self._console.print(Text(f"{result.name:<12}{_told(result)}"), soft_wrap=True)
 
     def _show(self) -> None:
         self._shown = now = time.monotonic()

@@ -183,7 +183,9 @@ class ProveConfig(PlayConfig):
 
     policy: str | None = told(None, "a directory that ``velora export to=c`` wrote")
     target: Any = told("all", "``all``, or one or several, such as ``cortex-m4`` or ``cortex-m0,avr``")  # noqa: RUF009
-    slow_episodes: int | None = told(None, "episodes on a target that takes long for a step (avr); ``None``: as many")
+    slow_episodes: int | None = told(
+        None, "episodes on chips without a floating-point unit, which emulate slowly; ``None``: as many"
+    )
     steps: int = told(1_000, "steps of the open loop")
     timeout_s: float = told(30.0, "seconds that an emulator may take for an answer")
     json: str | None = told(None, "a file to write all numbers to")
