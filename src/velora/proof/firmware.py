@@ -105,5 +105,5 @@ def _run(name: str, command: Sequence[str]) -> str:
     small = [line for line in lines if any(word in line for word in _TOO_SMALL)]
     if small:
         raise DoesNotFitError(f"{small[-1].rpartition('ld: ')[2]}")
-    told = next((line for line in lines if "error" in line), lines[-1] if lines else f"exit code {done.returncode}")
+    told = next((line for line in lines if "error:" in line), lines[-1] if lines else f"exit code {done.returncode}")
     raise ExportError(f"{name}: {command[0]} failed: {told}")

@@ -1,4 +1,4 @@
-"""A proof as text: the table of its targets, for a terminal or in Markdown."""
+"""A proof as text: the table of its targets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, Final
 
-from velora.analysis.table import as_lines, as_markdown
+from velora.analysis.table import as_lines
 from velora.proof.results import Distance, Proof, TargetResult
 
 COLUMNS: Final = (
@@ -53,11 +53,6 @@ def heading(proof: Proof) -> list[str]:
         f"open     {proof.n_steps:,} steps of {proof.environment}; predict is {far} away from float64{state}",
         f"closed   {_episodes(proof)}",
     ]
-
-
-def markdown(proof: Proof) -> list[str]:
-    """Write the table in Markdown."""
-    return as_markdown(rows(proof), COLUMNS, numbers=NUMBERS)
 
 
 def _episodes(proof: Proof) -> str:

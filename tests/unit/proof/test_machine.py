@@ -31,7 +31,11 @@ def ask_once(made: Firmware, *, timeout_s: float) -> None:
         machine.ask(request)
 
 
-@pytest.mark.parametrize("name", [*TARGETS])
+QUICK = ("host", "cortex-m0", "avr")
+MACHINES = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in TARGETS]
+
+
+@pytest.mark.parametrize("name", MACHINES)
 def test_every_machine_answers_what_the_policy_says(name: str, tmp_path: Path) -> None:
     made = compiled(name, write_policy(tmp_path / "policy"), tmp_path)
     with Machine(name, (*made.command, *made.counting), SIZES, timeout_s=30) as machine:
