@@ -130,8 +130,8 @@ def run_command(line: str, run: Path) -> None:
             arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
             assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
         case ["velora", "prove", *arguments]:
-            words = {name: value for name, _, value in (word.partition("=") for word in arguments)}
-            if not any(one.missing for one in find_targets(words.get("target", "all").split(","))):
+            given = {name: value for name, _, value in (word.partition("=") for word in arguments)}
+            if not any(one.missing for one in find_targets(given.get("target", "all").split(","))):
                 assert main(["prove", *arguments, "steps=20", "episodes=1"]) == 0, line
         case ["velora", *arguments]:
             assert main(arguments) == 0, line
