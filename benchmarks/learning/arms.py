@@ -45,9 +45,16 @@ class Trained:
     gpu: str = ""
 
 
-def environment(study: Study, wrappers: Iterable[Mapping[str, Any]] | None = None) -> gym.Env[Any, Any]:
-    """Make the environment of a study, or of one of its tests."""
-    return wrap(gym.make(study.env), study.wrappers if wrappers is None else wrappers)
+def environment(
+    study: Study, wrappers: Iterable[Mapping[str, Any]] | None = None, *, shows_state: bool = False
+) -> gym.Env[Any, Any]:
+    """Make the environment of a study, or of one of its tests.
+
+    Args:
+        shows_state: give the whole observation too, as ``info["state"]``, for critics that see more than the policy.
+    """
+    inside = ({"name": "PrivilegedState", "kwargs": {}},) if shows_state else ()
+    return wrap(gym.make(study.env), (*inside, *(study.wrappers if wrappers is None else wrappers)))
 
 
 def build(study: Study, arm: Arm, seeds: Sequence[int], device: str = "cpu") -> Agent:
@@ -81,7 +88,7 @@ def _train_ours(study: Study, arm: Arm, keep: Path | None, device: str) -> tuple
     agent = build(study, arm, study.seeds, device)
     watch = Watch(f"{study.name} | {arm.name}", every=study.evaluate_steps, n_steps=study.n_steps)
     agent.train(
-        lambda: environment(study),
+        lambda: environment(study, shows_state=agent.privileged > 0),
         arm.batch_size,
         n_steps=study.n_steps,
         callbacks=[watch],

@@ -174,6 +174,12 @@ def _remembering(cell: str, name: str = "", **more: Any) -> Arm:
     return _ours(name or f"LiquidTD3, {cell}", "liquid_td3", batch_size=32, **{**_WINDOWS, "cell": cell, **more})
 
 
+def _informed(cell: str, name: str = "", **more: Any) -> Arm:
+    """Let the critic of a recurrent TD3 see the whole observation, which leaves it nothing to remember."""
+    settings = {"critic": "dense", "privileged": 11, "actor_lr": 3e-4, **more}
+    return _remembering(cell, f"LiquidTD3, {name or cell}, privileged critic", **settings)
+
+
 def _all_cells(**more: Any) -> tuple[Arm, ...]:
     mixed = _remembering("cfc", "LiquidTD3, cfc, mixed memory", mixed_memory=True, **more)
     return (*(_remembering(cell, **more) for cell in CELLS), mixed)
@@ -327,8 +333,13 @@ STUDIES = {
         ),
         Study(
             "2", "Hopper, positions", "Hopper-v5", 20_000, 2_000,
-            (*_all_cells(actor_lr=3e-4), _RECURRENT_PPO), wrappers=_POSITIONS,
-            reference="LiquidTD3, gru",
+            (
+                *_all_cells(actor_lr=3e-4),
+                *(_informed(cell) for cell in ("cfc", "leaky", "gru")),
+                _informed("cfc", "cfc, mixed memory", mixed_memory=True),
+                _RECURRENT_PPO,
+            ),
+            wrappers=_POSITIONS, reference="LiquidTD3, gru",
         ),
         Study(
             "3", "Pendulum, irregular time", "Pendulum-v1", 20_000, 2_000, _TIME, wrappers=_irregular(1, 2, 3, 4),

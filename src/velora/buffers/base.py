@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from velora.buffers.columns import OBSERVATIONS, columns, critic_columns, widths
 from velora.buffers.copying import RowsCopy
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
 
-OBSERVATIONS = ("obs", "next_obs")
-"""Fields that may be bytes."""
 _FLAGS = ("terminated", "truncated", "start")
 _RANGES = dict.fromkeys(_FLAGS, (0.0, 1.0)) | dict.fromkeys(("dt", "next_dt"), (0.0, math.inf))
 """Least and largest value of the fields that have any."""
@@ -32,7 +31,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
     Rows of one seed are in the order of time, which is what makes windows possible.
 
     Shapes:
-        rows: (S, capacity, 2 * O + A + H + 6), and what ``more`` takes; O / 4, rounded up, if they are bytes.
+        rows: (S, capacity, 2 * (O + P) + A + H + 6), and what ``more`` takes; O / 4, rounded up, if they are bytes.
         incoming: the fields of one row of every environment, (S * E, feature) each, seed after seed, to be filled for
             :meth:`append`.
 
@@ -41,6 +40,9 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         more: further fields by name, with the numbers in each.
         setting: what the capacity is called where it is chosen, for errors.
         as_bytes: keep observations as whole numbers from 0 to 255, which images are.
+        privileged: numbers beside an observation that critics alone read (P); with any, there are the fields
+            ``privileged`` and ``next_privileged``.
+        is_joined: whether critics read the observation and those numbers, or these alone.
 
     Raises:
         SettingError: if the capacity is below 1 or the rows don't fit in memory.
@@ -58,26 +60,25 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         more: Mapping[str, int] | None = None,
         setting: str = "buffer_size",
         as_bytes: bool = False,
+        privileged: int = 0,
+        is_joined: bool = True,
     ) -> None:
         if capacity < 1:
             raise SettingError(f"{setting}: expected at least 1 transition, got {capacity}")
         self.capacity, self.n_seeds, self.n_envs = capacity, n_seeds, n_envs
         self._n_bytes = obs_dim if as_bytes else 0
-        obs_width = _width(obs_dim, as_bytes=as_bytes)
-        widths = {
-            "obs": obs_width, "action": action_dim, "reward": 1, "next_obs": obs_width, "terminated": 1, "truncated": 1,
-            "dt": 1, "next_dt": 1, "start": 1, **(more or {}), "hidden": state_size,
-        }  # fmt: skip
-        ends = np.cumsum(list(widths.values())).tolist()
-        self._columns = {n: slice(e - w, e) for (n, w), e in zip(widths.items(), ends, strict=True)}
-        self.row_width: int = ends[-1]
+        sizes: dict[str, Any] = {"obs_dim": obs_dim, "action_dim": action_dim, "state_size": state_size}
+        own = widths(**sizes, as_bytes=as_bytes, privileged=privileged, more=more)
+        self._columns = columns(own)
+        self._seen_by_critics = critic_columns(self._columns, is_joined=is_joined)
+        self.row_width: int = sum(own.values())
         """Number of float32 values in one transition."""
         try:
             self._allocate()
         except MemoryError as error:
-            size = n_seeds * capacity * ends[-1] * 4 / 2**30
+            size = n_seeds * capacity * self.row_width * 4 / 2**30
             raise SettingError(f"{setting}: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
-        self._incoming = np.zeros((n_seeds * n_envs, ends[-1]), dtype=np.float32)
+        self._incoming = np.zeros((n_seeds * n_envs, self.row_width), dtype=np.float32)
         self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
         if as_bytes:
             for name in OBSERVATIONS:
@@ -99,14 +100,21 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         return int(self._size[seed_index])
 
     @staticmethod
-    def width(*, obs_dim: int, action_dim: int, state_size: int, as_bytes: bool = False) -> int:
-        """Count the float32 values in one transition of such a buffer."""
-        return 2 * _width(obs_dim, as_bytes=as_bytes) + action_dim + state_size + 6
+    def width(*, is_joined: bool = True, **sizes: Any) -> int:
+        """Count the float32 values in one transition of a buffer of these sizes, named as its constructor names them.
+
+        ``is_joined`` changes nothing.
+        """
+        return sum(widths(**sizes).values())
 
     def _column(self, rows: Tensor, name: str) -> Tensor:
         """See one field of rows (..., row_width); bytes as bytes."""
         column = rows[..., self._columns[name]]
         return column.view(torch.uint8)[..., : self._n_bytes] if self._n_bytes and name in OBSERVATIONS else column
+
+    def _for_critics(self, rows: Tensor) -> dict[str, Tensor]:
+        """See what critics read in rows (..., row_width) instead of the observations, if anything."""
+        return {name: rows[..., where] for name, where in self._seen_by_critics.items()}
 
     def hidden_keeper(self, hidden: Tensor) -> Callable[[], object]:
         """Prepare to keep the recurrent state of all seeds, again and again, as that of the ``incoming`` transitions.
@@ -230,8 +238,3 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     def _overwrite(self, seed_index: int, rows: Array) -> None:
         self._rows[seed_index, : len(rows)] = rows
-
-
-def _width(obs_dim: int, *, as_bytes: bool) -> int:
-    """Count the float32 values that an observation takes up."""
-    return -(-obs_dim // 4) if as_bytes else obs_dim

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from velora.buffers.base import Buffer
+from velora.buffers.columns import share_observations
 from velora.buffers.copying import RowsCopy
 from velora.core.errors import SettingError
 from velora.kernels.arrays.namespace import Values
@@ -25,6 +26,8 @@ class Batch:
     Shapes:
         obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), normalised to [-1, 1], or a choice
             (S, B, T, 1).
+        critic_obs, next_critic_obs: (S, B, T, O + P), of images (S, B, T, P): what critics read where they see more
+            than the policy; elsewhere ``obs`` and ``next_obs`` themselves.
         reward, terminated, truncated, dt, next_dt: (S, B, T). start: (S, B, T), bool, or 0 and 1 in a program's batch.
         hidden: (S, B, H), the recurrent state that the acting policy had *before* it saw ``obs[:, :, 0]``.
 
@@ -43,6 +46,12 @@ class Batch:
     next_dt: Tensor
     start: Tensor
     hidden: Tensor
+    critic_obs: Tensor = None  # type: ignore[assignment]  # which the constructor sees to
+    next_critic_obs: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Let critics read the observations, unless they were given more."""
+        share_observations(self)
 
 
 class Windows(NamedTuple):
@@ -129,4 +138,5 @@ class ReplayBuffer(Buffer):
             next_obs=column["next_obs"],
             hidden=column["hidden"][:, :, 0],
             **flat,
+            **self._for_critics(rows),
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from velora.buffers.base import Buffer
+from velora.buffers.columns import CRITICS, share_observations
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Rollout:
     Shapes:
         B: environments of each seed, or windows.
         obs, next_obs: (S, B, T, O); images are uint8. action: (S, B, T, A), as it was drawn.
+        critic_obs, next_critic_obs: (S, B, T, O + P), of images (S, B, T, P): what critics read where they see more
+            than the policy; elsewhere ``obs`` and ``next_obs`` themselves.
         reward, terminated, truncated, dt, next_dt, start, log_prob: (S, B, T); see :class:`velora.buffers.Batch`.
             ``log_prob`` is that of the action under the policy that chose it.
         hidden: (S, B, T, H), the recurrent state that the acting policy had before it saw each observation.
@@ -34,10 +38,16 @@ class Rollout:
     start: Tensor
     log_prob: Tensor
     hidden: Tensor
+    critic_obs: Tensor = None  # type: ignore[assignment]  # which the constructor sees to
+    next_critic_obs: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Let critics read the observations, unless they were given more."""
+        share_observations(self)
 
     def windows(self, length: int) -> Rollout:
         """Cut long windows into short ones: (S, B, T, ...) into (S, B * T / length, length, ...)."""
-        return Rollout(*(_cut(getattr(self, name), length) for name in self.__slots__))
+        return self._with(lambda values: values.view(len(values), -1, length, *values.shape[3:]))
 
     def take(self, index: Tensor) -> Rollout:
         """Choose windows of each seed.
@@ -46,7 +56,12 @@ class Rollout:
             index: (S, B), whole numbers.
         """
         own = torch.arange(len(index), dtype=torch.int64, device=index.device).unsqueeze(1)
-        return Rollout(*(getattr(self, name)[own, index] for name in self.__slots__))
+        return self._with(lambda values: values[own, index])
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Rollout:
+        """Change every field alike; what critics share with the policy is changed once."""
+        shared = [name for name, obs in CRITICS.items() if getattr(self, name) is getattr(self, obs)]
+        return Rollout(**{name: change(getattr(self, name)) for name in self.__slots__ if name not in shared})
 
 
 class RolloutBuffer(Buffer):
@@ -72,6 +87,8 @@ class RolloutBuffer(Buffer):
         state_size: int,
         n_envs: int = 1,
         as_bytes: bool = False,
+        privileged: int = 0,
+        is_joined: bool = True,
     ) -> None:
         super().__init__(
             n_steps * n_envs,
@@ -83,12 +100,14 @@ class RolloutBuffer(Buffer):
             more={"log_prob": 1},
             setting="rollout_steps",
             as_bytes=as_bytes,
+            privileged=privileged,
+            is_joined=is_joined,
         )
 
     @staticmethod
-    def width(*, obs_dim: int, action_dim: int, state_size: int, as_bytes: bool = False) -> int:
-        """Count the float32 values in one step of such a buffer."""
-        return 1 + Buffer.width(obs_dim=obs_dim, action_dim=action_dim, state_size=state_size, as_bytes=as_bytes)
+    def width(**sizes: Any) -> int:
+        """Count the float32 values in one step of such a buffer; see :class:`Buffer`."""
+        return 1 + Buffer.width(**sizes)
 
     def find_fault(self, rows: Tensor, *, n_choices: int | None = None) -> str | None:
         """See :class:`Buffer`; a step has a row of every environment."""
@@ -106,7 +125,8 @@ class RolloutBuffer(Buffer):
         rows = rows.view(self.n_seeds, -1, self.n_envs, self.row_width).transpose(1, 2).contiguous()
         column = {name: self._column(rows, name) for name in self._columns}
         wide = ("obs", "action", "next_obs", "hidden")
-        return Rollout(**{name: c if name in wide else c.squeeze(3) for name, c in column.items()})
+        seen = {n: c if n in wide else c.squeeze(3) for n, c in column.items() if "privileged" not in n}
+        return Rollout(**seen, **self._for_critics(rows))
 
     def append(self, seed_indices: Sequence[int]) -> None:
         """Copy the ``incoming`` transitions of these seeds to the ends of their rollouts, which aren't full."""
@@ -121,7 +141,3 @@ class RolloutBuffer(Buffer):
         """Begin anew for these seeds."""
         where = list(seed_indices)
         self._size[where] = self._position[where] = 0
-
-
-def _cut(values: Tensor, length: int) -> Tensor:
-    return values.view(len(values), -1, length, *values.shape[3:])

@@ -10,6 +10,7 @@ from velora.checkpoint.files import MissingCheckpointError
 from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.lineage import holds
 from velora.checkpoint.schema import FILE_NAMES
+from velora.core import zoo
 from velora.core.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -18,11 +19,12 @@ _SHOWN = 10
 
 
 def choose_checkpoints(path: Path) -> list[Path]:
-    """Choose a checkpoint for each seed of a run of several seeds, or one of any other path.
+    """Choose a checkpoint for each seed of a run of several seeds, or one of any other path, or of ``zoo:<name>``.
 
     Raises:
         CheckpointError: as :func:`choose_checkpoint`; seeds without a valid checkpoint are left out, with a warning.
     """
+    path = zoo.resolve(path)
     seeds = {} if _is_checkpoint(path) else seed_directories(find_home(path))
     if not seeds:
         return [choose_checkpoint(path)]
@@ -46,6 +48,7 @@ def choose_checkpoint(path: Path) -> Path:
         MissingCheckpointError: if there is nothing at ``path``; the message names what is beside it.
         CheckpointError: if the directory has no valid checkpoint; the message names what it has.
     """
+    path = zoo.resolve(path)
     if not path.is_dir():
         return _open_missing(path)
     if _is_checkpoint(path):

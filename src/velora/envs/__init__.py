@@ -6,6 +6,7 @@ from velora.core.lazy import on_demand
 from velora.envs.action_spaces import is_discrete
 from velora.envs.actions import ActionBounds, ActionUnits, DiscreteActions, default_units
 from velora.envs.images import check_image, image_settings
+from velora.envs.privileged import check_privileged, privileged_size
 from velora.envs.spaces import check_spaces, dimensions
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Report",
     "check_environment",
     "check_image",
+    "check_privileged",
     "check_spaces",
     "default_units",
     "describe",
@@ -30,6 +32,7 @@ __all__ = [
     "flattened",
     "image_settings",
     "is_discrete",
+    "privileged_size",
 ]
 __getattr__, __dir__ = on_demand(
     __name__,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -15,6 +15,7 @@ from velora.core.types import Action, Array
 from velora.envs import answers, statistics
 from velora.envs.clock import NOMINAL_DT, Clock
 from velora.envs.parameters import ParameterSetting
+from velora.envs.privileged import read_state
 from velora.envs.renewal import renewal
 from velora.envs.workers import RemoteEnv
 
@@ -59,6 +60,7 @@ class Environments:
 
     Shapes:
         obs: (E, O) float32, the newest observation of each; (E, O + 1) where it shows the time.
+        privileged: (E, P) float32, the newest ``info["state"]`` of each; (E, 0) where it isn't read.
 
     Attributes:
         are_remote: whether any of them is in a worker.
@@ -71,6 +73,7 @@ class Environments:
         shows_time: append the natural logarithm of the time since the observation before, in control steps. That of a
             regular step is 0, and so it is at an episode's start.
         needs_time: refuse a step that doesn't say how long it took, where ``shows_time`` would only warn once.
+        privileged: numbers in ``info["state"]`` (P), which every reset and step then has to give; 0 reads none.
     """
 
     def __init__(
@@ -80,13 +83,15 @@ class Environments:
         obs_dim: int,
         shows_time: bool = False,
         needs_time: bool = False,
+        privileged: int = 0,
     ) -> None:
         self.envs = list(envs)
         self.parameters = ParameterSetting(self.envs)
         self._clocks = [Clock(env, index) for index, env in enumerate(self.envs)]
         self._renewals = [renewal(env) for env in self.envs]
-        self._needs_time, self._misses_time = needs_time, False
+        self._needs_time, self._misses_time, self._is_privileged = needs_time, False, privileged > 0
         self.obs: Array = np.zeros((len(self.envs), obs_dim + shows_time), dtype=np.float32)
+        self.privileged: Array = np.zeros((len(self.envs), privileged), dtype=np.float32)
         self._seen = [row[:obs_dim] for row in self.obs]
         self._shape = (obs_dim,)
         self._keeping = {index for index, env in enumerate(self.envs) if statistics.keepers(env)}
@@ -102,7 +107,7 @@ class Environments:
         """Begin an episode that ``seed`` decides entirely; the answer earns nothing.
 
         Raises:
-            NonFiniteError: if the observation isn't finite in float32.
+            NonFiniteError: if the observation, or what is privileged, isn't finite in float32.
             SpaceError: if the answer isn't what the interface says, or the environment tells time and doesn't say in
                 what steps.
         """
@@ -123,7 +128,8 @@ class Environments:
             )
         if self._since is not None:
             self._since[index] = 0.0
-        return Step(newest, 0.0, False, False, seen=_bytes(obs, newest))
+        seen = _bytes(obs, newest) if not self._is_privileged else self._with_state(index, obs, info, "reset")
+        return Step(newest, 0.0, False, False, seen=seen)
 
     def begin(self, actions: Iterable[tuple[int, Action]]) -> None:
         """Begin the steps of environments in workers, so that they take them at once; :meth:`step` has to follow."""
@@ -179,8 +185,12 @@ class Environments:
             dt = self._untold(index)
         if self._since is not None:
             self._since[index] = math.log(dt)
-        answer = newest, reward, bool(terminated), bool(truncated), dt, _bytes(obs, newest)
+        seen = _bytes(obs, newest) if not self._is_privileged else self._with_state(index, obs, info, "step")
+        answer = newest, reward, bool(terminated), bool(truncated), dt, seen
         return tuple.__new__(Step, answer)  # the constructor of a named tuple takes twice as long
+
+    def _with_state(self, index: int, obs: Any, info: Mapping[str, Any], call: str) -> bytes:
+        return _bytes(obs, self._seen[index]) + read_state(info, self.privileged[index], f"environment {index}", call)
 
     def _untold(self, index: int) -> float:
         """Take a step of which nothing is said for a regular one, if that may be."""

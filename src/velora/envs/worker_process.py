@@ -7,14 +7,14 @@ import os
 import pickle
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from velora.envs.renewal import renewal
 
 TOLD = ("dt", "timestamp")
-"""Entries of the information that are sent: all that are read, see :class:`velora.envs.clock.Clock`."""
+"""Entries of the information that are always sent, see :class:`velora.envs.clock.Clock`."""
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 """Signals that a whole group of processes is sent; the run decides what becomes of them."""
 
@@ -43,7 +43,7 @@ def serve(descriptor: int) -> None:
             connection.send_bytes(answer)
     except (EOFError, OSError):
         pass
-    for env, _ in envs.values():
+    for env, *_ in envs.values():
         env.close()
 
 
@@ -64,25 +64,31 @@ def _packed(error: Exception) -> tuple[bytes, str]:
 
 def _make(envs: dict[int, Any], number: int, make: Callable[[], Any]) -> Any:
     env = make()
-    envs[number] = env, renewal(env)
+    envs[number] = env, renewal(env), [*TOLD]
     return env.observation_space, env.action_space
 
 
 def _reset(envs: dict[int, Any], number: int, seed: int | None) -> Any:
-    env, renew = envs[number]
+    env, renew, told = envs[number]
     if renew is not None:
         renew()
-    return _with_told(env.reset(seed=seed))
+    return _with_told(env.reset(seed=seed), told)
 
 
 def _step(envs: dict[int, Any], number: int, action: Any) -> Any:
-    return _with_told(envs[number][0].step(action))
+    env, _, told = envs[number]
+    return _with_told(env.step(action), told)
 
 
-def _with_told(answer: Any) -> Any:
+def _tell(envs: dict[int, Any], number: int, name: str) -> None:
+    """Send another entry of the information from now on."""
+    envs[number][2].append(name)
+
+
+def _with_told(answer: Any, told: Sequence[str]) -> Any:
     """Leave out of the information what nobody reads, which may be large, or not to be packed."""
     if isinstance(answer, tuple) and answer and isinstance(answer[-1], dict):
-        return (*answer[:-1], {name: answer[-1][name] for name in TOLD if name in answer[-1]})
+        return (*answer[:-1], {name: answer[-1][name] for name in told if name in answer[-1]})
     return answer
 
 
@@ -96,6 +102,7 @@ def _close(envs: dict[int, Any], number: int, _: None) -> None:
 
 _DONE: dict[str, Callable[[dict[int, Any], int, Any], Any]] = {
     "make": _make,
+    "tell": _tell,
     "reset": _reset,
     "step": _step,
     "attribute": _attribute,

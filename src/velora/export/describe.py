@@ -15,7 +15,7 @@ from velora.kernels import plan as plans
 from velora.kernels.layers import Kind
 from velora.kernels.plan import Plan, ReadoutKind
 from velora.models.agent import Agent
-from velora.models.normalisation import MOST
+from velora.models.standardising import MOST
 from velora.nn.cells.ltc import EPSILON
 from velora.nn.flat import FlatParameters
 from velora.ops.choice import Choice

@@ -92,12 +92,9 @@ class Target:
             ExportError: if the target has no such dtype or option.
         """
         if dtype not in self.dtypes:
-            hint = did_you_mean(dtype, self.dtypes, f"expected {' or '.join(self.dtypes)}")
-            others = [f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes]
-            raise ExportError(
-                f"dtype={dtype}: to={self.name} has {', '.join(self.dtypes)}; "
-                + (f"{' and '.join(others)} has it" if others else hint)
-            )
+            others = " or ".join(f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes)
+            hint = did_you_mean(dtype, self.dtypes, f"only {others} has {dtype}" if others else "leave dtype out")
+            raise ExportError(f"dtype={dtype}: to={self.name} has {' and '.join(self.dtypes)}; {hint}")
         for name in given:
             if name not in self.options:
                 known = ("to", "dtype", "out", "overwrite", *self.options)

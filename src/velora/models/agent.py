@@ -158,6 +158,7 @@ class Agent(ActingAgent, SavedAgent):
         )
         if self.sees_images:
             envs.check_image(env, s.image, s.image_range)
+        envs.check_privileged(env, s.privileged)
         self.environment = envs.describe(env)
 
     def optimize(self, name: str, loss: Tensor, backward: Callable[[], None] | None = None) -> None:

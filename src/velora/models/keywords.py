@@ -56,6 +56,9 @@ class LiquidKeywords(RunKeywords, total=False):
         "divide rewards by the deviation of their discounted sums; ``reward_scale`` stays"]
     critic_units: Annotated[Sequence[int], "critic", (64, 64),
         "sizes of the critic's hidden layers; of a recurrent one the first is its cell"]
+    privileged: Annotated[int, "critic", 0,
+        "numbers of ``info[\"state\"]`` that the critics read in training beside the observation, or instead of an "
+        "image; the policy never sees them (0 to 1,000,000)"]
     optimizer: Annotated[str, "learning", "adam", "of every network: ``adam``, ``adamw``, ``rmsprop`` or ``sgd``"]
     critic_lr: Annotated[float, "learning", 0.001, "learning rate of the critic (above 0, at most 10)"]
     gamma: Annotated[float, "learning", 0.99, "discount per control step (0 to 1)"]

@@ -44,6 +44,11 @@ def _seeing(agent: Agent, name: str, network: Unrollable) -> nn.Module:
     return ImageNetwork(network, ImageEncoder(s.image, s.image_range or BYTES, generators=generators))
 
 
+def _judging(agent: Agent, name: str, critic: Unrollable) -> nn.Module:
+    """Do the same for a critic, which looks at no image where it reads privileged numbers."""
+    return cast(nn.Module, critic) if agent.privileged else _seeing(agent, name, critic)
+
+
 def _make_cell(agent: Agent, generators: list[torch.Generator]) -> Cell:
     s = agent.settings
     wirings = draw_wirings(agent, "wiring", agent.n_features, s.action_dim)
@@ -52,34 +57,32 @@ def _make_cell(agent: Agent, generators: list[torch.Generator]) -> Cell:
 
 
 def make_value(agent: Agent, name: str = "critic", *, n_values: int = 1) -> nn.Module:
-    """Build a critic of observations, as the setting ``critic`` says.
+    """Build a critic of observations, privileged ones where there are any, as the setting ``critic`` says.
 
     Args:
         name: of the network; critics of different names start differently.
         n_values: what it says of an observation: one number, or one for each choice there.
     """
-    s, generators = agent.settings, agent.init_generators(name)
+    s, generators, inputs = agent.settings, agent.init_generators(name), agent.n_critic_features
     if s.critic == "dense":
-        dense = ValueNetwork(agent.n_features, n_values, units=s.critic_units, generators=generators)
-        return _seeing(agent, name, dense)
+        return _judging(agent, name, ValueNetwork(inputs, n_values, units=s.critic_units, generators=generators))
     if s.critic == "recurrent":
-        return _seeing(agent, name, _make_recurrent(agent, agent.n_features, generators, n_values))
-    return _seeing(agent, name, _make_liquid(agent, name, agent.n_features, generators, n_values))
+        return _judging(agent, name, _make_recurrent(agent, inputs, generators, n_values))
+    return _judging(agent, name, _make_liquid(agent, name, inputs, generators, n_values))
 
 
 def make_critic(agent: Agent, name: str = "critic") -> nn.Module:
-    """Build a critic of observation and action, as the setting ``critic`` says.
+    """Build a critic of observation, privileged too, and action, as the setting ``critic`` says.
 
     Args:
         name: of the network; critics of different names start differently.
     """
-    s, generators = agent.settings, agent.init_generators(name)
+    s, generators, inputs = agent.settings, agent.init_generators(name), agent.n_critic_features
     if s.critic == "dense":
-        dense = QNetwork(agent.n_features, s.action_dim, units=s.critic_units, generators=generators)
-        return _seeing(agent, name, dense)
+        return _judging(agent, name, QNetwork(inputs, s.action_dim, units=s.critic_units, generators=generators))
     if s.critic == "recurrent":
-        return _seeing(agent, name, _make_recurrent(agent, agent.n_features + s.action_dim, generators, 1))
-    return _seeing(agent, name, _make_liquid(agent, name, agent.n_features + s.action_dim, generators, 1))
+        return _judging(agent, name, _make_recurrent(agent, inputs + s.action_dim, generators, 1))
+    return _judging(agent, name, _make_liquid(agent, name, inputs + s.action_dim, generators, 1))
 
 
 def _make_liquid(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,59 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.buffers import Batch, ReplayBuffer, Rollout
+from velora.buffers.columns import CRITICS
 from velora.buffers.replay import Windows
 from velora.core.types import Array
 from velora.kernels.arrays.namespace import Values
 from velora.models.settings import LiquidSettings
-
-MOST = 10.0
-"""Largest size of a normalised number."""
-EPSILON = 1e-8
-"""What is added to a variance before it divides."""
-
-Doubles: TypeAlias = NDArray[np.float64]
-
-
-class RunningStatistics:
-    """Follow mean and variance of each seed's numbers as more of them come.
-
-    Shapes:
-        mean, variance: (S, N) float64, 0 and 1 before the first numbers; the variance is that of all numbers met,
-            divided by their count. count: (S, 1) float64.
-
-    Source:
-        Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances", as
-        Gymnasium and Stable-Baselines3 use it. Differs: they begin as if 0.0001 numbers of mean 0 and variance 1 had
-        been met, here nothing has.
-    """
-
-    def __init__(self, n_seeds: int, n_numbers: int) -> None:
-        self.mean: Doubles = np.zeros((n_seeds, n_numbers))
-        self.variance: Doubles = np.ones((n_seeds, n_numbers))
-        self.count: Doubles = np.zeros((n_seeds, 1))
-
-    def add(self, rows: Sequence[int], numbers: Array) -> None:
-        """Count more numbers of some seeds.
-
-        Shapes:
-            numbers: (len(rows), T, N).
-        """
-        where: Any = slice(None) if len(rows) == len(self.count) else list(rows)
-        new, before = float(numbers.shape[1]), self.count[where]
-        mean = numbers[:, 0] if new == 1.0 else numbers.mean(1, dtype=np.float64)
-        total, away = before + new, mean - self.mean[where]
-        variance = self.variance[where] * (before / total) + away * away * (before * new / (total * total))
-        if new > 1.0:
-            variance += numbers.var(1, dtype=np.float64) * (new / total)
-        self.mean[where] += away * (new / total)
-        self.variance[where] = variance
-        self.count[where] = total
-
-    @property
-    def factor(self) -> Doubles:
-        """Factors of the numbers, (S, N): one over the standard deviation."""
-        factor: Doubles = 1.0 / np.sqrt(self.variance + EPSILON)
-        return factor
+from velora.models.standardising import MOST, Doubles, RunningStatistics, Standardiser, there
 
 
 class Normaliser:
@@ -84,6 +37,7 @@ class Normaliser:
         obs: whether observations are normalised.
         returns: whether rewards are.
         gamma: discount per control step.
+        privileged: numbers that critics read besides (P), which are normalised as observations are.
 
     Source:
         ``NormalizeObservation`` and ``NormalizeReward`` of Gymnasium, ``VecNormalize`` of Stable-Baselines3, which
@@ -92,17 +46,23 @@ class Normaliser:
     """
 
     def __init__(
-        self, n_seeds: int, state_dim: int, *, n_envs: int = 1, obs: bool, returns: bool, gamma: float
+        self,
+        n_seeds: int,
+        state_dim: int,
+        *,
+        n_envs: int = 1,
+        obs: bool,
+        returns: bool,
+        gamma: float,
+        privileged: int = 0,
     ) -> None:
-        self.state_dim, self._gamma = state_dim, gamma
-        self._obs = RunningStatistics(n_seeds, state_dim) if obs else None
+        self.state_dim, self._gamma, self._n_privileged = state_dim, gamma, privileged
+        self._obs = Standardiser(n_seeds, state_dim) if obs else None
+        self._privileged = Standardiser(n_seeds, privileged) if obs and privileged else None
         self._returns = RunningStatistics(n_seeds, 1) if returns else None
         self.running: Doubles = np.zeros((n_seeds, n_envs))
-        self._middle = np.zeros((n_seeds, 1, 1, state_dim), np.float32)
-        self._obs_factor = np.ones((n_seeds, 1, 1, state_dim), np.float32)
         self._reward_factor = np.ones((n_seeds, 1, 1), np.float32)
-        numbers = (self._middle, self._obs_factor, self._reward_factor)
-        self._applied = tuple(torch.from_numpy(values) for values in numbers)  # the same memory
+        self._scales_rewards = torch.from_numpy(self._reward_factor)  # the same memory
         self.refresh()
 
     # --------------------------------------------------------------------------------------------------- statistics
@@ -115,8 +75,17 @@ class Normaliser:
             obs: (len(rows), T, O), with the time or without.
         """
         if self._obs is not None:
-            self._obs.add(rows, obs[:, :, : self.state_dim])
-            self._refresh_observations(self._obs)
+            self._obs.count(rows, obs[:, :, : self.state_dim])
+
+    @np.errstate(all="ignore")
+    def count_privileged(self, rows: Sequence[int], seen: Array) -> None:
+        """Count what their critics could read there.
+
+        Shapes:
+            seen: (len(rows), T, P), or with the observation before them, (len(rows), T, O + P).
+        """
+        if self._privileged is not None:
+            self._privileged.count(rows, seen[:, :, -self._n_privileged :])
 
     @np.errstate(all="ignore")
     def count_rewards(self, rows: Sequence[int], reward: Array, dt: Array, start: Array) -> None:
@@ -139,19 +108,18 @@ class Normaliser:
     @np.errstate(all="ignore")
     def refresh(self) -> None:
         """Normalise with the statistics as they are now."""
-        if self._obs is not None:
-            self._refresh_observations(self._obs)
+        for numbers in (self._obs, self._privileged):
+            if numbers is not None:
+                numbers.refresh()
         if self._returns is not None:
             self._reward_factor[:, 0] = self._returns.factor
-
-    def _refresh_observations(self, statistics: RunningStatistics) -> None:
-        self._middle[:, 0, 0] = statistics.mean
-        self._obs_factor[:, 0, 0] = statistics.factor
 
     def tensors(self) -> dict[str, Tensor]:
         """Name the statistics, (S, ...) float64, as a checkpoint does; they are the live ones."""
         named: dict[str, Doubles] = {}
-        for name, kept in (("obs", self._obs), ("return", self._returns)):
+        seen = {"obs": self._obs, "privileged": self._privileged}
+        every = {name: one.statistics for name, one in seen.items() if one is not None}
+        for name, kept in (*every.items(), ("return", self._returns)):
             if kept is not None:
                 named |= {f"{name}_mean": kept.mean, f"{name}_variance": kept.variance, f"{name}_count": kept.count}
         if self._returns is not None:
@@ -163,7 +131,7 @@ class Normaliser:
     @property
     def applied(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         """Return mean and factor of observations, (S, O) each; ``None`` where observations are taken as they are."""
-        return None if self._obs is None else (self._middle[:, 0, 0], self._obs_factor[:, 0, 0])
+        return None if self._obs is None else (self._obs.middle[:, 0, 0], self._obs.factor[:, 0, 0])
 
     def observations(self, obs: Tensor) -> Tensor:
         """Return observations (S, B, O) normalised."""
@@ -175,13 +143,18 @@ class Normaliser:
         """Normalise what is learned from, in its memory."""
         self.fit_observations(batch.obs)
         self.fit_observations(batch.next_obs)
+        if self._privileged is not None:
+            for seen in (batch.critic_obs, batch.next_critic_obs):  # whose beginning is the memory of the observations
+                self._privileged.fit(seen[..., -self._n_privileged :])
         if self._returns is not None:
-            batch.reward.mul_(_there(self._applied[2], batch.reward)).clamp_(-MOST, MOST)
+            batch.reward.mul_(there(self._scales_rewards, batch.reward)).clamp_(-MOST, MOST)
 
     def fitted(self, rollout: Rollout) -> Rollout:
         """Return a rollout normalised, and leave that one as it is."""
-        names = ("obs", "next_obs", "reward") if self._obs is not None else ("reward",)
-        own = {name: getattr(rollout, name).clone() for name in names}
+        own = {"reward": rollout.reward.clone()}
+        for name, obs in CRITICS.items() if self._obs is not None else ():
+            own[name] = seen = getattr(rollout, name).clone()
+            own[obs] = seen if self._privileged is None else seen[..., : -self._n_privileged]
         rollout = Rollout(**{name: own.get(name, getattr(rollout, name)) for name in Rollout.__slots__})
         self.fit(rollout)
         return rollout
@@ -189,14 +162,7 @@ class Normaliser:
     def fit_observations(self, obs: Tensor) -> None:
         """Normalise observations (S, B, T, O) in their memory, but not the time beside them."""
         if self._obs is not None:
-            middle, factor, _ = self._applied
-            seen = obs[..., : self.state_dim]
-            seen.sub_(_there(middle, obs)).mul_(_there(factor, obs)).clamp_(-MOST, MOST)
-
-
-def _there(values: Tensor, other: Tensor) -> Tensor:
-    """Bring the host's numbers to where others are."""
-    return values.to(other.device, non_blocking=True)
+            self._obs.fit(obs[..., : self.state_dim])
 
 
 def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Normaliser | None:
@@ -204,8 +170,8 @@ def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Norm
     obs, returns = settings.normalize_obs, settings.normalize_returns
     if not (obs or returns):
         return None
-    size = n_seeds, settings.state_dim
-    return Normaliser(*size, n_envs=n_envs, obs=obs, returns=returns, gamma=settings.gamma)
+    size, scaled = (n_seeds, settings.state_dim), {"obs": obs, "returns": returns, "gamma": settings.gamma}
+    return Normaliser(*size, n_envs=n_envs, privileged=settings.privileged, **scaled)
 
 
 def find_fault(statistics: Mapping[str, Tensor]) -> str | None:

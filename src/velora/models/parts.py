@@ -125,6 +125,18 @@ class AgentParts(ABC):
         return FEATURES if self.sees_images else self.obs_dim
 
     @property
+    def privileged(self) -> int:
+        """Numbers of ``info["state"]`` that the critics read and the policy never sees (P)."""
+        return int(self.settings.privileged)
+
+    @property
+    def n_critic_features(self) -> int:
+        """Numbers that the critics read: the networks' and the privileged ones, or these alone beside an image."""
+        if self.privileged and self.sees_images:
+            return self.privileged
+        return self.n_features + self.privileged
+
+    @property
     def state_size(self) -> int:
         """Numbers in the recurrent state of one policy (H)."""
         return self._actor.cell.state_size
@@ -144,6 +156,8 @@ class AgentParts(ABC):
             "action_dim": 1 if self.discrete else int(self.settings.action_dim),
             "state_size": state_size,
             "as_bytes": self.sees_images and self.settings.image_range is None,
+            "privileged": self.privileged,
+            "is_joined": not self.sees_images,
         }
 
     @property

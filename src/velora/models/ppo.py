@@ -178,7 +178,7 @@ class LiquidPPO(Agent):
         self.optimize("actor", actor_loss, lambda: self._pull(pull_actor, gradient))
 
         memory: dict[str, Any] = {"hidden": critic_hidden, "dt": batch.dt, "resets": batch.start}
-        value, pull_critic = run["critic"].vjp(batch.obs, **(memory if run["critic"].has_memory else {}))
+        value, pull_critic = run["critic"].vjp(batch.critic_obs, **(memory if run["critic"].has_memory else {}))
         critic_loss = math.squared_error(value.squeeze(3), returns)
         self.optimize("critic", critic_loss.loss, lambda: pull_critic.parameters(critic_loss.gradient.unsqueeze(3)))
         return {

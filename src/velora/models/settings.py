@@ -141,6 +141,16 @@ class LiquidSettings(Settings):
         min_length=1,
         max_length=8,
     )
+    privileged: int = option(
+        0,
+        'numbers of ``info["state"]`` that the critics read in training beside the observation, or instead of an '
+        "image; the policy never sees them",
+        group="critic",
+        see="guide/privileged.md",
+        structural=True,
+        ge=0,
+        le=1_000_000,
+    )
     optimizer: str = option("adam", "of every network: ``adam``, ``adamw``, ``rmsprop`` or ``sgd``", group="learning")
     actor_lr: float = option(3e-4, "learning rate of the policy", group="learning", gt=0.0, le=10.0)
     critic_lr: float = option(1e-3, "learning rate of the critic", group="learning", gt=0.0, le=10.0)

@@ -10,8 +10,9 @@ from functools import partial
 from velora.core.errors import SettingError
 from velora.envs import Environments, EnvironmentSource, describe, statistics
 from velora.envs.make import Env, EnvLike
+from velora.envs.privileged import KEY
 from velora.envs.said import unsaid, without_statistics
-from velora.envs.workers import MakeWorkers
+from velora.envs.workers import MakeWorkers, tell
 from velora.training.evaluation_environments import EvaluationEnvironments
 from velora.training.lane import Lane
 from velora.training.protocol import TrainableAgent
@@ -56,9 +57,13 @@ def prepare_environments(
     for made in source.more(agent.n_seeds * n_envs - 1, n_envs=n_envs):
         stack.callback(made.close)
         envs.append(made)
+    if agent.privileged:
+        tell(envs, KEY)
     obs_dim = first.observation_space.shape[0]  # type: ignore[index]
     shows = agent.sees_time
-    training = Environments(envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed)
+    training = Environments(
+        envs, obs_dim=obs_dim, shows_time=shows, needs_time=shows and not is_resumed, privileged=agent.privileged
+    )
     evaluation = EvaluationEnvironments(source, envs, n_seeds=agent.n_seeds, obs_dim=obs_dim, shows_time=shows)
     stack.callback(evaluation.close)
     return training, evaluation

@@ -49,6 +49,7 @@ class Loop:
         self.metrics: Metrics = {}
         self.has_ended = False
         self._incoming = buffer.incoming
+        self._shown = {"obs": envs.obs, **({"privileged": envs.privileged} if agent.privileged else {})}
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
         self._numbers = {n: self._incoming[n][:, 0] for n in numbers}
         self._numbers["dt"][...] = NOMINAL_DT
@@ -78,7 +79,8 @@ class Loop:
         if due and not self._has_learned:
             self._has_learned = True
             self.hooks.fire("on_warmup_end")
-        incoming["obs"][...] = self.envs.obs
+        for name, values in self._shown.items():
+            incoming[name][...] = values
         self._keep_hidden()
         action = self._act(rows, [lane.lived.step for lane in self.lanes], experience.warming_up(rows))
         if due:
@@ -110,7 +112,8 @@ class Loop:
                 lane.count(place, own, step)
                 if step.terminated or step.truncated:
                     self.has_ended = True
-        incoming["next_obs"][...] = self.envs.obs
+        for name, values in self._shown.items():
+            incoming[f"next_{name}"][...] = values
         return tuple(k for k in rows if not self.lanes[k].is_lost) if self._lost else rows
 
     def _in_units(self, lanes: Sequence[Lane], action: NDArray[np.float32]) -> NDArray[Any]:

@@ -54,6 +54,11 @@ class TrainableAgent(AgentView, Protocol):
         ...
 
     @property
+    def privileged(self) -> int:
+        """Numbers of ``info["state"]`` that it learns from and doesn't act by (P)."""
+        ...
+
+    @property
     def computes_in_torch(self) -> bool:
         """Whether PyTorch computes any of its networks, with as many threads as it is told."""
         ...

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.cli.settings.instantiate import import_cell, instantiate, locate_class, takes
 from velora.core.errors import SettingError, SpaceError
-from velora.envs import EnvironmentSource, dimensions, flattened, image_settings, is_discrete
+from velora.envs import EnvironmentSource, dimensions, flattened, image_settings, is_discrete, privileged_size
 from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.images import covering_wrapper
 from velora.envs.make import Env
@@ -136,6 +136,8 @@ def make_agent(cfg: DictConfig, env: Env, *, device: torch.device, kernel: str, 
         own["discrete"] = True
     if "image" in known:
         own |= _image(cfg, env)
+    if "privileged" in known and not cfg.get("privileged") and (size := privileged_size(env)):
+        own["privileged"] = size
     try:
         agent = instantiate(
             "agent", cfg, state_dim=state_dim, action_dim=action_dim, device=device, kernel=kernel, **own

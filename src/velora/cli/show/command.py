@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from velora.core import zoo
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.names import did_you_mean
 from velora.core.terminal import say
@@ -17,6 +18,7 @@ far, evaluations, files, and the commands to go on with.
 
   velora show outputs/2026-11-23/14-03-22-115325_Pendulum-v1_3f9a
   velora show <run>/checkpoints/best
+  velora show zoo:pendulum                        # a trained agent that comes with Velora
   velora show <run> agent=my_module.MyAgent       # of an agent class of your own; its module is imported
   velora show <run> cell=my_module.MyCell         # with a cell of your own
 
@@ -44,7 +46,7 @@ def show(words: Sequence[str]) -> int:
     if len(paths) != 1 or paths[0].startswith("-"):
         hint = did_you_mean(paths[-1].partition("=")[0], SETTINGS, "see velora show --help") if paths else "give it"
         raise SettingError(f"show: expected one run or checkpoint, got {' '.join(paths) or 'none'}; {hint}")
-    path = Path(paths[0])
+    path = zoo.resolve(paths[0])
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such directory; expected a run or a checkpoint")
     from velora.cli.settings.instantiate import import_cell, import_class

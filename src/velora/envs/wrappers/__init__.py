@@ -23,8 +23,17 @@ from velora.envs.wrappers.flicker import Flicker
 from velora.envs.wrappers.hold_action import HoldAction
 from velora.envs.wrappers.noisy_observation import NoisyObservation
 from velora.envs.wrappers.previous_action_reward import PreviousActionReward
+from velora.envs.wrappers.privileged_state import PrivilegedState
 
-__all__ = ["DropObservation", "Flicker", "HoldAction", "NoisyObservation", "PreviousActionReward", "wrap"]
+__all__ = [
+    "DropObservation",
+    "Flicker",
+    "HoldAction",
+    "NoisyObservation",
+    "PreviousActionReward",
+    "PrivilegedState",
+    "wrap",
+]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

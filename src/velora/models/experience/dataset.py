@@ -74,6 +74,7 @@ class DataSet:
             lived = self.buffer.sample(first, self.buffer.size(k), self.agent.device)
             obs, *rest = (getattr(lived, n)[k : k + 1].cpu().float().numpy() for n in ("obs", "reward", "dt", "start"))
             normaliser.count_observations((k,), obs[:, 0])
+            normaliser.count_privileged((k,), lived.critic_obs[k : k + 1, 0].cpu().float().numpy())
             normaliser.count_rewards((k,), *rest)
 
     @as_by_default()

@@ -78,6 +78,8 @@ class Replay(AgentPart, Experience):
             where = list(rows)
             new = {n: self.buffer.incoming[n][where] for n in ("obs", "reward", "dt", "start")}
             normaliser.count_observations(rows, new["obs"][:, None])
+            if self.agent.privileged:
+                normaliser.count_privileged(rows, self.buffer.incoming["privileged"][where][:, None])
             normaliser.count_rewards(rows, *(new[name][:, None] for name in ("reward", "dt", "start")))
 
     # ------------------------------------------------------------------------------------------------------ learning

@@ -132,6 +132,8 @@ class Rollouts(AgentPart, Experience):
         if agent.normaliser is not None:
             for k in rows:
                 agent.normaliser.count_observations((k,), raw.obs[k].flatten(0, 1)[None].cpu().numpy())
+                if agent.privileged:
+                    agent.normaliser.count_privileged((k,), raw.critic_obs[k].flatten(0, 1)[None].cpu().numpy())
         self.buffer.clear(rows)
         count(rows, self._metrics)
         for hook in agent.hooks.on_train_batch_end:
