@@ -30,21 +30,25 @@ MERGED = (TWICE, TWICE, GATE)
 
 
 def scales(layer: Layer, policy: Policy, state_bits: int) -> tuple[int, ...]:
-    """Return one in whole numbers, of every head of a layer.
-
-    Raises:
-        ExportError: if the layer isn't made of heads.
-    """
+    """Return one in whole numbers, of every head of a layer."""
     if layer.kind is Kind.RELU:
         return (1 << state_bits,)
-    if layer.kind not in HEADS:
-        raise ExportError(
-            f"dtype=int8: the cell {policy.origin.cell} solves an equation in small steps, which whole numbers don't "
-            "follow; export it with dtype=float32, or train another cell"
-        )
     return MERGED if is_merged(layer, policy) else HEADS[layer.kind]
 
 
 def is_merged(layer: Layer, policy: Policy) -> bool:
     """Return whether c + d of a CfC is one head."""
     return layer.kind in (Kind.CFC, Kind.CFC_NO_GATE) and not policy.tells_time
+
+
+def check(policy: Policy) -> None:
+    """Check that every layer has a form in whole numbers.
+
+    Raises:
+        ExportError: if one hasn't.
+    """
+    if any(layer.kind not in HEADS and layer.kind is not Kind.RELU for layer in policy.layers):
+        raise ExportError(
+            f"dtype=int8: the cell {policy.origin.cell} solves an equation in small steps, which whole numbers don't "
+            "follow; export it with dtype=float32, or train another cell"
+        )

@@ -14,7 +14,7 @@ from velora.export.quantise.arithmetic import DT_BITS, LARGEST, LEAST_DT_BITS, L
 from velora.export.quantise.calibration import Trace
 from velora.export.quantise.description import Inputs, Linear, Quantised, QuantisedLayer, QuantisedReadout
 from velora.export.quantise.fitting import MOST_MULTIPLIER, Heads, fit, fits, least_steps
-from velora.export.quantise.heads import GATE, TWICE, is_merged, scales
+from velora.export.quantise.heads import GATE, TWICE, check, is_merged, scales
 from velora.export.replay import Replay
 from velora.kernels.layers import Kind
 from velora.kernels.plan import ReadoutKind
@@ -50,8 +50,8 @@ def quantise(policy: Policy, trace: Trace, choices: Choices | None = None) -> Qu
     Raises:
         ExportError: if a layer can't be, or a sum can leave 32 bits.
     """
-    choices = choices or Choices()
-    return _Maker(policy, trace, choices).make()
+    check(policy)
+    return _Maker(policy, trace, choices or Choices()).make()
 
 
 class _Maker:

@@ -129,6 +129,7 @@ class _Writer:
             "READNUMBER": "((int32_t)pgm_read_dword(place))" if wide_number else "((int16_t)pgm_read_word(place))",
             "READWEIGHT": "((int16_t)pgm_read_word(place))" if long_weight else "((int8_t)pgm_read_byte(place))",
             "READSOURCE": "pgm_read_word(place)" if wide_source else "pgm_read_byte(place)",
+            "ADDPRODUCT": text("add_16.c" if long_weight else "add_8.c"),
             "FROM": "    const source *from;\n" if lists else "",
             "TABLES": self._tables(lists=lists),
             "ARITHMETIC": fill(parts, self._constants()),
@@ -146,7 +147,7 @@ class _Writer:
         numbers = {"SIGMOID": arithmetic.SIGMOID, "SOFTPLUS": arithmetic.SOFTPLUS, "POWER": arithmetic.POWER}
         values = {name: rows([str(v) for v in array]) for name, array in numbers.items()}
         values["LOGARITHM"] = rows([str(v) for v in arithmetic.LOGARITHM])
-        return values | {"UP": str(15 - q.dt_bits), "DTBITS": str(q.dt_bits), "DTSHIFT": str(q.dt_bits - 2)}
+        return values | {"UP": str(15 - q.dt_bits), "DTBITS": str(q.dt_bits), "DTSHIFT": str(q.dt_bits - 2), "AFTER": str(q.after)}
 
     def _tables(self, *, lists: bool) -> str:
         q, stream = self._q, self._stream
@@ -251,7 +252,9 @@ class _Writer:
             "PARAMETERS": ", ".join(parameters[one] for one in self._takes(layer)),
             "MOST": str(max(one.n for one in self._q.layers if self._name(one) == name)),
             "HEADS": str(heads),
-            "AFTER": str(self._q.after),
+            "BIASES": "\n".join(
+                f"        sum[{k}] = NUMBER(at->numbers + {k}) * (INT32_C(1) << {self._q.after});" for k in range(heads)
+            ),
             "FADE": text("fade.c") if fades(layer) else "",
             "SIDES": "".join(sides),
             "FORMULA": fill(part("layers.c", formula(layer)), self._constants()),
@@ -351,14 +354,14 @@ def _sums(heads: int, listed: bool, *, before: int) -> str:
         "NAME": _sums_name(heads, listed),
         "LISTED": "listed" if listed else "all there",
         "COUNTED": "" if listed else "int n, ",
-        "BEGIN": "    const source *from = at->from;\n    int left = SOURCE(from);\n" if listed else "",
+        "BEGIN": "    const source *from = at->from;\n" if listed else "    const int16_t *const end = x + n;\n",
         "ZEROS": ", ".join(f"{letter} = 0" for letter in letters),
-        "LOOP": "; left > 0; left--" if listed else "; n > 0; n--",
+        "LOOP": "source left = SOURCE(from); left != 0; left--" if listed else "; x != end;",
         "VALUE": "x[SOURCE(++from)]" if listed else "*x++",
-        "ADDS": "\n".join(f"        {letter} += WEIGHT(w + {k}) * value;" for k, letter in enumerate(letters)),
+        "ADDS": "\n".join(f"        ADD_PRODUCT({letter}, w, value);" for letter in letters),
         "HEADS": str(heads),
         "SCALES": "\n".join(
-            f"    sum[{k}] += down({letter}, {before}) * NUMBER(at->numbers + {k});" for k, letter in enumerate(letters)
+            f"    sum[{k}] += down({letter}, {before}) * NUMBER(scale + {k});" for k, letter in enumerate(letters)
         ),
         "END": "    at->from = from + 1;\n" if listed else "",
     }
