@@ -32,11 +32,12 @@ DTYPES = ("float32", "int8")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One policy: an agent of the zoo in one type of numbers."""
+    """One policy: an agent of the zoo in one type of numbers; int8 is judged by ``n_judged`` episodes."""
 
     checkpoint: Path
     dtype: str
     words: tuple[str, ...]
+    n_judged: int
 
     @property
     def name(self) -> str:
@@ -54,7 +55,8 @@ def run(job: Job) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="velora-proof-") as scratch:
         out, file = Path(scratch, "policy"), Path(scratch, "proof.json")
         try:
-            export(job.checkpoint, "c", out, dtype=job.dtype)
+            options = {"judge": job.n_judged} if job.dtype == "int8" else {}
+            export(job.checkpoint, "c", out, dtype=job.dtype, **options)
         except VeloraError as error:
             return {**found, "refused": str(error)}
         exported_s = time.monotonic() - began
@@ -71,6 +73,7 @@ def main() -> int:
     parser.add_argument("--targets", default="all", metavar="NAMES", help="as velora prove has them")
     parser.add_argument("--episodes", type=int, default=10, help="of the closed loop")
     parser.add_argument("--slow-episodes", type=int, default=1, help="of them on a slow target")
+    parser.add_argument("--judge", type=int, default=20, help="episodes by which the export of int8 is judged")
     parser.add_argument("--steps", type=int, default=1_000, help="of the open loop")
     parser.add_argument("--jobs", type=int, default=2, help="policies at a time")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY", help="write results here, and no tables")
@@ -100,7 +103,7 @@ def _jobs(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> lis
         f"steps={arguments.steps}",
     )
     return [
-        Job(path, dtype, words)
+        Job(path, dtype, words, arguments.judge)
         for name, path in checkpoints.items()
         for dtype in arguments.dtypes.split(",")
         if not chosen or name in chosen

@@ -23,7 +23,7 @@ from velora.proof.episodes import Predicting, Trace
 from velora.proof.machine import MEASURE, RESET, Machine, Sizes, selftest
 from velora.proof.progress import Progress
 from velora.proof.results import Distance, Proof, TargetResult
-from velora.proof.state import StateLayout
+from velora.proof.state import StateLayout, StateUnits
 from velora.proof.targets import Target, installing
 
 
@@ -143,6 +143,7 @@ class _OnTarget:
     def __init__(self, exported: Exported, target: Target, plan: Plan, progress: Progress, build: Path) -> None:
         self._exported, self._target, self._plan, self._progress, self._build = exported, target, plan, progress, build
         policy = exported.policy
+        self._units = StateUnits.read(exported.directory, policy)
         self._layout = StateLayout.read(exported.directory / "policy.h", policy.n_state)
         self._sizes = Sizes(policy.n_observations, policy.n_actions, policy.is_discrete)
 
@@ -191,7 +192,7 @@ class _OnTarget:
             answers.append(machine.ask(requests[at : at + 25]))
             self._progress.advance(len(answers[-1]))
         answered = np.concatenate(answers)
-        states = self._layout.floats(answered["state"])
+        states = self._units.of(self._layout.numbers(answered["state"]))
         result.state_bytes = machine.state_bytes
         result.against_float64 = Distance.between(answered["action"], expected.actions, states, expected.states)
         result.against_predict = Distance.between(answered["action"], trace.actions, states, trace.states)

@@ -47,10 +47,10 @@ def heading(proof: Proof) -> list[str]:
     """Write what was proved, and what ``predict`` does."""
     own, unit = proof.predict, "" if proof.action_range is None else f" of a range of {proof.action_range:g}"
     far = f"{own.action:.0f} other actions" if proof.action_range is None else f"{own.action:.1e}{unit}"
-    state = "" if own.state is None else f", state {own.state:.1e}"
+    away = f"{far} away from float64, state {own.state:.1e}"
     return [
         f"policy   {proof.agent}, {proof.cell}, {proof.dtype}, checkpoint {proof.digest[:12]}",
-        f"open     {proof.n_steps:,} steps of {proof.environment}; predict is {far} away from float64{state}",
+        f"open     {proof.n_steps:,} steps of {proof.environment}; predict is {away}",
         f"closed   {_episodes(proof)}",
     ]
 
@@ -97,7 +97,7 @@ def _action(distance: Distance | None, proof: Proof) -> str:
 
 
 def _state(distance: Distance | None) -> str:
-    return "" if distance is None or distance.state is None else f"{distance.state:.1e}"
+    return "" if distance is None else f"{distance.state:.1e}"
 
 
 def _bits(one: TargetResult) -> str:

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.core.types import Array
-
 
 @dataclass(frozen=True, slots=True)
 class Distance:
@@ -19,20 +17,20 @@ class Distance:
 
     Attributes:
         action: in the environment's units; of discrete actions, how many differ.
-        state: of the recurrent state; ``None`` where that isn't float32.
+        state: of the recurrent state.
     """
 
     action: float
-    state: float | None
+    state: float
 
     @classmethod
     def between(
-        cls, actions: NDArray[Any], others: NDArray[Any], states: Array | None, other_states: NDArray[Any]
+        cls, actions: NDArray[Any], others: NDArray[Any], states: NDArray[Any], other_states: NDArray[Any]
     ) -> Distance:
         """Compare actions (T, A) and states (T, H)."""
         n_others = float((actions != others).any(1).sum())
         action = n_others if actions.dtype.kind in "iu" else _largest(actions, others)
-        return cls(action, None if states is None else _largest(states, other_states))
+        return cls(action, _largest(states, other_states))
 
 
 def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:

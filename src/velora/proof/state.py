@@ -1,7 +1,12 @@
-"""How the state of a policy lies in memory: read from ``policy.h``, since padding differs from machine to machine."""
+"""How the state of a policy lies in memory, and what its whole numbers are worth.
+
+The members are read from ``policy.h``: padding between them differs from machine to machine. Of a quantised policy,
+``calibration.json`` says how many binary places a neuron has.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velora.core.errors import ExportError
-from velora.core.types import Array
+from velora.export.policy import Policy
+from velora.export.quantise.arithmetic import MEMORY_BITS
+from velora.kernels.layers import Kind
 
 _STRUCT: Final = re.compile(r"typedef struct \{(?P<members>[^}]*)\} policy_state;")
 _MEMBER: Final = re.compile(r"(?P<kind>\w+) (?P<name>\w+)\[(?P<size>\w+)\];")
@@ -41,26 +48,70 @@ class StateLayout:
         sizes = [n_state if one["size"] == "POLICY_STATES" else int(one["size"]) for one in found]
         return cls(tuple((one["name"], _KINDS[one["kind"]], n) for one, n in zip(found, sizes, strict=True)))
 
-    @property
-    def is_float(self) -> bool:
-        """Return whether it is the description's state, in float32."""
-        return len(self.members) == 1 and self.members[0][1] == "<f4"
-
     def bits(self, content: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the bytes of states (T, n) without padding.
 
         Raises:
             ExportError: if they have neither the size of these members nor that with padding.
         """
+        return np.concatenate([part.view("u1") for part in self._parts(content)], 1)
+
+    def numbers(self, content: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the numbers of states (T, H), member after member.
+
+        Raises:
+            ExportError: as :meth:`bits`.
+        """
+        return np.concatenate([part.astype(np.float64) for part in self._parts(content)], 1)
+
+    def _parts(self, content: NDArray[np.uint8]) -> list[NDArray[Any]]:
         rows = np.ascontiguousarray(content)
         fields: Any = [(name, kind, (n,)) for name, kind, n in self.members]
         for layout in (np.dtype(fields), np.dtype(fields, align=True)):
             if layout.itemsize == rows.shape[1]:
                 states = rows.view(layout)[:, 0]
-                parts = [np.ascontiguousarray(states[name]).view("u1") for name, _, _ in self.members]
-                return np.concatenate(parts, 1)
+                return [np.ascontiguousarray(states[name]) for name, _, _ in self.members]
         raise ExportError(f"policy.h: a policy_state of {rows.shape[1]} bytes doesn't hold {self.members}")
 
-    def floats(self, content: NDArray[np.uint8]) -> Array | None:
-        """Return states (T, H) of their bytes; ``None`` where they aren't float32."""
-        return np.ascontiguousarray(content).view("<f4") if self.is_float else None
+
+@dataclass(frozen=True, slots=True)
+class StateUnits:
+    """Where the numbers of the description's state lie among those of the members, and what 1 of each is worth.
+
+    Shapes:
+        places, units: (H,).
+    """
+
+    places: NDArray[np.int64]
+    units: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, directory: Path, policy: Policy) -> StateUnits:
+        """Find them out of an exported directory.
+
+        Raises:
+            ExportError: if its ``calibration.json`` isn't one.
+        """
+        path, n = directory / "calibration.json", policy.n_state
+        if not path.exists():  # of floats the state is the description's
+            return cls(np.arange(n), np.ones(n))
+        try:
+            bits = [int(one) for one in json.loads(path.read_text(encoding="utf-8"))["state_bits"]]
+            layers = list(zip(policy.layers, bits, strict=True))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ExportError(f"{path}: doesn't say state_bits of every layer; export the policy again") from error
+        is_memory, units = np.zeros(n, bool), np.ones(n)
+        for layer, places in layers:
+            units[layer.state_at : layer.state_at + layer.n] = 2.0**-places
+        for layer in (one for one in policy.layers if one.kind in (Kind.LSTM, Kind.LSTM_LAYER)):
+            begin = layer.n if layer.kind is Kind.LSTM else layer.state_at - layer.n
+            is_memory[begin : begin + layer.n] = True
+        units[is_memory] = 2.0**-MEMORY_BITS
+        places = np.empty(n, np.int64)
+        places[np.flatnonzero(~is_memory)] = np.arange(n - is_memory.sum())
+        places[np.flatnonzero(is_memory)] = np.arange(n - is_memory.sum(), n)
+        return cls(places, units)
+
+    def of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return states (T, H) as the description has them."""
+        return numbers[:, self.places] * self.units

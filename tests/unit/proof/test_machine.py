@@ -93,7 +93,9 @@ def test_an_error_of_the_compiler_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["avr", "cortex-m0"])
 def test_a_policy_that_is_too_large_for_a_chip_is_told_so(name: str, tmp_path: Path) -> None:
-    body = "{ static volatile float more[70000]; more[(unsigned)dt] = dt; action[0] += more[(unsigned)observation[0]]; }"
+    body = (
+        "{ static volatile float more[70000]; more[(unsigned)dt] = dt; action[0] += more[(unsigned)observation[0]]; }"
+    )
     policy = write_policy(tmp_path / "policy", body=body.replace("70000", "700") if name == "avr" else body)
     with pytest.raises(DoesNotFitError, match=r"overflowed|needs [\d,]+ bytes of flash and [\d,]+ of memory"):
         compiled(name, policy, tmp_path)

@@ -55,4 +55,4 @@ def test_distances_of_discrete_actions_are_counts() -> None:
     states = np.zeros((3, 2), np.float32)
     found = Distance.between(np.array([[0], [1], [1]]), np.array([[0], [0], [1]]), states, states + 0.5)
     assert found == Distance(1.0, 0.5)
-    assert Distance.between(states, states - 2.0, None, states) == Distance(2.0, None)
+    assert Distance.between(states, states - 2.0, states, states) == Distance(2.0, 0.0)
