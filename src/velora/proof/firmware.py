@@ -38,12 +38,13 @@ class Firmware:
     ram_bytes: int
 
 
-def compile_for(target: Target, policy: Path, build: Path) -> Firmware:
+def compile_for(target: Target, policy: Path, build: Path, flags: Sequence[str] = ()) -> Firmware:
     """Compile a policy for a target.
 
     Args:
         policy: an exported directory.
         build: directory to write to.
+        flags: further ones.
 
     Raises:
         DoesNotFitError: if the chip's memory is too small.
@@ -53,7 +54,7 @@ def compile_for(target: Target, policy: Path, build: Path) -> Firmware:
     made = {}
     for name, more in (("proof", ()), ("selftest", ("-DPROOF_SELFTEST", str(policy / "selftest.c")))):
         out = build / f"{target.name}-{name}"
-        _compile(target, policy, out, more)
+        _compile(target, policy, out, (*flags, *more))
         made[name] = tuple(word.format(firmware=out, simavr=simavr) for word in target.emulator)
     flash, ram = _sizes(target, build / f"{target.name}-proof")
     if target.flash_bytes and (flash > target.flash_bytes or ram > target.ram_bytes):

@@ -13,7 +13,7 @@ from velora.core.names import did_you_mean
 
 FIRMWARE: Final = Path(__file__).with_name("firmware")
 """The sources of the firmware."""
-EVERYWHERE: Final = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-ffp-contract=off")
+EVERYWHERE: Final = ("-std=c99", "-ffp-contract=off")
 """Flags of every compiler; without the last one a multiplication and an addition become one, with other bits."""
 _BARE: Final = (
     *("-Os", "-ffreestanding", "-nostdlib", "-fno-tree-loop-distribute-patterns"),

@@ -21,7 +21,7 @@ def compiled(name: str, policy: Path, build: Path) -> Firmware:
     target = TARGETS[name]
     if target.missing:
         pytest.skip(f"needs {target.missing[0].program}: {installing([target])}")
-    return compile_for(target, policy, build)
+    return compile_for(target, policy, build, ("-Wall", "-Wextra", "-pedantic", "-Werror"))
 
 
 def ask_once(made: Firmware, *, timeout_s: float) -> None:
