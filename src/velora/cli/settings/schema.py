@@ -176,6 +176,20 @@ class DriveConfig(DriveWords):
     device: DeviceSchema = field(default_factory=DeviceSchema)
 
 
+@dataclass
+class ProveConfig(PlayConfig):
+    """All settings of ``velora prove``."""
+
+    policy: str | None = told(None, "a directory that ``velora export to=c`` wrote")
+    target: Any = told("all", "``all``, or one or several, such as ``cortex-m4`` or ``cortex-m0,avr``")  # noqa: RUF009
+    slow_episodes: int | None = told(
+        None, "episodes on chips without a floating-point unit, which emulate slowly; ``None``: as many"
+    )
+    steps: int = told(1_000, "steps of the open loop")
+    timeout_s: float = told(30.0, "seconds that an emulator may take for an answer")
+    json: str | None = told(None, "a file to write all numbers to")
+
+
 CONFIGS = {
     "train": TrainConfig,
     "distill": DistillConfig,
@@ -184,6 +198,7 @@ CONFIGS = {
     "watch": WatchConfig,
     "push": PushConfig,
     "drive": DriveConfig,
+    "prove": ProveConfig,
     "check_env": CheckEnvConfig,
 }
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
