@@ -162,9 +162,7 @@ class Model:
         stretched = np.sign(weight) * whole.stretch(np.abs(weight), dt, self.quantised.dt_bits)
         return np.maximum(stretched + layer.numbers["decay_bias"], 0)
 
-    def _memorise(
-        self, layer: QuantisedLayer, x: Integers, h: Integers, memory: Integers
-    ) -> tuple[Integers, Integers]:
+    def _memorise(self, layer: QuantisedLayer, x: Integers, h: Integers, memory: Integers) -> tuple[Integers, Integers]:
         """Return the new memory of an LSTM, and what it reveals."""
         candidate, accept, keep, reveal = self._heads(layer, x, h)
         memory = whole.remember(memory, whole.sigmoid(keep), whole.sigmoid(accept), whole.tanh(candidate))
