@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.export.quantise.compiled import SANITISED, Compiled, assert_same_bits, needs_gcc, random_trace
 
+from tests.unit.export.quantise.compiled import SANITISED, Compiled, assert_same_bits, needs_gcc, random_trace
 from velora.core.errors import ExportError, SettingError
 from velora.export.describe import describe
 from velora.export.policy import Policy
