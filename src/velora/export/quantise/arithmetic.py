@@ -40,7 +40,7 @@ def clamp(x: Any, largest: int = LARGEST) -> Integers:
 
 
 def _spline(function: Any, low: float, high: float, pieces: int) -> NDArray[np.float64]:
-    """Fit straight pieces to a function by least squares, (pieces + 1,): half the error of pieces through its values."""
+    """Fit straight pieces to a function by least squares, (pieces + 1,), with half the error of the usual ones."""
     fine = 32
     at = np.linspace(0.0, pieces, pieces * fine + 1)
     whole = np.minimum(at.astype(int), pieces - 1)

@@ -92,6 +92,20 @@ def live(
     return keeper.trace()
 
 
+def replayed(policy: Policy, obs: NDArray[np.float32], dt: NDArray[np.float32], starts: NDArray[np.bool_]) -> Trace:
+    """Let the policy act in float64 on observations that are known.
+
+    Shapes:
+        obs: (T, n_observations). dt, starts: (T,); the first step begins an episode.
+    """
+    keeper = _Keeper(policy)
+    state = np.zeros(policy.n_state)
+    for one, time, begins in zip(obs, dt, starts, strict=True):
+        state = np.zeros(policy.n_state) if begins else state
+        _, state = keeper.step(one, state, float(time), starts=bool(begins))
+    return keeper.trace()
+
+
 def _disturbed(policy: Policy, action: Doubles, numbers: np.random.Generator, noise: float) -> Doubles:
     units = policy.units
     if isinstance(units, DiscreteActions):

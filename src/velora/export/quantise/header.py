@@ -9,7 +9,8 @@ from velora.export.c.bits import LARGEST_OBSERVATION
 from velora.export.c.numbers import literal
 from velora.export.c.templates import fill
 from velora.export.quantise.description import Quantised
-from velora.export.quantise.program import Program, memory_of
+from velora.export.quantise.memory import memory_of
+from velora.export.quantise.program import Program
 from velora.export.quantise.text import text
 
 MOST_LISTED = 8

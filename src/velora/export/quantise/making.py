@@ -9,22 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velora.core.errors import ExportError
-from velora.export.policy import Layer, Policy, Readout
-from velora.export.quantise.arithmetic import DT_BITS, LARGEST, LEAST_DT_BITS, LOG2_E, ONE, SUM_BITS, Integers
+from velora.export.policy import Policy, Readout
+from velora.export.quantise.arithmetic import LARGEST, LOG2_E, ONE, SUM_BITS, Integers
 from velora.export.quantise.calibration import Trace
-from velora.export.quantise.description import Inputs, Linear, Quantised, QuantisedLayer, QuantisedReadout
+from velora.export.quantise.description import Linear, Quantised, QuantisedLayer, QuantisedReadout
 from velora.export.quantise.fitting import MOST_MULTIPLIER, Heads, fit, fits, least_steps
 from velora.export.quantise.heads import GATE, TWICE, check, is_merged, scales
-from velora.export.replay import Replay
+from velora.export.quantise.scaling import folded_inputs, input_scales, state_bits, time_bits
 from velora.kernels.layers import Kind
 from velora.kernels.plan import ReadoutKind
 from velora.ops.choice import Choice
 
 Doubles = NDArray[np.float64]
 
-MARGIN = 0.25
-"""Part of its range by which an input may leave, to each side, what calibration saw of it."""
-LN2 = math.log(2.0)
 BEFORE = {8: 8, 16: 12}
 """Bits that a sum is shifted by before its multiplication, by the bits of a weight."""
 AFTER = {8: 8, 16: 12}
@@ -59,8 +56,8 @@ class _Maker:
 
     def __init__(self, policy: Policy, trace: Trace, choices: Choices) -> None:
         self._policy, self._trace, self._choices = policy, trace, choices
-        self._state_bits = [_state_bits(layer, trace) for layer in policy.layers]
-        self._middle, self._unit = _input_scales(policy, trace)
+        self._state_bits = [state_bits(layer, trace) for layer in policy.layers]
+        self._middle, self._unit = input_scales(policy, trace)
         self._state_units = self._units_of_state()
 
     def make(self) -> Quantised:
@@ -81,8 +78,10 @@ class _Maker:
                 raise ExportError("dtype=int8: the weights span too much for sums of 32 bits; export dtype=float32")
         layers = tuple(self._layer(number, linear[number]) for number in range(len(policy.layers)))
         read = self._readout(None if readout is None else linear[-1])
-        inputs = _inputs(policy, self._middle, self._unit)
-        return Quantised(policy, self._choices.weight_bits, inputs, layers, read, before, after, self._dt_bits())
+        inputs = folded_inputs(policy, self._middle, self._unit)
+        return Quantised(
+            policy, self._choices.weight_bits, inputs, layers, read, before, after, time_bits(policy, self._trace)
+        )
 
     def _fit(self, heads: Heads, before: int, after: int) -> Linear:
         return fit(heads, self._choices.weight_bits, before, after, by_data=self._choices.by_data)
@@ -96,17 +95,6 @@ class _Maker:
             if layer.kind is not Kind.LSTM:
                 units[layer.state_at : layer.state_at + layer.n] = 2.0**-bits
         return units
-
-    def _dt_bits(self) -> int:
-        """Return the binary places of the elapsed time: twice the longest of calibration has to fit."""
-        longest = float(self._trace.dt.max())
-        bits = min(DT_BITS, math.floor(math.log2(65535.0 / (2.0 * longest))))
-        if bits < LEAST_DT_BITS and self._policy.reads_dt:
-            raise ExportError(
-                f"dtype=int8: calibration met a step of {longest:g} control steps; expected at most "
-                f"{65535 / 2 / 2**LEAST_DT_BITS:g}; export it with dtype=float32"
-            )
-        return max(bits, LEAST_DT_BITS)
 
     # -------------------------------------------------------------------------------------------------------- layers
 
@@ -216,52 +204,6 @@ def _most_shift(heads: Heads, before: int, weight_bits: int) -> int:
     steps = max(float((least_steps(heads.weight[:, side], weight_bits) * heads.one).max()) for side in heads.sides)
     largest = max(steps / ONE * 2.0**before, 1e-9)
     return min(math.floor(31 - math.log2(sums)), math.floor(math.log2(MOST_MULTIPLIER / largest)))
-
-
-def _state_bits(layer: Layer, trace: Trace) -> int:
-    """Return the binary places of a layer's state."""
-    if layer.kind is Kind.CFC_NO_GATE:
-        return 14
-    if layer.kind not in (Kind.RELU, Kind.CFC_PURE):
-        return 15
-    reach = float(np.abs(trace.states[:, layer.state_at : layer.state_at + layer.n]).max()) * (1.0 + 2.0 * MARGIN)
-    bits = min(15, math.floor(math.log2(LARGEST / max(reach, 1e-3))))
-    if bits < 0:
-        raise ExportError(f"dtype=int8: a neuron reaches {reach:g}, which 16 bits don't hold; export dtype=float32")
-    return bits
-
-
-def _input_scales(policy: Policy, trace: Trace) -> tuple[Doubles, Doubles]:
-    """Return the middle and the unit of every input, (n_inputs,), from what calibration met and a margin."""
-    replay = Replay(policy)
-    met = np.array([replay.inputs(obs, float(dt)) for obs, dt in zip(trace.obs, trace.dt, strict=True)])
-    low, high = met.min(0), met.max(0)
-    room = MARGIN * (high - low)
-    low, high = low - room, high + room
-    if policy.normalisation is not None:
-        most = np.full(policy.n_inputs, np.inf)
-        most[: policy.n_observations] = policy.normalisation.most
-        low, high = np.maximum(low, -most), np.minimum(high, most)
-    half = (high - low) / 2.0
-    half = np.where(half > 1e-6 * np.maximum(1.0, np.abs(high)), half, 1.0)
-    return _short((low + high) / 2.0), _short(half) / LARGEST
-
-
-def _short(values: Doubles) -> Doubles:
-    """Round to six digits, so that the last bits of a sum on another machine don't change a file."""
-    return np.array([float(f"{value:.6g}") for value in values])
-
-
-def _inputs(policy: Policy, middle: Doubles, unit: Doubles) -> Inputs:
-    """Fold the normalisation, and the logarithm's base, into the middles and factors."""
-    middle, factor = middle.copy(), 1.0 / unit
-    if policy.reads_log_dt:
-        middle[-1], factor[-1] = middle[-1] * ONE / LN2, factor[-1] * LN2 / ONE
-    if policy.normalisation is not None:
-        mean, size = (v.astype(np.float64) for v in (policy.normalisation.mean, policy.normalisation.factor))
-        n = policy.n_observations
-        middle[:n], factor[:n] = mean + middle[:n] / size, factor[:n] * size
-    return Inputs(middle.astype(np.float32), factor.astype(np.float32))
 
 
 def _whole(values: Doubles) -> Integers:

@@ -22,7 +22,7 @@ _NAMES = {
     Kind.GRU_D: "gru",
     Kind.LEAKY: "leaky",
     Kind.LEAKY_NO_RESET: "leaky_no_reset",
-    Kind.TANH: "tanh",
+    Kind.TANH: "dense",
     Kind.RELU: "relu",
     Kind.LSTM: "lstm",
     Kind.LSTM_LAYER: "lstm",

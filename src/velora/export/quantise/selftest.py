@@ -9,8 +9,8 @@ from velora.export.c.templates import fill
 from velora.export.c.vectors import Digest
 from velora.export.quantise.calibration import Trace
 from velora.export.quantise.description import Quantised
+from velora.export.quantise.memory import memory_of
 from velora.export.quantise.model import Model
-from velora.export.quantise.program import memory_of
 from velora.export.quantise.text import text
 
 STEPS = 8

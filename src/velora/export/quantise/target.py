@@ -18,8 +18,9 @@ from velora.export.quantise.environment import open_environment
 from velora.export.quantise.files import c_files
 from velora.export.quantise.heads import check
 from velora.export.quantise.judging import Judgement, OpenLoop, follow, judge
-from velora.export.quantise.making import MARGIN, Choices, quantise
+from velora.export.quantise.making import Choices, quantise
 from velora.export.quantise.model import Model
+from velora.export.quantise.scaling import MARGIN
 from velora.export.targets import Options
 
 FRESH = 3

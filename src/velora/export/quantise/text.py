@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 
-
 _PART = re.compile(r"^/\* == (\w+)(?:: needs ([\w, ]+?))? == \*/\n", re.MULTILINE)
 
 

@@ -19,7 +19,7 @@
         next[i] = mix(candidate(down(sum[1], @AFTER@), down(sum[0], @AFTER@), down(sum[3], @AFTER@)), own[i], decay(stretch(softplus(down(sum[2], @AFTER@)), dt)));
 /* == leaky_no_reset: needs mix, tanh_of, decay, stretch, softplus == */
         next[i] = mix(tanh_of(down(sum[1], @AFTER@)), own[i], decay(stretch(softplus(down(sum[0], @AFTER@)), dt)));
-/* == tanh: needs tanh_of == */
+/* == dense: needs tanh_of == */
         next[i] = tanh_of(down(sum[0], @AFTER@));
 /* == relu: needs limited == */
         next[i] = sum[0] < 0 ? 0 : limited(down(sum[0], @AFTER@));
