@@ -17,8 +17,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from velora.cli.settings import wrappers
+from velora.cli.settings.drive_words import DriveWords
 from velora.cli.settings.environments import ID, CheckpointSchema, DeviceSchema, EnvSchema, RecommendedSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
+from velora.cli.settings.teaching import TeacherSchema
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
 from velora.models.keywords import TrainKeywords
@@ -57,6 +59,13 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     resume: str | None = told(None, "a run to go on from, or one of its checkpoints; or a sweep")
     retry: str | None = told(None, "``failed``: jobs of a sweep that failed before are run again")
+
+
+@dataclass
+class DistillConfig(TrainConfig):
+    """All settings of ``velora distill``: those of ``velora train``, and the teacher."""
+
+    distill: TeacherSchema = field(default_factory=TeacherSchema)
 
 
 @dataclass
@@ -120,6 +129,16 @@ class RecordConfig(PlayConfig):
 
 
 @dataclass
+class WatchConfig(PlayConfig):
+    """All settings of ``velora watch``."""
+
+    episodes: int = told(1, "always 1: a page shows one episode")
+    max_steps: int = told(500, "an episode that is so long is cut")
+    out: str | None = told(None, "the page; ``None``: watch.html")
+    pictures: bool = told(True, "show pictures of the task beside the circuit")
+
+
+@dataclass
 class PushConfig(PlayConfig):
     """All settings of ``velora push``."""
 
@@ -147,11 +166,39 @@ class CheckEnvConfig:
     seed: int = told(0, "of the actions and of the first episode")
 
 
+@dataclass
+class DriveConfig(DriveWords):
+    """All settings of ``velora drive``."""
+
+    agent: AgentClassSchema = field(default_factory=AgentClassSchema)
+    checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
+    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
+    device: DeviceSchema = field(default_factory=DeviceSchema)
+
+
+@dataclass
+class ProveConfig(PlayConfig):
+    """All settings of ``velora prove``."""
+
+    policy: str | None = told(None, "a directory that ``velora export to=c`` wrote")
+    target: Any = told("all", "``all``, or one or several, such as ``cortex-m4`` or ``cortex-m0,avr``")  # noqa: RUF009
+    slow_episodes: int | None = told(
+        None, "episodes on chips without a floating-point unit, which emulate slowly; ``None``: as many"
+    )
+    steps: int = told(1_000, "steps of the open loop")
+    timeout_s: float = told(30.0, "seconds that an emulator may take for an answer")
+    json: str | None = told(None, "a file to write all numbers to")
+
+
 CONFIGS = {
     "train": TrainConfig,
+    "distill": DistillConfig,
     "evaluate": EvaluateConfig,
     "record": RecordConfig,
+    "watch": WatchConfig,
     "push": PushConfig,
+    "drive": DriveConfig,
+    "prove": ProveConfig,
     "check_env": CheckEnvConfig,
 }
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
