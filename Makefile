@@ -22,7 +22,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
 .PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel wheel-smoke
-.PHONY: clean
+.PHONY: clean viewer
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -89,6 +89,9 @@ bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or AR
 
 generate: setup  ## Write src/velora/models/keywords.py anew, after a change of settings or cells
 	$(RUN) -m velora.models.generate
+
+viewer:  ## Check, test and bundle the page of velora watch, after a change in viewer/; needs Node
+	cd viewer && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)

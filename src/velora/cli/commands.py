@@ -54,6 +54,21 @@ _LISTED = (
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command("export", "write a policy to C, ONNX or torch.export", "velora.cli.run.export:export"),
+    Command("push", "share a saved agent on a Hub, with a model card", "velora.cli.command.jobs:push", config="push"),
+    Command("pull", "download a shared agent, verified", "velora.cli.run.pull:pull"),
+    Command(
+        "watch",
+        "write a page that shows a policy at work: the task, its circuit, every neuron",
+        "velora.cli.command.jobs:watch",
+        config="watch",
+    ),
+    Command(
+        "drive",
+        "drive a plant in real time by a saved agent",
+        "velora.cli.command.jobs:drive",
+        interrupted="interrupted before the loop began; nothing was driven",
+        config="drive",
+    ),
     Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
@@ -80,6 +95,8 @@ For example:
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, in a process each
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
+  velora watch <run> out=watch.html                           # see it think
+  velora drive <run> rate=50 steps=500                        # in real time, by the clock
   velora train resume=<run>                                   # go on where it stopped
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set
@@ -90,6 +107,7 @@ For example:
   velora compare <sweep> by=agent out=report.html
   velora verify <run>
   velora export <run> to=onnx out=policy.onnx                 # a policy that runs without Velora
+  velora push <run> user/name                                 # share it; velora pull user/name gets it back
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
 

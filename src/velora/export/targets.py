@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from velora.core.errors import ExportError
+from velora.core.extras import how_to_install
 from velora.core.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Target:
         dtypes: values of ``dtype=``, the default first.
         options: options of its own, with their meanings and defaults in words.
         needs: package that has to be installed, and the extra of Velora that brings it.
-        after: command to go on with; ``{out}`` stands for what was written.
+        after: how to go on; ``{out}`` stands for what was written.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Target:
         """
         if self.needs is not None and importlib.util.find_spec(self.needs[0]) is None:
             package, extra = self.needs
-            raise ExportError(f"to={self.name}: needs {package}; install it with pip install 'velora-rl[{extra}]'")
+            raise ExportError(f"to={self.name}: needs {package}, which isn't installed; {how_to_install(extra)}")
         module, _, name = self.place.partition(":")
         write: Write = getattr(importlib.import_module(module), name)
         return write
@@ -92,12 +93,9 @@ class Target:
             ExportError: if the target has no such dtype or option.
         """
         if dtype not in self.dtypes:
-            hint = did_you_mean(dtype, self.dtypes, f"expected {' or '.join(self.dtypes)}")
-            others = [f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes]
-            raise ExportError(
-                f"dtype={dtype}: to={self.name} has {', '.join(self.dtypes)}; "
-                + (f"{' and '.join(others)} has it" if others else hint)
-            )
+            others = " or ".join(f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes)
+            hint = did_you_mean(dtype, self.dtypes, f"only {others} has {dtype}" if others else "leave dtype out")
+            raise ExportError(f"dtype={dtype}: to={self.name} has {' and '.join(self.dtypes)}; {hint}")
         for name in given:
             if name not in self.options:
                 known = ("to", "dtype", "out", "overwrite", *self.options)
@@ -112,12 +110,14 @@ _LISTED = (
         "velora.export.onnx.target:write_onnx",
         out="policy.onnx",
         needs=("onnx", "onnx"),
+        after='in Python: onnxruntime.InferenceSession("{out}")',
     ),
     Target(
         "torch",
         "a program of torch.export, one file that PyTorch loads without Velora",
         "velora.export.torch_program:write_torch",
         out="policy.pt2",
+        after='in Python: torch.export.load("{out}").module()',
     ),
     Target(
         "c",

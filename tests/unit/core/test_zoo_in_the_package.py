@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import velora
-from velora.cli.settings.choice import choose_checkpoints
+from velora.checkpoint.choice import choose_checkpoints
 from velora.core import zoo
 from velora.core.errors import CheckpointError
 from velora.models import LiquidSAC

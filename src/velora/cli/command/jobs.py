@@ -58,6 +58,22 @@ def record(words: Sequence[str]) -> int:
     return launch("record", "velora.cli.run.record:run_record", _of_checkpoint(words))
 
 
+def watch(words: Sequence[str]) -> int:
+    """Run ``velora watch``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(words))
+
+
+def push(words: Sequence[str]) -> int:
+    """Run ``velora push``; first words that are no settings are short for ``checkpoint=`` and ``repo=``."""
+    first, *more = words or ["--help"]
+    return launch("push", "velora.cli.run.push:run_push", _of_checkpoint([first, *_beginning(more, "repo")]))
+
+
+def drive(words: Sequence[str]) -> int:
+    """Run ``velora drive``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("drive", "velora.cli.drive.job:run_drive", _of_checkpoint(words))
+
+
 def check_env(words: Sequence[str]) -> int:
     """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
     arguments = Arguments.parse(_beginning(words or ["--help"], "env.id"))
