@@ -18,55 +18,12 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from velora.cli.settings import wrappers
 from velora.cli.settings.drive_words import DriveWords
+from velora.cli.settings.environments import ID, CheckpointSchema, DeviceSchema, EnvSchema, RecommendedSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
+from velora.cli.settings.teaching import TeacherSchema
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
-from velora.models.keywords import CheckpointKeywords, DDPGKeywords, RunKeywords, TrainKeywords
-
-_ID = "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first"
-
-
-@dataclass
-class RecommendedSchema:
-    """Defaults of ``train``, ``checkpoint`` and ``agent`` that an environment's file may set."""
-
-    n_episodes: int = told(100, "episodes of a run")
-    n_steps: int | None = told(None, "environment steps of a run; ``None`` sets no limit")
-    checkpoint_frequency: int = told(50, "episodes between two checkpoints")
-    actor_lr: float = taken(DDPGKeywords, "actor_lr")
-    noise_std: float = taken(DDPGKeywords, "noise_std")
-    noise_correlation: float = taken(DDPGKeywords, "noise_correlation")
-
-
-@dataclass
-class BareEnvSchema:
-    """An environment without wrappers, and how long to train on it."""
-
-    id: str = told(..., _ID)
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    workers: int = taken(TrainKeywords, "workers")
-    worker_timeout_s: float = taken(TrainKeywords, "worker_timeout_s")
-    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
-
-
-@dataclass
-class EnvSchema(wrappers.extended(BareEnvSchema)):  # type: ignore[misc]
-    """An environment with its wrappers, and how long to train on it."""
-
-
-@dataclass
-class DeviceSchema:
-    """The device, the number of threads, and the kernel."""
-
-    name: str = told(..., "``auto`` is the first GPU if there is one, else the CPU; or ``cpu``, ``cuda``, ``cuda:1``")
-    threads: int | None = taken(TrainKeywords, "threads")
-    kernel: str = taken(RunKeywords, "kernel")
-
-
-@dataclass
-class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):  # type: ignore[misc]
-    """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
-
+from velora.models.keywords import TrainKeywords
 
 ELSEWHERE = ("threads", "workers", "worker_timeout_s")
 """Arguments of ``agent.train`` that other groups of settings have."""
@@ -105,6 +62,13 @@ class TrainConfig:
 
 
 @dataclass
+class DistillConfig(TrainConfig):
+    """All settings of ``velora distill``: those of ``velora train``, and the teacher."""
+
+    distill: TeacherSchema = field(default_factory=TeacherSchema)
+
+
+@dataclass
 class SavedAgentSchema:
     """The checkpoint to evaluate, or the run whose checkpoint to evaluate."""
 
@@ -115,7 +79,7 @@ class SavedAgentSchema:
 class BareElsewhereSchema:
     """The environment to evaluate in, without wrappers; settings that are null are those of training."""
 
-    id: str | None = told(None, _ID)
+    id: str | None = told(None, ID)
     kwargs: dict[str, Any] = field(default_factory=dict)
     recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
 
@@ -165,6 +129,30 @@ class RecordConfig(PlayConfig):
 
 
 @dataclass
+class WatchConfig(PlayConfig):
+    """All settings of ``velora watch``."""
+
+    episodes: int = told(1, "always 1: a page shows one episode")
+    max_steps: int = told(500, "an episode that is so long is cut")
+    out: str | None = told(None, "the page; ``None``: watch.html")
+    pictures: bool = told(True, "show pictures of the task beside the circuit")
+
+
+@dataclass
+class PushConfig(PlayConfig):
+    """All settings of ``velora push``."""
+
+    repo: str | None = told(None, "where to, as ``user/name``")
+    episodes: int = told(20, "episodes to play for the scores of the card; 0 for a card without")
+    seed: int | None = told(0, "of these episodes; ``None``: those that training evaluated on")
+    out: str | None = told(None, "a folder to write, instead of pushing anything")
+    proof: str | None = told(None, "what ``velora prove policy/ json=proof.json`` wrote: its table is on the card")
+    license: str | None = told(None, "of the agent, such as ``mit``, for the card")
+    private: bool = told(False, "a repository that is made for it is shown to its owner only")
+    message: str = told("Upload with Velora", "of the commit")
+
+
+@dataclass
 class CheckedSchema(wrappers.extended(BareElsewhereSchema)):  # type: ignore[misc]
     """The environment to look at, with its wrappers."""
 
@@ -188,10 +176,31 @@ class DriveConfig(DriveWords):
     device: DeviceSchema = field(default_factory=DeviceSchema)
 
 
+@dataclass
+class ProveConfig(PlayConfig):
+    """All settings of ``velora prove``."""
+
+    policy: str | None = told(None, "a directory that ``velora export to=c`` wrote")
+    target: Any = told("all", "``all``, or one or several, such as ``cortex-m4`` or ``cortex-m0,avr``")  # noqa: RUF009
+    slow_episodes: int | None = told(
+        None, "episodes on chips without a floating-point unit, which emulate slowly; ``None``: as many"
+    )
+    steps: int = told(1_000, "steps of the open loop")
+    timeout_s: float = told(30.0, "seconds that an emulator may take for an answer")
+    json: str | None = told(None, "a file to write all numbers to")
+
+
 CONFIGS = {
-    "train": TrainConfig, "evaluate": EvaluateConfig, "record": RecordConfig, "check_env": CheckEnvConfig,
+    "train": TrainConfig,
+    "distill": DistillConfig,
+    "evaluate": EvaluateConfig,
+    "record": RecordConfig,
+    "watch": WatchConfig,
+    "push": PushConfig,
     "drive": DriveConfig,
-}  # fmt: skip
+    "prove": ProveConfig,
+    "check_env": CheckEnvConfig,
+}
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
 
 

@@ -180,9 +180,9 @@ def _loop(read: str, count: str, names: list[Term], listed: bool) -> str:
     """Return the loop that adds what a neuron reads to its sums."""
     if not names:
         return ""
-    adds = "\n".join(f"            {name} += NUMBER(weight + {k}) * x;" for k, name in enumerate(names))
+    adds = "\n".join(f"            {name} += NUMBER(weight + {k}) * *x;" for k, name in enumerate(names))
     values = {"READ": read, "COUNT": count, "ADDS": adds, "N": str(len(names))}
-    return fill(text("listed.c" if listed else "full.c"), values)
+    return fill(text("listed_all.c" if listed else "full.c"), values)
 
 
 def _fade(f: Writer) -> str:

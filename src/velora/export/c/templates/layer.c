@@ -3,6 +3,8 @@ static void @NAME@(@PARAMETERS@)
     float next[@MOST@];
 @FADE@    for (int i = 0; i < n; i++) {
         float @SUMS@;
+        const float *x;
+        const source *last;
         weight += @HEADS@;
 @INPUTS@@STATE@@FORMULA@
     }

@@ -1,6 +1,7 @@
-        for (int left = SOURCE(from); left > 0; left--) {
+        last = from + SOURCE(from);
+        while (from != last) {
             from++;
-            const float x = @READ@[SOURCE(from)];
+            x = @READ@ + SOURCE(from);
 @ADDS@
             weight += @N@;
         }
