@@ -1,8 +1,8 @@
-"""The model zoo: the best agents of the studies as checkpoints in the repository, with what each of them earns.
+"""The model zoo: the best agents of the studies as checkpoints in the package, with what each of them earns.
 
 ``python -m benchmarks.learning.zoo`` takes them from the last runs of their arms (``outputs/bench-learning``),
-evaluates them in episodes that training never used, and writes ``zoo``; the agents of arms that weren't run stay. With
-names of exhibits it takes only those.
+evaluates them in episodes that training never used, and writes ``src/velora/zoo``; the agents of arms that weren't run
+stay. With names of exhibits it takes only those.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ from pathlib import Path
 from benchmarks.learning import arms, study_results
 from benchmarks.learning.studies import STUDIES, Arm, Study
 from velora.checkpoint.registry import agents
+from velora.core import zoo
+from velora.core.zoo import PLACE, SCORES, Score
 from velora.models import Agent
 
 ROOT = Path(__file__).parents[2]
-ZOO = ROOT / "zoo"
 KEPT = ROOT / "outputs" / "bench-learning"
 """Where every arm of ours leaves its best checkpoint."""
-SCORES = "scores.json"
 PAGE = """# Model zoo
 
-The best agents of the [studies](../benchmarks/learning/README.md), without what they would need to learn on. Each loads
-in one line:
+The best agents of the [studies](../../../benchmarks/learning/README.md), without what they would need to learn on. They
+come with the package, and each loads in one line:
 
 ```python
-from velora.models import {agent}
+import velora
 
-agent = {agent}.load("zoo/{checkpoint}")
+agent = velora.zoo("{name}")
 ```
+
+Commands take them as `zoo:{name}`, and `velora.zoo()` lists them.
 
 The score is the mean return of {episodes} episodes that neither training nor the choice of the checkpoint used.
 `python -m benchmarks.learning.zoo` makes this folder from the last runs of the arms; a test plays the episodes again.
 
 <!-- --8<-- [start:table] -->
-| checkpoint | task | agent | cell | neurons | score |
+| name | task | agent | cell | neurons | score |
 |---|---|---|---|---|---|
 {rows}
 <!-- --8<-- [end:table] -->
@@ -70,25 +72,6 @@ EXHIBITS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What an exhibit earns in the test episodes of its task, without noise.
-
-    Attributes:
-        checkpoint: from the zoo's folder.
-        neurons: of the policy, its motor neurons not counted.
-    """
-
-    checkpoint: str
-    agent: str
-    cell: str
-    neurons: int
-    study: str
-    arm: str
-    mean_return: float
-    episodes: int
-
-
 def find(exhibit: Exhibit) -> tuple[Study, Arm]:
     """Return the study and the arm that an exhibit comes from."""
     study = STUDIES[exhibit.study]
@@ -107,14 +90,9 @@ def load(checkpoint: Path, key: str) -> Agent:
     return agent
 
 
-def read() -> list[Score]:
-    """Read what the zoo says of its agents."""
-    return [Score(**row) for row in json.loads((ZOO / SCORES).read_text())]
-
-
 def main(names: Sequence[str]) -> None:
     """Write the exhibits of these names anew, or all; what was trained elsewhere stays as it is."""
-    before = {(one.study, one.arm): one for one in read()}
+    before = {(one.study, one.arm): one for one in zoo.scores().values()}
     scores = []
     for exhibit in EXHIBITS:
         study, arm = find(exhibit)
@@ -125,23 +103,21 @@ def main(names: Sequence[str]) -> None:
             continue
         agent = load(kept, arm.agent)
         agent.learner.load_optimizer_state({}, 0)  # the zoo is for acting; it stays small
-        shutil.rmtree(ZOO / exhibit.name, ignore_errors=True)
-        agent.save(ZOO / exhibit.name / kept.name, config=True)
+        shutil.rmtree(PLACE / exhibit.name, ignore_errors=True)
+        agent.save(PLACE / exhibit.name / kept.name, config=True)
         settings = agent.settings
         own = (f"{exhibit.name}/{kept.name}", type(agent).__name__, settings.cell, settings.n_neurons)
         scores.append(Score(*own, exhibit.study, exhibit.arm, round(score(agent, study), 2), arms.TEST_EPISODES))
         print(scores[-1], flush=True)
-    (ZOO / SCORES).write_text(json.dumps([asdict(one) for one in scores], indent=2) + "\n")
-    (ZOO / "README.md").write_text(overview(scores))
+    (PLACE / SCORES).write_text(json.dumps([asdict(one) for one in scores], indent=2) + "\n")
+    (PLACE / "README.md").write_text(overview(scores))
 
 
 def overview(scores: list[Score]) -> str:
     """Write the zoo's page."""
     first = scores[0]
-    rows = [
-        f"| {s.checkpoint} | {s.study} | {s.agent} | {s.cell} | {s.neurons} | {s.mean_return:.1f} |" for s in scores
-    ]
-    return PAGE.format(agent=first.agent, checkpoint=first.checkpoint, episodes=first.episodes, rows="\n".join(rows))
+    rows = [f"| {s.name} | {s.study} | {s.agent} | {s.cell} | {s.neurons} | {s.mean_return:.1f} |" for s in scores]
+    return PAGE.format(name=first.name, episodes=first.episodes, rows="\n".join(rows))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from tests.shared import QUIET, digests
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint
-from velora.cli.settings.choice import choose_checkpoint
+from velora.checkpoint.choice import choose_checkpoint
 from velora.models import LiquidDDPG
 from velora.training import TrainResult
 

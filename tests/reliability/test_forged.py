@@ -15,11 +15,16 @@ from tests.reliability.forged import mutants
 from tests.reliability.forged_reading import RUNS, make_honest
 
 ROOT = Path(__file__).parents[2]
+QUICK = ("td3", "ppo")
+"""Replay and rollout; make test-all reads the others too."""
+KINDS = [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in RUNS]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in RUNS]
+)
 def test_a_forged_checkpoint_is_refused_or_harmless(kind: str) -> None:
     """In a process of its own, so that a crash is seen. ``python -m tests.reliability.forged 100000`` reads more."""
     words = [sys.executable, "-m", "tests.reliability.forged", "60", "1", kind]

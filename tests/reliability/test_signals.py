@@ -98,7 +98,8 @@ agent.train(env, 8, n_steps=100_000 if what == "limit" and at_step != "-1" else 
             resume=resume[0] if resume else None, summary=False, progress_bar=False)
 print("put back", all(signal.getsignal(one) is signal.SIG_DFL for one in (signal.SIGUSR1, signal.SIGTERM)))
 """
-END = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGXCPU")
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("SIGHUP", "SIGQUIT", "SIGUSR2", "SIGXCPU")]
+"""Signals that end a run as SIGTERM does, by the same lines."""
 
 
 def run(directory: Path, at_step: int, what: str, *resume: Path) -> subprocess.CompletedProcess[str]:
@@ -116,7 +117,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return digests(directory / "checkpoints" / "final")
 
 
-@pytest.mark.parametrize("name", [*END, "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", *OTHERS])
 def test_a_run_is_saved_and_ends_by_the_signal(tmp_path: Path, whole: dict[str, str], name: str) -> None:
     done = run(tmp_path, 77, name)
     assert done.returncode == -getattr(signal, name), done.stderr
@@ -156,7 +157,7 @@ def test_a_handler_of_the_programs_own_for_sigusr1_is_called_too(tmp_path: Path)
     assert (tmp_path / "checkpoints" / "recent").is_dir()
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGUSR1", *OTHERS])
 def test_a_handler_that_leaves_does_so_once_the_run_is_saved(tmp_path: Path, whole: dict[str, str], name: str) -> None:
     """As those of job queues do, which put the job into the queue again and end the process, wherever it is."""
     done = run(tmp_path, 77, f"leave={name}:{name}")
@@ -206,7 +207,9 @@ def test_a_limit_on_processor_time_leaves_a_whole_run(tmp_path: Path) -> None:
     assert Checkpoint.open(tmp_path / "checkpoints" / "interrupted").metadata.progress.step > 10
 
 
-@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM", "SIGQUIT"])
+@pytest.mark.parametrize(
+    "second", ["SIGINT", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGTERM", "SIGQUIT"))]
+)
 def test_a_second_signal_ends_at_once(tmp_path: Path, second: str) -> None:
     done = run(tmp_path, 100, f"SIGUSR2+{second}")
     assert done.returncode == -getattr(signal, second), done.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from velora.checkpoint.layout import CHECKPOINTS, LOCK_NAME
-from velora.core import small_json
+from velora.core import disk, small_json
 from velora.core.errors import RunDirectoryError
 from velora.core.locks import is_held
 
@@ -161,9 +161,10 @@ def write_failure(run_dir: Path, failure: Failure) -> None:
 
 
 def forget(run_dir: Path) -> None:
-    """Remove both files, since the run begins or goes on."""
-    for name in (RESULT, FAILURE):
-        (run_dir / name).unlink(missing_ok=True)
+    """Remove both files, and what kills have left of writing them, since the run begins or goes on."""
+    for path in (run_dir / RESULT, run_dir / FAILURE):
+        for one in (path, *disk.left_over(path)):
+            one.unlink(missing_ok=True)
 
 
 def _unfinished(run_dir: Path) -> Status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from velora.core.errors import VeloraError
@@ -10,15 +11,23 @@ from velora.core.errors import VeloraError
 class Rows(list[dict[str, Any]]):
     """List of rows, each a dictionary from column to value.
 
+    Args:
+        rows: dictionaries.
+        known: columns that there are without any row too.
+
     Example:
         >>> rows = Rows([{"step": 200, "return": -900.0}, {"step": 400, "return": -300.0}])
         >>> max(row["return"] for row in rows), rows.columns()
         (-300.0, ['step', 'return'])
     """
 
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), *, known: Sequence[str] = ()) -> None:
+        super().__init__(rows)
+        self._known = tuple(known)
+
     def columns(self) -> list[str]:
-        """List the columns of all rows, in the order in which they first come."""
-        return list(dict.fromkeys(name for row in self for name in row))
+        """List the columns, known ones first, in the order in which they first come."""
+        return list(dict.fromkeys((*self._known, *(name for row in self for name in row))))
 
     def column(self, name: str) -> list[Any]:
         """Return the values of one column; ``None`` for a row without it."""

@@ -14,7 +14,7 @@ import numpy as np
 from velora.analysis.rows import Rows
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
-from velora.metrics import queries
+from velora.metrics import EpisodeRow, LoggedRow, queries
 from velora.metrics.standing import Standing
 
 RETURN, LENGTH, SECONDS, EVALUATION = "return", "length", "seconds", "evaluation"
@@ -101,7 +101,7 @@ class Run:
         Raises:
             RunDirectoryError: if the run has no metrics.
         """
-        rows = Rows()
+        rows = Rows(known=_EPISODE_COLUMNS)
         for episode in queries.episodes(self.directory, run_id=self._id()):
             own = dataclasses.asdict(episode)
             del own["metrics"]
@@ -114,19 +114,13 @@ class Run:
         Raises:
             RunDirectoryError: if the run has no metrics.
         """
-        return Rows(
-            {
-                "seed": row.seed,
-                "step": row.step,
-                "episode": row.episode,
-                "mean": row.mean,
-                "std": row.std,
-                "min": min(row.returns),
-                "max": max(row.returns),
-                "returns": list(row.returns),
-            }
-            for row in queries.evaluations(self.directory, run_id=self._id())
-        )
+        rows = Rows(known=_EVALUATION_COLUMNS)
+        for row in queries.evaluations(self.directory, run_id=self._id()):
+            of_all = {"mean": row.mean, "std": row.std, "min": min(row.returns), "max": max(row.returns)}
+            rows.append(
+                {"seed": row.seed, "step": row.step, "episode": row.episode, **of_all, "returns": list(row.returns)}
+            )
+        return rows
 
     def losses(self) -> Rows:
         """Read what the newest update reported at each episode's end: ``seed``, ``episode``, ``step``, and each metric.
@@ -150,7 +144,7 @@ class Run:
             RunDirectoryError: if the run has no metrics.
         """
         found = queries.logged(self.directory, run_id=self._id(), name=name)
-        return Rows(dataclasses.asdict(row) for row in found)
+        return Rows((dataclasses.asdict(row) for row in found), known=_columns(LoggedRow))
 
     def metrics(self) -> list[str]:
         """List the names that :meth:`metric` knows.
@@ -191,6 +185,14 @@ class Run:
 
 def _series(rows: Sequence[Any], value: Callable[[Any], float]) -> Rows:
     return Rows({"seed": row.seed, "step": row.step, "value": value(row)} for row in rows)
+
+
+def _columns(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+_EPISODE_COLUMNS = [RETURN if name == "reward" else name for name in _columns(EpisodeRow) if name != "metrics"]
+_EVALUATION_COLUMNS = ["seed", "step", "episode", "mean", "std", "min", "max", "returns"]
 
 
 def _share(own: Standing, budget: tuple[int | None, int | None]) -> float:

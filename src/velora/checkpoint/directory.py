@@ -13,6 +13,7 @@ from typing import Any, Final, Self, final
 from torch import Tensor
 
 from velora.checkpoint import atomic_save, files, json_text, open_header, staging, tensors
+from velora.checkpoint.found import children
 from velora.checkpoint.lineage import Place
 from velora.checkpoint.registry import agents
 from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
@@ -138,13 +139,8 @@ class Checkpoint:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of ``metadata.json``, as ``sha256sum`` prints it; that file has the digests of all others.
-
-        Raises:
-            CheckpointError: if the file is gone.
-        """
-        place = self.path / METADATA_FILE
-        return hashlib.sha256(files.read_small(place, json_text.MAX_BYTES)).hexdigest()
+        """SHA-256 of ``metadata.json``, as ``sha256sum`` prints it; that file has the digests of all others."""
+        return hashlib.sha256(files.read_small(self.path / METADATA_FILE, json_text.MAX_BYTES)).hexdigest()
 
     def verify(self) -> None:
         """Check every byte of every file, in a few megabytes of memory.
@@ -232,25 +228,6 @@ def _check_names(path: Path, metadata: Metadata) -> None:
         )
     if foreign := sorted(name for name in names - FILE_NAMES if not atomic_save.is_litter(name)):
         _log.warning("%s: not part of the checkpoint, ignored", path / foreign[0])
-
-
-def children(parent: Path) -> list[Path]:
-    """List the directories in another one that are, or were meant to be, checkpoints."""
-    try:
-        names = sorted(name for name in os.listdir(parent) if not name.startswith("."))
-    except OSError:
-        return []
-    return [parent / name for name in names if _is_meant_as_checkpoint(parent / name)]
-
-
-def _is_meant_as_checkpoint(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    try:
-        return not FILE_NAMES.isdisjoint(files.list_names(path))
-    except CheckpointError as error:
-        _log.warning("skipped: %s", error)
-        return False
 
 
 def _way_out(agent: str) -> str:

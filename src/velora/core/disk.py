@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
 import sys
@@ -13,6 +14,7 @@ from typing import Final
 if sys.platform != "win32":
     import fcntl
 
+_SUFFIX_BYTES: Final = 4
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
@@ -65,7 +67,7 @@ def write_text(path: Path, text: str) -> None:
         OSError: as the system reports it; an older file stays then.
     """
     make_directory(path.parent)
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(_SUFFIX_BYTES)}")
     try:
         with staged.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
@@ -76,6 +78,12 @@ def write_text(path: Path, text: str) -> None:
     finally:
         with suppress(OSError):
             staged.unlink(missing_ok=True)
+
+
+def left_over(path: Path) -> list[Path]:
+    """List what kills have left of writing a file: no reader looks at them, and no other process may be writing it."""
+    digits = "[0-9a-f]" * 2 * _SUFFIX_BYTES
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}.{digits}"))
 
 
 def links_out(directory: Path, *, depth: int) -> list[Path]:

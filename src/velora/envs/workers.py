@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, final
 
@@ -56,14 +56,14 @@ class Workers:
         """
         number, worker = self._n_made, self._workers[self._n_made % len(self._workers)]
         self._n_made += 1
-        own = [spec for spec in gym.registry.values() if not _comes_with_gymnasium(spec) and _can_be_sent(spec) is None]
-        problem = _can_be_sent(make)
-        if problem is not None:
+        try:
+            _pack(make)
+        except Exception as error:
             raise SettingError(
-                f"workers: the environment can't be sent to another process ({problem}); give its registered id, or a "
-                "function that makes it from what can be copied"
-            )
-        return RemoteEnv(worker, number, CloudpickleWrapper(partial(_made, make, own)))
+                f"workers: the environment can't be sent to another process ({type(error).__name__}: {error}); give "
+                "its registered id, or a function that makes it from what can be copied"
+            ) from error
+        return RemoteEnv(worker, number, CloudpickleWrapper(partial(_made, make, _registered())))
 
     def close(self) -> None:
         """Close all environments, and end all processes; those that don't in time are killed."""
@@ -95,20 +95,38 @@ def _comes_with_gymnasium(spec: EnvSpec) -> bool:
     return isinstance(spec.entry_point, str) and spec.entry_point.startswith("gymnasium.")
 
 
-def _can_be_sent(thing: Any) -> str | None:
-    """Return why something can't be packed; ``None`` if it can."""
+def _pack(thing: Any) -> bytes:
+    return pickle.dumps(CloudpickleWrapper(thing))
+
+
+def _registered() -> dict[str, bytes]:
+    """Pack what is registered beside Gymnasium's own environments, each by itself; what can't be packed is left out."""
+    packed = {}
+    for env_id, spec in gym.registry.items():
+        if not _comes_with_gymnasium(spec):
+            with contextlib.suppress(Exception):  # whatever a user's class raises then
+                packed[env_id] = _pack(spec)
+    return packed
+
+
+def _made(make: Callable[[], gym.Env[Any, Any]], registered: Mapping[str, bytes]) -> gym.Env[Any, Any]:
+    """Make an environment in a worker, which knows what was registered where it came from.
+
+    An environment that is registered but not asked for, from a module that can't be imported here, is no obstacle; an
+    error tells of it.
+    """
+    unknown = []
+    for env_id, packed in registered.items():
+        try:
+            gym.registry.setdefault(env_id, pickle.loads(packed).fn)
+        except Exception as error:  # noqa: BLE001 - whatever a user's module raises then
+            unknown.append(f"{env_id} can't be registered in a worker: {type(error).__name__}: {error}")
     try:
-        pickle.dumps(CloudpickleWrapper(thing))
-    except Exception as error:  # noqa: BLE001 - whatever a user's class raises then
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _made(make: Callable[[], gym.Env[Any, Any]], registered: list[EnvSpec]) -> gym.Env[Any, Any]:
-    """Make an environment in a worker, which knows what was registered where it came from."""
-    for spec in registered:
-        gym.registry.setdefault(spec.id, spec)
-    return make()
+        return make()
+    except Exception as error:
+        for note in unknown:
+            error.add_note(note)
+        raise
 
 
 def tell(envs: Iterable[gym.Env[Any, Any]], name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError, agents
-from velora.checkpoint.directory import children
+from velora.checkpoint.found import children
 from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.schema import FILE_NAMES
 from velora.core.errors import CheckpointError

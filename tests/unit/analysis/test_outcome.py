@@ -104,3 +104,18 @@ def test_files_that_nobody_could_have_written_are_named(tmp_path: Path, name: st
     (tmp_path / name).write_text(text)
     with pytest.raises(RunDirectoryError, match=rf"{name}.* {told}|{name} {told}"):
         outcome.read(tmp_path)
+
+
+def test_what_a_kill_left_of_writing_goes_when_the_run_goes_on(tmp_path: Path) -> None:
+    killed = (
+        "import os, pathlib, sys\n"
+        "from velora.analysis import outcome\n"
+        "pathlib.Path.replace = lambda *paths: os._exit(9)\n"
+        "outcome.write_failure(pathlib.Path(sys.argv[1]), outcome.Failure('Error', 'line', True))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False).returncode == 9
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".failure.json.")
+    (tmp_path / ".failure.json.mine").touch()
+    outcome.forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".failure.json.mine"]

@@ -60,6 +60,13 @@ def test_rows_become_a_data_frame(run: Run) -> None:
     assert Rows().to_pandas().empty
 
 
+def test_a_table_without_rows_has_the_columns_of_one_with_rows(run: Run, tmp_path: Path) -> None:
+    make_run(tmp_path / "empty")
+    empty = find_runs(tmp_path / "empty")[0]
+    for table in (Run.episodes, Run.evaluations, Run.logged):
+        assert (table(empty), table(empty).columns()) == ([], table(run).columns())
+
+
 def test_without_pandas_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(VeloraError, match=r"pandas isn't installed; install it, or the extra pandas"):

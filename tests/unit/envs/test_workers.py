@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -106,6 +107,29 @@ def test_a_worker_that_ends_or_hangs_is_named_and_the_others_are_closed(what: st
     assert time.monotonic() - begun < 40.0
     assert children() == before
     assert Checkpoint.latest(tmp_path / "c" / "seed4") is not None
+
+
+def test_what_no_worker_can_import_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments of a module that this process alone can find are registered, as after its directory was left."""
+    (tmp_path / "left_behind.py").write_text(
+        "import gymnasium as gym\n"
+        "class Lost(gym.Wrapper):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(gym.make('Pendulum-v1'))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    lost = importlib.import_module("left_behind").Lost
+    monkeypatch.undo()
+    gym.register("Lost-v0", entry_point=lost)
+    try:
+        ddpg(1).train("Pendulum-v1", 4, n_steps=20, workers=1, run_dir=tmp_path / "run", **QUIET)
+        with pytest.raises(Exception, match="left_behind") as told:
+            ddpg(1).train("Lost-v0", 4, n_steps=20, workers=1, run_dir=tmp_path / "lost", **QUIET)
+        assert "Lost-v0 can't be registered in a worker: ModuleNotFoundError" in "".join(
+            getattr(told.value, "__notes__", [str(told.value)])
+        )
+    finally:
+        del gym.registry["Lost-v0"]
 
 
 def test_an_error_of_an_environment_is_raised_as_it_is() -> None:

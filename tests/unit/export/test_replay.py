@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from velora.core import zoo
 from velora.core.errors import ExportError, SettingError
 from velora.export.describe import describe
 from velora.export.policy import Policy
@@ -16,8 +16,6 @@ from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.loading import load
 from velora.nn.cells.registry import VARIANTS
 from velora.ops.choice import Choice
-
-ZOO = Path(__file__).parents[3] / "zoo"
 
 
 def distance(agent: Agent, *, steps: int = 40) -> float:
@@ -61,10 +59,9 @@ def test_normalised_observations_are_clipped() -> None:
     assert distance(agent) < 2e-6
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in ZOO.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("name", zoo.scores())
 def test_the_zoo(name: str) -> None:
-    (checkpoint,) = (ZOO / name).glob("ep*")
-    assert distance(load(checkpoint)) < 2e-5
+    assert distance(load(zoo.find(name))) < 2e-5
 
 
 def described(**settings: Any) -> Policy:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
+from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
-from velora.cli.settings.choice import choose_checkpoints
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.core.types import Filmed

@@ -13,6 +13,7 @@ from velora.cli.run import run_directory
 from velora.cli.run.saved_environment import chosen_environment, saved_wrappers
 from velora.cli.settings.instantiate import import_cell, locate_class
 from velora.cli.settings.objects import chosen_wrappers, make_environment, merged
+from velora.core import zoo
 from velora.core.devices import set_device
 from velora.core.errors import CheckpointError, SettingError
 from velora.envs.make import Env
@@ -28,10 +29,11 @@ def given_checkpoint(cfg: DictConfig) -> tuple[Path, Path]:
 
     Raises:
         SettingError: if none was.
+        CheckpointError: if the zoo has no agent of the name that was given.
     """
     if cfg.checkpoint.path is None:
         raise SettingError("checkpoint: needs a value; give a run or one of its checkpoints as checkpoint=...")
-    given, here = Path(cfg.checkpoint.path), run_directory.started_in()
+    given, here = zoo.resolve(cfg.checkpoint.path), run_directory.started_in()
     return (given if here == Path.cwd() else here / given), here
 
 

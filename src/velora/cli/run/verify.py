@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from velora.core import zoo
 from velora.core.errors import SettingError, VeloraError
 from velora.core.terminal import say
 
@@ -50,12 +51,13 @@ def verify(words: Sequence[str]) -> int:
     from velora.models import verifying  # torch, which takes a second
 
     _import(own)
-    verdicts = verifying.verify(paths[0])
+    path = zoo.resolve(paths[0])
+    verdicts = verifying.verify(path)
     problems = 0
     for verdict in verdicts.found:
         problems += verdict.problem is not None
         _tell(_named(verdict, verdicts), _state(verdict))
-    for name, state, is_broken in _beside(Path(paths[0])):
+    for name, state, is_broken in _beside(path):
         problems += is_broken
         _tell(name, state)
     for verdict in verdicts.newest:

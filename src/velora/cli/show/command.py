@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from velora.core import zoo
 from velora.core.errors import CheckpointError, SettingError
 from velora.core.names import did_you_mean
 from velora.core.terminal import say
@@ -17,6 +18,7 @@ far, evaluations, files, and the commands to go on with.
 
   velora show outputs/2026-11-23/14-03-22-115325_Pendulum-v1_3f9a
   velora show <run>/checkpoints/best
+  velora show zoo:pendulum                        # a trained agent that comes with Velora
   velora show <run> agent=my_module.MyAgent       # of an agent class of your own; its module is imported
   velora show <run> cell=my_module.MyCell         # with a cell of your own
 
@@ -44,11 +46,11 @@ def show(words: Sequence[str]) -> int:
     if len(paths) != 1 or paths[0].startswith("-"):
         hint = did_you_mean(paths[-1].partition("=")[0], SETTINGS, "see velora show --help") if paths else "give it"
         raise SettingError(f"show: expected one run or checkpoint, got {' '.join(paths) or 'none'}; {hint}")
-    path = Path(paths[0])
+    path = zoo.resolve(paths[0])
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such directory; expected a run or a checkpoint")
     from velora.cli.settings.instantiate import import_cell, import_class
-    from velora.cli.show.checkpoint import is_checkpoint, of_checkpoint
+    from velora.cli.show.checkpoint import found_at, of_checkpoint
     from velora.cli.show.run import of_run
 
     if given:
@@ -56,7 +58,8 @@ def show(words: Sequence[str]) -> int:
     if "agent" in given:
         import_class(given["agent"], "agent")
     import_cell(given.get("cell"))
-    facts = of_checkpoint(path) if is_checkpoint(path) else of_run(path)
+    checkpoint = found_at(path)
+    facts = of_run(path) if checkpoint is None else of_checkpoint(checkpoint)
     say("".join(f"{line}\n" for line in _laid_out(facts)))
     return 0
 
@@ -69,4 +72,4 @@ def _laid_out(facts: Iterable[Fact]) -> Iterator[str]:
         yield from (f"{'':<{_COLUMN}}{line}" for line in lines[1:])
 
 
-_COMMANDS = ("evaluate", "record", "go on", "plot", "verify", "python")
+_COMMANDS = ("evaluate", "record", "watch", "go on", "plot", "verify", "python")

@@ -13,11 +13,11 @@ from velora.analysis.run import Run
 from velora.analysis.status import STATUSES
 from velora.analysis.table import duration
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.choice import choose_checkpoints
 from velora.checkpoint.layout import find_home, listed, seed_directories
 from velora.cli.run import run_directory
 from velora.cli.run.report import can_go_on
 from velora.cli.settings import budget
-from velora.cli.settings.choice import choose_checkpoints
 from velora.cli.show.changed import changed_settings
 from velora.cli.show.checkpoint import commands, files, of_agent
 from velora.core.errors import CheckpointError, RunDirectoryError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from velora.checkpoint import Checkpoint, MissingCheckpointError
-from velora.checkpoint.directory import children
+from velora.checkpoint.found import children
 from velora.checkpoint.layout import find_home, listed, seed_directories, seed_directory
 from velora.checkpoint.schema import METADATA_FILE
 from velora.core.errors import CheckpointError

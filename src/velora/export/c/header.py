@@ -1,0 +1,111 @@
+"""The file policy.h: the interface, and the contract in words."""
+
+from __future__ import annotations
+
+import textwrap
+
+from velora.envs.actions import ActionBounds
+from velora.export.c.bits import LARGEST_OBSERVATION
+from velora.export.c.numbers import literal
+from velora.export.c.templates import fill, text
+from velora.export.policy import LONGEST_STEP, SHORTEST_STEP, Policy
+from velora.kernels.layers import Kind
+
+MOST_LISTED = 8
+"""Actions whose bounds are written one by one."""
+
+
+def header(policy: Policy, table_bytes: int) -> str:
+    """Write policy.h.
+
+    Args:
+        table_bytes: constants of policy.c.
+    """
+    origin = policy.origin
+    trained = f" trained on {origin.environment}" if origin.environment else ""
+    values = {
+        "TITLE": f"{origin.agent} ({origin.cell}){trained}",
+        "VERSION": origin.velora_version,
+        "CONTRACT": "\n".join(_paragraphs(policy, table_bytes)),
+        "OBSERVATIONS": str(policy.n_observations),
+        "ACTIONS": str(policy.n_actions),
+        "STATES": str(policy.n_state),
+        "DIGEST": origin.digest,
+        "LARGEST": literal(LARGEST_OBSERVATION),
+        "ACTION": "int" if policy.is_discrete else "float",
+    }
+    return fill(text("policy.h"), values)
+
+
+def _paragraphs(policy: Policy, table_bytes: int) -> list[str]:
+    said = {
+        "Observation": _observation(policy),
+        "dt": _time(policy),
+        "A late step": _late(policy),
+        "Action": _action(policy),
+        "A bad observation": (
+            f"where a number of the observation is no number (NaN), infinite or beyond {LARGEST_OBSERVATION:g},"
+            + (" or dt is NaN," if policy.reads_dt else "")
+            + " the step changes nothing: the state stays, and the action is the one that follows from it, which is "
+            "the last step's. Add the time that passed to the next dt."
+        ),
+        "Sizes": _sizes(policy, table_bytes),
+        "Re-entrant": (
+            "nothing is kept outside of policy_state, so that several policies, threads and interrupts may each have "
+            "one; two at a time must not share one."
+        ),
+        "The same bits": (
+            "with -ffp-contract=off and without -ffast-math every processor whose floats are those of IEEE 754, in "
+            "hardware or software, answers the same bits; selftest.c compares them."
+        ),
+    }
+    lines = []
+    for name, words in said.items():
+        lines += textwrap.wrap(f"{name}: {words}", 112, initial_indent=" * ", subsequent_indent=" *   ")
+    return lines
+
+
+def _observation(policy: Policy) -> str:
+    scaled = "; it is normalised inside" if policy.normalisation is not None else ""
+    return f"{policy.n_observations} numbers as the environment gives them, in its order and units{scaled}."
+
+
+def _time(policy: Policy) -> str:
+    if not policy.reads_dt:
+        return "is not read by this policy; give 1."
+    return (
+        "the time since the step before, in control steps: 1 for a step of the length that it was trained with. From "
+        f"{SHORTEST_STEP:g} to {LONGEST_STEP:g}; what is below or above counts as that. Give 1 at an episode's first "
+        "step."
+    )
+
+
+def _late(policy: Policy) -> str:
+    if not policy.reads_dt:
+        return "this policy can't be told; call it with the newest observation, once."
+    return (
+        "call policy_step once, with the newest observation and the dt that has passed, not once for each missed one."
+    )
+
+
+def _action(policy: Policy) -> str:
+    if not isinstance(policy.units, ActionBounds):
+        first = getattr(policy.units, "first", 0)
+        return f"one whole number, from {first} to {first + policy.readout.n_out - 1}: the environment's action."
+    low, high, _ = policy.units.arrays
+    if len(low) > MOST_LISTED or (len(set(low.tolist())) == 1 and len(set(high.tolist())) == 1):
+        bounds = f"from {low.min():g} to {high.max():g}"
+    else:
+        bounds = "from " + ", ".join(f"{a:g} to {b:g}" for a, b in zip(low, high, strict=True))
+    return f"{len(low)} numbers in the environment's units, {bounds}; never outside."
+
+
+def _sizes(policy: Policy, table_bytes: int) -> str:
+    inputs = policy.n_inputs if policy.normalisation is not None or policy.reads_log_dt else 0
+    layers = [4 * (3 * one.n + one.n_in if one.kind is Kind.LTC else one.n) for one in policy.layers]
+    stack = 4 * inputs + max(layers, default=0)
+    return (
+        f"{table_bytes} bytes of tables in flash and about 1000 of code (Cortex-M, -Os), besides soft floats where "
+        f"there is no floating-point unit; {4 * policy.n_state} bytes of RAM for a policy_state; {stack} bytes of "
+        "arrays on the stack, and about 100 of registers. No other RAM, no heap."
+    )

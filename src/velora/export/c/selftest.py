@@ -1,0 +1,33 @@
+"""The file selftest.c: example steps and their answers, for the real device."""
+
+from __future__ import annotations
+
+from velora.export.c.numbers import literal, table, unsigned
+from velora.export.c.templates import fill, text
+from velora.export.c.vectors import Vectors
+
+_FLOATS = """            const float off = action[k] - NUMBER(actions + step * POLICY_ACTIONS + k);
+            both of;
+            of.number = action[k];
+            seen = digest(seen, of.bits);
+            is_off |= !(off >= -@TOLERANCE@ && off <= @TOLERANCE@);"""
+_WHOLE = """            is_off |= action[k] != WHOLE(actions + step * POLICY_ACTIONS + k);
+            seen = digest(seen, (uint32_t)(int32_t)action[k]);"""
+
+
+def selftest(vectors: Vectors) -> str:
+    """Write selftest.c."""
+    discrete = vectors.tolerance is None
+    actions = vectors.actions.ravel().tolist()
+    answers = (
+        table("int", "actions", map(str, actions)) if discrete else table("float", "actions", map(literal, actions))
+    )
+    tables = [
+        "/* Observations, times in control steps, and the actions that float64 answers. */",
+        table("float", "observations", map(literal, vectors.observations.ravel().tolist())),
+        table("float", "times", map(literal, vectors.dt.tolist())),
+        answers,
+    ]
+    compare = _WHOLE if vectors.tolerance is None else fill(_FLOATS, {"TOLERANCE": literal(vectors.tolerance)})
+    values = {"STEPS": str(len(vectors.dt)), "TABLES": "\n".join(tables), "COMPARE": compare}
+    return fill(text("selftest.c"), values | {"DIGEST": unsigned(vectors.digest)})

@@ -1,0 +1,6 @@
+        x = @READ@;
+        do {
+@ADDS@
+            weight += @N@;
+            x++;
+        } while (x != @READ@ + @COUNT@);

@@ -1,0 +1,14 @@
+static void @NAME@(@PARAMETERS@)
+{
+    float next[@MOST@];
+@FADE@    for (int i = 0; i < n; i++) {
+        float @SUMS@;
+        const float *x;
+        const source *last;
+        weight += @HEADS@;
+@INPUTS@@STATE@@FORMULA@
+    }
+    for (int i = 0; i < n; i++) {
+        own[i] = next[i];
+    }
+}
