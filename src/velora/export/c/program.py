@@ -157,7 +157,12 @@ class _Program:
         if policy.is_discrete:
             first = getattr(policy.units, "first", 0)
             self._used.add("order")
-            body = ["if (k == 0 || order(out) > largest) {", "    largest = order(out);", f"    action[0] = k + ({first});", "}"]
+            body = [
+                "if (k == 0 || order(out) > largest) {",
+                "    largest = order(out);",
+                f"    action[0] = k + ({first});",
+                "}",
+            ]
             return ["int32_t largest = 0;", *_each(readout.n_out, lines + body)]
         assert isinstance(policy.units, ActionBounds)
         low, high, half = policy.units.arrays

@@ -13,6 +13,7 @@ from velora.export.c.selftest import selftest
 from velora.export.c.templates import fill, text
 from velora.export.c.vectors import make_vectors
 from velora.export.policy import Policy
+from velora.export.targets import Options
 
 
 def c_files(policy: Policy) -> dict[str, str]:
@@ -28,14 +29,12 @@ def c_files(policy: Policy) -> dict[str, str]:
     }
 
 
-def write_c(policy: Policy, out: Path) -> list[Path]:
+def write_c(policy: Policy, out: Path, options: Options | None = None) -> None:
     """Write a policy as C99 in float32 into a directory, which is made where it is missing.
 
     Args:
         out: the directory; files of these names in it are replaced, others left alone.
-
-    Returns:
-        The files written.
+        options: as every target is given them; there is nothing to choose here.
 
     Raises:
         ExportError: if the directory can't be written to.
@@ -50,4 +49,3 @@ def write_c(policy: Policy, out: Path) -> list[Path]:
                 os.replace(Path(place) / name, out / name)
     except OSError as error:
         raise ExportError(f"export: can't write to {out}: {error.strerror}; choose another out=") from error
-    return [out / name for name in files]
