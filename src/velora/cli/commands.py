@@ -70,6 +70,12 @@ _LISTED = (
         config="drive",
     ),
     Command(
+        "prove",
+        "run an exported policy on emulated chips, beside the agent",
+        "velora.cli.command.jobs:prove",
+        config="prove",
+    ),
+    Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
         "velora.cli.command.jobs:check_env",
@@ -97,6 +103,7 @@ For example:
   velora record <run> out=episode.mp4                         # see what it does
   velora watch <run> out=watch.html                           # see it think
   velora drive <run> rate=50 steps=500                        # in real time, by the clock
+  velora prove policy/ target=cortex-m4                       # run an exported policy on an emulated chip
   velora train resume=<run>                                   # go on where it stopped
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set

@@ -74,10 +74,23 @@ def drive(words: Sequence[str]) -> int:
     return launch("drive", "velora.cli.drive.job:run_drive", _of_checkpoint(words))
 
 
+def prove(words: Sequence[str]) -> int:
+    """Run ``velora prove``; a first word that is no setting is short for ``policy=``, and targets may be listed."""
+    listed = [_as_list(word) if word.startswith("target=") and "," in word else word for word in words or ["--help"]]
+    arguments = Arguments.parse(_beginning(listed, "policy")).renaming("checkpoint", "checkpoint.path")
+    return launch("prove", "velora.cli.run.prove:run_prove", arguments)
+
+
 def check_env(words: Sequence[str]) -> int:
     """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
     arguments = Arguments.parse(_beginning(words or ["--help"], "env.id"))
     return launch("check-env", "velora.cli.run.check_env:run_check", arguments, config_name="check_env")
+
+
+def _as_list(word: str) -> str:
+    """Write ``name=a,b`` as the list that Hydra takes it for only in brackets."""
+    name, _, values = word.partition("=")
+    return word if values.startswith("[") else f"{name}=[{values}]"
 
 
 def _of_checkpoint(words: Sequence[str]) -> Arguments:
