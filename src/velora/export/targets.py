@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from velora.core.errors import ExportError
+from velora.core.extras import how_to_install
 from velora.core.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Target:
         dtypes: values of ``dtype=``, the default first.
         options: options of its own, with their meanings and defaults in words.
         needs: package that has to be installed, and the extra of Velora that brings it.
-        after: command to go on with; ``{out}`` stands for what was written.
+        after: how to go on; ``{out}`` stands for what was written.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Target:
         """
         if self.needs is not None and importlib.util.find_spec(self.needs[0]) is None:
             package, extra = self.needs
-            raise ExportError(f"to={self.name}: needs {package}; install it with pip install 'velora-rl[{extra}]'")
+            raise ExportError(f"to={self.name}: needs {package}, which isn't installed; {how_to_install(extra)}")
         module, _, name = self.places.get(dtype, self.place).partition(":")
         write: Write = getattr(importlib.import_module(module), name)
         return write
@@ -114,12 +115,14 @@ _LISTED = (
         "velora.export.onnx.target:write_onnx",
         out="policy.onnx",
         needs=("onnx", "onnx"),
+        after='in Python: onnxruntime.InferenceSession("{out}")',
     ),
     Target(
         "torch",
         "a program of torch.export, one file that PyTorch loads without Velora",
         "velora.export.torch_program:write_torch",
         out="policy.pt2",
+        after='in Python: torch.export.load("{out}").module()',
     ),
     Target(
         "c",

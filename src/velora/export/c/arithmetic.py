@@ -18,15 +18,16 @@ from velora.export.c.templates import closure, fill
 Array = NDArray[Any]
 Whole = NDArray[np.uint64]
 
-POWERS = tuple(round(2.0 ** (31 - k / 32)) for k in range(32))
-"""2^(-k/32) in 2^-31."""
+POWERS = tuple(round(2.0 ** (30 - k / 32)) for k in range(32))
+"""2^(-k/32) in 2^-30."""
 SLOPE, CURVATURE = round(2976944612 / 32), round(1021440809 / 1024 / 16)
-"""2^-(g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the polynomial with the least relative error."""
+"""2^(-g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the one with the least relative error."""
 LOG = (4294967276, 2147479457, 1431510986, 1071771879, 845075155, 657370193, 455423505, 244639333, 85261380, 13932982)
 """log(1 + f) / f = c0 - c1 f + c2 f^2 - ..., for f from 0 to 1: the same kind of polynomial."""
 LOG2_E = 3098164009
 """log2(e) in 2^-31."""
-ONE = 1 << 31
+ONE = 1 << 30
+_TOP = 1 << 31
 _BITS = 0xFFFFFFFF
 
 
@@ -47,32 +48,31 @@ class Arithmetic:
     """The functions on float32 arrays, bit for bit what the C text computes."""
 
     def sigmoid(self, x: Array) -> Array:
-        return _float(_logistic(x, 0) >> 1) * _power(-30)
+        return _float(_logistic(x, 0)) * _power(-30)
 
     def tanh_of(self, x: Array) -> Array:
-        return _float((_logistic(x, 1) >> 1).astype(np.int64) - (1 << 29)) * _power(-29)
+        return _float(_logistic(x, 1).astype(np.int64) - (1 << 29)) * _power(-29)
 
     def blend(self, a: Array, b: Array, gate: Array) -> Array:
         g = _logistic(gate, 0)
         total = _high(ONE - g, _logistic(a, 1)) + _high(g, _logistic(b, 1))
-        return _float(total.astype(np.int64) - (1 << 29)) * _power(-29)
+        return _float(total.astype(np.int64) - (1 << 27)) * _power(-27)
 
     def blend_no_gate(self, a: Array, b: Array, gate: Array) -> Array:
         g = _logistic(gate, 0)
-        total = (_logistic(a, 1) >> 1) + _high(g, _logistic(b, 1))
-        return _float(total.astype(np.int64) - (g >> 2).astype(np.int64) - (1 << 29)) * _power(-29)
+        total = (_logistic(a, 1) >> 1) + (_high(g, _logistic(b, 1)) << 1)
+        return _float(total.astype(np.int64) - (g >> 2).astype(np.int64) - (1 << 28)) * _power(-28)
 
     def decay(self, x: Array) -> Array:
         t = _halvings(x, 0)
-        mantissa = _float(_halving(t) >> 1)
+        mantissa = _float(_halving(t))
         scaled = np.ldexp(mantissa, -((t >> 24).astype(np.int64) + 30)).astype(np.float32)
         return np.where(t == _BITS, np.float32(0), scaled)
 
     def softplus(self, x: Array) -> Array:
         e = self.decay(x)
-        f = np.where(e < 1, e * _power(31), np.float32(2**31 - 128)).astype(np.uint64) << 1
-        log = e * _log_1p(f)
-        return np.where(x > 0, x + log, log)
+        f = (np.minimum(e, np.nextafter(np.float32(1), np.float32(0))) * _power(31)).astype(np.uint64) << 1
+        return self.above_zero(x) + e * _log_1p(f)
 
     def log_of(self, x: Array) -> Array:
         bits = _bits(x)
@@ -114,7 +114,7 @@ def _halving(t: Whole) -> Whole:
 def _halvings(x: Array, doublings: int) -> Whole:
     bits = _bits(x)
     exponent = ((bits >> 23) & 0xFF) + doublings
-    product = _high(((bits << 8) & _BITS) | ONE, LOG2_E)
+    product = _high(((bits << 8) & _BITS) | _TOP, LOG2_E)
     inside = product >> np.clip(133 - exponent.astype(np.int64), 0, 31).astype(np.uint64)
     return np.where(exponent > 132, np.uint64(_BITS), np.where(exponent < 102, np.uint64(0), inside))
 
@@ -122,9 +122,9 @@ def _halvings(x: Array, doublings: int) -> Whole:
 def _logistic(x: Array, doublings: int) -> Whole:
     t = _halvings(x, doublings)
     e = np.where(t < (31 << 24), _halving(t) >> np.minimum(t >> 24, 31), np.uint64(0))
-    d = (1 << 30) + (e >> 1)
+    d = ONE + e
     y = ((1 << 29) // (d >> 16)) << 16
-    y = _high(y, ((1 << 30) - _high(d, y)) << 2) << 1
+    y = _high(y, (ONE - _high(d, y)) << 2)
     return np.where(np.signbit(np.asarray(x, np.float32)), ONE - y, y)
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper
 
-from velora.envs.actions import DiscreteActions
 from velora.export.formulas import step
 from velora.export.onnx.graph import Graph, Value
 from velora.export.placing import MARK
 from velora.export.policy import LONGEST_STEP, SHORTEST_STEP, Policy
+from velora.export.ports import ACTION, DT, NEXT_STATE, OBSERVATION, STATE, Port, inputs, outputs
 from velora.export.targets import Options
 
 OPERATORS: Final = 17
 FORMAT: Final = 8
 """Of the file (``ir_version``): the one that came with operator set 17."""
-OBSERVATION, STATE, DT, ACTION, NEXT_STATE = "observation", "state", "dt", "action", "next_state"
-"""Names of inputs and outputs."""
 
 
 def write_onnx(policy: Policy, out: Path, options: Options) -> None:
@@ -39,9 +37,8 @@ def build(policy: Policy) -> ModelProto:
     action, new = step(graph, policy, *(Value(graph, name) for name in (OBSERVATION, STATE, DT)))
     graph.give_out(action, ACTION)
     graph.give_out(new, NEXT_STATE)
-    made = helper.make_graph(
-        graph.nodes, "policy", _inputs(policy), _outputs(policy), list(graph.initialisers.values())
-    )
+    ins, outs = ([_tensor(port) for port in ports(policy)] for ports in (inputs, outputs))
+    made = helper.make_graph(graph.nodes, "policy", ins, outs, list(graph.initialisers.values()))
     model = helper.make_model(
         made,
         opset_imports=[helper.make_opsetid("", OPERATORS)],
@@ -74,22 +71,7 @@ def metadata(policy: Policy) -> dict[str, str]:
     }
 
 
-def _inputs(policy: Policy) -> list[ValueInfoProto]:
-    time = f"time since the step before, in control steps, {SHORTEST_STEP:g} to {LONGEST_STEP:g}"
-    return [
-        _tensor(OBSERVATION, ["batch", policy.n_observations], "in the environment's units"),
-        _tensor(STATE, ["batch", policy.n_state], "next_state of the step before; zeros when an episode begins"),
-        _tensor(DT, ["batch"], time if policy.reads_dt else f"{time}; it changes nothing"),
-    ]
-
-
-def _outputs(policy: Policy) -> list[ValueInfoProto]:
-    state = _tensor(NEXT_STATE, ["batch", policy.n_state], "state of the next step")
-    if isinstance(units := policy.units, DiscreteActions):
-        meaning = f"a number from {units.first} to {units.first + units.n - 1}"
-        return [_tensor(ACTION, ["batch"], meaning, TensorProto.INT64), state]
-    return [_tensor(ACTION, ["batch", policy.n_actions], "in the environment's units"), state]
-
-
-def _tensor(name: str, shape: list[Any], meaning: str, kind: int = TensorProto.FLOAT) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape, doc_string=meaning)
+def _tensor(port: Port) -> ValueInfoProto:
+    shape: list[str | int] = ["batch"] if port.size is None else ["batch", port.size]
+    kind = TensorProto.INT64 if port.is_whole else TensorProto.FLOAT
+    return helper.make_tensor_value_info(port.name, kind, shape, doc_string=port.meaning)

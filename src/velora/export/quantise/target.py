@@ -143,6 +143,7 @@ def _described(
             "inputs": inputs,
         },
         "weight_bits": quantised.weight_bits,
+        "state_bits": [layer.state_bits for layer in quantised.layers],
         "dt": {"shortest": quantised.shortest_dt, "longest": quantised.longest_dt},
         "actions": along.described(),
         "return": None if judged is None else judged.described(),

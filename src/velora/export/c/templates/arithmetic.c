@@ -18,14 +18,62 @@ static uint32_t high(uint32_t a, uint32_t b)
 #endif
 
 /* == bits == */
-/* A number of 32 bits, as a float and as its bits. */
+/* A float and its bits. */
 typedef union {
     float number;
     uint32_t bits;
+    int32_t whole;
 } both;
 
+/* == bits_of: needs bits == */
+static uint32_t bits_of(float x)
+{
+    both of;
+    of.number = x;
+    return of.bits;
+}
+
+/* == is_within: needs bits_of == */
+/* Whether |x| is at most a bound; not where x is no number. Bits are compared, since soft floats compare slowly. */
+static int is_within(float x, float bound)
+{
+    return (bits_of(x) & UINT32_C(0x7fffffff)) <= bits_of(bound);
+}
+
+/* == order: needs bits == */
+/* A whole number that is in the same order as x. */
+static int32_t order(float x)
+{
+    both of;
+    of.number = x;
+    return of.whole < 0 ? of.whole ^ INT32_C(0x7fffffff) : of.whole;
+}
+
+/* == clip: needs order == */
+static float clip(float x, float low, float high)
+{
+    return order(x) < order(low) ? low : order(x) > order(high) ? high : x;
+}
+
+/* == above_zero: needs bits == */
+static float above_zero(float x)
+{
+    both of;
+    of.number = x;
+    return of.whole < 0 ? 0.0f : x;
+}
+
+/* == magnitude: needs bits == */
+static float magnitude(float x)
+{
+    both of;
+    of.number = x;
+    of.bits &= UINT32_C(0x7fffffff);
+    return of.number;
+}
+
 /* == halving: needs high == */
-/* 2^-t in units of 2^-31, for a fraction t of 2^24: of 32 tabled ones the next above, times a polynomial of degree 2 for
+/* 2^-t in units of 2^-30, for a fraction t of 2^24: of 32 tabled ones the next above, times a polynomial of degree 2 for
  * the rest; relative error 7e-8. */
 static uint32_t halving(uint32_t t)
 {
@@ -43,11 +91,8 @@ static uint32_t halving(uint32_t t)
 static uint32_t halvings(uint32_t bits, unsigned doublings)
 {
     const unsigned exponent = (unsigned)((bits << 1) >> 24) + doublings;
-    if (exponent > 132) {
-        return UINT32_C(0xffffffff);
-    }
-    if (exponent < 102) {
-        return 0;
+    if (exponent - 102 > 30) {
+        return exponent > 132 ? UINT32_C(0xffffffff) : 0;
     }
     /* |x| as a fraction, by log2(e) in units of 2^-31 */
     return high((bits << 8) | UINT32_C(0x80000000), @LOG2_E@) >> (133 - exponent);
@@ -73,22 +118,21 @@ static uint16_t quotient(uint16_t d)
 #endif
 }
 
-/* == logistic: needs halvings, halving, quotient == */
-/* 1 / (1 + exp(-x * 2^doublings)) in units of 2^-31; 0 or 2^31 far away from 0. */
+/* == logistic: needs halvings, halving, quotient, bits_of == */
+/* 1 / (1 + exp(-x * 2^doublings)) in units of 2^-30; 0 or 2^30 far away from 0. */
 static uint32_t logistic(float x, unsigned doublings)
 {
-    both of;
-    of.number = x;
-    const uint32_t t = halvings(of.bits, doublings);
+    const uint32_t bits = bits_of(x);
+    const uint32_t t = halvings(bits, doublings);
     const uint32_t e = t < (UINT32_C(31) << 24) ? halving(t) >> (uint8_t)(t >> 24) : 0;
-    const uint32_t d = UINT32_C(0x40000000) + (e >> 1); /* (1 + e) / 2 */
-    uint32_t y = (uint32_t)quotient((uint16_t)(d >> 16)) << 16; /* 1 / (1 + e) to 14 bits, and a step of Newton's */
-    y = high(y, (UINT32_C(0x40000000) - high(d, y)) << 2) << 1;
-    return (of.bits >> 31) != 0 ? UINT32_C(0x80000000) - y : y;
+    const uint32_t d = UINT32_C(0x40000000) + e; /* 1 + e in units of 2^-30 */
+    uint32_t y = (uint32_t)quotient((uint16_t)(d >> 16)) << 16; /* 1 / (1 + e) in 2^-31, to 14 bits */
+    y = high(y, (UINT32_C(0x40000000) - high(d, y)) << 2); /* and in 2^-30, after a step of Newton's */
+    return (bits >> 31) != 0 ? UINT32_C(0x40000000) - y : y;
 }
 
 /* == scaled: needs bits == */
-/* A whole number times a power of 2 */
+/* A whole number times a power of 2. */
 static float scaled(int32_t whole, int exponent)
 {
     both of;
@@ -106,13 +150,13 @@ static float scaled(int32_t whole, int exponent)
 /* == sigmoid: needs logistic, scaled == */
 static float sigmoid(float x)
 {
-    return scaled((int32_t)(logistic(x, 0) >> 1), -30);
+    return scaled((int32_t)logistic(x, 0), -30);
 }
 
 /* == tanh_of: needs logistic, scaled == */
 static float tanh_of(float x)
 {
-    return scaled((int32_t)(logistic(x, 1) >> 1) - INT32_C(0x20000000), -29);
+    return scaled((int32_t)logistic(x, 1) - INT32_C(0x20000000), -29);
 }
 
 /* == blend: needs logistic, scaled == */
@@ -120,8 +164,8 @@ static float tanh_of(float x)
 static float blend(float a, float b, float gate)
 {
     const uint32_t g = logistic(gate, 0);
-    const uint32_t kept = high(UINT32_C(0x80000000) - g, logistic(a, 1));
-    return scaled((int32_t)(kept + high(g, logistic(b, 1))) - INT32_C(0x20000000), -29);
+    const uint32_t kept = high(UINT32_C(0x40000000) - g, logistic(a, 1));
+    return scaled((int32_t)(kept + high(g, logistic(b, 1))) - INT32_C(0x08000000), -27);
 }
 
 /* == blend_no_gate: needs logistic, scaled == */
@@ -129,8 +173,8 @@ static float blend(float a, float b, float gate)
 static float blend_no_gate(float a, float b, float gate)
 {
     const uint32_t g = logistic(gate, 0);
-    const uint32_t sum = (logistic(a, 1) >> 1) + high(g, logistic(b, 1));
-    return scaled((int32_t)sum - (int32_t)(g >> 2) - INT32_C(0x20000000), -29);
+    const uint32_t sum = (logistic(a, 1) >> 1) + (high(g, logistic(b, 1)) << 1);
+    return scaled((int32_t)sum - (int32_t)(g >> 2) - INT32_C(0x10000000), -28);
 }
 
 /* == decay: needs halvings, halving == */
@@ -143,7 +187,7 @@ static float decay(float x)
     if (t == UINT32_C(0xffffffff)) {
         return 0.0f;
     }
-    of.number = (float)(int32_t)(halving(t) >> 1);
+    of.number = (float)(int32_t)halving(t);
     of.bits -= ((t >> 24) + 30) << 23;
     return of.number;
 }
@@ -162,14 +206,13 @@ static float log_1p(uint32_t f)
     return scaled((int32_t)(p >> 1), -31);
 }
 
-/* == softplus: needs decay, log_1p == */
+/* == softplus: needs decay, log_1p, above_zero, clip == */
 /* log(1 + exp(x)) */
 static float softplus(float x)
 {
     const float e = decay(x);
-    const float f = e < 1.0f ? e * 0x1p31f : 0x1.fffffep+30f;
-    const float log_of_1_and_e = e * log_1p((uint32_t)(int32_t)f << 1);
-    return x > 0.0f ? x + log_of_1_and_e : log_of_1_and_e;
+    const float below_1 = clip(e, 0.0f, 0x1.fffffep-1f);
+    return above_zero(x) + e * log_1p((uint32_t)(int32_t)(below_1 * 0x1p31f) << 1);
 }
 
 /* == log_of: needs bits, log_1p == */
