@@ -12,12 +12,14 @@ The exit code is 1 if a policy isn't proved. A policy that can't be exported in 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -60,8 +62,12 @@ def run(job: Job) -> dict[str, Any]:
         except VeloraError as error:
             return {**found, "refused": str(error)}
         exported_s = time.monotonic() - began
-        code = prove([str(out), f"json={file}", *job.words])
+        said = io.StringIO()  # bars of several processes would write over each other
+        with redirect_stdout(said), redirect_stderr(said):
+            code = prove([str(out), f"json={file}", *job.words])
         found |= json.loads(file.read_text()) if file.exists() else {}
+    if code:
+        print(said.getvalue(), flush=True)
     return {**found, "exit_code": code, "export_s": exported_s}
 
 
