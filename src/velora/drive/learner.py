@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +134,7 @@ class Learner:
 
     def _store(self, transition: Transition) -> None:
         step, incoming = transition.step, self._experience.buffer.incoming
-        fields = {
+        fields: dict[str, Any] = {
             "obs": step.obs, "action": step.action, "reward": transition.reward, "next_obs": transition.next_obs,
             "terminated": transition.terminated, "truncated": transition.truncated, "dt": step.dt,
             "next_dt": transition.next_dt, "start": step.begins, "hidden": step.hidden,

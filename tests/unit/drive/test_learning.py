@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.unit.drive.test_controller import adapted
+from velora.buffers import ReplayBuffer
 from velora.core.errors import SettingError
 from velora.drive import DriveSettings, LearningController, Loop, Reading, SimulatedPlant, VirtualClock
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidTD3
@@ -62,6 +63,7 @@ def test_transitions_are_those_of_training() -> None:
     drive(controller, 95)
     controller.close()
     buffer = agent.experience.buffer
+    assert isinstance(buffer, ReplayBuffer)
     n = buffer.size(0)
     rows = buffer.sample(np.zeros((1, 1)), n, agent.device)
     obs, next_obs, start = (getattr(rows, name)[0, 0].numpy() for name in ("obs", "next_obs", "start"))

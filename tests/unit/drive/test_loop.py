@@ -154,7 +154,13 @@ def test_with_recover_it_goes_on_from_a_state_of_zeros() -> None:
 def test_the_end_is_safe_whatever_ends_it() -> None:
     stop = threading.Event()
     clock = VirtualClock()
-    plant, thinker = Bench(clock, silent=lambda tick: stop.set() or False if tick == 3 else False), Thinker(clock)
+
+    def stop_at_three(tick: int) -> bool:
+        if tick == 3:
+            stop.set()
+        return False
+
+    plant, thinker = Bench(clock, silent=stop_at_three), Thinker(clock)
     found = Loop(thinker, plant, DriveSettings(rate=10.0), clock=clock, stop=stop, safe=[0.5]).run()
     assert (found.ended, found.is_sound, found.tally.ticks) == ("stopped", True, 4)
     assert plant.written[-1][1] == 0.5
