@@ -57,7 +57,7 @@ def run(job: Job) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="velora-proof-") as scratch:
         out, file = Path(scratch, "policy"), Path(scratch, "proof.json")
         try:
-            options = {"judge": job.n_judged} if job.dtype == "int8" else {}
+            options: dict[str, Any] = {"judge": job.n_judged} if job.dtype == "int8" else {}
             export(job.checkpoint, "c", out, dtype=job.dtype, **options)
         except VeloraError as error:
             return {**found, "refused": str(error)}
