@@ -25,6 +25,7 @@ def test_train_go_on_and_evaluate(command: Command, tmp_path: Path) -> None:
     assert agent.settings.state_dim == 2
     assert agent.privileged == 3
     assert agent.buffer.size(0) == 60
+    assert agent.environment is not None
     assert [one["name"] for one in agent.environment["wrappers"]] == ["PrivilegedState", "DropObservation"]
     evaluated = command("evaluate", f"checkpoint={run}", "episodes=1")
     assert evaluated.code == 0, evaluated.err

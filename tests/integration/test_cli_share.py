@@ -44,6 +44,7 @@ def test_a_run_goes_there_and_back(hub: Hub, command: Command) -> None:
     assert command("verify", "got").code == 0
 
 
+@pytest.mark.slow
 def test_one_of_several_seeds_is_shared_with_what_all_reached(hub: Hub, command: Command) -> None:
     assert command("train", "train.seeds=[3,4,5]", *RUN).code == 0
     done = command("push", "run", "ada/swing", "out=card", "episodes=0")
@@ -55,9 +56,7 @@ def test_one_of_several_seeds_is_shared_with_what_all_reached(hub: Hub, command:
     assert Path("card/curve.png").stat().st_size > 10_000
     assert "seeds 3, 4, 5" in card
     assert "interquartile mean -" in card
-    assert [line.split()[1] for line in card.splitlines() if line.startswith(("| 3 |", "| 4 |", "| 5 |"))] == list(
-        "345"
-    )
+    assert all(f"\n| {seed} | -" in card for seed in (3, 4, 5))
 
 
 def test_a_card_can_be_looked_at_first(hub: Hub, command: Command) -> None:

@@ -202,7 +202,7 @@ def _refusal(hub: str, error: Any) -> str:
 def _short(error: BaseException) -> str:
     """Put the message of an error of others on one line, and not on a long one."""
     whole = f"{error}\n{error.__cause__ or ''}"
-    text = "; ".join(line.strip() for line in whole.splitlines() if line.strip()) or type(error).__name__
+    text = "; ".join(dict.fromkeys(filter(None, map(str.strip, whole.splitlines())))) or type(error).__name__
     return text if len(text) <= _LETTERS else f"{text[:_LETTERS]}..."
 
 

@@ -135,9 +135,7 @@ def _training(run: Run, *, has_curve: bool) -> list[str]:
     if has_curve:
         lines += ["![Learning curve: return over environment steps](curve.png)", ""]
     seeds = f"; seeds {', '.join(map(str, run.seeds))}" if len(run.seeds) > 1 else ""
-    lines.append(
-        f"{run.n_episodes:,} episodes, {run.n_steps:,} steps, {duration(run.seconds)} (h:min:s) of training{seeds}."
-    )
+    lines.append(f"{run.n_episodes:,} episodes, {run.n_steps:,} steps, {duration(run.seconds)} of training{seeds}.")
     reached = [value for value in run.returns() if math.isfinite(value)]
     if len(run.seeds) < 2 or not reached:
         return lines

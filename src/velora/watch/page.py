@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from velora.analysis.page import Markup, page
 from velora.core.errors import SettingError
 from velora.core.extras import how_to_install
-from velora.watch.neurons import SENSORY
+from velora.watch.circuit import SENSORY
 from velora.watch.trace import Trace
 
 MOST_PICTURE_BYTES: Final = 3_400_000
@@ -55,26 +55,6 @@ def _data(trace: Trace, title: str) -> dict[str, Any]:
     """Return what ``viewer/src/data.ts`` reads."""
     circuit, policy = trace.circuit, trace.policy
     pictures, every = encode(trace.pictures)
-    is_ltc = any(one.circuit is not None for one in circuit.synapses)
-    nothing = (np.nan,) * 4
-    synapses = {
-        name: np.asarray([getattr(one, name) for one in circuit.synapses], np.float32)
-        for name in ("source", "target", "a", "b")
-    }
-    own = [one.circuit or nothing for one in circuit.synapses] if is_ltc else []
-    arrays = {
-        "observation": trace.observation,
-        "input": trace.network_input,
-        "dt": trace.dt,
-        "action": trace.action,
-        "reward": trace.reward,
-        "activity": trace.activity,
-        "gate": trace.gate,
-        "time_constant": trace.time_constant,
-        "output": trace.output,
-        "circuit": np.asarray(own, np.float32).reshape(-1, 4),
-        **synapses,
-    }
     sensory = [one for one in circuit.neurons if one.layer == SENSORY]
     return {
         "title": title,
@@ -92,7 +72,31 @@ def _data(trace: Trace, title: str) -> dict[str, Any]:
         "time_means": circuit.time_means,
         "pictures": pictures,
         "picture_every": every,
-        "arrays": {name: _packed(values) for name, values in arrays.items()},
+        "arrays": {name: _packed(values) for name, values in _arrays(trace).items()},
+    }
+
+
+def _arrays(trace: Trace) -> dict[str, NDArray[Any]]:
+    synapses = trace.circuit.synapses
+    is_ltc = any(one.circuit is not None for one in synapses)
+    nothing = (np.nan,) * 4
+    ways = {
+        name: np.asarray([getattr(one, name) for one in synapses], np.float32)
+        for name in ("source", "target", "a", "b")
+    }
+    own = [one.circuit or nothing for one in synapses] if is_ltc else []
+    return {
+        "observation": trace.observation,
+        "input": trace.network_input,
+        "dt": trace.dt,
+        "action": trace.action,
+        "reward": trace.reward,
+        "activity": trace.activity,
+        "gate": trace.gate,
+        "time_constant": trace.time_constant,
+        "output": trace.output,
+        "circuit": np.asarray(own, np.float32).reshape(-1, 4),
+        **ways,
     }
 
 

@@ -42,7 +42,8 @@ class Tells(gym.Env[Any, Any]):
 
 
 def reading(env: gym.Env[Any, Any], privileged: int) -> Environments:
-    return Environments([env], obs_dim=int(np.prod(env.observation_space.shape)), privileged=privileged)
+    assert env.observation_space.shape is not None
+    return Environments([env], obs_dim=env.observation_space.shape[0], privileged=privileged)
 
 
 def agent(privileged: int) -> LiquidTD3:

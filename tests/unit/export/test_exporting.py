@@ -156,7 +156,7 @@ class TestMistakes:
             ({"to": "onx"}, "to=onx: no such target; did you mean onnx?"),
             ({"to": "zzz"}, "to=zzz: no such target; expected one of onnx, torch, c"),
             ({"to": "onnx", "dtype": "flaot32"}, "dtype=flaot32: to=onnx has float32; did you mean float32?"),
-            ({"to": "onnx", "opset": 18}, "opset: to=onnx has no such option; did you mean"),
+            ({"to": "onnx", "opset": 18}, "opset: to=onnx has no such option; expected one of to, dtype, out"),
         ],
     )
     def test_words(self, words: dict[str, str], message: str, agent: Agent, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ SHORT: dict[str, Any] = {"rollout_steps": 24, "sequence_length": 4, "n_epochs": 
 HIDDEN = "velora-tests/PendulumPositions-v0"
 
 
-def positions() -> gym.Env[Any, Any]:
+def positions(**_: Any) -> gym.Env[Any, Any]:
     """Show positions, and give the velocity too as the state."""
     return DropObservation(PrivilegedState(gym.make("Pendulum-v1")), "velocity")
 
@@ -59,6 +59,7 @@ def a_batch(agent: Agent, size: int = 16) -> Batch:
     return made
 
 
+@pytest.mark.slow
 class TestPrivilegedLiquidTD3(AgentContract):
     """Several seeds, recorded updates, saves and a run in two halves, to the bit."""
 
@@ -259,7 +260,7 @@ def test_the_state_is_normalised_by_statistics_of_its_own(tmp_path: Path) -> Non
     assert torch.allclose(batch.critic_obs[..., 2:].double(), by_hand.clamp(-10, 10), atol=1e-4)
     assert torch.equal(batch.critic_obs[..., :2], batch.obs)
     agent.save(tmp_path / "ep1")
-    loaded = LiquidTD3.load(tmp_path / "ep1")
+    loaded: Any = LiquidTD3.load(tmp_path / "ep1")
     assert torch.equal(loaded.normaliser.tensors()["privileged_mean"], tensors["privileged_mean"])
 
 

@@ -21,7 +21,7 @@ Whole = NDArray[np.uint64]
 POWERS = tuple(round(2.0 ** (30 - k / 32)) for k in range(32))
 """2^(-k/32) in 2^-30."""
 SLOPE, CURVATURE = round(2976944612 / 32), round(1021440809 / 1024 / 16)
-"""2^-(g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the polynomial with the least relative error."""
+"""2^(-g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the one with the least relative error."""
 LOG = (4294967276, 2147479457, 1431510986, 1071771879, 845075155, 657370193, 455423505, 244639333, 85261380, 13932982)
 """log(1 + f) / f = c0 - c1 f + c2 f^2 - ..., for f from 0 to 1: the same kind of polynomial."""
 LOG2_E = 3098164009
