@@ -59,6 +59,7 @@ def test_the_doctor_needs_no_framework(words: list[str]) -> None:
         ["doctor", "--help"],
         ["train", "--help"],
         ["evaluate", "--help"],
+        ["export", "--help"],
         ["train", "train.n_episods=3"],
     ],
 )

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 from velora.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from velora.export.describe import describe
     from velora.export.exporting import Exported, export
     from velora.export.manifest import Manifest
     from velora.export.policy import Policy
     from velora.export.replay import Replay
     from velora.export.targets import TARGETS, Options, Target
 
-__all__ = ["TARGETS", "Exported", "Manifest", "Options", "Policy", "Replay", "Target", "describe", "export"]
+__all__ = ["TARGETS", "Exported", "Manifest", "Options", "Policy", "Replay", "Target", "export"]
 __getattr__, __dir__ = on_demand(
     __name__,
     {
@@ -23,7 +22,6 @@ __getattr__, __dir__ = on_demand(
         "Policy": "policy",
         "Replay": "replay",
         "Target": "targets",
-        "describe": "describe",
         "export": "exporting",
     },
 )

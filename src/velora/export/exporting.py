@@ -17,6 +17,7 @@ from velora.export.policy import Policy
 from velora.export.targets import Options, Target, find_target
 from velora.models.agent import Agent
 from velora.models.loading import load
+from velora.nn.cells.registry import is_foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def export(
     target.check(dtype, given)
     place = place_of(target, out)
     check_free(place, is_directory=target.is_directory, overwrite=overwrite)
-    write = target.load()
+    write = target.load(dtype)
     agent, checkpoint = (agent, None) if isinstance(agent, Agent) else _loaded(Path(agent))
     policy = describe(agent, checkpoint)
     chosen = Options(dtype, agent, checkpoint, given)
@@ -99,7 +100,10 @@ def _loaded(path: Path) -> tuple[Agent, Checkpoint]:
     chosen = choose_checkpoints(path)
     if len(chosen) > 1:
         raise ExportError(f"{path}: holds {len(chosen)} seeds; give the directory of one, such as {chosen[0]}")
-    return load(chosen[0], device="cpu"), Checkpoint.open(chosen[0])
+    checkpoint = Checkpoint.open(chosen[0])
+    if is_foreign(cell := checkpoint.metadata.settings.get("cell")):
+        raise ExportError(f"{path}: its cell {str(cell)[:100]!r} is code from outside Velora, which can't be exported")
+    return load(chosen[0], device="cpu"), checkpoint
 
 
 def _write_manifest(

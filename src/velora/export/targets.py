@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from velora.core.errors import ExportError
+from velora.core.extras import how_to_install
 from velora.core.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ class Target:
         name: value of ``to=``.
         summary: what it writes, in one line.
         place: its function of type :data:`Write`, as ``"module:function"``, imported when it is used.
+        places: the functions of dtypes that have another one.
         out: where it writes by default; a directory ends in a slash.
         dtypes: values of ``dtype=``, the default first.
         options: options of its own, with their meanings and defaults in words.
         needs: package that has to be installed, and the extra of Velora that brings it.
-        after: command to go on with; ``{out}`` stands for what was written.
+        after: how to go on; ``{out}`` stands for what was written.
     """
 
     name: str
@@ -66,22 +68,23 @@ class Target:
     options: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, str] | None = None
     after: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_directory(self) -> bool:
         """Return whether it writes a directory; the others write one file."""
         return self.out.endswith("/")
 
-    def load(self) -> Write:
-        """Import the function that writes.
+    def load(self, dtype: str = "") -> Write:
+        """Import the function that writes numbers of a dtype.
 
         Raises:
             ExportError: if a package that it needs isn't installed.
         """
         if self.needs is not None and importlib.util.find_spec(self.needs[0]) is None:
             package, extra = self.needs
-            raise ExportError(f"to={self.name}: needs {package}; install it with pip install 'velora-rl[{extra}]'")
-        module, _, name = self.place.partition(":")
+            raise ExportError(f"to={self.name}: needs {package}, which isn't installed; {how_to_install(extra)}")
+        module, _, name = self.places.get(dtype, self.place).partition(":")
         write: Write = getattr(importlib.import_module(module), name)
         return write
 
@@ -92,18 +95,18 @@ class Target:
             ExportError: if the target has no such dtype or option.
         """
         if dtype not in self.dtypes:
-            hint = did_you_mean(dtype, self.dtypes, f"expected {' or '.join(self.dtypes)}")
-            others = [f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes]
-            raise ExportError(
-                f"dtype={dtype}: to={self.name} has {', '.join(self.dtypes)}; "
-                + (f"{' and '.join(others)} has it" if others else hint)
-            )
+            others = " or ".join(f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes)
+            hint = did_you_mean(dtype, self.dtypes, f"only {others} has {dtype}" if others else "leave dtype out")
+            raise ExportError(f"dtype={dtype}: to={self.name} has {' and '.join(self.dtypes)}; {hint}")
         for name in given:
             if name not in self.options:
                 known = ("to", "dtype", "out", "overwrite", *self.options)
                 hint = did_you_mean(name, known, f"expected one of {', '.join(known)}")
                 raise ExportError(f"{name}: to={self.name} has no such option; {hint}")
 
+
+QUANTISED = ("int8", "int16")
+"""Values of ``dtype=`` that are weights of a policy in whole numbers."""
 
 _LISTED = (
     Target(
@@ -112,18 +115,29 @@ _LISTED = (
         "velora.export.onnx.target:write_onnx",
         out="policy.onnx",
         needs=("onnx", "onnx"),
+        after='in Python: onnxruntime.InferenceSession("{out}")',
     ),
     Target(
         "torch",
         "a program of torch.export, one file that PyTorch loads without Velora",
         "velora.export.torch_program:write_torch",
         out="policy.pt2",
+        after='in Python: torch.export.load("{out}").module()',
     ),
     Target(
         "c",
         "C99 without malloc, libm or global state: policy.h, policy.c, an example and a Makefile",
         "velora.export.c.target:write_c",
         out="policy/",
+        dtypes=("float32", *QUANTISED),
+        options={
+            "episodes": "int8: episodes of the environment that it is calibrated by, 10",
+            "seed": "int8: of those episodes, 0",
+            "judge": "int8: episodes that it is compared with the agent by, 100; 0 for none",
+            "limit": "int8: what the median episode may lose, 0.5 or 1 % of the usual return",
+            "env": "int8: id of another environment to calibrate in",
+        },
+        places=dict.fromkeys(QUANTISED, "velora.export.quantise.target:write_quantised"),
         after="velora prove {out} target=cortex-m4 episodes=10",
     ),
 )

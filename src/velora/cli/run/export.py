@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from velora.export.targets import TARGETS, Target, find_target
 
 if TYPE_CHECKING:
     from velora.export.exporting import Exported
-    from velora.export.policy import Policy
+    from velora.export.ports import Port
 
 HELP = """\
 Write the policy of a checkpoint, what it does without exploration, to files that run without Velora.
@@ -52,7 +52,7 @@ def export(words: Sequence[str]) -> int:
         return 0
     path, given = _sorted(words)
     if "to" not in given:
-        raise SettingError(f"export: say what to write: to={' or to='.join(TARGETS)}; see velora export --help")
+        raise SettingError(f"say what to write: to={' or to='.join(TARGETS)}; see velora export --help")
     target = find_target(given["to"])
     own = {name: value for name, value in given.items() if name not in SETTINGS}
     target.check(given.get("dtype", target.dtypes[0]), own)
@@ -134,41 +134,22 @@ def _out(target: Target, out: str | None, checkpoint: Path, *, several: bool) ->
 
 def _told(done: Exported, checkpoint: Path) -> list[tuple[str, str]]:
     """Describe what was written, a name and a text for each line."""
+    from velora.export import ports
+
     policy, origin = done.policy, done.policy.origin
     on = f" of {origin.environment}" if origin.environment else ""
     lines = [
         ("checkpoint", f"{checkpoint}, {origin.agent}, {origin.cell}{on}"),
-        ("wrote", f"{done.out}, {done.target.name}, {sum(done.files.values()):,} bytes"),
-        *(
-            ("", f"{path.relative_to(done.out)}, {size:,} bytes")
-            for path, size in done.files.items()
-            if path != done.out
-        ),
-        ("inputs", f"observation, {policy.n_observations} numbers in the environment's units"),
-        ("", f"state, {policy.n_state} numbers, zeros when an episode begins"),
-        ("", _time(policy)),
-        ("outputs", f"action, {_action(policy)}"),
-        ("", f"next_state, {policy.n_state} numbers"),
+        ("wrote", f"{done.out}, {sum(done.files.values()):,} bytes"),
+        *(("", f"{path.relative_to(done.out)}, {size:,}") for path, size in done.files.items() if path != done.out),
+        *_ports("takes", ports.inputs(policy)),
+        *_ports("gives", ports.outputs(policy)),
         *done.notes.items(),
     ]
     return [*lines, ("next", done.target.after.format(out=done.out))] if done.target.after else lines
 
 
-def _time(policy: Policy) -> str:
-    if policy.reads_dt:
-        from velora.export.policy import LONGEST_STEP, SHORTEST_STEP
-
-        return (
-            f"dt, control steps since the step before, {SHORTEST_STEP:g} to {LONGEST_STEP:g}; 1 when an episode begins"
-        )
-    return "dt, control steps since the step before, which changes nothing here"
-
-
-def _action(policy: Policy) -> str:
-    from velora.envs.actions import DiscreteActions
-
-    units = policy.units
-    if isinstance(units, DiscreteActions):
-        return f"one of the numbers {units.first} to {units.first + units.n - 1}"
-    ranges = dict.fromkeys(f"{low:g} to {high:g}" for low, high in zip(units.low, units.high, strict=True))
-    return f"{policy.n_actions} in the environment's units, {', '.join(ranges)}"
+def _ports(name: str, ports: Sequence[Port]) -> Iterator[tuple[str, str]]:
+    for port in ports:
+        yield name, f"{port.name} ({1 if port.size is None else port.size}), {port.meaning}"
+        name = ""
