@@ -19,10 +19,15 @@ PYTHON ?=
 NO_GPU = $(shell nvidia-smi -L >/dev/null 2>&1 || echo 'not gpu')
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# A test compares them with src/velora/proof/targets.py.
+PROOF_PACKAGES := gcc libc6-dev clang gcc-arm-none-eabi qemu-system-arm gcc-avr avr-libc libsimavr-dev libelf-dev \
+    gcc-riscv64-unknown-elf qemu-system-misc lld nodejs
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
 .PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel wheel-smoke
-.PHONY: clean
+.PHONY: clean viewer proof proof-tools
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -84,11 +89,21 @@ reliability: setup peers  ## Strike every fault and count what survives: the tab
 sweeps: setup  ## Kill sweeps under every launcher and compare: the table in benchmarks/sweeps; Ray where make ray made it
 	$(RUN) -m benchmarks.sweeps $(ARGS)
 
+proof-tools:  ## Install what make proof compiles and emulates with, by apt-get (as root, or by sudo): 2 GB
+	$(SUDO) apt-get update
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(PROOF_PACKAGES)
+
+proof: setup  ## Prove every agent of the zoo on emulated chips: the tables in docs/deploy; needs make proof-tools
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.proof $(ARGS)
+
 bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or ARGS="--against COMMIT"
 	$(RUN) -m benchmarks.bits $(ARGS)
 
 generate: setup  ## Write src/velora/models/keywords.py anew, after a change of settings or cells
 	$(RUN) -m velora.models.generate
+
+viewer:  ## Check, test and bundle the page of velora watch, after a change in viewer/; needs Node
+	cd viewer && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)

@@ -37,6 +37,11 @@ def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
         archive.extractall(site)
     ours = {path.relative_to(ROOT / "conf") for path in (ROOT / "conf").rglob("*.yaml")}
     assert {path.relative_to(site / "velora/conf") for path in (site / "velora/conf").rglob("*.yaml")} == ours
+    zoo = ROOT / "src" / "velora" / "zoo"
+    kept = {path.relative_to(zoo) for path in zoo.rglob("*") if path.is_file() and path.suffix != ".md"}
+    assert {
+        path.relative_to(site / "velora/zoo") for path in (site / "velora/zoo").rglob("*") if path.is_file()
+    } == kept
     assert (site / "velora" / "py.typed").exists()
     assert [path.name for path in (site / "hydra_plugins").iterdir()] == ["velora_processes.py"]
     assert not list(site.rglob("__pycache__"))

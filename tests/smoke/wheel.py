@@ -59,6 +59,10 @@ def check_agent(kernel: str, directory: Path) -> None:
     assert np.array_equal(action, agent.predict(state)[0]), "a loaded agent acts otherwise"
     assert np.isfinite(loaded.predict(state, hidden)[0]).all()
     print(f"trained, saved, loaded; action {float(action[0]):.4f}", flush=True)
+    for name in velora.zoo():
+        velora.zoo(name)
+    assert "LiquidSAC" in command("show", "zoo:pendulum")
+    print(f"the zoo loads: {', '.join(velora.zoo())}", flush=True)
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             size = n_seeds * capacity * self.row_width * 4 / 2**30
             raise SettingError(f"{setting}: {capacity} transitions need {size:.1f} GiB; choose fewer") from error
         self._incoming = np.zeros((n_seeds * n_envs, self.row_width), dtype=np.float32)
-        self.incoming = {name: self._incoming[:, where] for name, where in self._columns.items()}
+        self.incoming: dict[str, Array] = {name: self._incoming[:, where] for name, where in self._columns.items()}
         if as_bytes:
             for name in OBSERVATIONS:
                 self.incoming[name] = self.incoming[name].view(np.uint8)[:, :obs_dim]

@@ -42,11 +42,39 @@ _LISTED = (
         config="train",
     ),
     Command("tune", "search for settings, and go on with a search", "velora.cli.tune.command:tune", config="train"),
+    Command(
+        "distill",
+        "train a small student by a teacher: an ONNX policy, or a checkpoint",
+        "velora.cli.command.jobs:distill",
+        interrupted="interrupted before the first step; nothing was saved",
+        config="distill",
+    ),
     Command("evaluate", "play episodes with a saved agent", "velora.cli.command.jobs:evaluate", config="evaluate"),
     Command("runs", "list runs: what they are, how they stand, what they reached", "velora.cli.runs.command:runs"),
     Command("show", "say what a run or a checkpoint is, and what to do with it", "velora.cli.show.command:show"),
     Command("record", "write a video of a saved agent", "velora.cli.command.jobs:record", config="record"),
     Command("export", "write a policy to C, ONNX or torch.export", "velora.cli.run.export:export"),
+    Command("push", "share a saved agent on a Hub, with a model card", "velora.cli.command.jobs:push", config="push"),
+    Command("pull", "download a shared agent, verified", "velora.cli.run.pull:pull"),
+    Command(
+        "watch",
+        "write a page that shows a policy at work: the task, its circuit, every neuron",
+        "velora.cli.command.jobs:watch",
+        config="watch",
+    ),
+    Command(
+        "drive",
+        "drive a plant in real time by a saved agent",
+        "velora.cli.command.jobs:drive",
+        interrupted="interrupted before the loop began; nothing was driven",
+        config="drive",
+    ),
+    Command(
+        "prove",
+        "run an exported policy on emulated chips, beside the agent",
+        "velora.cli.command.jobs:prove",
+        config="prove",
+    ),
     Command(
         "check-env",
         "say what an agent will see of an environment, and what is wrong with it",
@@ -73,15 +101,20 @@ For example:
   velora train -m agent.n_neurons=20,40 train.seeds=3         # both, in a process each
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
+  velora watch <run> out=watch.html                           # see it think
+  velora drive <run> rate=50 steps=500                        # in real time, by the clock
+  velora prove policy/ target=cortex-m4                       # run an exported policy on an emulated chip
   velora train resume=<run>                                   # go on where it stopped
   velora check-env my_module:MyEnv-v0                         # look at an environment of your own
   velora configs agent                                        # what there is to choose and to set
   velora runs where=status=finished sort=-return              # what there is, the best first
   velora tune 'agent.n_neurons=choice(10,20,40)' trials=20    # search for settings
+  velora distill policy.onnx env=half_cheetah                 # any ONNX policy into a liquid student
   velora plot <run> <run> out=curves.png
   velora compare <sweep> by=agent out=report.html
   velora verify <run>
   velora export <run> to=onnx out=policy.onnx                 # a policy that runs without Velora
+  velora push <run> user/name                                 # share it; velora pull user/name gets it back
 
 A run's directory is printed at its start; it is made in outputs/, in the directory you are in."""
 

@@ -25,6 +25,18 @@ class ExportError(VeloraError, ValueError):
     """Error in an export: a policy that a target can't express, or files that don't belong together."""
 
 
+class HubError(VeloraError, OSError):
+    """Error of a Hub: it doesn't answer, refuses, lacks what was asked for, or sent something else."""
+
+
+class PlantError(VeloraError, RuntimeError):
+    """Error of a machine that is driven: it has failed, doesn't answer, or speaks of other sizes than the policy."""
+
+
+class TeacherError(VeloraError, ValueError):
+    """Error in a teacher: a policy that can't be read, doesn't fit the environment, or answers what is no action."""
+
+
 class RunDirectoryError(VeloraError, ValueError):
     """Error in a directory that can't hold this run: it is of another run, holds foreign files or isn't writable."""
 

@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from velora.core.errors import SpaceError
+from velora.envs.watched import Watched
 
 Env: TypeAlias = gym.Env[Any, Any]
 Layer: TypeAlias = gym.Wrapper[Any, Any, Any, Any]
@@ -20,6 +21,7 @@ WATCHING = (
     gym.wrappers.RecordVideo,
     gym.wrappers.HumanRendering,
     gym.wrappers.RenderCollection,
+    Watched,
 )
 """Wrappers that only look on; copies of an environment go without."""
 

@@ -69,7 +69,7 @@ def export(
     target.check(dtype, given)
     place = place_of(target, out)
     check_free(place, is_directory=target.is_directory, overwrite=overwrite)
-    write = target.load()
+    write = target.load(dtype)
     agent, checkpoint = (agent, None) if isinstance(agent, Agent) else _loaded(Path(agent))
     policy = describe(agent, checkpoint)
     chosen = Options(dtype, agent, checkpoint, given)

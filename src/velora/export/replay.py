@@ -83,7 +83,7 @@ class Replay:
             else:
                 new[place] = self._neurons(number, layer, tensors, read, own, time)
             read = new[place]
-        return self._read_out(new), new
+        return self.output(new), new
 
     def action(self, out: Numbers) -> Numbers:
         """Bring what the network puts out to the environment's units, (n_actions,)."""
@@ -159,7 +159,8 @@ class Replay:
             v = (capacity * v + step * (pull + drawn)) / (capacity + step * (conductance + open_))
         return v
 
-    def _read_out(self, state: Numbers) -> Numbers:
+    def output(self, state: Numbers) -> Numbers:
+        """Read what the network puts out, (n_out,), off a new state."""
         readout = self.policy.readout
         out = state[readout.state_at : readout.state_at + readout.n_in]
         if readout.kind is not ReadoutKind.SLICE:

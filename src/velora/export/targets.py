@@ -52,6 +52,7 @@ class Target:
         name: value of ``to=``.
         summary: what it writes, in one line.
         place: its function of type :data:`Write`, as ``"module:function"``, imported when it is used.
+        places: the functions of dtypes that have another one.
         out: where it writes by default; a directory ends in a slash.
         dtypes: values of ``dtype=``, the default first.
         options: options of its own, with their meanings and defaults in words.
@@ -67,14 +68,15 @@ class Target:
     options: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, str] | None = None
     after: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_directory(self) -> bool:
         """Return whether it writes a directory; the others write one file."""
         return self.out.endswith("/")
 
-    def load(self) -> Write:
-        """Import the function that writes.
+    def load(self, dtype: str = "") -> Write:
+        """Import the function that writes numbers of a dtype.
 
         Raises:
             ExportError: if a package that it needs isn't installed.
@@ -82,7 +84,7 @@ class Target:
         if self.needs is not None and importlib.util.find_spec(self.needs[0]) is None:
             package, extra = self.needs
             raise ExportError(f"to={self.name}: needs {package}, which isn't installed; {how_to_install(extra)}")
-        module, _, name = self.place.partition(":")
+        module, _, name = self.places.get(dtype, self.place).partition(":")
         write: Write = getattr(importlib.import_module(module), name)
         return write
 
@@ -102,6 +104,9 @@ class Target:
                 hint = did_you_mean(name, known, f"expected one of {', '.join(known)}")
                 raise ExportError(f"{name}: to={self.name} has no such option; {hint}")
 
+
+QUANTISED = ("int8", "int16")
+"""Values of ``dtype=`` that are weights of a policy in whole numbers."""
 
 _LISTED = (
     Target(
@@ -124,6 +129,15 @@ _LISTED = (
         "C99 without malloc, libm or global state: policy.h, policy.c, an example and a Makefile",
         "velora.export.c.target:write_c",
         out="policy/",
+        dtypes=("float32", *QUANTISED),
+        options={
+            "episodes": "int8: episodes of the environment that it is calibrated by, 10",
+            "seed": "int8: of those episodes, 0",
+            "judge": "int8: episodes that it is compared with the agent by, 100; 0 for none",
+            "limit": "int8: what the median episode may lose, 0.5 or 1 % of the usual return",
+            "env": "int8: id of another environment to calibrate in",
+        },
+        places=dict.fromkeys(QUANTISED, "velora.export.quantise.target:write_quantised"),
         after="velora prove {out} target=cortex-m4 episodes=10",
     ),
 )

@@ -10,6 +10,7 @@ import torch
 from velora.checkpoint import Checkpoint, agents
 from velora.core.errors import CheckpointError, SettingError
 from velora.models import Agent
+from velora.models.pretrained import downloaded
 from velora.nn.cells.base import Cell
 from velora.nn.cells.registry import register_cell
 
@@ -40,6 +41,27 @@ def load(
     """
     checkpoint = Checkpoint.open(dirpath)
     return find_class(checkpoint).load(dirpath, buffer=buffer, device=device, kernel=kernel)
+
+
+def from_pretrained(
+    repo: str, *, revision: str | None = None, device: str | torch.device | None = None, kernel: str = "auto"
+) -> Agent:
+    """Download an agent that ``velora push`` shared on a Hub; the checkpoint names the class, as in :func:`load`.
+
+    It takes the extra ``hub``. Nothing stays on the disk; ``velora pull`` keeps a copy.
+
+    Args:
+        repo: ``user/name``.
+        revision: a branch, a tag or a commit; ``None`` is the newest.
+        device: where to put the agent; ``None`` chooses.
+        kernel: what computes; see the agent's constructor.
+
+    Raises:
+        HubError: if the Hub doesn't answer, or has no such repository, revision or checkpoint.
+        CheckpointError: if it is damaged, or no class is registered under the checkpoint's key.
+    """
+    with downloaded(repo, revision) as path:
+        return load(path, device=device, kernel=kernel)
 
 
 def register(kind: OwnClass) -> OwnClass:

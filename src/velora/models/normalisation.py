@@ -170,8 +170,15 @@ def make_normaliser(settings: LiquidSettings, n_seeds: int, n_envs: int) -> Norm
     obs, returns = settings.normalize_obs, settings.normalize_returns
     if not (obs or returns):
         return None
-    size, scaled = (n_seeds, settings.state_dim), {"obs": obs, "returns": returns, "gamma": settings.gamma}
-    return Normaliser(*size, n_envs=n_envs, privileged=settings.privileged, **scaled)
+    return Normaliser(
+        n_seeds,
+        settings.state_dim,
+        n_envs=n_envs,
+        obs=obs,
+        returns=returns,
+        gamma=settings.gamma,
+        privileged=settings.privileged,
+    )
 
 
 def find_fault(statistics: Mapping[str, Tensor]) -> str | None:

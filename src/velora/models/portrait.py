@@ -78,6 +78,8 @@ def facts(agent: Portrayed) -> Iterator[tuple[str, str]]:
     """Name what an agent is, one fact after the other."""
     s, environment = agent.settings, agent.environment
     yield "sees", counted(s.state_dim, "number") if s.image is None else f"images {s.image}"
+    if s.privileged:
+        yield "critics see", f'{counted(s.privileged, "number")} of info["state"] besides'
     units = agent.bounds.describe() if environment is not None else {}
     yield "puts out", actions(int(s.action_dim), units, discrete=agent.discrete)
     cell = s.cell if s.cell_mode == "default" else f"{s.cell} ({s.cell_mode})"

@@ -17,6 +17,7 @@ from velora.core.autograd import as_by_default
 from velora.core.errors import CheckpointError, SettingError
 from velora.models import checkpoint_contents, copying, idle
 from velora.models.parts import AgentParts
+from velora.models.pretrained import downloaded
 
 
 class SavedAgent(AgentParts):
@@ -150,3 +151,29 @@ class SavedAgent(AgentParts):
             raise CheckpointError(f"{checkpoint.path}: settings: {error}") from error
         checkpoint_contents.read(agent, checkpoint, buffer=buffer)
         return agent
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo: str,
+        *,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+        kernel: str = "auto",
+    ) -> Self:
+        """Download an agent that ``velora push`` shared on a Hub, and read it as :meth:`load` does.
+
+        It takes the extra ``hub``. Nothing stays on the disk; ``velora pull`` keeps a copy.
+
+        Args:
+            repo: ``user/name``.
+            revision: a branch, a tag or a commit; ``None`` is the newest.
+            device: where to put it; ``None`` chooses.
+            kernel: what computes; see the constructor.
+
+        Raises:
+            HubError: if the Hub doesn't answer, or has no such repository, revision or checkpoint.
+            CheckpointError: if it is damaged, or of another agent.
+        """
+        with downloaded(repo, revision) as path:
+            return cls.load(path, device=device, kernel=kernel)

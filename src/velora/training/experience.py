@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from velora.buffers import Buffer
 from velora.core.types import Metrics
+from velora.envs import Environments
 from velora.training.resume import form
 
 Count: TypeAlias = Callable[[tuple[int, ...], Metrics], None]
@@ -50,6 +51,9 @@ class Experience(ABC):
     @abstractmethod
     def prepare(self) -> None:
         """Build what only training needs; called when training begins."""
+
+    def meet(self, envs: Environments) -> None:  # noqa: B027 - nothing to look at
+        """Get to know the environments of a run, before the first step; here nothing is taken from them directly."""
 
     def warming_up(self, rows: tuple[int, ...]) -> tuple[int, ...]:
         """Choose, of these seeds, those whose next action is drawn at random; here none."""

@@ -53,6 +53,7 @@ class Loop:
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
         self._numbers = {n: self._incoming[n][:, 0] for n in numbers}
         self._numbers["dt"][...] = NOMINAL_DT
+        self.experience.meet(envs)
         self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
         self._lost: list[int] = []

@@ -11,7 +11,7 @@ from benchmarks.learning import report
 from benchmarks.learning.run import Row, read, run, write
 from benchmarks.learning.studies import STUDIES
 from benchmarks.learning.tasks import BATCH_SIZE, TASKS, Task, outcome
-from velora.cli.settings.schema import RecommendedSchema
+from velora.cli.settings.environments import RecommendedSchema
 
 ROOT = Path(__file__).parents[3]
 TOY = Task("Toy-v0", 1, 1, 5, 10.0, 3_000, 1_000, 1e-3)

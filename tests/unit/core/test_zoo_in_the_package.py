@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from velora.cli.settings.choice import choose_checkpoints
 
 import velora
+from velora.checkpoint.choice import choose_checkpoints
 from velora.core import zoo
 from velora.core.errors import CheckpointError
 from velora.models import LiquidSAC

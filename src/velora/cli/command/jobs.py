@@ -10,6 +10,7 @@ from velora.cli.command.launch import launch
 from velora.cli.command.searching import check_sweeper
 from velora.cli.settings import budget
 from velora.cli.sweep import description
+from velora.core.errors import SettingError
 
 
 def train(words: Sequence[str]) -> int:
@@ -33,6 +34,20 @@ def train(words: Sequence[str]) -> int:
     return launch("train", job, resume.prepare(Path(run), arguments), config_name=resume.CONFIG_NAME)
 
 
+def distill(words: Sequence[str]) -> int:
+    """Run ``velora distill``; a first word that is no setting is short for ``distill.teacher=``.
+
+    With ``resume=`` it goes on with a run, as ``velora train`` does.
+    """
+    given = Arguments.parse(_beginning(words or ["--help"], "distill.teacher"))
+    if given.is_multirun:
+        raise SettingError("-m (--multirun): is for velora train; several seeds are train.seeds=5")
+    arguments = budget.count_alone(given)
+    if arguments.text("resume") is not None:
+        return train(words)
+    return launch("distill", "velora.cli.run.training:run_training", arguments)
+
+
 def evaluate(words: Sequence[str]) -> int:
     """Run ``velora evaluate``; a first word that is no setting is short for ``checkpoint=``."""
     return launch("evaluate", "velora.cli.run.evaluation:run_evaluation", _of_checkpoint(words))
@@ -43,10 +58,39 @@ def record(words: Sequence[str]) -> int:
     return launch("record", "velora.cli.run.record:run_record", _of_checkpoint(words))
 
 
+def watch(words: Sequence[str]) -> int:
+    """Run ``velora watch``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(words))
+
+
+def push(words: Sequence[str]) -> int:
+    """Run ``velora push``; first words that are no settings are short for ``checkpoint=`` and ``repo=``."""
+    first, *more = words or ["--help"]
+    return launch("push", "velora.cli.run.push:run_push", _of_checkpoint([first, *_beginning(more, "repo")]))
+
+
+def drive(words: Sequence[str]) -> int:
+    """Run ``velora drive``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("drive", "velora.cli.drive.job:run_drive", _of_checkpoint(words))
+
+
+def prove(words: Sequence[str]) -> int:
+    """Run ``velora prove``; a first word that is no setting is short for ``policy=``, and targets may be listed."""
+    listed = [_as_list(word) if word.startswith("target=") and "," in word else word for word in words or ["--help"]]
+    arguments = Arguments.parse(_beginning(listed, "policy")).renaming("checkpoint", "checkpoint.path")
+    return launch("prove", "velora.cli.run.prove:run_prove", arguments)
+
+
 def check_env(words: Sequence[str]) -> int:
     """Run ``velora check-env``; a first word that is no setting is short for ``env.id=``."""
     arguments = Arguments.parse(_beginning(words or ["--help"], "env.id"))
     return launch("check-env", "velora.cli.run.check_env:run_check", arguments, config_name="check_env")
+
+
+def _as_list(word: str) -> str:
+    """Write ``name=a,b`` as the list that Hydra takes it for only in brackets."""
+    name, _, values = word.partition("=")
+    return word if values.startswith("[") else f"{name}=[{values}]"
 
 
 def _of_checkpoint(words: Sequence[str]) -> Arguments:

@@ -85,13 +85,13 @@ def _evaluate(cfg: DictConfig, path: Path, here: Path) -> _Played:
     try:
         tell_limit(env, cfg.max_steps, setting="max_steps")
         seeds = reset_seeds(cfg.seed, cfg.episodes)
-        returns = _play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
+        returns = play(agent, env, seeds, max_steps=cfg.max_steps, alone=cfg.render is not None)
     finally:
         env.close()
     return _Played(seed, path, env_id, returns)
 
 
-def _play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:
+def play(agent: Agent, env: Env, reset_seeds: Sequence[int], *, max_steps: int, alone: bool) -> list[float]:
     """Run the episodes, side by side or (``alone``) one by one; return the return of each."""
     obs_dim, _ = dimensions(env)
     agent.adapt(env)

@@ -72,7 +72,9 @@ def prepare(path: Path, arguments: Arguments) -> Arguments:
             kept[key] = saved[key]
     _refuse(run_dir, foreign_code(kept), named, "names code from outside Velora")
     _refuse(run_dir, foreign_places(kept, run_dir), named, "names a place outside of the run's directory")
-    defaults: list[Any] = ["train_schema"]
+    if isinstance(saved.get("distill"), DictConfig):
+        kept["distill"] = saved["distill"]
+    defaults: list[Any] = ["distill_schema" if "distill" in kept else "train_schema"]
     defaults += [{group: None if group in kept else "default"} for group in FREE_GROUPS]
     defaults += ["_self_", {"override hydra/job_logging": "velora"}, {"override hydra/help": "velora_train"}]
     node = {"defaults": defaults, **kept, "hydra": {"output_subdir": None, "job": {"name": "train"}}}

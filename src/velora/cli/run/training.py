@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from velora.analysis import outcome
 from velora.callbacks import Callback
 from velora.checkpoint.layout import CHECKPOINTS
-from velora.cli.run import claim, ending, report, resume, run_directory
+from velora.cli.run import claim, distillation, ending, report, resume, run_directory
 from velora.cli.run import seeds as seed_settings
 from velora.cli.settings.loggers import make_loggers
 from velora.cli.settings.objects import (
@@ -160,7 +161,8 @@ def _train(
     saved = None if cfg.resume is None else resume.beginning(run_directory.started_in() / cfg.resume)
     kwargs = OmegaConf.to_container(cfg.env.kwargs, resolve=True)
     chosen = chosen_wrappers(cfg.env)
-    env = make_environment(cfg.env.id, kwargs, wrappers=merged([], chosen))  # type: ignore[arg-type]
+    wrappers = merged([], chosen)
+    env = make_environment(cfg.env.id, kwargs, wrappers=wrappers)  # type: ignore[arg-type]
     try:
         with _as_saved(cfg, saved, seeds):
             agent = make_agent(cfg.agent, env, device=device, kernel=cfg.device.kernel, seeds=seeds)
@@ -171,10 +173,12 @@ def _train(
                 agent.settings.cell,
             )
         callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / CHECKPOINTS)
+        train = partial(agent.train, env)
+        if "distill" in cfg:
+            train = distillation.learning(cfg, agent, run_dir, wrappers=wrappers)
         own = ("seed", "seeds", "batch_size")
         arguments = {name: value for name, value in cfg.train.items() if name not in own}
-        return agent.train(
-            env,
+        return train(
             cfg.train.batch_size,
             callbacks=[first, *callbacks, FinalEvaluation(), *last],
             logger=make_loggers(cfg.logger, run_dir, group=run_directory.sweep()),

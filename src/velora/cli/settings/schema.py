@@ -17,55 +17,21 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from velora.cli.settings import wrappers
+from velora.cli.settings.environments import CheckpointSchema, DeviceSchema, EnvSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
+from velora.cli.settings.playing import (
+    CheckEnvConfig,
+    DriveConfig,
+    EvaluateConfig,
+    ProveConfig,
+    PushConfig,
+    RecordConfig,
+    WatchConfig,
+)
+from velora.cli.settings.teaching import TeacherSchema
 from velora.core.errors import SettingError
 from velora.core.names import did_you_mean
-from velora.models.keywords import CheckpointKeywords, DDPGKeywords, RunKeywords, TrainKeywords
-
-_ID = "of Gymnasium; ``my_module:MyEnv-v0`` imports the module that registers it first"
-
-
-@dataclass
-class RecommendedSchema:
-    """Defaults of ``train``, ``checkpoint`` and ``agent`` that an environment's file may set."""
-
-    n_episodes: int = told(100, "episodes of a run")
-    n_steps: int | None = told(None, "environment steps of a run; ``None`` sets no limit")
-    checkpoint_frequency: int = told(50, "episodes between two checkpoints")
-    actor_lr: float = taken(DDPGKeywords, "actor_lr")
-    noise_std: float = taken(DDPGKeywords, "noise_std")
-    noise_correlation: float = taken(DDPGKeywords, "noise_correlation")
-
-
-@dataclass
-class BareEnvSchema:
-    """An environment without wrappers, and how long to train on it."""
-
-    id: str = told(..., _ID)
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    workers: int = taken(TrainKeywords, "workers")
-    worker_timeout_s: float = taken(TrainKeywords, "worker_timeout_s")
-    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
-
-
-@dataclass
-class EnvSchema(wrappers.extended(BareEnvSchema)):  # type: ignore[misc]
-    """An environment with its wrappers, and how long to train on it."""
-
-
-@dataclass
-class DeviceSchema:
-    """The device, the number of threads, and the kernel."""
-
-    name: str = told(..., "``auto`` is the first GPU if there is one, else the CPU; or ``cpu``, ``cuda``, ``cuda:1``")
-    threads: int | None = taken(TrainKeywords, "threads")
-    kernel: str = taken(RunKeywords, "kernel")
-
-
-@dataclass
-class CheckpointSchema(make_dataclass("Saving", arguments(CheckpointKeywords))):  # type: ignore[misc]
-    """Settings of :class:`velora.callbacks.SaveCheckpoints`."""
-
+from velora.models.keywords import TrainKeywords
 
 ELSEWHERE = ("threads", "workers", "worker_timeout_s")
 """Arguments of ``agent.train`` that other groups of settings have."""
@@ -104,80 +70,23 @@ class TrainConfig:
 
 
 @dataclass
-class SavedAgentSchema:
-    """The checkpoint to evaluate, or the run whose checkpoint to evaluate."""
+class DistillConfig(TrainConfig):
+    """All settings of ``velora distill``: those of ``velora train``, and the teacher."""
 
-    path: str | None = told(None, "a run, or a checkpoint of it; ``checkpoint=<run>`` is short for it")
-
-
-@dataclass
-class BareElsewhereSchema:
-    """The environment to evaluate in, without wrappers; settings that are null are those of training."""
-
-    id: str | None = told(None, _ID)
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    recommended: RecommendedSchema = field(default_factory=RecommendedSchema)
+    distill: TeacherSchema = field(default_factory=TeacherSchema)
 
 
-@dataclass
-class ElsewhereSchema(wrappers.extended(BareElsewhereSchema, is_optional=True)):  # type: ignore[misc]
-    """The environment to evaluate in, with its wrappers; settings that are null are those of training."""
-
-
-@dataclass
-class AgentClassSchema:
-    """Classes of an agent from outside Velora: loading a checkpoint imports no code that isn't named here."""
-
-    _target_: str | None = told(None, "of an agent of a class of your own: my_module.MyAgent")
-    cell: str | None = told(None, "of a policy whose cell is a class of your own: my_module.MyCell")
-
-
-@dataclass
-class PlayConfig:
-    """Settings of every command that plays a saved agent."""
-
-    agent: AgentClassSchema = field(default_factory=AgentClassSchema)
-    checkpoint: SavedAgentSchema = field(default_factory=SavedAgentSchema)
-    episodes: int = told(10, "episodes to play")
-    max_steps: int = taken(TrainKeywords, "evaluation_max_steps")
-    seed: int | None = told(None, "``None``: the episodes that training evaluates on; a number: other ones")
-    env: ElsewhereSchema = field(default_factory=ElsewhereSchema)
-    device: DeviceSchema = field(default_factory=DeviceSchema)
-
-
-@dataclass
-class EvaluateConfig(PlayConfig):
-    """All settings of ``velora evaluate``."""
-
-    render: str | None = told(None, "``human``: watch it in a window")
-
-
-@dataclass
-class RecordConfig(PlayConfig):
-    """All settings of ``velora record``."""
-
-    episodes: int = told(1, "episodes to play, one after the other")
-    out: str | None = told(
-        None, "the video, ``.mp4``, ``.webp`` or ``.gif``; ``None``: episode.mp4, or .webp without imageio-ffmpeg"
-    )
-    every: int = told(1, "steps between two pictures; the video is as fast as before")
-
-
-@dataclass
-class CheckedSchema(wrappers.extended(BareElsewhereSchema)):  # type: ignore[misc]
-    """The environment to look at, with its wrappers."""
-
-
-@dataclass
-class CheckEnvConfig:
-    """All settings of ``velora check-env``."""
-
-    env: CheckedSchema = field(default_factory=CheckedSchema)
-    steps: int = told(1_000, "steps to take, of ten episodes at most, with random actions")
-    seed: int = told(0, "of the actions and of the first episode")
-
-
-CONFIGS = {"train": TrainConfig, "evaluate": EvaluateConfig, "record": RecordConfig, "check_env": CheckEnvConfig}
+CONFIGS = {
+    "train": TrainConfig,
+    "distill": DistillConfig,
+    "evaluate": EvaluateConfig,
+    "record": RecordConfig,
+    "watch": WatchConfig,
+    "push": PushConfig,
+    "drive": DriveConfig,
+    "prove": ProveConfig,
+    "check_env": CheckEnvConfig,
+}
 """Settings of every command that Hydra composes some for, by the name of its file in ``conf/``."""
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import velora
 from velora.checkpoint import Checkpoint, agents
 from velora.checkpoint.layout import CHECKPOINTS
+from velora.checkpoint.remote import HOME
 from velora.checkpoint.schema import FILE_NAMES
 from velora.cli.command.arguments import written
 from velora.cli.run import resume, trust
-from velora.cli.run.run_directory import load_settings
+from velora.cli.run.run_directory import CONFIG, METRICS, load_settings
 from velora.core.errors import RunDirectoryError
 from velora.models import portrait
 from velora.models.portrait import counted
@@ -24,6 +25,14 @@ _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 def is_checkpoint(path: Path) -> bool:
     """Return whether a directory is a checkpoint, be it valid or damaged."""
     return any((path / name).exists() for name in FILE_NAMES)
+
+
+def found_at(path: Path) -> Path | None:
+    """Return the checkpoint that a path is, or that of a shared agent, beside which no run lies; ``None`` for a run."""
+    if is_checkpoint(path):
+        return path
+    is_run = any((path / name).exists() for name in (CONFIG, METRICS))
+    return path / HOME if not is_run and is_checkpoint(path / HOME) else None
 
 
 def of_checkpoint(path: Path) -> Iterator[tuple[str, str]]:
@@ -90,7 +99,7 @@ def commands(path: Path, run: Path | None, *further: str, plays: bool = True) ->
     if settings is not None:
         own = dict((*trust.foreign_code(settings), *trust.foreign_places(settings, home)))
         more = [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
-    for name in ("evaluate", "record") if plays else ():
+    for name in ("evaluate", "record", "watch") if plays else ():
         yield name, " ".join([f"velora {name}", written("checkpoint", str(path)), *more])
     if run is not None and settings is not None:
         yield "go on", resume.command(run if path == run else path, settings, *further)

@@ -50,7 +50,7 @@ def show(words: Sequence[str]) -> int:
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such directory; expected a run or a checkpoint")
     from velora.cli.settings.instantiate import import_cell, import_class
-    from velora.cli.show.checkpoint import is_checkpoint, of_checkpoint
+    from velora.cli.show.checkpoint import found_at, of_checkpoint
     from velora.cli.show.run import of_run
 
     if given:
@@ -58,7 +58,8 @@ def show(words: Sequence[str]) -> int:
     if "agent" in given:
         import_class(given["agent"], "agent")
     import_cell(given.get("cell"))
-    facts = of_checkpoint(path) if is_checkpoint(path) else of_run(path)
+    checkpoint = found_at(path)
+    facts = of_run(path) if checkpoint is None else of_checkpoint(checkpoint)
     say("".join(f"{line}\n" for line in _laid_out(facts)))
     return 0
 
@@ -71,4 +72,4 @@ def _laid_out(facts: Iterable[Fact]) -> Iterator[str]:
         yield from (f"{'':<{_COLUMN}}{line}" for line in lines[1:])
 
 
-_COMMANDS = ("evaluate", "record", "go on", "plot", "verify", "python")
+_COMMANDS = ("evaluate", "record", "watch", "go on", "plot", "verify", "python")

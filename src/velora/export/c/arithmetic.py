@@ -18,19 +18,25 @@ from velora.export.c.templates import closure, fill
 Array = NDArray[Any]
 Whole = NDArray[np.uint64]
 
-HALVING = (2977029614, 1031565859, 237500345, 39538601, 4058330)
-"""2^-g = 1 - c1 g + c2 g^2 - ..., for g from 0 to 1: the polynomial with the least relative error, in 2^-32."""
+POWERS = tuple(round(2.0 ** (30 - k / 32)) for k in range(32))
+"""2^(-k/32) in 2^-30."""
+SLOPE, CURVATURE = round(2976944612 / 32), round(1021440809 / 1024 / 16)
+"""2^(-g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the one with the least relative error."""
 LOG = (4294967276, 2147479457, 1431510986, 1071771879, 845075155, 657370193, 455423505, 244639333, 85261380, 13932982)
 """log(1 + f) / f = c0 - c1 f + c2 f^2 - ..., for f from 0 to 1: the same kind of polynomial."""
 LOG2_E = 3098164009
 """log2(e) in 2^-31."""
-ONE = 1 << 31
+ONE = 1 << 30
+_TOP = 1 << 31
 _BITS = 0xFFFFFFFF
 
 
 def functions(names: set[str]) -> str:
     """Return the C text of functions and of those that they need."""
-    values = {f"H{k}": unsigned(c) for k, c in enumerate(HALVING, 1)} | {
+    values = {
+        "POWERS": rows([unsigned(c) for c in POWERS], indent=" " * 8),
+        "SLOPE": unsigned(SLOPE),
+        "CURVATURE": f"UINT16_C({CURVATURE})",
         "LOG2_E": unsigned(LOG2_E),
         "LOG": rows([unsigned(c) for c in LOG], indent=" " * 8),
         "LAST_LOG": str(len(LOG) - 1),
@@ -42,32 +48,31 @@ class Arithmetic:
     """The functions on float32 arrays, bit for bit what the C text computes."""
 
     def sigmoid(self, x: Array) -> Array:
-        return _float(_logistic(x, 0) >> 1) * _power(-30)
+        return _float(_logistic(x, 0)) * _power(-30)
 
     def tanh_of(self, x: Array) -> Array:
-        return _float((_logistic(x, 1) >> 1).astype(np.int64) - (1 << 29)) * _power(-29)
+        return _float(_logistic(x, 1).astype(np.int64) - (1 << 29)) * _power(-29)
 
     def blend(self, a: Array, b: Array, gate: Array) -> Array:
         g = _logistic(gate, 0)
         total = _high(ONE - g, _logistic(a, 1)) + _high(g, _logistic(b, 1))
-        return _float(total.astype(np.int64) - (1 << 29)) * _power(-29)
+        return _float(total.astype(np.int64) - (1 << 27)) * _power(-27)
 
     def blend_no_gate(self, a: Array, b: Array, gate: Array) -> Array:
         g = _logistic(gate, 0)
-        total = (_logistic(a, 1) >> 1) + _high(g, _logistic(b, 1))
-        return _float(total.astype(np.int64) - (g >> 2).astype(np.int64) - (1 << 29)) * _power(-29)
+        total = (_logistic(a, 1) >> 1) + (_high(g, _logistic(b, 1)) << 1)
+        return _float(total.astype(np.int64) - (g >> 2).astype(np.int64) - (1 << 28)) * _power(-28)
 
     def decay(self, x: Array) -> Array:
         t = _halvings(x, 0)
-        mantissa = _float(_halving((t << 7) & _BITS) >> 1)
-        scaled = np.ldexp(mantissa, -((t >> 25).astype(np.int64) + 30)).astype(np.float32)
+        mantissa = _float(_halving(t))
+        scaled = np.ldexp(mantissa, -((t >> 24).astype(np.int64) + 30)).astype(np.float32)
         return np.where(t == _BITS, np.float32(0), scaled)
 
     def softplus(self, x: Array) -> Array:
         e = self.decay(x)
-        f = np.where(e < 1, e * _power(31), np.float32(2**31 - 128)).astype(np.uint64) << 1
-        log = e * _log_1p(f)
-        return np.where(x > 0, x + log, log)
+        f = (np.minimum(e, np.nextafter(np.float32(1), np.float32(0))) * _power(31)).astype(np.uint64) << 1
+        return self.above_zero(x) + e * _log_1p(f)
 
     def log_of(self, x: Array) -> Array:
         bits = _bits(x)
@@ -101,27 +106,25 @@ def _high(a: Any, b: Any) -> Whole:
     return (np.asarray(a, np.uint64) * np.asarray(b, np.uint64)) >> 32
 
 
-def _halving(g: Whole) -> Whole:
-    p = np.full_like(g, HALVING[-1])
-    for c in reversed(HALVING[:-1]):
-        p = c - _high(g, p)
-    return ONE - (_high(g, p) >> 1)
+def _halving(t: Whole) -> Whole:
+    above, g = np.array(POWERS, np.uint64)[(t >> 19) & 31], (t << 13) & _BITS
+    return above - _high(above, _high(g, SLOPE - (((g >> 16) * CURVATURE) >> 12)))
 
 
 def _halvings(x: Array, doublings: int) -> Whole:
     bits = _bits(x)
     exponent = ((bits >> 23) & 0xFF) + doublings
-    product = _high(((bits << 8) & _BITS) | ONE, LOG2_E)
-    inside = product >> np.clip(132 - exponent.astype(np.int64), 0, 31).astype(np.uint64)
-    return np.where(exponent > 132, np.uint64(_BITS), np.where(exponent < 101, np.uint64(0), inside))
+    product = _high(((bits << 8) & _BITS) | _TOP, LOG2_E)
+    inside = product >> np.clip(133 - exponent.astype(np.int64), 0, 31).astype(np.uint64)
+    return np.where(exponent > 132, np.uint64(_BITS), np.where(exponent < 102, np.uint64(0), inside))
 
 
 def _logistic(x: Array, doublings: int) -> Whole:
     t = _halvings(x, doublings)
-    e = np.where(t < (31 << 25), _halving((t << 7) & _BITS) >> np.minimum(t >> 25, 31), np.uint64(0))
-    d = (1 << 30) + (e >> 1)
-    y = (_BITS // (d >> 15)) << 14
-    y = (_high(y, ((1 << 30) - _high(d, y)) << 2) << 1) + 2
+    e = np.where(t < (31 << 24), _halving(t) >> np.minimum(t >> 24, 31), np.uint64(0))
+    d = ONE + e
+    y = ((1 << 29) // (d >> 16)) << 16
+    y = _high(y, (ONE - _high(d, y)) << 2)
     return np.where(np.signbit(np.asarray(x, np.float32)), ONE - y, y)
 
 

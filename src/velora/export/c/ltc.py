@@ -16,7 +16,7 @@ _SYNAPSE = ("sigma", "mu", "strength", "erev")
 
 
 def pack(layer: Layer) -> tuple[list[float], list[int]]:
-    """Return the numbers and lists of sources: of inputs, then of each neuron's sensory synapses, then of the others."""
+    """Return the numbers and lists of sources: of inputs, each neuron's sensory synapses, then the others."""
     t = layer.tensors
     numbers = np.stack((t["input_w"], t["input_b"]), 1).ravel().tolist()
     sources: list[int] = []

@@ -12,7 +12,7 @@ from velora.export.c.arithmetic import functions
 from velora.export.c.layers import Heads, Shape, c_function, heads_of, pack, shape_of
 from velora.export.c.numbers import literal, table
 from velora.export.c.templates import fill, text
-from velora.export.policy import Layer, Policy
+from velora.export.policy import LONGEST_STEP, SHORTEST_STEP, Layer, Policy
 from velora.kernels.layers import Kind
 from velora.kernels.plan import ReadoutKind
 from velora.ops.choice import Choice
@@ -42,7 +42,7 @@ class _Program:
         self.policy = policy
         self.table_bytes = 0
         self._tables: list[str] = []
-        self._used: set[str] = {"bits"} & set()
+        self._used = {"is_within"} | ({"clip"} if policy.reads_dt else set())
         self._heads = {at: heads_of(one) for at, one in enumerate(policy.layers) if one.kind is not Kind.LTC}
         by_form: dict[str, list[Heads]] = {}
         for heads in self._heads.values():
@@ -88,7 +88,7 @@ class _Program:
         return fill(
             text("step.c"),
             {
-                "CHECK_DT": " && dt == dt" if policy.reads_dt else "",
+                "CHECK_DT": " && is_within(dt, 0x1.fffffep+127f)" if policy.reads_dt else "",
                 "UNUSED": "" if policy.reads_dt else "    (void)dt; /* this policy doesn't depend on it */\n",
                 "CLIP_DT": _CLIP_DT if policy.reads_dt else "",
                 "LAYERS": "\n".join("        " + line for line in lines),
@@ -108,9 +108,10 @@ class _Program:
             given = policy.normalisation
             numbers = np.stack((given.mean, given.factor), 1).ravel().tolist()
             name, most = self._table("normalisation", numbers), literal(given.most)
+            self._used.add("clip")
             lines += [
-                f"    input[k] = (observation[k] - NUMBER({name} + 2 * k)) * NUMBER({name} + 2 * k + 1);",
-                f"    input[k] = input[k] < -{most} ? -{most} : input[k] > {most} ? {most} : input[k];",
+                f"    const float scaled_one = (observation[k] - NUMBER({name} + 2 * k)) * NUMBER({name} + 2 * k + 1);",
+                f"    input[k] = clip(scaled_one, -{most}, {most});",
             ]
         lines.append("}")
         if policy.reads_log_dt:
@@ -155,16 +156,23 @@ class _Program:
         lines += ["out = tanh_of(out);"] * readout.squash + ["out = tanh_of(out);"] * (policy.choice is Choice.TANH)
         if policy.is_discrete:
             first = getattr(policy.units, "first", 0)
-            body = ["if (k == 0 || out > largest) {", "    largest = out;", f"    action[0] = k + ({first});", "}"]
-            return ["float largest = 0.0f;", *_each(readout.n_out, lines + body)]
+            self._used.add("order")
+            body = [
+                "if (k == 0 || order(out) > largest) {",
+                "    largest = order(out);",
+                f"    action[0] = k + ({first});",
+                "}",
+            ]
+            return ["int32_t largest = 0;", *_each(readout.n_out, lines + body)]
         assert isinstance(policy.units, ActionBounds)
         low, high, half = policy.units.arrays
         name = self._table("units", np.stack((low, high, half), 1).ravel().tolist())
         body = [
             f"const float low = NUMBER({name} + 3 * k), high = NUMBER({name} + 3 * k + 1);",
             f"out = low + (out + 1.0f) * NUMBER({name} + 3 * k + 2);",
-            "action[k] = out < low ? low : out > high ? high : out;",
+            "action[k] = clip(out, low, high);",
         ]
+        self._used.add("clip")
         return _each(readout.n_out, lines + body)
 
     def _outputs(self) -> list[str]:
@@ -189,8 +197,7 @@ class _Program:
         ]
 
 
-_CLIP_DT = """        dt = dt < 1e-6f ? 1e-6f : dt > 1e6f ? 1e6f : dt;
-"""
+_CLIP_DT = f"        dt = clip(dt, {literal(SHORTEST_STEP)}, {literal(LONGEST_STEP)});\n"
 
 
 def _each(n: int, lines: list[str]) -> list[str]:

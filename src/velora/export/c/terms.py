@@ -99,7 +99,7 @@ class Writer:
         return self._call("softplus", x)
 
     def above_zero(self, x: Term) -> Term:
-        return Term(f"({x} > 0.0f ? {x} : 0.0f)")
+        return self._call("above_zero", x)
 
     def magnitude(self, x: Term) -> Term:
-        return Term(f"({x} < 0.0f ? -{x} : {x})")
+        return self._call("magnitude", x)

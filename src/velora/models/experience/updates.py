@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
 from torch import Tensor
 
 from velora.buffers import Batch, ReplayBuffer
@@ -14,20 +18,55 @@ from velora.models.normalisation import NormalisedReplay
 from velora.training.experience import Count
 
 
+class ReadSource(Source, Protocol):
+    """Source of batches that are read before a program is started, outside of it."""
+
+    def read(self, uniform: Values, length: int, device: torch.device) -> None:
+        """Read the windows that ``uniform`` (S, B) chooses; see :class:`NormalisedReplay`."""
+        ...
+
+
+class Lesson(Protocol):
+    """What is learned from windows in place of the agent's own update, by every seed in every update."""
+
+    @property
+    def replays(self) -> bool:
+        """Return whether its step may be recorded and replayed, as :class:`velora.models.Agent` says."""
+        ...
+
+    @property
+    def source(self) -> ReadSource:
+        """Return what reads the windows."""
+        ...
+
+    def training_step(self, batch: Batch) -> Metrics:
+        """Make one update; return detached metrics of shape (S,)."""
+        ...
+
+
 class Updates(AgentPart):
     """The updates of one agent from the windows of one buffer, one after the other.
+
+    Args:
+        agent: has the settings of windows.
+        buffer: holds what is learned from.
+        lesson: what is learned; ``None`` is the agent's ``training_step``.
 
     Attributes:
         window: steps of a window (T), burn-in and all.
         is_recorded: whether updates are recorded and replayed, where no hook looks into them.
     """
 
-    def __init__(self, agent: Agent, buffer: ReplayBuffer) -> None:
+    def __init__(self, agent: Agent, buffer: ReplayBuffer, *, lesson: Lesson | None = None) -> None:
         super().__init__(agent)
-        self.buffer, s = buffer, agent.settings
+        self.buffer, s, self._lesson = buffer, agent.settings, lesson
         self.window: int = s.burn_in + s.sequence_length
         self.is_recorded = False
-        self._normalised = None if agent.normaliser is None else NormalisedReplay(buffer, agent.normaliser)
+        self._source: ReadSource | None = None
+        if lesson is not None:
+            self._source = lesson.source
+        elif agent.normaliser is not None:
+            self._source = NormalisedReplay(buffer, agent.normaliser)
         self._batch_size = 0
         self._uniform: Values = None  # of this batch size, where they are drawn again and again
         self._rows: tuple[int, ...] = ()
@@ -45,7 +84,8 @@ class Updates(AgentPart):
         agent.learner.guard.reset()
         self._newest = None
         networks, optimizers = list(agent.learner.networks.values()), list(agent.optimizers.values())
-        self.is_recorded = agent.record and agent.replays and can_record(agent.kernel, networks, optimizers)
+        replays = agent.replays if self._lesson is None else self._lesson.replays
+        self.is_recorded = agent.record and replays and can_record(agent.kernel, networks, optimizers)
 
     def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
         """Begin an update of these seeds, from what is stored now.
@@ -59,12 +99,16 @@ class Updates(AgentPart):
         if self.is_recorded and not agent.hooks.look_into_updates:
             self._start(agent, self._parts[0])
 
-    @staticmethod
-    def _parted(agent: Agent, rows: tuple[int, ...]) -> list[_Part]:
+    def _step(self, agent: Agent) -> Callable[[Batch], Metrics]:
+        return agent.training_step if self._lesson is None else self._lesson.training_step
+
+    def _parted(self, agent: Agent, rows: tuple[int, ...]) -> list[_Part]:
         """Split seeds into those whose policy is due and the rest; they may have made different numbers of updates."""
         parts: list[_Part] = []
         for alike in agent.tuning.parts(rows):
-            due = tuple(k for k in alike if agent.improves_policy(agent.progress[k].update))
+            due = alike
+            if self._lesson is None:
+                due = tuple(k for k in alike if agent.improves_policy(agent.progress[k].update))
             rest = tuple(k for k in alike if k not in due)
             parts += [_Part(part, learns_policy=part is due) for part in (due, rest) if part]
         return parts
@@ -76,15 +120,15 @@ class Updates(AgentPart):
         agent.draws.advance()
         uniform = self._uniform
         source: Source = self.buffer
-        if self._normalised is not None:
-            self._normalised.read(uniform, self.window, agent.device)
-            source = self._normalised
+        if self._source is not None:
+            self._source.read(uniform, self.window, agent.device)
+            source = self._source
         part.update = self._program(agent, part, source, uniform)
         part.update.program.start(part.rows, agent.threads)
         self._newest = part.update
 
     def _program(self, agent: Agent, part: _Part, source: Source, uniform: Values) -> Update:
-        program, step = agent.learner.program, agent.training_step
+        program, step = agent.learner.program, self._step(agent)
         if not agent.tuning:
             return program(part.learns_policy, self.window, source, uniform, step)
         first = part.rows[0]
@@ -127,11 +171,10 @@ class Updates(AgentPart):
             agent.normaliser.fit(batch)
         return batch
 
-    @staticmethod
-    def _stepwise(agent: Agent, part: _Part, batch: Batch) -> Metrics:
+    def _stepwise(self, agent: Agent, part: _Part, batch: Batch) -> Metrics:
         agent.learner.rows, agent.learns_policy = part.rows, part.learns_policy
         with agent.tuning.applied(part.rows[0]):
-            metrics = agent.training_step(batch)
+            metrics = self._step(agent)(batch)
         agent.learner.guard.trace(agent.learner.modules, batch)
         return metrics
 

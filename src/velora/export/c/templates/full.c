@@ -1,5 +1,6 @@
-        for (int k = 0; k < @COUNT@; k++) {
-            const float x = @READ@[k];
+        x = @READ@;
+        do {
 @ADDS@
             weight += @N@;
-        }
+            x++;
+        } while (x != @READ@ + @COUNT@);

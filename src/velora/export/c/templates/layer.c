@@ -3,7 +3,8 @@ static void @NAME@(@PARAMETERS@)
     float next[@MOST@];
 @FADE@    for (int i = 0; i < n; i++) {
         float @SUMS@;
-        weight += @HEADS@;
+        const float *x;
+@LAST@        weight += @HEADS@;
 @INPUTS@@STATE@@FORMULA@
     }
     for (int i = 0; i < n; i++) {

@@ -1,7 +1,8 @@
-        for (int left = SOURCE(from); left > 0; left--) {
+        last = from + SOURCE(from);
+        do {
             from++;
-            const float x = @READ@[SOURCE(from)];
+            x = @READ@ + SOURCE(from);
 @ADDS@
             weight += @N@;
-        }
+        } while (from != last);
         from++;

@@ -21,6 +21,13 @@
 #define LONG(place) (*(place))
 #endif
 
+#if defined(__AVR__) || defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+#define SLOW_DIVISION
+#endif
+#if defined(__AVR__) || defined(__SOFTFP__) || defined(__riscv_float_abi_soft)
+#define SLOW_FLOATS
+#endif
+
 /* A synapse's source: the place of what a neuron reads. */
 typedef @SOURCE@ source;
 

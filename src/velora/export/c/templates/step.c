@@ -9,7 +9,7 @@ void policy_reset(policy_state *s)
 static int is_usable(const float observation[POLICY_OBSERVATIONS])
 {
     for (int k = 0; k < POLICY_OBSERVATIONS; k++) {
-        if (!(observation[k] >= -POLICY_LARGEST_OBSERVATION && observation[k] <= POLICY_LARGEST_OBSERVATION)) {
+        if (!is_within(observation[k], POLICY_LARGEST_OBSERVATION)) {
             return 0;
         }
     }

@@ -1,0 +1,1 @@
+"""Driving in real time: what jitter costs policies, and what learning costs the clock."""

@@ -1,0 +1,1 @@
+"""The proof of every agent of the zoo on every target: ``make proof``."""

@@ -1,0 +1,189 @@
+"""The job of ``velora prove``: an exported policy on emulated chips, beside the agent that it was exported from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, ListConfig
+from rich.live import Live
+from rich.text import Text
+
+from velora.analysis.table import duration
+from velora.callbacks.console import EdgeConsole
+from velora.checkpoint import Checkpoint
+from velora.cli.run import run_directory
+from velora.cli.run.saved_agent import load_agent, open_environment
+from velora.core import small_json
+from velora.core.errors import ExportError, SettingError
+from velora.core.terminal import say
+from velora.export.describe import describe
+from velora.export.manifest import Manifest
+from velora.proof import report
+from velora.proof.firmware import POLICY
+from velora.proof.prove import Exported, Plan, prove
+from velora.proof.results import Proof, TargetResult
+from velora.proof.targets import Target, find_targets, installing
+from velora.training.evaluation import reset_seeds, tell_limit
+
+_LEAST = {"episodes": 0, "slow_episodes": 0, "steps": 1, "max_steps": 1}
+
+
+def run_prove(cfg: DictConfig, run_dir: Path) -> float:
+    """Print the table of the proof, and write its numbers where ``json=`` says.
+
+    Args:
+        cfg: settings of the shape of ``conf/prove.yaml``.
+        run_dir: not used.
+
+    Returns:
+        The mean return in closed loop on the last target; that of ``predict`` if nothing was steered.
+
+    Raises:
+        VeloraError: if the directory isn't one that was exported, a target or tool is missing, an emulator doesn't
+            answer, or the policy isn't proved.
+    """
+    _check(cfg)
+    if sys.platform == "win32":
+        raise ExportError("prove: the emulators are spoken to through POSIX pipes; use Linux, macOS or WSL")
+    targets = chosen_targets(cfg.target)
+    here = run_directory.started_in()
+    directory = here / cfg.policy
+    exported = open_exported(cfg, directory)
+    env, _ = open_environment(cfg, directory, exported.agent, render=None)
+    try:
+        exported.agent.adapt(env)
+        tell_limit(env, cfg.max_steps, setting="max_steps")
+        slow = cfg.episodes if cfg.slow_episodes is None else cfg.slow_episodes
+        seeds = reset_seeds(cfg.seed, cfg.episodes)
+        plan = Plan(seeds, slow, cfg.steps, max_steps=cfg.max_steps, timeout_s=cfg.timeout_s)
+        with Bar() as bar:
+            proof = prove(exported, env, targets, plan, bar)
+    finally:
+        env.close()
+    if cfg.json is not None:
+        _write(here / cfg.json, proof)
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    say(report.table(proof, width=width))
+    if proof.failures:
+        raise ExportError(f"not proved: {'; '.join(proof.failures)}")
+    steered = [one.returns for one in proof.targets if one.returns] or [list(proof.returns)]
+    return float(np.mean(steered[-1])) if steered[-1] else 0.0
+
+
+def chosen_targets(given: Any) -> list[Target]:
+    """Return the targets of which at least one has its tools.
+
+    Raises:
+        ExportError: if there is no such target, or none has.
+    """
+    targets = find_targets(given if isinstance(given, ListConfig) else str(given).split(","))
+    if all(target.missing for target in targets):
+        missing = dict.fromkeys(tool.program for target in targets for tool in target.missing)
+        raise ExportError(f"target={given}: {', '.join(missing)} is missing; {installing(targets)}")
+    return targets
+
+
+def open_exported(cfg: DictConfig, directory: Path) -> Exported:
+    """Open a directory that was exported, and load the agent that it came from.
+
+    Raises:
+        ExportError: if the directory or its files aren't as they were written, or the checkpoint is another one.
+        CheckpointError: if that can't be loaded.
+    """
+    manifest = Manifest.read(directory)
+    if manifest.target != "c":
+        raise ExportError(f"{directory}: holds a policy for {manifest.target}; prove compiles C: velora export to=c")
+    if changed := [name for name in manifest.changed(directory) if name in POLICY]:
+        raise ExportError(f"{directory / changed[0]}: not as velora export wrote it; export the policy again")
+    given = manifest.checkpoint_in(directory) if cfg.checkpoint.path is None else Path(cfg.checkpoint.path)
+    if given is None:
+        raise ExportError(f"{directory}: was exported from an agent in memory; give its checkpoint as checkpoint=...")
+    if not given.exists():
+        raise ExportError(f"{directory}: its checkpoint {given} is gone; say where it is now with checkpoint=...")
+    checkpoint = Checkpoint.open(given)
+    if checkpoint.digest != manifest.digest:
+        raise ExportError(
+            f"{directory}: was exported from a checkpoint with the digest {manifest.digest[:12]}, and {given} has "
+            f"{checkpoint.digest[:12]}; export that one, or give the right one as checkpoint=..."
+        )
+    agent, _ = load_agent(cfg, given)
+    return Exported(directory, manifest, agent, describe(agent, checkpoint))
+
+
+def _check(cfg: DictConfig) -> None:
+    if cfg.policy is None:
+        raise SettingError("policy: needs a value; give a directory that velora export to=c wrote")
+    for name, least in _LEAST.items():
+        if cfg[name] is not None and cfg[name] < least:
+            raise SettingError(f"{name}: expected at least {least}, got {cfg[name]}")
+    if not cfg.timeout_s > 0:
+        raise SettingError(f"timeout_s: expected more than 0, got {cfg.timeout_s}")
+
+
+def _write(path: Path, proof: Proof) -> None:
+    try:
+        small_json.write(path, json.loads(json.dumps(proof.document(), default=float)))
+    except OSError as error:
+        raise SettingError(f"json: {path} can't be written ({error.strerror or error})") from error
+
+
+def _told(result: TargetResult) -> str:
+    if result.failure:
+        return result.failure
+    bits = "" if result.same_bits is None else "the same bits, " if result.same_bits else "other bits, "
+    if not result.returns:
+        return f"{bits}no episodes"
+    return f"{bits}earns {np.mean(result.returns):.3f}, {result.steps_per_s:,.0f} steps/s"
+
+
+class Bar:
+    """A line on the terminal: what is being done, how far it is, and how long it will take; elsewhere a line for each
+    target that is done.
+    """
+
+    def __init__(self) -> None:
+        self._console = EdgeConsole()
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._what, self._unit, self._total, self._done = "", "", 0, 0
+        self._began = self._shown = time.monotonic()
+
+    def __enter__(self) -> Bar:
+        """Show it, where there is a terminal."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take it away."""
+        self._live.stop()
+
+    def begin(self, what: str, total: int, unit: str = "") -> None:
+        """See :class:`velora.proof.progress.Progress`."""
+        self._what, self._total, self._unit, self._done = what, total, unit, 0
+        self._began = time.monotonic()
+        self._show()
+
+    def advance(self, n: int = 1) -> None:
+        """See :class:`velora.proof.progress.Progress`."""
+        self._done += n
+        if time.monotonic() - self._shown > 0.2:
+            self._show()
+
+    def tell(self, result: TargetResult) -> None:
+        """See :class:`velora.proof.progress.Progress`."""
+        self._console.print(Text(f"{result.name:<12}{_told(result)}"), soft_wrap=True)
+
+    def _show(self) -> None:
+        self._shown = now = time.monotonic()
+        if not self._console.is_terminal:
+            return
+        far = f"  {self._done:,}/{self._total:,} {self._unit}s" if self._unit else ""
+        left = (now - self._began) * max(0, self._total - self._done) / self._done if self._done else None
+        text = f"{self._what}{far}{'' if left is None else f'  {duration(left)} left'}"
+        self._live.update(Text(text), refresh=True)

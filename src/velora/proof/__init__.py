@@ -1,0 +1,1 @@
+"""Prove exported policies: compile them, run them in emulators, and compare them with what was trained."""

@@ -1,0 +1,1 @@
+"""Watch a policy at work: what it sees, what its neurons do, what it does."""

@@ -1,0 +1,202 @@
+"""Record an episode of a policy step by step: what it saw, what every neuron did, what it chose, what it earned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from velora.core.errors import SettingError
+from velora.envs import Environments
+from velora.envs.film import prepare_drawing
+from velora.envs.layers import Env
+from velora.envs.make import EnvironmentSource
+from velora.export.describe import describe
+from velora.export.policy import Policy
+from velora.export.replay import Replay
+from velora.models.agent import Agent
+from velora.training.evaluation import MAX_STEPS, evaluate, reset_seeds
+from velora.watch.circuit import Circuit, circuit_of
+from velora.watch.neurons import Neurons
+
+Floats = NDArray[np.float32]
+
+_FPS = 30.0
+"""Pictures per second, where the environment doesn't say how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One episode of T steps.
+
+    Shapes:
+        observation: (T, O), in the environment's units, as the policy was shown them.
+        network_input: (T, n_inputs), what the network reads: the observation, normalised, and log(dt) if it sees that.
+        dt: (T,), time since the observation before, in control steps.
+        action: (T, A), in the environment's units; the number of a discrete one.
+        reward: (T,).
+        state: (T, H), the recurrent state after each step.
+        output: (T, K), what the network puts out, before the action is chosen from it.
+        activity: (T, N), what each neuron puts out, as the layer after it reads it.
+        gate: (T, N), from 0 to 1: how far the neuron's gate is open; see :mod:`velora.watch.neurons`. NaN where it has
+            none.
+        time_constant: (T, N), in control steps, how long what it holds lasts; NaN where the cell has no such number.
+
+    Attributes:
+        policy: its description.
+        circuit: neurons by layer, and synapses.
+        environment: identifier of the environment.
+        reset_seed: that the environment was reset with.
+        pictures: (height, width, 3) of bytes, before each step, and one after the last; empty if there are none.
+        picture_ms: time between two of them, as the environment says.
+    """
+
+    policy: Policy
+    circuit: Circuit
+    observation: Floats
+    network_input: Floats
+    dt: Floats
+    action: Floats
+    reward: Floats
+    state: Floats
+    output: Floats
+    activity: Floats
+    gate: Floats
+    time_constant: Floats
+    environment: str
+    reset_seed: int
+    pictures: Sequence[NDArray[np.uint8]] = field(default=(), repr=False)
+    picture_ms: float = 1000.0 / 30.0
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps (T)."""
+        return len(self.reward)
+
+    @property
+    def episode_return(self) -> float:
+        """Sum of the rewards."""
+        return float(self.reward.sum(dtype=np.float64))
+
+
+def trace(
+    agent: Agent,
+    env: Env | str,
+    *,
+    seed: int | None = None,
+    max_steps: int = MAX_STEPS,
+    pictures: bool = False,
+) -> Trace:
+    """Let an agent play one episode, without noise or learning, and record it.
+
+    Args:
+        agent: of one seed.
+        env: an environment, or the id of one.
+        seed: decides the episode; ``None`` takes the first of evaluation.
+        max_steps: an episode that is so long is cut.
+        pictures: keep what ``env.render()`` gives.
+
+    Raises:
+        ExportError: if the agent's policy can't be described; see :func:`velora.export.describe.describe`.
+        SpaceError: if the environment doesn't fit the agent.
+        SettingError: if a number is out of its domain, or ``env`` gives no pictures.
+    """
+    if max_steps < 1:
+        raise SettingError(f"trace: expected max_steps of at least 1, got {max_steps}")
+    made = (
+        EnvironmentSource(env, {"render_mode": "rgb_array"} if pictures else {}).first()[0]
+        if isinstance(env, str)
+        else env
+    )
+    if pictures:
+        prepare_drawing()
+    (reset_seed,) = reset_seeds(seed, 1)
+    try:
+        agent.adapt(made)
+        return _record(agent, made, reset_seed, max_steps=max_steps, pictures=pictures)
+    finally:
+        if isinstance(env, str):
+            made.close()
+
+
+class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
+    """Keep what an environment is told and answers."""
+
+    def __init__(self, env: Env, *, pictures: bool) -> None:
+        super().__init__(env)
+        self.rewards: list[float] = []
+        self.actions: list[Any] = []
+        self.pictures: list[NDArray[np.uint8]] = []
+        self._draws = pictures
+
+    def reset(self, **options: Any) -> Any:
+        """Begin, with a picture."""
+        answer = self.env.reset(**options)
+        self.draw()
+        return answer
+
+    def step(self, action: Any) -> Any:
+        """Step, and keep action, reward and picture."""
+        answer = self.env.step(action)
+        self.actions.append(np.array(action, np.float64))
+        self.rewards.append(float(answer[1]))
+        self.draw()
+        return answer
+
+    def draw(self) -> None:
+        """Keep a picture, if that is wanted."""
+        if self._draws:
+            picture = np.asarray(self.env.render())
+            if picture.ndim != 3 or picture.dtype != np.uint8:
+                raise SettingError("trace: expected render() to give a picture, (height, width, 3) bytes")
+            self.pictures.append(picture)
+
+
+def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures: bool) -> Trace:
+    policy = describe(agent)
+    recorder = _Recorder(env, pictures=pictures)
+    obs_dim = env.observation_space.shape[0]  # type: ignore[index]
+    envs = Environments([recorder], obs_dim=obs_dim, shows_time=agent.sees_time)
+    seen: list[tuple[Floats, Floats, float, Floats]] = []
+
+    def act(obs: Tensor, hidden: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        action, after = agent.act(obs, hidden, dt)
+        seen.append(
+            (obs[0, 0].cpu().numpy().copy(), hidden[0, 0].cpu().numpy(), float(dt[0, 0]), after[0, 0].cpu().numpy())
+        )
+        return action, after
+
+    with torch.inference_mode():
+        evaluate(agent, envs, [reset_seed], act=act, max_steps=max_steps)
+    neurons, replay = Neurons(policy), Replay(policy)
+    inputs = [replay.inputs(obs[: policy.n_observations], dt) for obs, _, dt, _ in seen]
+    looks = [neurons.look(x, before, after, dt) for x, (_, before, dt, after) in zip(inputs, seen, strict=True)]
+    activity, gate, time_constant = (_floats([look[k] for look in looks]) for k in range(3))
+    return Trace(
+        policy=policy,
+        circuit=circuit_of(policy),
+        observation=_floats([obs[: policy.n_observations] for obs, *_ in seen]),
+        network_input=_floats(inputs),
+        dt=_floats([dt for _, _, dt, _ in seen]),
+        action=_floats(recorder.actions).reshape(len(seen), -1),
+        reward=_floats(recorder.rewards),
+        state=_floats([after for *_, after in seen]),
+        output=_floats([replay.output(after) for *_, after in seen]),
+        activity=activity,
+        gate=gate,
+        time_constant=time_constant,
+        environment=policy.origin.environment,
+        reset_seed=reset_seed,
+        pictures=tuple(recorder.pictures),
+        picture_ms=1000.0 / float((env.metadata or {}).get("render_fps") or _FPS),
+    )
+
+
+def _floats(rows: Sequence[Any]) -> Floats:
+    return np.asarray(rows, np.float32)

@@ -1,0 +1,178 @@
+"""The loop in C over a policy in C: a plant in C, and one in Python through the mailbox."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.unit.drive.test_controller import adapted
+from velora.core.errors import PlantError
+from velora.drive import (
+    AgentController,
+    CompiledLoop,
+    CompiledPolicy,
+    DriveSettings,
+    Reading,
+    Recorder,
+    SimulatedPlant,
+    read_recording,
+)
+from velora.drive.controller import sizes_of
+from velora.drive.recorder import BEGINS, MISSING, SAFE
+from velora.export.c.target import write_c
+from velora.export.describe import describe
+from velora.models import Agent, LiquidDDPG
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")
+
+COUNTING = """
+#include "plant.h"
+static int n;
+static float last;
+int plant_open(void) { return n = 0; }
+int plant_read(float obs[POLICY_OBSERVATIONS], int64_t *time_ns, float *reward, uint32_t *flags) {
+    n++;
+    if (n == 4 || n == 5) return 0;
+    if (n > %d) return %d;
+    obs[0] = (float)n * 0.1f, obs[1] = -obs[0], obs[2] = last;
+    *time_ns = n * 50000000LL, *reward = 1.0f;
+    *flags = n %% 10 == 1 ? PLANT_BEGINS : n %% 10 == 0 ? PLANT_TRUNCATED : 0;
+    return 1;
+}
+int plant_write(const policy_action action[POLICY_ACTIONS]) { last = action[0]; return 0; }
+void plant_close(void) {}
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Agent, Path]:
+    agent, out = adapted(LiquidDDPG(3, 12, 1, seed=1), "Pendulum-v1"), tmp_path_factory.mktemp("policy")
+    write_c(describe(agent), out)
+    return agent, out
+
+
+def compiled(exported: tuple[Agent, Path], tmp_path: Path, n: int, then: int) -> CompiledPolicy:
+    """Compile the policy with a plant that has ``n`` readings, and then 0 for silence or -1 for a failure."""
+    plant = tmp_path / "counting.c"
+    plant.write_text(COUNTING % (n, then))
+    return CompiledPolicy(exported[1], sizes_of(exported[0]), plant=plant)
+
+
+def test_a_plant_in_c_is_driven_and_recorded_as_by_the_agent(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    policy = compiled(exported, tmp_path, 40, 0)
+    recorder = Recorder(tmp_path / "drive.npy", n_observations=3, n_actions=1)
+    settings = DriveSettings(rate=500.0, steps=30, step_s=0.05, misses=10_000, silent_s=5.0)
+    found = CompiledLoop(policy, None, settings, recorder=recorder, safe=[-1.5]).run()
+    rows, tally = read_recording(recorder.close()), found.tally
+    began = tally.ticks - tally.skipped
+    assert (found.ended, tally.ticks, tally.missing, tally.acted) == ("finished", 30, 2, began - 2)
+    assert (tally.lateness.n, tally.work.n, len(rows)) == (began, began, began)
+    n = len(tally.episodes)
+    assert sum(tally.episodes) == pytest.approx(10.0 * n - 2.0)  # two of the first ten readings were missing
+    assert [int(k) for k in np.flatnonzero(rows["flags"] & MISSING)] == [3, 4]
+    assert (rows["flags"] & BEGINS).nonzero()[0].tolist() == list(range(0, began, 10))
+    assert rows["dt"][:7].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 3.0, 1.0]
+    assert (rows["began_ns"] >= rows["due_ns"]).all()
+    assert (np.diff(rows["due_ns"]) == np.diff(rows["tick"]) * 2_000_000).all()
+    expected = AgentController(exported[0])
+    for row in rows[rows["dt"] > 0]:
+        if row["flags"] & BEGINS:
+            expected.begin()
+        action = expected.act(Reading(row["obs"], 0), float(row["dt"]))
+        assert row["action"] == pytest.approx(action, abs=2e-5)
+    assert (found.tally.dt_least, found.tally.dt_most) == (1.0, 3.0)
+
+
+def test_a_plant_in_c_that_fails_or_falls_silent_ends_the_drive(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    settings = DriveSettings(rate=500.0, steps=100_000, misses=10_000, silent_s=0.1)
+    found = CompiledLoop(compiled(exported, tmp_path, 20, -1), None, settings).run()
+    assert found.ended.startswith("the plant has failed")
+    found = CompiledLoop(compiled(exported, tmp_path, 20, 0), None, settings).run()
+    assert found.ended.startswith("the plant gave no reading for 0.1 s")
+    assert (found.tally.acted, found.tally.trips) == (18, 1)
+
+
+def test_a_simulated_plant_is_driven_through_the_mailbox(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    import gymnasium as gym
+
+    policy = CompiledPolicy(exported[1], sizes_of(exported[0]))
+    plant = SimulatedPlant(gym.make("Pendulum-v1"), step_s=0.01, physics=10)
+    recorder = Recorder(tmp_path / "drive.npy", n_observations=3, n_actions=1)
+    settings = DriveSettings(rate=200.0, steps=200, step_s=0.01, misses=10_000, silent_s=10.0)
+    found = CompiledLoop(policy, plant, settings, recorder=recorder).run()
+    rows = read_recording(recorder.close())
+    plant.close()
+    assert found.ended == "finished"
+    acted = rows[rows["dt"] > 0]
+    assert len(acted) == found.tally.acted > 5
+    assert (np.abs(np.hypot(acted["obs"][:, 0], acted["obs"][:, 1]) - 1.0) < 1e-5).all()
+    assert acted["dt"][1:] == pytest.approx(np.diff(acted["sensed_ns"]) / 1e7, rel=1e-5)
+
+
+class Stubborn:
+    """A plant in Python with one reading, and then whatever it is told."""
+
+    def __init__(self, then: Any) -> None:
+        self.then, self.n = then, 0
+        self.written: list[float] = []
+
+    def read(self) -> Reading | None:
+        self.n += 1
+        if self.n == 1:
+            return Reading(np.zeros(3, np.float32), 1, begins=True)
+        if isinstance(self.then, Exception):
+            raise self.then
+        return None
+
+    def write(self, action: NDArray[Any]) -> None:
+        self.written.append(float(action[0]))
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_plant_in_python_that_fails_or_is_silent(exported: tuple[Agent, Path]) -> None:
+    policy = CompiledPolicy(exported[1], sizes_of(exported[0]))
+    settings = DriveSettings(rate=500.0, misses=10_000, silent_s=0.2)
+    found = CompiledLoop(policy, Stubborn(PlantError("plant: it burns")), settings).run()
+    assert found.ended == "plant: it burns"
+    silent = Stubborn(None)
+    found = CompiledLoop(policy, silent, settings, safe=[0.25]).run()
+    assert found.ended.startswith("the plant gave no reading for 0.2 s")
+    assert silent.written[-1] == 0.25
+
+
+def test_it_stops_when_asked(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    began = time.monotonic()
+    settings = DriveSettings(rate=500.0, misses=10_000, silent_s=20.0)
+    found = CompiledLoop(compiled(exported, tmp_path, 10**6, 0), None, settings, stop=stop).run()
+    assert (found.ended, found.is_sound) == ("stopped", True)
+    assert 0.2 < time.monotonic() - began < 20.0
+
+
+def test_with_recover_the_loop_in_c_goes_on(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    """Silent for 0.1 s after 20 readings, which trips it at 0.05 s; then it answers again."""
+    plant = tmp_path / "pausing.c"
+    text = (COUNTING % (10**6, 0)).replace("n == 4 || n == 5", "n > 20 && n < 71")
+    plant.write_text(text)
+    policy = CompiledPolicy(exported[1], sizes_of(exported[0]), plant=plant)
+    recorder = Recorder(tmp_path / "drive.npy", n_observations=3, n_actions=1)
+    settings = DriveSettings(rate=500.0, steps=100, step_s=0.05, misses=10_000, silent_s=0.05, recover=True)
+    found = CompiledLoop(policy, None, settings, recorder=recorder).run()
+    rows = read_recording(recorder.close())
+    assert found.ended == "finished"
+    assert found.tally.trips >= 1
+    safe = (rows["flags"] & SAFE).nonzero()[0]
+    assert len(safe) > 1
+    assert (rows["action"][safe] == 0.0).all()
+    after = rows[safe[-1] + 1]
+    assert after["dt"] == 1.0
