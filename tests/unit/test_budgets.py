@@ -22,8 +22,6 @@ LONG_FILES = {
     "src/velora/models/agent.py": (291, "the arguments of train, each with its meaning"),
     "src/velora/callbacks/save_checkpoints.py": (279, "when to save, hook by hook"),
     "src/velora/models/settings.py": (360, "the one source of settings, an entry each"),
-    "src/velora/models/agent.py": (295, "the arguments of train, each with its meaning"),
-    "src/velora/models/settings.py": (365, "the one source of settings, an entry each"),
     "src/velora/kernels/native/module.c": (
         345,
         "the functions that Python calls, and the dispatch to one instruction set",
