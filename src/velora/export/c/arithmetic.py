@@ -16,7 +16,8 @@ from velora.export.c.numbers import rows, unsigned
 from velora.export.c.templates import closure, fill
 
 Array = NDArray[Any]
-Whole = NDArray[np.uint64]
+Whole = NDArray[Any]
+"""Whole numbers below 2^32, in 64 bits."""
 
 POWERS = tuple(round(2.0 ** (30 - k / 32)) for k in range(32))
 """2^(-k/32) in 2^-30."""
@@ -72,7 +73,8 @@ class Arithmetic:
     def softplus(self, x: Array) -> Array:
         e = self.decay(x)
         f = (np.minimum(e, np.nextafter(np.float32(1), np.float32(0))) * _power(31)).astype(np.uint64) << 1
-        return self.above_zero(x) + e * _log_1p(f)
+        result: Array = self.above_zero(x) + e * _log_1p(f)
+        return result
 
     def log_of(self, x: Array) -> Array:
         bits = _bits(x)
@@ -103,12 +105,14 @@ def _bits(x: Array) -> Whole:
 
 
 def _high(a: Any, b: Any) -> Whole:
-    return (np.asarray(a, np.uint64) * np.asarray(b, np.uint64)) >> 32
+    product: Whole = np.asarray(a, np.uint64) * np.asarray(b, np.uint64)
+    return product >> 32
 
 
 def _halving(t: Whole) -> Whole:
     above, g = np.array(POWERS, np.uint64)[(t >> 19) & 31], (t << 13) & _BITS
-    return above - _high(above, _high(g, SLOPE - (((g >> 16) * CURVATURE) >> 12)))
+    result: Whole = above - _high(above, _high(g, SLOPE - (((g >> 16) * CURVATURE) >> 12)))
+    return result
 
 
 def _halvings(x: Array, doublings: int) -> Whole:

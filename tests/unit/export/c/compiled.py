@@ -67,4 +67,4 @@ def run(command: list[str], **options: Any) -> str:
     """Run a command to its end; its output is in the error, if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    return str(done.stdout)

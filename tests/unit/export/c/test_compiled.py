@@ -70,7 +70,7 @@ def test_every_cell_with_every_time(name: str, time: str, tmp_path: Path) -> Non
 def test_ppo(options: dict[str, object], tmp_path: Path) -> None:
     policy = describe(LiquidPPO(4, 12, 3, seed=1, **options))  # type: ignore[arg-type]
     if "discrete" not in options:
-        mean, factor = np.arange(4, dtype=np.float32), np.float32([0.5, 1.0, 2.0, 400.0])
+        mean, factor = np.arange(4, dtype=np.float32), np.array([0.5, 1.0, 2.0, 400.0], np.float32)
         policy = replace(policy, normalisation=Normalisation(mean, factor, 10.0))
     assert live(policy, tmp_path, steps=60) < LARGEST
 

@@ -37,11 +37,18 @@ def test_functions_that_are_not_needed_are_left_out() -> None:
 
 
 def test_the_header_says_what_a_user_has_to_know() -> None:
-    text = c_files(replace(by_hand(), normalisation=Normalisation(*np.ones((2, 3), np.float32), 10.0)))["policy.h"]
+    ones = np.ones(3, np.float32)
+    text = c_files(replace(by_hand(), normalisation=Normalisation(ones, ones, 10.0)))["policy.h"]
     for words in ("POLICY_OBSERVATIONS 3", "from -2 to 2", "normalised inside", "late", "NaN", "bytes of RAM", "e-06"):
         assert words in text, words
     assert f'POLICY_DIGEST "{"0" * 64}"' in text
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_an_environment_cannot_end_the_comment() -> None:
+    origin = replace(by_hand().origin, environment="*/ int evil;\n/*")
+    text = c_files(replace(by_hand(), origin=origin))["policy.h"]
+    assert text.splitlines()[0] == "/* LiquidTD3 (cfc), trained on * / int evil; / *"
 
 
 def test_numbers_are_exact() -> None:

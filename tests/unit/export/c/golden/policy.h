@@ -1,4 +1,4 @@
-/* LiquidTD3 (cfc) trained on Pendulum-v1
+/* LiquidTD3 (cfc), trained on Pendulum-v1
  *
  * Written by velora export 0.0.0: a policy in C99, float32. It needs no memory but what you give it, no mathematical
  * library and no other file but policy.c; selftest.c, main.c and the Makefile are for your computer, and selftest.c
@@ -37,7 +37,7 @@ extern "C" {
 #define POLICY_OBSERVATIONS 3
 #define POLICY_ACTIONS 1
 #define POLICY_STATES 2
-/* SHA-256 of the checkpoint's metadata, as velora show prints it; empty if the agent came from no checkpoint. */
+/* SHA-256 of the checkpoint's metadata; empty if the agent came from no checkpoint. */
 #define POLICY_DIGEST "0000000000000000000000000000000000000000000000000000000000000000"
 /* An observation beyond this, or one that is no number, is taken for a broken sensor. */
 #define POLICY_LARGEST_OBSERVATION 0x1.dcd65p+29f
