@@ -12,12 +12,14 @@ The exit code is 1 if a policy isn't proved. A policy that can't be exported in 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,13 +57,17 @@ def run(job: Job) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="velora-proof-") as scratch:
         out, file = Path(scratch, "policy"), Path(scratch, "proof.json")
         try:
-            options = {"judge": job.n_judged} if job.dtype == "int8" else {}
+            options: dict[str, Any] = {"judge": job.n_judged} if job.dtype == "int8" else {}
             export(job.checkpoint, "c", out, dtype=job.dtype, **options)
         except VeloraError as error:
             return {**found, "refused": str(error)}
         exported_s = time.monotonic() - began
-        code = prove([str(out), f"json={file}", *job.words])
+        said = io.StringIO()  # bars of several processes would write over each other
+        with redirect_stdout(said), redirect_stderr(said):
+            code = prove([str(out), f"json={file}", *job.words])
         found |= json.loads(file.read_text()) if file.exists() else {}
+    if code:
+        print(said.getvalue(), flush=True)
     return {**found, "exit_code": code, "export_s": exported_s}
 
 

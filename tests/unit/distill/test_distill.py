@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import velora
 from tests.shared import KERNELS, QUIET, digests
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
@@ -234,6 +235,7 @@ def test_afterwards_it_is_an_ordinary_agent_that_is_trained_by_reinforcement(tmp
     distill(student, Rule(swing), "Pendulum-v1", 4, n_steps=30, callbacks=save, **QUIET)
     assert student.experience is experience
     assert student.exploration is exploration
+    assert velora.verify(tmp_path / "run").is_whole
     loaded = LiquidTD3.load(tmp_path / "run/final", device="cpu")
     obs = np.array([0.1, 0.9, -1.0], np.float32)
     np.testing.assert_array_equal(loaded.predict(obs)[0], student.predict(obs)[0])
@@ -268,12 +270,14 @@ def test_another_teacher_and_another_kind_of_run_are_refused(tmp_path: Path) -> 
     resumed: Any = {"n_steps": 30, "resume": tmp_path / "run", **QUIET}
     with pytest.raises(CheckpointError, match=r"another teacher \(rule\) than was given \(other\)"):
         distill(student_of(), other, "Pendulum-v1", 4, **resumed)
-    with pytest.raises(CheckpointError, match="teacher"):
+    with pytest.raises(
+        CheckpointError, match=r"resume: .*: the run learns from a teacher, whose actions its rows hold"
+    ):
         student_of().train("Pendulum-v1", 4, **resumed)
     student_of().train(
         "Pendulum-v1", 4, n_steps=20, callbacks=SaveCheckpoints(tmp_path / "rl", frequency=None), **QUIET
     )
-    with pytest.raises(CheckpointError, match="the run learned without a teacher"):
+    with pytest.raises(CheckpointError, match=r"resume: .*: the run learns without a teacher"):
         distill(student_of(), Rule(swing), "Pendulum-v1", 4, n_steps=30, resume=tmp_path / "rl", **QUIET)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, ExportError
 from velora.export import TARGETS, Manifest, Options, Policy, Target, export
 from velora.export.placing import MARK
@@ -180,7 +181,9 @@ class TestMistakes:
 
     def test_a_cell_of_ones_own(self, agent: Agent, tmp_path: Path) -> None:
         path = agent.save(tmp_path / "ep1") / "metadata.json"
-        path.write_text(path.read_text().replace('"cell": "cfc"', '"cell": "my_module.MyCell"'))
+        saved = Checkpoint.open(tmp_path / "ep1").metadata
+        foreign = saved.replace(settings={**saved.settings, "cell": "my_module.MyCell"})
+        path.write_bytes(foreign.encode("metadata.json"))
         with pytest.raises(ExportError, match=r"its cell 'my_module.MyCell' is code from outside Velora"):
             export(tmp_path / "ep1", "onnx", tmp_path / "policy.onnx")
 
