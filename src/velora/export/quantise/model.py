@@ -58,7 +58,8 @@ class Model:
         if self.quantised.policy.reads_dt:
             usable &= ~np.isnan(told)
         obs = np.where(usable[:, None], obs, np.float32(0.0))
-        told = np.clip(np.where(usable, told, np.float32(1.0)), np.float32(SHORTEST_STEP), np.float32(LONGEST_STEP))
+        told = np.where(usable & ~np.isnan(told), told, np.float32(1.0))
+        told = np.clip(told, np.float32(SHORTEST_STEP), np.float32(LONGEST_STEP))
         new = np.where(usable[:, None], self._advance(self.inputs(obs, told), state, told), state)
         return self._read_out(new), new
 
