@@ -36,14 +36,14 @@ def test_stretch_is_a_product(bits: int) -> None:
 
 
 def test_logarithm() -> None:
-    dt = np.float32([1e-6, 0.05, 1.0, 1.5, 16.0, 1e6])
+    dt = np.array([1e-6, 0.05, 1.0, 1.5, 16.0, 1e6], np.float32)
     assert np.abs(whole.logarithm(dt) / 32768 - np.log2(dt)).max() < 3e-4
 
 
 def test_halves_are_rounded_away_from_zero() -> None:
-    numbers = np.float32([0.5, -0.5, 1.49, 4e9, -np.inf])
+    numbers = np.array([0.5, -0.5, 1.49, 4e9, -np.inf], np.float32)
     assert whole.quantise(numbers).tolist() == [1, -1, 1, 32767, -32767]
-    assert whole.quantise_time(np.float32([0.0, 1.0, 1e6]), 12).tolist() == [1, 4096, 65535]
+    assert whole.quantise_time(np.array([0.0, 1.0, 1e6], np.float32), 12).tolist() == [1, 4096, 65535]
 
 
 def test_a_memory_of_any_size_is_remembered() -> None:

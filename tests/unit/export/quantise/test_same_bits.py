@@ -120,7 +120,7 @@ def test_a_bad_observation_changes_nothing() -> None:
     model = Model(quantise(policy, trace))
     action, state = model.step(trace.obs[:1], model.begin(1), trace.dt[:1])
     for obs, dt in (([np.nan, 0, 0, 0], 1.0), ([0, 2e9, 0, 0], 1.0), ([0, 0, 0, 0], np.nan)):
-        again, kept = model.step(np.array([obs], np.float32), state, np.float32([dt]))
+        again, kept = model.step(np.array([obs], np.float32), state, np.array([dt], np.float32))
         assert np.array_equal(again, action)
         assert np.array_equal(kept, state)
 
@@ -131,7 +131,7 @@ def test_the_elapsed_time_counts() -> None:
     model = Model(quantise(policy, trace))
     assert model.quantised.dt_bits == 12
     obs = np.repeat(trace.obs[:1], 3, 0)
-    _, states = model.step(obs, model.begin(3), np.float32([0.1, 1.0, 10.0]))
+    _, states = model.step(obs, model.begin(3), np.array([0.1, 1.0, 10.0], np.float32))
     assert len({tuple(state) for state in states.tolist()}) == 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Growing(gym.Env[Any, Any]):
 def growing() -> Iterator[None]:
     RESETS[0] = 0
     for name, sign in (("Plus-v0", 1.0), ("Minus-v0", -1.0)):
-        gym.register(name, lambda sign=sign: Growing(sign))
+        gym.register(name, partial(Growing, sign))
     yield
     for name in ("Plus-v0", "Minus-v0"):
         del gym.registry[name]
