@@ -54,7 +54,7 @@ class Model:
         Where an observation can't be used (:data:`LARGEST_OBSERVATION`) the state stays, and what is read off it too.
         """
         obs, told = np.asarray(obs, np.float32), np.asarray(dt, np.float32)
-        usable: NDArray[np.bool_] = (np.abs(obs) <= np.float32(LARGEST_OBSERVATION)).all(1)
+        usable: NDArray[np.bool_] = np.all(np.abs(obs) <= np.float32(LARGEST_OBSERVATION), axis=1)
         if self.quantised.policy.reads_dt:
             usable &= ~np.isnan(told)
         obs = np.where(usable[:, None], obs, np.float32(0.0))
