@@ -16,7 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.distill.report import write
+from benchmarks.distill.report import file_of, write
 from velora.callbacks import Schedule
 from velora.distill import Teacher, distill, open_teacher
 from velora.distill.playing import play
@@ -116,18 +116,21 @@ def main(words: list[str]) -> None:
         env = gym.make(ENVIRONMENT)
         teacher.check(env)
         returns = play(teacher, env, reset_seeds(RESET_SEED, EPISODES), max_steps=1_000).returns
-        _keep("teacher", {"digest": teacher.digest, "returns": [returns]})
+        _keep("teacher.json", {"digest": teacher.digest, "returns": [returns]})
         print(f"teacher {np.mean(returns):.0f}", flush=True)
         for arm in chosen:
             agent = train(arm, teacher, n_steps)
             scores = score(agent, hides=arm.hides)
-            _keep(arm.name, {"teacher": teacher.digest, "steps": n_steps, "returns": scores})
+            _keep(
+                file_of(arm.name, n_steps),
+                {"arm": arm.name, "teacher": teacher.digest, "steps": n_steps, "returns": scores},
+            )
             print(arm.name, [round(float(np.mean(row))) for row in scores], flush=True)
     print(write(RESULTS, [arm.name for arm in ARMS], N_NEURONS + N_ACTIONS))
 
 
 def _keep(name: str, result: dict[str, Any]) -> None:
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,21 +25,30 @@ def write(results: Path, names: Sequence[str], n_neurons: int) -> str:
     lines = [
         "| policy | neurons | steps | return, IQM of 5 seeds (95 %) | of the teacher's |",
         "|---|---|---|---|---|",
-        f"| teacher, TD3 of 256x256 | 512 | | {reference:.0f} (mean of {episodes} episodes) | 100 % |",
+        f"| teacher, TD3 of 256x256 | 512 | | {reference:.0f}, mean of {episodes} episodes | 100 % |",
     ]
     for name in names:
-        path = results / f"{name}.json"
-        if not path.exists():
-            continue
-        kept = json.loads(path.read_text())
-        if kept["teacher"] != teacher["digest"]:
-            raise ValueError(f"{path}: of another teacher than {results}/teacher.json; train it again")
-        iqm = estimate_iqm([np.mean(kept["returns"], axis=1)])
-        share = [100.0 * float(value) / reference for value in (iqm.value, iqm.low, iqm.high)]
-        lines.append(
-            f"| {name} | {n_neurons} | {kept['steps']:,} | {float(iqm.value):.0f} ({float(iqm.low):.0f} to "
-            f"{float(iqm.high):.0f}) | {share[0]:.0f} % ({share[1]:.0f} to {share[2]:.0f}) |"
-        )
+        kept = [json.loads(path.read_text()) for path in results.glob(f"{name}, * steps.json")]
+        kept = [one for one in kept if one["arm"] == name]
+        for one in sorted(kept, key=lambda one: int(one["steps"])):
+            if one["teacher"] != teacher["digest"]:
+                raise ValueError(f"{results}: {name}: of another teacher than teacher.json; train it again")
+            lines.append(_row(name, n_neurons, one, reference))
     table = "\n".join(lines)
     TABLE.write_text(f"{table}\n")
     return table
+
+
+def file_of(name: str, n_steps: int) -> str:
+    """Name the file of an arm's returns."""
+    return f"{name}, {n_steps} steps.json"
+
+
+def _row(name: str, n_neurons: int, kept: dict[str, Any], reference: float) -> str:
+    iqm = estimate_iqm([np.mean(kept["returns"], axis=1)])
+    value, low, high = (float(one) for one in (iqm.value, iqm.low, iqm.high))
+    share = [100.0 * one / reference for one in (value, low, high)]
+    return (
+        f"| {name} | {n_neurons} | {kept['steps']:,} | {value:.0f} ({low:.0f} to {high:.0f}) | "
+        f"{share[0]:.0f} % ({share[1]:.0f} to {share[2]:.0f}) |"
+    )

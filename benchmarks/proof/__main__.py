@@ -12,57 +12,19 @@ The exit code is 1 if a policy isn't proved. A policy that can't be exported in 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.proof import results
-from velora.core.errors import VeloraError
+from benchmarks.proof.job import Job, run
 
 ZOO = Path("src/velora/zoo")
 DTYPES = ("float32", "int8")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One policy: an agent of the zoo in one type of numbers; int8 is judged by ``n_judged`` episodes."""
-
-    checkpoint: Path
-    dtype: str
-    words: tuple[str, ...]
-    n_judged: int
-
-    @property
-    def name(self) -> str:
-        """Name of the agent."""
-        return self.checkpoint.parent.name
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Export a policy and prove it; a failure is told in the result."""
-    from velora.cli.command.jobs import prove
-    from velora.export.exporting import export
-
-    began = time.monotonic()
-    found: dict[str, Any] = {"name": job.name, "dtype": job.dtype, "checkpoint": job.checkpoint.as_posix()}
-    with tempfile.TemporaryDirectory(prefix="velora-proof-") as scratch:
-        out, file = Path(scratch, "policy"), Path(scratch, "proof.json")
-        try:
-            options = {"judge": job.n_judged} if job.dtype == "int8" else {}
-            export(job.checkpoint, "c", out, dtype=job.dtype, **options)
-        except VeloraError as error:
-            return {**found, "refused": str(error)}
-        exported_s = time.monotonic() - began
-        code = prove([str(out), f"json={file}", *job.words])
-        found |= json.loads(file.read_text()) if file.exists() else {}
-    return {**found, "exit_code": code, "export_s": exported_s}
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ def test_it_writes_and_says_what(checkpoint: Path, capsys: Capture) -> None:
     assert main(["export", str(checkpoint), "to=onnx"]) == 0
     size = Path("policy.onnx").stat().st_size
     assert capsys.readouterr().out.splitlines() == [
-        "checkpoint  run/checkpoints/ep1, LiquidDDPG, cfc",
+        f"checkpoint  {checkpoint}, LiquidDDPG, cfc",
         f"wrote       policy.onnx, {size:,} bytes",
         "takes       observation (3), in the environment's units",
         "            state (9), next_state of the step before, zeros when an episode begins",

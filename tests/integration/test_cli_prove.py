@@ -62,7 +62,8 @@ def test_a_policy_balances_the_pole_on_an_emulated_chip(command: Command, pendul
 @pytest.mark.parametrize("name", ["cartpole", "pendulum-irregular-time", "inverted-pendulum-irregular-time"])
 def test_every_target_computes_the_same_bits(command: Command, name: str, dtype: str) -> None:
     need("all")
-    out = export(CHECKPOINTS[name], "c", "policy", dtype=dtype, **({"judge": 0} if dtype == "int8" else {})).out
+    options: dict[str, Any] = {"judge": 0} if dtype == "int8" else {}
+    out = export(CHECKPOINTS[name], "c", "policy", dtype=dtype, **options).out
     assert command("prove", str(out), "episodes=1", "slow_episodes=0", "steps=200", "json=proof.json").code == 0
     found = rows("proof.json")
     assert [row["name"] for row in found["all"]["targets"]] == list(TARGETS)

@@ -142,6 +142,9 @@ def run_command(line: str, run: Path) -> None:
                 assert main(["prove", *arguments, "steps=20", "episodes=1"]) == 0, line
         case ["velora", *arguments]:
             assert main(arguments) == 0, line
+        case ["make", "-C", _, *_] | ["echo", _, "|", *_]:  # what an export wrote
+            if shutil.which("cc") and shutil.which("make"):
+                subprocess.run(line, shell=True, check=True, capture_output=True)
         case ["make", target]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), line
         case [] | ["source", ".venv/bin/activate"]:

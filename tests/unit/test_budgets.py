@@ -19,9 +19,9 @@ LONG_FILES = {
     "src/velora/metrics/store.py": (280, "the rows of a run, a method for each kind"),
     "src/velora/kernels/native/unroll.h": (454, "one loop over time, which is written once for all cells"),
     "src/velora/kernels/backend.py": (404, "the table of kernel calls, one signature each"),
-    "src/velora/models/agent.py": (295, "the arguments of train, each with its meaning"),
+    "src/velora/models/agent.py": (291, "the arguments of train, each with its meaning"),
     "src/velora/callbacks/save_checkpoints.py": (279, "when to save, hook by hook"),
-    "src/velora/models/settings.py": (365, "the one source of settings, an entry each"),
+    "src/velora/models/settings.py": (360, "the one source of settings, an entry each"),
     "src/velora/kernels/native/module.c": (
         345,
         "the functions that Python calls, and the dispatch to one instruction set",

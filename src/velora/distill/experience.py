@@ -15,8 +15,9 @@ from velora.distill.supervisor import Supervisor
 from velora.distill.teacher import Teacher
 from velora.envs import Environments
 from velora.models.agent import Agent
-from velora.models.experience import Replay
+from velora.models.experience.replay import TAUGHT, Replay
 from velora.models.experience.updates import Updates
+from velora.training.resume import form
 
 
 class Labelled(Replay):
@@ -62,15 +63,20 @@ class Labelled(Replay):
         """Return the state of exploration, and the teacher with what it remembers."""
         memory = torch.from_numpy(self.supervisor.memory[seed_index].copy())
         teacher = {"digest": self.supervisor.teacher.digest, "memory": memory}
-        return {**super().state_dict(seed_index), "teacher": teacher}
+        return {**super().state_dict(seed_index), TAUGHT: teacher}
 
     def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
-        """Return why a saved state can't be taken over: that of another experience, or of another teacher."""
-        if "teacher" not in state:
-            return "the run learned without a teacher; go on with it by velora train, or begin one by velora distill"
-        if fault := super().find_state_fault(state, seed_index):
-            return fault
-        taught, here = state["teacher"]["digest"], self.supervisor.teacher.digest
+        """See :class:`velora.training.experience.Experience`; one without a teacher is for the resume to refuse."""
+        expected = self.state_dict(seed_index)
+        if TAUGHT not in state:
+            del expected[TAUGHT]
+        return form.difference(expected, state, "experience")
+
+    def find_resume_fault(self, state: Mapping[str, Any]) -> str | None:
+        """Return why the rows can't be learned from: nobody taught them, or another teacher did."""
+        if TAUGHT not in state:
+            return "the run learns without a teacher; go on with it by velora train, or load the agent and distil anew"
+        taught, here = state[TAUGHT]["digest"], self.supervisor.teacher.digest
         if taught != here:
             return f"the run has another teacher ({taught[:12]}) than was given ({here[:12]}); give that one"
         return None
@@ -78,4 +84,4 @@ class Labelled(Replay):
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take it over."""
         super().load_state_dict(state, seed_index)
-        self.supervisor.memory[seed_index] = np.asarray(state["teacher"]["memory"])
+        self.supervisor.memory[seed_index] = np.asarray(state[TAUGHT]["memory"])

@@ -81,7 +81,7 @@ class Learner:
         self._waiting: queue.SimpleQueue[Transition | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="velora-learner", daemon=True)
         self.n_updates = self.n_dropped = 0
-        self.problem, self._is_ended, self._is_busy = "", False, False
+        self.problem, self._is_busy = "", False
 
     def start(self) -> None:
         """Prepare and begin; the buffer is allocated and the update recorded before the loop runs."""
@@ -103,8 +103,7 @@ class Learner:
         return self._waiting.qsize() + self._is_busy
 
     def stop(self) -> None:
-        """End after the update that is being made."""
-        self._is_ended = True
+        """End when everything is learned from that waits."""
         self._waiting.put(None)
         if self._thread.ident is not None:
             self._thread.join()
@@ -112,7 +111,7 @@ class Learner:
     def _run(self) -> None:
         self._prepare()
         try:
-            while not self._is_ended and (transition := self._waiting.get()) is not None:
+            while (transition := self._waiting.get()) is not None:
                 self._is_busy = True
                 self._learn(transition)
                 self._is_busy = False

@@ -131,5 +131,5 @@ class LearningController:
         self.begin()
 
     def close(self) -> None:
-        """End the learner, after the update that it is in."""
+        """End the learner, when it has learned from everything that waits."""
         self._learner.stop()

@@ -41,7 +41,7 @@ class Exported:
 
 def export(
     agent: Agent | str | Path,
-    to: str,
+    to: str | Target,
     out: str | Path | None = None,
     *,
     dtype: str | None = None,
@@ -52,7 +52,7 @@ def export(
 
     Args:
         agent: of one seed; or a checkpoint, or a run, of which the checkpoint is chosen as ``velora evaluate`` does.
-        to: name of a target: ``"onnx"``, ``"torch"`` or ``"c"``.
+        to: name of a target: ``"onnx"``, ``"torch"`` or ``"c"``; or a target of your own.
         out: file or directory to write; by default the target's own name, in the current directory. For a target that
             writes one file, a directory that exists takes the file under that name.
         dtype: ``"float32"``, or another that the target has.
@@ -63,7 +63,7 @@ def export(
         ExportError: if the agent or the target can't do it, something is in the way, or nothing can be written there.
         CheckpointError: if there is no valid checkpoint.
     """
-    target = find_target(to)
+    target = to if isinstance(to, Target) else find_target(to)
     given = {name: str(value) for name, value in options.items()}
     dtype = target.dtypes[0] if dtype is None else dtype
     target.check(dtype, given)

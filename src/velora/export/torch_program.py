@@ -44,7 +44,7 @@ class PolicyModule(nn.Module):
         return action, new
 
     def parameter(self, name: str, numbers: NDArray[np.float32]) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         place = f"{self._scope}{name}".replace(".", "_")
         if place not in self._buffers:
             self.register_buffer(place, torch.from_numpy(np.array(numbers, np.float32)))
@@ -52,48 +52,48 @@ class PolicyModule(nn.Module):
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         before, self._scope = self._scope, f"{self._scope}{name}."
         yield
         self._scope = before
 
     def called(self, name: str, value: Tensor) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return value
 
     def elementwise(self, function: str, value: Tensor) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         if function == "softplus":
             return nn.functional.softplus(value)
         computed: Tensor = getattr(torch, function)(value)
         return computed
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return nn.functional.linear(x, weight, bias)
 
     def split(self, x: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return torch.split(x, list(sizes), dim=1)
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return torch.cat(list(parts), dim=1)
 
     def with_axis(self, x: Tensor) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return x.unsqueeze(-1)
 
     def sum_rows(self, x: Tensor) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return x.sum(1)
 
     def clip(self, x: Tensor, low: NDArray[np.float32], high: NDArray[np.float32]) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return torch.minimum(torch.maximum(x, self.parameter("low", low)), self.parameter("high", high))
 
     def largest(self, x: Tensor, first: int) -> Tensor:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return x.argmax(1) + first
 
 

@@ -107,7 +107,7 @@ def play(
         on_step: called after every action; if it returns True, that was the last one.
     """
     envs = Environments([env], obs_dim=observation_size(env))
-    returns = []
+    returns: list[float] = []
     for seed in seeds:
         step, dt, earned = envs.reset(0, seed=seed), NOMINAL_DT, 0.0
         for number in range(max_steps):

@@ -13,7 +13,7 @@ from velora.proof.targets import EVERYWHERE, FIRMWARE, Target
 POLICY = ("policy.h", "policy.c", "selftest.c")
 """The files of an exported directory that are compiled; the last one for the self-test only."""
 _TIMEOUT_S = 120.0
-_TOO_SMALL = ("overflowed by", "will not fit in region", "region `text' is full")
+_TOO_SMALL = ("overflowed by", "will not fit in region", "is not within region")
 
 
 class DoesNotFitError(ExportError):
@@ -105,6 +105,7 @@ def _run(name: str, command: Sequence[str]) -> str:
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     small = [line for line in lines if any(word in line for word in _TOO_SMALL)]
     if small:
-        raise DoesNotFitError(f"{small[-1].rpartition('ld: ')[2]}")
+        words = small[-1].rpartition("ld: ")[2].split()
+        raise DoesNotFitError(" ".join(Path(word).name if "/" in word else word for word in words))
     told = next((line for line in lines if "error:" in line), lines[-1] if lines else f"exit code {done.returncode}")
     raise ExportError(f"{name}: {command[0]} failed: {told}")

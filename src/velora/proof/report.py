@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, Final
 
+from velora.analysis.rows import Rows
 from velora.analysis.table import as_lines
 from velora.proof.results import Distance, Proof, TargetResult
 
@@ -35,7 +36,7 @@ def table(proof: Proof, *, width: int | None = None) -> str:
     Args:
         width: the letters that a line may have; ``None`` for as many as it takes.
     """
-    lines = [*heading(proof), "", *as_lines(rows(proof), COLUMNS, width=width, spare=SPARE, numbers=NUMBERS)]
+    lines = [*heading(proof), "", *as_lines(Rows(rows(proof)), COLUMNS, width=width, spare=SPARE, numbers=NUMBERS)]
     lines += [f"{one.name}: {one.failure}" for one in proof.targets if one.failure]
     lines += ["", MEANINGS]
     if proof.left_out:

@@ -101,8 +101,8 @@ class StateUnits:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ExportError(f"{path}: doesn't say state_bits of every layer; export the policy again") from error
         is_memory, units = np.zeros(n, bool), np.ones(n)
-        for layer, places in layers:
-            units[layer.state_at : layer.state_at + layer.n] = 2.0**-places
+        for layer, digits in layers:
+            units[layer.state_at : layer.state_at + layer.n] = 2.0**-digits
         for layer in (one for one in policy.layers if one.kind in (Kind.LSTM, Kind.LSTM_LAYER)):
             begin = layer.n if layer.kind is Kind.LSTM else layer.state_at - layer.n
             is_memory[begin : begin + layer.n] = True

@@ -112,6 +112,13 @@ class Experience(ABC):
         """
         return form.difference(self.state_dict(seed_index), state, "experience")
 
+    def find_resume_fault(self, state: Mapping[str, Any]) -> str | None:
+        """Return why a run can't go on from a saved state that is whole, in one line, or ``None`` if it can.
+
+        It is asked by a resume alone; here every state will do.
+        """
+        return None
+
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:  # noqa: B027 - nothing to load
         """Take that over.
 

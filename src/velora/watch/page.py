@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from velora.analysis.page import Markup, page
 from velora.core.errors import SettingError
 from velora.core.extras import how_to_install
-from velora.watch.neurons import SENSORY
+from velora.watch.circuit import SENSORY
 from velora.watch.trace import Trace
 
 MOST_PICTURE_BYTES: Final = 3_400_000

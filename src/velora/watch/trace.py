@@ -22,7 +22,8 @@ from velora.export.policy import Policy
 from velora.export.replay import Replay
 from velora.models.agent import Agent
 from velora.training.evaluation import MAX_STEPS, evaluate, reset_seeds
-from velora.watch.neurons import Circuit, Neurons, circuit_of
+from velora.watch.circuit import Circuit, circuit_of
+from velora.watch.neurons import Neurons
 
 Floats = NDArray[np.float32]
 

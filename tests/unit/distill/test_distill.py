@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import velora
 from tests.shared import KERNELS, QUIET, digests
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
@@ -96,14 +97,15 @@ def test_the_student_acts_by_its_policy_and_memory() -> None:
     look, student = Look(), student_of(actor_lr=1e-9)
     distill(student, Rule(swing), "Pendulum-v1", 4, beta_steps=0, n_steps=30, callbacks=look, **QUIET)
     hidden = None
-    for obs, done, label in zip(look.rows["obs"], look.done, look.rows["action"], strict=True):
+    for step, (obs, done) in enumerate(zip(look.rows["obs"], look.done, strict=True)):
         action, hidden = student.predict(obs, hidden)
-        assert np.allclose(action / 2.0, done, atol=1e-5) or np.allclose(label, done)
+        assert step < 10 or np.allclose(action / 2.0, done, atol=1e-5)
 
 
 def test_what_hides_and_delays_is_on_the_students_side_alone() -> None:
     def worse(env: Env) -> Env:
-        return Delay(DropObservation(HoldAction(env, [1, 2, 3]), "velocity"), observations=2)
+        made: Env = Delay(DropObservation(HoldAction(env, [1, 2, 3]), "velocity"), observations=2)
+        return made
 
     look, rule, student = Look(), Rule(swing), student_of(state_dim=2)
     distill(student, rule, "Pendulum-v1", 4, student=worse, n_steps=40, callbacks=look, **QUIET)
@@ -168,14 +170,14 @@ def test_loss_and_gradient_are_those_of_the_formula(kernel: str, kind: Any, disc
     for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
         found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         wanted = torch.zeros_like(parameter) if gradient is None else gradient
-        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}")
+        assert torch.allclose(found, wanted, atol=1e-6, rtol=1e-4), name
     for name, tensor in agent.learner.modules["critic_1"].state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
 def test_recorded_and_step_by_step_updates_are_the_same_bits() -> None:
     def trained(record: bool, **settings: Any) -> Agent:
-        student = student_of(seed=None, seeds=[0, 1], normalize_obs=True, **settings)
+        student: Agent = student_of(seed=None, seeds=[0, 1], normalize_obs=True, **settings)
         student.record = record
         distill(student, Rule(swing), "Pendulum-v1", 4, n_steps=40, beta_steps=5, **QUIET)
         return student
@@ -234,6 +236,7 @@ def test_afterwards_it_is_an_ordinary_agent_that_is_trained_by_reinforcement(tmp
     distill(student, Rule(swing), "Pendulum-v1", 4, n_steps=30, callbacks=save, **QUIET)
     assert student.experience is experience
     assert student.exploration is exploration
+    assert velora.verify(tmp_path / "run").is_whole
     loaded = LiquidTD3.load(tmp_path / "run/final", device="cpu")
     obs = np.array([0.1, 0.9, -1.0], np.float32)
     np.testing.assert_array_equal(loaded.predict(obs)[0], student.predict(obs)[0])
@@ -268,12 +271,14 @@ def test_another_teacher_and_another_kind_of_run_are_refused(tmp_path: Path) -> 
     resumed: Any = {"n_steps": 30, "resume": tmp_path / "run", **QUIET}
     with pytest.raises(CheckpointError, match=r"another teacher \(rule\) than was given \(other\)"):
         distill(student_of(), other, "Pendulum-v1", 4, **resumed)
-    with pytest.raises(CheckpointError, match="teacher"):
+    with pytest.raises(
+        CheckpointError, match=r"resume: .*: the run learns from a teacher, whose actions its rows hold"
+    ):
         student_of().train("Pendulum-v1", 4, **resumed)
     student_of().train(
         "Pendulum-v1", 4, n_steps=20, callbacks=SaveCheckpoints(tmp_path / "rl", frequency=None), **QUIET
     )
-    with pytest.raises(CheckpointError, match="the run learned without a teacher"):
+    with pytest.raises(CheckpointError, match=r"resume: .*: the run learns without a teacher"):
         distill(student_of(), Rule(swing), "Pendulum-v1", 4, n_steps=30, resume=tmp_path / "rl", **QUIET)
 
 

@@ -10,11 +10,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from tests.shared import QUIET
 from tests.unit.distill.onnx_files import INSTALL, write, write_adding
 from velora.core.errors import CheckpointError, NonFiniteError, TeacherError
 from velora.distill import AgentTeacher, OnnxTeacher, distill, onnx_file, open_teacher
 from velora.distill.playing import play
 from velora.distill.supervisor import normalised
+from velora.distill.teacher import Units
 from velora.envs import ActionBounds, DiscreteActions
 from velora.models import LiquidDDPG, LiquidTD3
 
@@ -141,11 +143,10 @@ def test_actions_that_stay_within_one_where_more_is_allowed_are_remarked_on(
 ) -> None:
     path = write(tmp_path / "policy.onnx", [[3.0, 3.0, 3.0]])
     agent = LiquidTD3(3, 10, 1, seed=0, device="cpu", warmup_steps=5)
-    for actions, n in (("units", 1), ("normalised", 0)):
+    expected: tuple[tuple[Units, int], ...] = (("units", 1), ("normalised", 0))
+    for actions, n in expected:
         caplog.clear()
-        distill(
-            agent, OnnxTeacher(path, actions=actions), "Pendulum-v1", 4, n_steps=1, progress_bar=False, summary=False
-        )  # type: ignore[arg-type]
+        distill(agent, OnnxTeacher(path, actions=actions), "Pendulum-v1", 4, n_steps=1, **QUIET)
         said = [record.message for record in caplog.records if "distill.actions=normalised" in record.message]
         assert len(said) == n
 

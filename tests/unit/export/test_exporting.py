@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, ExportError
 from velora.export import TARGETS, Manifest, Options, Policy, Target, export
 from velora.export.placing import MARK
@@ -156,7 +157,7 @@ class TestMistakes:
             ({"to": "onx"}, "to=onx: no such target; did you mean onnx?"),
             ({"to": "zzz"}, "to=zzz: no such target; expected one of onnx, torch, c"),
             ({"to": "onnx", "dtype": "flaot32"}, "dtype=flaot32: to=onnx has float32; did you mean float32?"),
-            ({"to": "onnx", "opset": 18}, "opset: to=onnx has no such option; did you mean"),
+            ({"to": "onnx", "opset": 18}, "opset: to=onnx has no such option; expected one of to, dtype, out"),
         ],
     )
     def test_words(self, words: dict[str, str], message: str, agent: Agent, tmp_path: Path) -> None:
@@ -180,7 +181,9 @@ class TestMistakes:
 
     def test_a_cell_of_ones_own(self, agent: Agent, tmp_path: Path) -> None:
         path = agent.save(tmp_path / "ep1") / "metadata.json"
-        path.write_text(path.read_text().replace('"cell": "cfc"', '"cell": "my_module.MyCell"'))
+        saved = Checkpoint.open(tmp_path / "ep1").metadata
+        foreign = saved.replace(settings={**saved.settings, "cell": "my_module.MyCell"})
+        path.write_bytes(foreign.encode("metadata.json"))
         with pytest.raises(ExportError, match=r"its cell 'my_module.MyCell' is code from outside Velora"):
             export(tmp_path / "ep1", "onnx", tmp_path / "policy.onnx")
 

@@ -24,7 +24,8 @@ from velora.core.types import Transition
 from velora.envs import Environments
 from velora.envs.wrappers import HoldAction
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
-from velora.models.normalisation import Normaliser, RunningStatistics
+from velora.models.normalisation import Normaliser
+from velora.models.standardising import RunningStatistics
 from velora.training.evaluation import evaluate, evaluation_seeds
 
 BOTH: dict[str, Any] = {"normalize_obs": True, "normalize_returns": True}

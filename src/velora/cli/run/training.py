@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -173,7 +173,7 @@ def _train(
                 agent.settings.cell,
             )
         callbacks = make_callbacks(cfg.callbacks, cfg.checkpoint, run_dir / CHECKPOINTS)
-        train = partial(agent.train, env)
+        train: Callable[..., TrainResult] = partial(agent.train, env)
         if "distill" in cfg:
             train = distillation.learning(cfg, agent, run_dir, wrappers=wrappers)
         own = ("seed", "seeds", "batch_size")

@@ -16,12 +16,13 @@ from velora.export.c.numbers import rows, unsigned
 from velora.export.c.templates import closure, fill
 
 Array = NDArray[Any]
-Whole = NDArray[np.uint64]
+Whole = NDArray[Any]
+"""Whole numbers below 2^32, in 64 bits."""
 
 POWERS = tuple(round(2.0 ** (30 - k / 32)) for k in range(32))
 """2^(-k/32) in 2^-30."""
 SLOPE, CURVATURE = round(2976944612 / 32), round(1021440809 / 1024 / 16)
-"""2^-(g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the polynomial with the least relative error."""
+"""2^(-g/32) = 1 - SLOPE/2^32 g + CURVATURE/2^28 g^2, for g from 0 to 1: the one with the least relative error."""
 LOG = (4294967276, 2147479457, 1431510986, 1071771879, 845075155, 657370193, 455423505, 244639333, 85261380, 13932982)
 """log(1 + f) / f = c0 - c1 f + c2 f^2 - ..., for f from 0 to 1: the same kind of polynomial."""
 LOG2_E = 3098164009
@@ -72,7 +73,8 @@ class Arithmetic:
     def softplus(self, x: Array) -> Array:
         e = self.decay(x)
         f = (np.minimum(e, np.nextafter(np.float32(1), np.float32(0))) * _power(31)).astype(np.uint64) << 1
-        return self.above_zero(x) + e * _log_1p(f)
+        result: Array = self.above_zero(x) + e * _log_1p(f)
+        return result
 
     def log_of(self, x: Array) -> Array:
         bits = _bits(x)
@@ -103,12 +105,14 @@ def _bits(x: Array) -> Whole:
 
 
 def _high(a: Any, b: Any) -> Whole:
-    return (np.asarray(a, np.uint64) * np.asarray(b, np.uint64)) >> 32
+    product: Whole = np.asarray(a, np.uint64) * np.asarray(b, np.uint64)
+    return product >> 32
 
 
 def _halving(t: Whole) -> Whole:
     above, g = np.array(POWERS, np.uint64)[(t >> 19) & 31], (t << 13) & _BITS
-    return above - _high(above, _high(g, SLOPE - (((g >> 16) * CURVATURE) >> 12)))
+    result: Whole = above - _high(above, _high(g, SLOPE - (((g >> 16) * CURVATURE) >> 12)))
+    return result
 
 
 def _halvings(x: Array, doublings: int) -> Whole:

@@ -22,9 +22,9 @@ def header(policy: Policy, table_bytes: int) -> str:
         table_bytes: constants of policy.c.
     """
     origin = policy.origin
-    trained = f" trained on {origin.environment}" if origin.environment else ""
+    trained = f", trained on {origin.environment}" if origin.environment else ""
     values = {
-        "TITLE": f"{origin.agent} ({origin.cell}){trained}",
+        "TITLE": _in_a_comment(f"{origin.agent} ({origin.cell}){trained}"),
         "VERSION": origin.velora_version,
         "CONTRACT": "\n".join(_paragraphs(policy, table_bytes)),
         "OBSERVATIONS": str(policy.n_observations),
@@ -35,6 +35,12 @@ def header(policy: Policy, table_bytes: int) -> str:
         "ACTION": "int" if policy.is_discrete else "float",
     }
     return fill(text("policy.h"), values)
+
+
+def _in_a_comment(words: str) -> str:
+    """Return words that can't end the comment they stand in: a checkpoint may name its environment as it likes."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in words[:200])
+    return printable.replace("*/", "* /").replace("/*", "/ *")
 
 
 def _paragraphs(policy: Policy, table_bytes: int) -> list[str]:

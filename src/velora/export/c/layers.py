@@ -15,6 +15,8 @@ from velora.export.policy import Floats, Layer
 
 LETTERS = "abcd"
 """Names of the sums in C."""
+FULL, LISTED, MAYBE_NONE = "full.c", "listed.c", "maybe_none.c"
+"""The loops over what a neuron reads, by their files."""
 PARAMETERS = {
     "weight": "const float *weight",
     "from": "const source *from",
@@ -84,26 +86,32 @@ class Shape:
     """What the C function of a form counts on in all layers of that form.
 
     Attributes:
-        lists_input, lists_state: whether the synapses are listed; those of a full block aren't.
+        lists_input, lists_state: which loop walks through the synapses: that of a full block (``FULL``), of listed ones
+            (``LISTED``), or of listed ones where a neuron may have none (``MAYBE_NONE``).
         into_input, into_state: which heads they go to.
         most: neurons of the largest layer.
     """
 
     form: Form
-    lists_input: bool
-    lists_state: bool
+    lists_input: str
+    lists_state: str
     into_input: slice
     into_state: slice
     most: int
+
+    @property
+    def has_lists(self) -> bool:
+        """Return whether there are lists of sources."""
+        return self.lists_input != FULL or (self.lists_state != FULL and self.form.reads_own != (0, 0))
 
     def arguments(self, values: Mapping[str, str]) -> list[str]:
         """Choose what the C function takes, in order, out of the values by name."""
         form = self.form
         takes = {
             "weight": True,
-            "from": self.lists_input or self.lists_state,
+            "from": self.has_lists,
             "input": True,
-            "n_inputs": not self.lists_input,
+            "n_inputs": self.lists_input == FULL,
             "own": True,
             "memory": form.has_memory,
             "n": True,
@@ -121,12 +129,18 @@ def shape_of(layers: Iterable[Heads]) -> Shape:
     )
     return Shape(
         every[0].form,
-        any(not heads.reads_input.all() for heads in every),
-        any(not heads.reads_state.all() for heads in every),
+        _loop_for([heads.reads_input for heads in every]),
+        _loop_for([heads.reads_state for heads in every]),
         into_input,
         into_state,
         max(heads.layer.n for heads in every),
     )
+
+
+def _loop_for(blocks: list[NDArray[np.bool_]]) -> str:
+    if all(block.all() for block in blocks):
+        return FULL
+    return LISTED if all(block.any(1).all() for block in blocks) else MAYBE_NONE
 
 
 def pack(heads: Heads, shape: Shape) -> tuple[list[float], list[int]]:
@@ -144,7 +158,7 @@ def pack(heads: Heads, shape: Shape) -> tuple[list[float], list[int]]:
             (heads.state, heads.reads_state, shape.into_state, shape.lists_state),
         ):
             there = np.flatnonzero(reads[neuron])
-            sources += [len(there), *there.tolist()] if listed else []
+            sources += [len(there), *there.tolist()] if listed != FULL else []
             numbers += weight[into, neuron][:, there].T.ravel().tolist()
         numbers += [float(values[neuron]) for values in own.values()]
     return numbers, sources
@@ -168,6 +182,7 @@ def c_function(shape: Shape) -> tuple[str, set[str]]:
         "FADE": _fade(f) if form.fades else "",
         "MOST": str(shape.most),
         "SUMS": ", ".join(f"{name} = NUMBER(weight + {k})" for k, name in enumerate(names)),
+        "LAST": "        const source *last;\n" if shape.has_lists else "",
         "HEADS": str(form.n_heads),
         "INPUTS": _loop("input", "n_inputs", names[shape.into_input], shape.lists_input),
         "STATE": _loop("own", "n", names[shape.into_state], shape.lists_state),
@@ -176,13 +191,13 @@ def c_function(shape: Shape) -> tuple[str, set[str]]:
     return fill(text("layer.c"), values), f.used
 
 
-def _loop(read: str, count: str, names: list[Term], listed: bool) -> str:
+def _loop(read: str, count: str, names: list[Term], loop: str) -> str:
     """Return the loop that adds what a neuron reads to its sums."""
     if not names:
         return ""
     adds = "\n".join(f"            {name} += NUMBER(weight + {k}) * *x;" for k, name in enumerate(names))
     values = {"READ": read, "COUNT": count, "ADDS": adds, "N": str(len(names))}
-    return fill(text("listed_all.c" if listed else "full.c"), values)
+    return fill(text(loop), values)
 
 
 def _fade(f: Writer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ _SYNAPSE = ("sigma", "mu", "strength", "erev")
 
 
 def pack(layer: Layer) -> tuple[list[float], list[int]]:
-    """Return numbers and lists of sources: of inputs, then of each neuron's sensory synapses, then of the others."""
+    """Return the numbers and lists of sources: of inputs, each neuron's sensory synapses, then the others."""
     t = layer.tensors
     numbers = np.stack((t["input_w"], t["input_b"]), 1).ravel().tolist()
     sources: list[int] = []
@@ -35,9 +36,10 @@ def _add(layer: Layer, prefix: str, neuron: int, numbers: list[float], sources: 
     numbers += np.stack([layer.tensors[prefix + name][there, neuron] for name in _SYNAPSE], 1).ravel().tolist()
 
 
-def c_function(layer: Layer) -> tuple[str, set[str]]:
-    """Return the C function, and the names of the functions that it calls."""
-    return fill(text("ltc.c"), {"INPUTS": str(layer.n_in), "MOST": str(layer.n)}), {"sigmoid"}
+def c_function(layers: Sequence[Layer]) -> tuple[str, set[str]]:
+    """Return the C function for all layers, and the names of the functions that it calls."""
+    most = {"INPUTS": max(layer.n_in for layer in layers), "MOST": max(layer.n for layer in layers)}
+    return fill(text("ltc.c"), {name: str(number) for name, number in most.items()}), {"sigmoid"}
 
 
 def step(f: Arithmetic, layer: Layer, x: Array, v: Array, dt: Array) -> Array:

@@ -54,7 +54,8 @@ class _Program:
     def whole(self) -> str:
         """Return the text of policy.c."""
         layer_functions = [self._use(*c_function(shape)) for shape in self._shapes.values()]
-        layer_functions += [self._use(*ltc.c_function(one)) for one in self.policy.layers if one.kind is Kind.LTC]
+        circuits = [one for one in self.policy.layers if one.kind is Kind.LTC]
+        layer_functions += [self._use(*ltc.c_function(circuits))] if circuits else []
         step = self._step()
         values = {
             "SOURCE": "uint16_t" if self._wide else "uint8_t",

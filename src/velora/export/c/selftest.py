@@ -10,7 +10,7 @@ _FLOATS = """            const float off = action[k] - NUMBER(actions + step * P
             both of;
             of.number = action[k];
             seen = digest(seen, of.bits);
-            is_off |= !(off >= -@TOLERANCE@ && off <= @TOLERANCE@);"""
+            is_off |= !(off * off <= @MOST_SQUARED@);"""
 _WHOLE = """            is_off |= action[k] != WHOLE(actions + step * POLICY_ACTIONS + k);
             seen = digest(seen, (uint32_t)(int32_t)action[k]);"""
 
@@ -28,6 +28,6 @@ def selftest(vectors: Vectors) -> str:
         table("float", "times", map(literal, vectors.dt.tolist())),
         answers,
     ]
-    compare = _WHOLE if vectors.tolerance is None else fill(_FLOATS, {"TOLERANCE": literal(vectors.tolerance)})
+    compare = _WHOLE if vectors.tolerance is None else fill(_FLOATS, {"MOST_SQUARED": literal(vectors.tolerance**2)})
     values = {"STEPS": str(len(vectors.dt)), "TABLES": "\n".join(tables), "COMPARE": compare}
     return fill(text("selftest.c"), values | {"DIGEST": unsigned(vectors.digest)})

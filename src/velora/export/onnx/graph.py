@@ -60,7 +60,7 @@ class Graph:
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         before, self._scope = self._scope, f"{self._scope}{name}."
         yield
         self._scope = before
@@ -75,38 +75,38 @@ class Graph:
         self._rename(value.name, name)
 
     def elementwise(self, function: str, value: Value) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return self.node(_ELEMENTWISE[function], value)
 
     def linear(self, x: Value, weight: Value, bias: Value) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return self.node("Gemm", x, weight, bias, transB=1)
 
     def split(self, x: Value, sizes: Sequence[int]) -> Sequence[Value]:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         inputs = [x.name]
         if len(set(sizes)) > 1:
             inputs.append(self._whole_numbers(sizes).name)
         return self._append("Split", inputs, len(sizes), {"axis": 1})
 
     def join(self, parts: Sequence[Value]) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return self.node("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
 
     def with_axis(self, x: Value) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return self.node("Unsqueeze", x, self._whole_numbers([-1]))
 
     def sum_rows(self, x: Value) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return self.node("ReduceSum", x, self._whole_numbers([1]), keepdims=0)
 
     def clip(self, x: Value, low: NDArray[np.float32], high: NDArray[np.float32]) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         return self.node("Min", self.node("Max", x, self.parameter("low", low)), self.parameter("high", high))
 
     def largest(self, x: Value, first: int) -> Value:
-        """See :class:`velora.export.formulas.Operations`."""
+        """See :class:`velora.export.operations.Operations`."""
         number = self.node("ArgMax", x, axis=1, keepdims=0)
         return number + self._whole_numbers([first]) if first else number
 

@@ -72,7 +72,7 @@ def sigmoid(x: Integers) -> Integers:
     piece = size >> 8
     left = SIGMOID[piece]
     right = left + (((SIGMOID[piece + 1] - left) * (size & 255)) >> 8)
-    return np.where(limited < 0, ONE - right, right)
+    return np.asarray(np.where(limited < 0, ONE - right, right), np.int64)
 
 
 def tanh(twice: Integers) -> Integers:
@@ -97,7 +97,7 @@ def softplus(x: Integers) -> Integers:
     piece = size >> 9
     left = SOFTPLUS[piece]
     tail = left - (((left - SOFTPLUS[piece + 1]) * (size & 511)) >> 9)
-    return tail + np.where(x > 0, (size * LOG2_E) >> SUM_BITS, 0)
+    return np.asarray(tail + np.where(x > 0, (size * LOG2_E) >> SUM_BITS, 0), np.int64)
 
 
 def stretch(rate: Integers, dt: Integers, dt_bits: int) -> Integers:
@@ -129,7 +129,7 @@ def quantise(x: NDArray[np.float32]) -> Integers:
 def quantise_time(dt: NDArray[np.float32], dt_bits: int) -> Integers:
     """Round times to 16 bits without a sign, at least 1."""
     limited = np.clip(dt * np.float32(1 << dt_bits), np.float32(1.0), np.float32(65535.0))
-    return (limited + np.float32(0.5)).astype(np.int64)
+    return np.asarray((limited + np.float32(0.5)).astype(np.int64), np.int64)
 
 
 LOGARITHM = _rounded(ONE * np.log2(1.0 + np.arange(PARTS + 1) / PARTS), 0, ONE)
@@ -143,4 +143,4 @@ def logarithm(dt: NDArray[np.float32]) -> NDArray[np.float32]:
     piece, rest = fraction >> 18, (fraction >> 3) & LARGEST
     left = LOGARITHM[piece]
     part = left + (((LOGARITHM[piece + 1] - left) * rest) >> 15)
-    return (((bits >> 23) - 127) * ONE + part).astype(np.float32)
+    return np.asarray((((bits >> 23) - 127) * ONE + part).astype(np.float32), np.float32)

@@ -75,7 +75,8 @@ def fit(heads: Heads, weight_bits: int, before: int, after: int, *, by_data: boo
 def least_steps(weight: Doubles, weight_bits: int) -> Doubles:
     """Return the least steps with which no weight of a row is cut, and no sum can be too large, (rows,)."""
     largest = np.abs(weight).max(1, initial=0.0) / (2 ** (weight_bits - 1) - 1)
-    return np.maximum(largest, np.abs(weight).sum(1) / MOST_SUM)
+    least: Doubles = np.maximum(largest, np.abs(weight).sum(1) / MOST_SUM)
+    return least
 
 
 def _spread(per_side: Doubles, heads: Heads) -> Doubles:
@@ -101,7 +102,8 @@ def _bias(heads: Heads, linear: Linear, before: int, after: int, *, by_data: boo
         return np.rint(heads.bias * heads.one).astype(np.int64)
     target = (heads.read / ONE @ heads.weight.T + heads.bias) * heads.one
     parts = [heads.read[:, side] for side in heads.sides]
-    return np.rint((target - apply(linear, parts, before, after)).mean(0)).astype(np.int64)
+    away: Doubles = (target - apply(linear, parts, before, after)).mean(0)
+    return np.rint(away).astype(np.int64)
 
 
 def apply(linear: Linear, parts: Sequence[Integers], before: int, after: int) -> Integers:

@@ -54,11 +54,12 @@ class Model:
         Where an observation can't be used (:data:`LARGEST_OBSERVATION`) the state stays, and what is read off it too.
         """
         obs, told = np.asarray(obs, np.float32), np.asarray(dt, np.float32)
-        usable = (np.abs(obs) <= np.float32(LARGEST_OBSERVATION)).all(1)
+        usable: NDArray[np.bool_] = np.all(np.abs(obs) <= np.float32(LARGEST_OBSERVATION), axis=1)
         if self.quantised.policy.reads_dt:
             usable &= ~np.isnan(told)
         obs = np.where(usable[:, None], obs, np.float32(0.0))
-        told = np.clip(np.where(usable, told, np.float32(1.0)), np.float32(SHORTEST_STEP), np.float32(LONGEST_STEP))
+        told = np.where(usable & ~np.isnan(told), told, np.float32(1.0))
+        told = np.clip(told, np.float32(SHORTEST_STEP), np.float32(LONGEST_STEP))
         new = np.where(usable[:, None], self._advance(self.inputs(obs, told), state, told), state)
         return self._read_out(new), new
 
@@ -97,7 +98,7 @@ class Model:
         """Bring what is read off to the environment's units, (B, n_actions)."""
         policy = self.quantised.policy
         if policy.choice is Choice.LARGEST:
-            return np.argmax(out, 1)[:, None] + getattr(policy.units, "first", 0)
+            return np.asarray(np.argmax(out, 1)[:, None] + getattr(policy.units, "first", 0))
         assert isinstance(policy.units, ActionBounds)
         low, high, _ = policy.units.arrays
         one = 1 << self.quantised.readout.bits
@@ -160,7 +161,7 @@ class Model:
     def _decayed(self, layer: QuantisedLayer, dt: Integers) -> Integers:
         weight = layer.numbers["decay_weight"]
         stretched = np.sign(weight) * whole.stretch(np.abs(weight), dt, self.quantised.dt_bits)
-        return np.maximum(stretched + layer.numbers["decay_bias"], 0)
+        return np.asarray(np.maximum(stretched + layer.numbers["decay_bias"], 0))
 
     def _memorise(self, layer: QuantisedLayer, x: Integers, h: Integers, memory: Integers) -> tuple[Integers, Integers]:
         """Return the new memory of an LSTM, and what it reveals."""

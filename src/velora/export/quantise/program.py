@@ -16,7 +16,10 @@ from velora.export.quantise.memory import memory_of
 from velora.export.quantise.packing import Stream, block, is_listed
 from velora.export.quantise.text import parts_with_needs, text
 
-_TICKS = "const uint16_t ticks = scaled >= 65535.0f ? 65535 : scaled <= 1.0f ? 1 : (uint16_t)(int32_t)(scaled + 0.5f);"
+_TICKS = (
+    "const int32_t rounded = scaled >= 65535.0f ? INT32_C(65535) : scaled <= 1.0f ? 1 : (int32_t)(scaled + 0.5f);",
+    "const uint16_t ticks = (uint16_t)rounded;",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class _Writer:
             lines.append("dt = dt < 1e-6f ? 1e-6f : dt > 1e6f ? 1e6f : dt;")
             lines.append(f"input[{place}] = whole(logarithm(dt), scales + {2 * place});")
         if any("ticks" in call for call in calls):
-            lines += [f"const float scaled = dt * {literal(1 << q.dt_bits)};", _TICKS]
+            lines += [f"const float scaled = dt * {literal(1 << q.dt_bits)};", *_TICKS]
         lines += calls
         clear = f"    for (int i = 0; i < {memory.memories}; i++) {{\n        s->memory[i] = 0;\n    }}\n"
         values = {

@@ -15,6 +15,11 @@ from velora.models.agent import Agent
 from velora.models.experience.part import AgentPart
 from velora.models.experience.updates import Updates
 from velora.training.experience import Count, Experience
+from velora.training.resume import form
+
+TAUGHT = "teacher"
+"""Member of the state of a run whose actions are a teacher's, as :mod:`velora.distill` keeps them."""
+_TEACHER = {"digest": "", "memory": None}
 
 
 def make_buffer(agent: Agent, capacity: int) -> ReplayBuffer:
@@ -152,6 +157,22 @@ class Replay(AgentPart, Experience):
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the exploration noise."""
         return {"exploration": self.agent.exploration.state_dict(seed_index)}
+
+    def find_state_fault(self, state: Mapping[str, Any], seed_index: int = 0) -> str | None:
+        """See :class:`Experience`; a state may be of a run that has a teacher."""
+        own = {name: value for name, value in state.items() if name != TAUGHT}
+        if TAUGHT in state and (fault := form.difference(_TEACHER, state[TAUGHT], f"experience.{TAUGHT}")):
+            return fault
+        return super().find_state_fault(own, seed_index)
+
+    def find_resume_fault(self, state: Mapping[str, Any]) -> str | None:
+        """Return why the rows can't be learned from, if their actions are a teacher's."""
+        if TAUGHT not in state:
+            return None
+        return (
+            "the run learns from a teacher, whose actions its rows hold; go on with it by velora distill, or load the "
+            "agent and train it anew"
+        )
 
     def load_state_dict(self, state: Mapping[str, Any], seed_index: int = 0) -> None:
         """Take it over."""

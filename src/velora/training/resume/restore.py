@@ -51,7 +51,10 @@ def restore_agent(agent: TrainableAgent, directory: Path) -> Saved:
             lived.append(None)
             continue
         check_belongs(agent, given, checkpoint)
-        states.append(read_state(checkpoint, agent, k))
+        state = read_state(checkpoint, agent, k)
+        if fault := agent.experience.find_resume_fault(state.agent):
+            raise CheckpointError(f"resume: {checkpoint.path}: {fault}")
+        states.append(state)
         lived.append(checkpoint.metadata.environment)
     for k, checkpoint in enumerate(checkpoints):
         if checkpoint is not None:

@@ -33,8 +33,8 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc; apt-
 def random_trace(policy: Policy, *, steps: int = 120, seed: int = 0, size: float = 1.0) -> Trace:
     """Let a policy act on random walks, in episodes of 40 steps."""
     numbers = np.random.default_rng(seed)
-    obs = np.cumsum(numbers.normal(size=(steps, policy.n_observations)) * 0.3, 0)
-    obs = (np.sin(obs) * size).astype(np.float32)
+    walk = np.cumsum(numbers.normal(size=(steps, policy.n_observations)) * 0.3, 0)
+    obs = (np.sin(walk) * size).astype(np.float32)
     dt = numbers.uniform(0.3, 3.0, steps).astype(np.float32)
     return replayed(policy, obs, dt, np.arange(steps) % 40 == 0)
 

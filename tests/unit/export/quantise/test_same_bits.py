@@ -19,8 +19,14 @@ from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.nn.cells.registry import VARIANTS
 
 CELLS = [name for name in VARIANTS if name.split()[0] != "ltc"]
-SOME = ["cfc", "cfc mixed memory", "gru", "gru_d", "leaky", "lstm"]
+SOME = ["cfc", "cfc mixed", "gru", "gru_d", "leaky", "lstm"]
 """One cell of every formula with a state."""
+FAST = ("cfc", "cfc mixed", "leaky")
+
+
+def sorted_by_time(names: list[str], fast: tuple[str, ...]) -> list[Any]:
+    """Mark all but a few as slow."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def made(name: str, kind: type[Agent] = LiquidTD3, **more: Any) -> Policy:
@@ -33,7 +39,7 @@ def made(name: str, kind: type[Agent] = LiquidTD3, **more: Any) -> Policy:
 
 
 @needs_gcc
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", sorted_by_time(CELLS, FAST))
 def test_every_cell(name: str, tmp_path: Path) -> None:
     policy = made(name)
     trace = random_trace(policy)
@@ -47,6 +53,7 @@ def test_every_cell(name: str, tmp_path: Path) -> None:
 
 
 @needs_gcc
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["input", "both", "none"])
 @pytest.mark.parametrize("name", ["cfc", "cfc no_gate", "leaky"])
 def test_every_time(name: str, time: str, tmp_path: Path) -> None:
@@ -59,7 +66,9 @@ def test_every_time(name: str, time: str, tmp_path: Path) -> None:
 
 
 @needs_gcc
-@pytest.mark.parametrize("options", [{"discrete": True}, {"normalize_obs": True}, {}])
+@pytest.mark.parametrize(
+    "options", [{"discrete": True}, pytest.param({"normalize_obs": True}, marks=pytest.mark.slow), {}]
+)
 def test_ppo(options: dict[str, Any], tmp_path: Path) -> None:
     agent = LiquidPPO(4, 12, 3, seed=1, **options)
     if agent.normaliser is not None:
@@ -73,18 +82,20 @@ def test_ppo(options: dict[str, Any], tmp_path: Path) -> None:
 
 
 @needs_gcc
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOME)
-def test_weights_of_16_bits_are_closer(name: str, tmp_path: Path) -> None:
+def test_weights_of_16_bits(name: str, tmp_path: Path) -> None:
     policy = made(name)
     trace = random_trace(policy)
     fine = quantise(policy, trace, Choices(16))
     assert_same_bits(Compiled(fine, trace, tmp_path), fine, trace)
     fresh = random_trace(policy, seed=1)
-    assert follow(Model(fine), fresh).mean < follow(Model(quantise(policy, trace, Choices(8))), fresh).mean
+    along = follow(Model(fine), fresh)
+    assert along.mean < 0.001 * along.span, along
 
 
 @needs_gcc
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", sorted_by_time(SOME, ("cfc",)))
 def test_nothing_is_undefined(name: str, tmp_path: Path) -> None:
     policy = made(name, time="both" if name == "cfc" else "gate")
     trace = random_trace(policy)
@@ -109,7 +120,7 @@ def test_a_bad_observation_changes_nothing() -> None:
     model = Model(quantise(policy, trace))
     action, state = model.step(trace.obs[:1], model.begin(1), trace.dt[:1])
     for obs, dt in (([np.nan, 0, 0, 0], 1.0), ([0, 2e9, 0, 0], 1.0), ([0, 0, 0, 0], np.nan)):
-        again, kept = model.step(np.array([obs], np.float32), state, np.float32([dt]))
+        again, kept = model.step(np.array([obs], np.float32), state, np.array([dt], np.float32))
         assert np.array_equal(again, action)
         assert np.array_equal(kept, state)
 
@@ -120,7 +131,7 @@ def test_the_elapsed_time_counts() -> None:
     model = Model(quantise(policy, trace))
     assert model.quantised.dt_bits == 12
     obs = np.repeat(trace.obs[:1], 3, 0)
-    _, states = model.step(obs, model.begin(3), np.float32([0.1, 1.0, 10.0]))
+    _, states = model.step(obs, model.begin(3), np.array([0.1, 1.0, 10.0], np.float32))
     assert len({tuple(state) for state in states.tolist()}) == 3
 
 

@@ -1,4 +1,4 @@
-"""Texts in C that a policy is put together from: files with places ``@NAME@`` to fill, and parts that need others."""
+"""Texts in C that a policy is put together from: files with places ``@NAME@``, and parts that need others."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 def closure(name: str, wanted: set[str]) -> str:
     """Return the parts of a file that are wanted and those they need, in the file's order."""
-    pieces = _PART.split(text(name))[1:]
-    parts = {
-        part: (set(re.findall(r"\w+", needs or "")), body)
-        for part, needs, body in zip(*[iter(pieces)] * 3, strict=True)
-    }
+    _, *pieces = _PART.split(text(name))
+    rows = zip(pieces[0::3], pieces[1::3], pieces[2::3], strict=True)
+    parts = {part: (set(re.findall(r"\w+", needs or "")), body) for part, needs, body in rows}
     found: set[str] = set()
     waiting = set(wanted)
     while waiting:

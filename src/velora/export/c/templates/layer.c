@@ -4,8 +4,7 @@ static void @NAME@(@PARAMETERS@)
 @FADE@    for (int i = 0; i < n; i++) {
         float @SUMS@;
         const float *x;
-        const source *last;
-        weight += @HEADS@;
+@LAST@        weight += @HEADS@;
 @INPUTS@@STATE@@FORMULA@
     }
     for (int i = 0; i < n; i++) {

@@ -1,8 +1,8 @@
         last = from + SOURCE(from);
-        while (from != last) {
+        do {
             from++;
             x = @READ@ + SOURCE(from);
 @ADDS@
             weight += @N@;
-        }
+        } while (from != last);
         from++;

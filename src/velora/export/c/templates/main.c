@@ -31,8 +31,10 @@ static int read_numbers(const char *line, float *numbers, int most)
 
 static void answer(const policy_action *action)
 {
+    const char *between = "";
     for (int k = 0; k < POLICY_ACTIONS; k++) {
-        printf(k == 0 ? "@FORMAT@" : " @FORMAT@", @CAST@action[k]);
+        printf("%s@FORMAT@", between, @CAST@action[k]);
+        between = " ";
     }
     printf("\n");
     fflush(stdout);

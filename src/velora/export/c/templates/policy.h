@@ -22,7 +22,7 @@ extern "C" {
 #define POLICY_OBSERVATIONS @OBSERVATIONS@
 #define POLICY_ACTIONS @ACTIONS@
 #define POLICY_STATES @STATES@
-/* SHA-256 of the checkpoint's metadata, as velora show prints it; empty if the agent came from no checkpoint. */
+/* SHA-256 of the checkpoint's metadata; empty if the agent came from no checkpoint. */
 #define POLICY_DIGEST "@DIGEST@"
 /* An observation beyond this, or one that is no number, is taken for a broken sensor. */
 #define POLICY_LARGEST_OBSERVATION @LARGEST@

@@ -90,7 +90,7 @@ static uint16_t decay(uint32_t x)
     const uint16_t *const piece = powers + ((x & 32767) >> 10);
     const uint16_t left = WORD(piece);
     const uint32_t fall = ((uint32_t)(uint16_t)(left - WORD(piece + 1)) * (x & 1023)) >> 10;
-    return (x >> 15) < 16 ? (uint16_t)((left - fall) >> (x >> 15)) : 0;
+    return (uint16_t)((x >> 15) < 16 ? (left - fall) >> (x >> 15) : 0);
 }
 
 /* == logarithm == */

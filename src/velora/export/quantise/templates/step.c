@@ -26,7 +26,7 @@ static int16_t whole(float x, const float *scale)
     of.number = (x - FLOAT(scale)) * FLOAT(scale + 1);
     const int is_negative = (of.bits >> 31) != 0;
     of.bits &= UINT32_C(0x7fffffff);
-    const int16_t size = of.bits < UINT32_C(0x46fffe00) ? (int16_t)(int32_t)(of.number + 0.5f) : 32767;
+    const int16_t size = (int16_t)(of.bits < UINT32_C(0x46fffe00) ? (int32_t)(of.number + 0.5f) : 32767);
     return (int16_t)(is_negative ? -size : size);
 }
 

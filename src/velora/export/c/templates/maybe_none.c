@@ -1,8 +1,8 @@
         last = from + SOURCE(from);
-        do {
+        while (from != last) {
             from++;
             x = @READ@ + SOURCE(from);
 @ADDS@
             weight += @N@;
-        } while (from != last);
+        }
         from++;
