@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.drive import jitter
 
-RUNS, TABLE = Path("outputs/drive"), Path("docs/benchmarks/table-jitter.md")
+RUNS, TABLE = Path("outputs/drive"), Path("docs/guide/table-jitter.md")
 
 
 def main(words: list[str]) -> int:

@@ -122,8 +122,8 @@ def cells_beside_reference(found: Found, comparisons: Sequence[Comparison]) -> s
 
 
 def column(arm: Arm) -> str:
-    """Name an arm's cell, or nothing where it isn't told the time as such a cell should be."""
-    if arm.agent is None:
+    """Name an arm's cell; nothing where it isn't told the time as such a cell should be, or its critic sees more."""
+    if arm.agent is None or "privileged" in arm.name:
         return ""
     cell = str(arm.settings["cell"])
     way = "gate" if cell in LIQUID_KINDS else "input"

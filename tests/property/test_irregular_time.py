@@ -22,6 +22,7 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "NoisyObservation": st.fixed_dictionaries({"std": st.floats(0.0, 2.0)}),
     "Flicker": st.fixed_dictionaries({"probability": st.floats(0.0, 1.0)}),
     "PreviousActionReward": st.just({}),
+    "PrivilegedState": st.just({}),
 }
 
 

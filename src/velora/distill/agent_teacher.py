@@ -65,7 +65,7 @@ class AgentTeacher(Teacher):
         action, last = agent.act(
             torch.from_numpy(seen.astype(np.float32)).view(1, 1, -1).to(agent.device),
             torch.from_numpy(state).view(1, 1, -1).to(agent.device),
-            torch.full((1, 1), dt, device=agent.device),
+            torch.full((1, 1), dt, dtype=torch.float32, device=agent.device),
         )
         made = action[0, 0].cpu().numpy()
         if not np.isfinite(made).all():

@@ -93,7 +93,7 @@ class Imitation(AgentPart):
         loss = ops.squared_error(action.flatten(2), label.flatten(2), skip=skip * size)
         d_action = loss.gradient.view(label.shape)
         if is_squashed:
-            d_action = ops.squashed_gradient(out, noise, (d_action,), torch.zeros(label.shape[:3], device=label.device))
+            d_action = ops.squashed_gradient(out, noise, (d_action,), label.new_zeros(label.shape[:3]))
         return {"actor/loss": loss.loss}, d_action
 
     def _choices(self, out: Tensor, batch: Batch) -> tuple[Metrics, Tensor]:

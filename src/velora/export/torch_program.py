@@ -36,7 +36,7 @@ class PolicyModule(nn.Module):
         self.policy = policy
         self._scope = ""
         with torch.no_grad():  # the parameters are made by the first step
-            self(torch.zeros(1, policy.n_observations), torch.zeros(1, policy.n_state), torch.ones(1))
+            self(*_example(policy, 1))
 
     def forward(self, observation: Tensor, state: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """Compute actions and next states."""
@@ -106,7 +106,7 @@ def write_torch(policy: Policy, out: Path, options: Options) -> None:
 
 def program(policy: Policy) -> ExportedProgram:
     """Trace a policy, for batches of any size, without the paths of our source files."""
-    example = torch.zeros(2, policy.n_observations), torch.zeros(2, policy.n_state), torch.ones(2)
+    example = _example(policy, 2)
     batch = Dim("batch")
     shapes = {"observation": {0: batch}, "state": {0: batch}, "dt": {0: batch}}
     made = torch.export.export(PolicyModule(policy).eval(), example, dynamic_shapes=shapes, strict=False)
@@ -114,3 +114,10 @@ def program(policy: Policy) -> ExportedProgram:
         for name in _TRACES:
             node.meta.pop(name, None)
     return made
+
+
+def _example(policy: Policy, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Make an observation, a state and a dt to trace with."""
+    sizes = (batch, policy.n_observations), (batch, policy.n_state), (batch,)
+    obs, state, dt = (torch.zeros(size, dtype=torch.float32, device="cpu") for size in sizes)
+    return obs, state, dt + 1.0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from velora.buffers import Buffer
 from velora.core.types import Metrics
-from velora.envs import Environments
 from velora.training.resume import form
+
+if TYPE_CHECKING:
+    from velora.envs import Environments  # Gymnasium, which loading an agent needs not
 
 Count: TypeAlias = Callable[[tuple[int, ...], Metrics], None]
 """Called once for every update that was made, with the positions of the seeds that learned and what it reports."""

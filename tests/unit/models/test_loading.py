@@ -99,7 +99,7 @@ def test_nothing_there_is_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_the_package_offers_its_version_and_load() -> None:
-    assert velora.__all__ == ["__version__", "load", "register", "verify"]
+    assert velora.__all__ == ["__version__", "from_pretrained", "load", "register", "verify", "zoo"]
     assert set(velora.__all__) <= set(dir(velora))
     with pytest.raises(AttributeError, match="module 'velora' has no attribute 'laod'"):
         _ = velora.laod

@@ -71,6 +71,7 @@ def test_every_setting_says_whether_it_is_one() -> None:
         *(
             "critic",
             "critic_units",
+            "privileged",
             "normalize_obs",
             "normalize_returns",
             "image",
