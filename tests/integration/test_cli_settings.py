@@ -184,6 +184,7 @@ def test_code_beside_the_user_is_found_and_the_commands_that_are_printed_name_it
 
 
 @pytest.mark.usefixtures("my_code")
+@pytest.mark.slow
 def test_a_job_that_works_in_its_own_directory_means_the_same_by_every_word(command: Command) -> None:
     """``hydra.job.chdir`` is for files that the user's own code writes."""
     own = ["hydra.job.chdir=true", "env.id=my_code:MyPendulum-v0"]

@@ -22,6 +22,7 @@ WORDS = (
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_a_sweep_in_a_pipe_shows_a_plain_line_for_each_change_and_its_table(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "velora", *WORDS, "agent.tau=0.01,2.0,0.02"]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)

@@ -222,6 +222,7 @@ def test_a_trial_that_was_not_told_of_is_told_under_its_number(study: Path) -> N
     assert "there was nothing left to train" in (study / f"trial{last:04d}/trial.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_made_up_for_to_the_same_bits(study: Path, tmp_path: Path) -> None:
     undisturbed = outcome.look(study, storage.load(study))
     words = [*SEARCHED, *TINY, "train.seeds=2", "trials=3", "study=killed"]
@@ -441,6 +442,7 @@ def test_seeds_in_sequence_are_runs_of_their_own(tmp_path: Path) -> None:
     assert trial.returns == means
 
 
+@pytest.mark.slow
 def test_the_command_that_goes_on_names_an_environment_of_ones_own_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def pieces() -> list[Tally]:
     return jobs(*(order(spec.call, spec.subject, **spec.options) for _, spec in QUICK))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(QUICK)), ids=[f"{key}: {spec.title}" for key, spec in QUICK])
 def test_a_small_piece_of_every_row(pieces: list[Tally], number: int) -> None:
     tally = pieces[number]
@@ -66,6 +67,7 @@ def test_a_small_piece_of_every_row(pieces: list[Tally], number: int) -> None:
     assert tally.lost == 0, "\n".join(tally.cases)
 
 
+@pytest.mark.slow
 def test_kills_errors_and_damage_are_seen() -> None:
     in_place, here = f"{BROKEN}:in place, over the old one", "benchmarks.reliability"
     calls = ("kills:run", "failures:run", "damage:flip_bits", "damage:break_files")

@@ -45,7 +45,10 @@ def run(
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
-CUTS = [("Pendulum-v1", 3, 77, "SIGTERM"), ("InvertedPendulum-v5", 4, 101, "SIGHUP")]
+CUTS = [
+    ("Pendulum-v1", 3, 77, "SIGTERM"),
+    pytest.param("InvertedPendulum-v5", 4, 101, "SIGHUP", marks=pytest.mark.slow),
+]
 MORE_CUTS = [
     pytest.param(env, dim, step, name, marks=pytest.mark.slow)
     for env, dim in (("Pendulum-v1", 3), ("InvertedPendulum-v5", 4))

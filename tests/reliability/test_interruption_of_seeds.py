@@ -168,7 +168,9 @@ def test_the_run_is_worth_interrupting(whole: Whole) -> None:
 MORE = [pytest.param(kernel, n, marks=pytest.mark.slow) for kernel in ("native", "numpy", "torch") for n in range(5)]
 
 
-@pytest.mark.parametrize(("kernel", "number"), [("native", -1), ("numpy", -2), *MORE])
+@pytest.mark.parametrize(
+    ("kernel", "number"), [("native", -1), pytest.param("numpy", -2, marks=pytest.mark.slow), *MORE]
+)
 def test_a_signal_at_any_moment_loses_nothing(tmp_path: Path, whole: Whole, kernel: str, number: int) -> None:
     directory, ticks = whole.of(kernel)
     at = random.Random(f"signal {kernel} {number}").randrange(1, ticks)
@@ -180,7 +182,10 @@ def test_a_signal_at_any_moment_loses_nothing(tmp_path: Path, whole: Whole, kern
     assert_same(directory, tmp_path)
 
 
-@pytest.mark.parametrize(("kernel", "number"), [("native", -1), ("numpy", -2), ("torch", -3), *MORE])
+@pytest.mark.parametrize(
+    ("kernel", "number"),
+    [("native", -1), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("numpy", -2), ("torch", -3))), *MORE],
+)
 def test_kill_nine_at_any_moments_leads_to_the_same_bits(
     tmp_path: Path, whole: Whole, kernel: str, number: int
 ) -> None:

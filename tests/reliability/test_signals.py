@@ -140,6 +140,7 @@ def test_sigusr1_saves_and_the_run_goes_on(tmp_path: Path, whole: dict[str, str]
     assert digests(tmp_path / "rest" / "checkpoints" / "final") == whole
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_sigusr1_after_a_kill(tmp_path: Path, whole: dict[str, str]) -> None:
     """As a cluster preempts a run: a warning, and later no mercy."""
     killed = run(tmp_path, 105, "SIGUSR1")
@@ -245,6 +246,7 @@ agent.train(gym.make("Pendulum-v1", max_episode_steps=-1), 8, n_steps=900, run_d
 """
 
 
+@pytest.mark.slow
 def test_an_endless_task_that_is_killed_has_not_lost_everything(tmp_path: Path) -> None:
     def go(name: str, at_step: int, *resume: Path) -> int:
         command = [sys.executable, "-c", KILLED, str(tmp_path / name), str(at_step), *map(str, resume)]

@@ -99,6 +99,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return what_counts(cwd / "sweep")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_interrupted_saves_everything_and_goes_on_to_the_same_bits(
     tmp_path: Path, undisturbed: dict[str, object]
 ) -> None:

@@ -33,7 +33,9 @@ def distance(agent: Agent, *, steps: int = 40) -> float:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("time", ["gate", "input", "both", "none"])
+@pytest.mark.parametrize(
+    "time", ["both", "input", *(pytest.param(one, marks=pytest.mark.slow) for one in ("gate", "none"))]
+)
 @pytest.mark.parametrize("kind", [LiquidTD3, LiquidSAC])
 def test_every_cell_with_every_time(kind: type[Agent], name: str, time: str) -> None:
     options: dict[str, Any] = dict(VARIANTS[name])

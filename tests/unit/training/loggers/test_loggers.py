@@ -104,7 +104,9 @@ LAUNCHERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("launcher", list(LAUNCHERS))
+@pytest.mark.parametrize(
+    "launcher", ["torchrun", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ranks alone", "SLURM"))]
+)
 def test_a_launchers_variables_neither_end_a_run_nor_drop_its_rows(tmp_path: Path, launcher: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LAUNCHED, str(tmp_path)],
