@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from velora.cli.run import claim, run_directory
 from velora.core.errors import RunDirectoryError
+
+
+@pytest.fixture(autouse=True)
+def outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the job that another test composed in this process: a command is typed where the test stands."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
 
 
 def test_labels_are_safe_names_and_differ() -> None:
