@@ -37,7 +37,7 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What a drive is made of."""
+    """The parts of a drive."""
 
     cfg: DictConfig
     settings: DriveSettings

@@ -44,7 +44,7 @@ class Policies:
 
     @property
     def name(self) -> str:
-        """What computes, in words."""
+        """Name of the executor: Python or C."""
         return self.controller.name
 
     @classmethod
