@@ -50,9 +50,16 @@ def digests(home: Path) -> dict[str, str]:
 
 
 def children() -> set[int]:
-    """List the processes that this one has begun."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    """List the processes that this one has begun. Its threads come and go: each process is asked for its parent."""
+    return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if parent_of(pid) == os.getpid()}
+
+
+def parent_of(pid: int) -> int | None:
+    try:
+        after_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(after_the_name[1])
 
 
 class StopAt(Callback):
