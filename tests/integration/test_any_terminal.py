@@ -40,6 +40,7 @@ def test_a_run_is_reported_in_any_encoding(encoding: str, tmp_path: Path) -> Non
     assert report.rstrip().splitlines()[-1].startswith("go on     velora train resume=out")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(checkpoint: Path, tmp_path: Path) -> None:
     code, out, err = shell(f"velora evaluate checkpoint={checkpoint} episodes=3 | head -1", tmp_path)
     assert (code, err) == (0, "")
@@ -51,12 +52,14 @@ def test_a_reader_of_help_that_goes_away_is_no_error(words: str, tmp_path: Path)
     assert shell(f"velora {words} | true", tmp_path) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_no_output_is_no_error(closed: str, checkpoint: Path, tmp_path: Path) -> None:
     code, _, err = shell(f"velora evaluate checkpoint={checkpoint} episodes=1 {closed}", tmp_path)
     assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_report_that_is_lost_on_a_full_disk_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
     code, _, err = shell(f"velora evaluate checkpoint={checkpoint} episodes=1 > /dev/full", tmp_path)

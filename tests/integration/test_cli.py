@@ -76,6 +76,7 @@ def episodes(run_dir: Path) -> list[tuple[int, float]]:
     return [(row.episode, row.reward) for row in queries.episodes(run_dir)]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_do_not_collide(finished: Finished) -> None:
     first, second = finished.runs
     assert first != second
@@ -173,6 +174,7 @@ def test_early_stopping_and_tensorboard(tmp_path: Path, command: Command) -> Non
     assert list((run_dir / "tensorboard").glob("events.out.tfevents.*"))
 
 
+@pytest.mark.slow
 def test_one_budget_on_the_command_line_counts_alone(command: Command) -> None:
     tiny = [word for word in TINY if "n_episodes" not in word]
     short = ["env=inverted_pendulum", "env.recommended.n_steps=30", "train.summary=false", "checkpoint=none"]

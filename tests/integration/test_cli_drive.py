@@ -28,6 +28,7 @@ def report(out: str) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_world_that_goes_faster_is_driven_and_recorded(command: Command, tmp_path: Path) -> None:
     words = ("rate=100", "steps=150", "step_s=0.01", "record=drive.npy", *PATIENT)
     code, out, err = command("drive", PENDULUM, *words)
@@ -42,6 +43,7 @@ def test_a_world_that_goes_faster_is_driven_and_recorded(command: Command, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["drive.npy"]
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_policy_and_loop_in_c(command: Command) -> None:
     code, out, err = command("drive", PENDULUM, "rate=200", "steps=200", "loop=c", "step_s=0.01", *PATIENT)
@@ -136,6 +138,7 @@ def test_what_can_not_be_driven_is_one_line(command: Command, tmp_path: Path, wo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_ends_in_order(tmp_path: Path, number: signal.Signals) -> None:
     words = [sys.executable, "-m", "velora", "drive", PENDULUM, "rate=100", "record=drive.csv", *PATIENT]

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 
 from velora.checkpoint import Checkpoint
 from velora.models import LiquidDDPG
@@ -77,6 +78,7 @@ def test_pixels_among_other_numbers_are_spoken_of(command: Command, tmp_path: Pa
         assert ("what PreviousActionReward makes of images as plain numbers" in done.err + done.out) == is_warned
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_one_line(command: Command) -> None:
     for words, message in (
         (("agent.image=[8,4,2]",), "observations are images of (8, 8, 1), the agent expects image=(8, 4, 2)"),

@@ -55,12 +55,14 @@ def test_ctrl_c_in_another_command_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (130, "velora evaluate: interrupted\n")
 
 
+@pytest.mark.slow
 def test_a_request_to_save_before_there_is_anything_to_save_ends_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, "torch", "SIGUSR1", *TRAIN, *QUIET)
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("outputs/*/*/checkpoints/final"))) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_sigterm_ended_is_not_reported_as_whole_under_a_foreign_handler(tmp_path: Path) -> None:
     """A job queue may have a handler that does nothing, so that the signal saves the run and ends no process."""
     (tmp_path / "struck.py").write_text(

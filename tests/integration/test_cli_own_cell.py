@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import Command
 from tests.unit.models import own_cells
 from velora.nn.cells.registry import OWN
@@ -15,6 +17,7 @@ SHORT = (
 CELL = "agent.cell=command_cells.Integrator"
 
 
+@pytest.mark.slow
 def test_a_cell_of_ones_own_is_named_each_time(command: Command, tmp_path: Path) -> None:
     (tmp_path / "command_cells.py").write_text(Path(own_cells.__file__).read_text())
     done = command("train", CELL, *SHORT, "hydra.run.dir=run")

@@ -24,6 +24,7 @@ def record(out: str) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_video_of_a_run_and_of_a_checkpoint(command: Command, tmp_path: Path) -> None:
     assert command(*TRAIN, LIMIT, "train.n_episodes=2").code == 0
     before = sorted(path.name for path in tmp_path.rglob("*"))

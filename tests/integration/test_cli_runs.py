@@ -78,6 +78,7 @@ def test_a_run_is_running_while_it_trains_dead_when_it_was_killed_and_finished_w
     assert (own.budget, own.progress, own.is_evaluated) == ((n, None), 1.0, True)
 
 
+@pytest.mark.slow
 def test_the_jobs_of_a_sweep_have_a_database_each_and_a_table_tells_them_apart(
     tmp_path: Path, command: Command
 ) -> None:

@@ -138,6 +138,7 @@ def test_one_seed_of_a_list_is_an_ordinary_run(command: Command, tmp_path: Path)
     assert code == 0, err
 
 
+@pytest.mark.slow
 def test_a_sweep_over_settings_gets_the_mean_over_seeds(command: Command, tmp_path: Path) -> None:
     few = [word for word in TINY if "n_neurons" not in word]
     code, out, err = command(

@@ -294,6 +294,7 @@ def test_an_unknown_key_in_a_user_s_file_is_refused(command: Command, tmp_path: 
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_failing_job_of_a_sweep_is_reported_and_the_others_run(command: Command, tmp_path: Path) -> None:
     tiny = [word for word in TINY if "n_neurons" not in word]
     code, out, err = command(
@@ -312,6 +313,7 @@ def test_a_failing_job_of_a_sweep_is_reported_and_the_others_run(command: Comman
     assert (done / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_over_a_cell_that_a_setting_has_no_effect_with(
     tmp_path: Path, command: Callable[..., Any]
 ) -> None:

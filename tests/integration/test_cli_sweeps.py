@@ -64,6 +64,7 @@ def test_the_same_command_again_trains_nothing_and_lists_the_same(sweep: Command
     assert {path: path.stat().st_mtime_ns for path in Path("s").rglob("checkpoints/*/*")} == before
 
 
+@pytest.mark.slow
 def test_what_a_sweep_says_to_compare_it_with_makes_a_page(sweep: Command, command: Command) -> None:
     done = sweep("hydra.sweep.dir=my sweep", "agent.n_neurons=5,6", "train.seed=0", *TINY)
     said = next(line for line in done.out.splitlines() if line.startswith("compare  "))
@@ -75,6 +76,7 @@ def test_what_a_sweep_says_to_compare_it_with_makes_a_page(sweep: Command, comma
     assert "n_neurons=6" in page
 
 
+@pytest.mark.slow
 def test_more_values_and_a_longer_budget_are_added_to_a_sweep(sweep: Command, command: Command) -> None:
     assert sweep("agent.n_neurons=5", "train.seed=0", *TINY).code == 0
     first = queries.episodes(job("job"))
@@ -137,6 +139,7 @@ def test_seeds_that_nobody_chose_are_drawn_once_and_kept(sweep: Command, command
     assert {row.seed for row in queries.episodes(job("job"))} == {seed}
 
 
+@pytest.mark.slow
 def test_a_job_that_died_before_its_first_checkpoint_begins_anew_with_its_seed(sweep: Command) -> None:
     assert sweep("agent.n_neurons=5", *TINY).code == 0
     first, done = queries.episodes(job("job")), outcome.read(job("job"))
@@ -148,6 +151,7 @@ def test_a_job_that_died_before_its_first_checkpoint_begins_anew_with_its_seed(s
     assert outcome.read(job("job")) == done
 
 
+@pytest.mark.slow
 def test_a_job_that_was_killed_between_its_store_and_its_settings_begins_anew(sweep: Command) -> None:
     assert sweep("agent.n_neurons=5", "train.seed=0", *TINY).code == 0
     for name in ("result.json", "config.yaml"):
@@ -157,6 +161,7 @@ def test_a_job_that_was_killed_between_its_store_and_its_settings_begins_anew(sw
     assert outcome.read(job("job")).status is Status.FINISHED
 
 
+@pytest.mark.slow
 def test_checkpoints_that_nothing_can_go_on_from_are_kept_aside(sweep: Command) -> None:
     assert sweep("agent.n_neurons=5", "train.seed=0", *TINY).code == 0
     for state in job("job").glob("checkpoints/*/train_state.safetensors"):
@@ -169,6 +174,7 @@ def test_checkpoints_that_nothing_can_go_on_from_are_kept_aside(sweep: Command) 
     assert (job("job") / "checkpoints" / "final").is_dir()
 
 
+@pytest.mark.slow
 def test_a_job_that_another_process_trains_is_left_alone(sweep: Command) -> None:
     assert sweep("agent.n_neurons=5,6", "train.seed=0", *TINY).code == 0
     with FileLock(job("n-neurons-5") / ".lock"):
@@ -192,6 +198,7 @@ class Break(Callback):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for(
     sweep: Command, command: Command, tmp_path: Path
 ) -> None:
@@ -235,6 +242,7 @@ def test_a_failed_job_is_listed_with_its_reason_and_retried_if_that_is_asked_for
     assert not (one / "failure.json").exists()
 
 
+@pytest.mark.slow
 def test_the_description_holds_the_words_and_the_jobs(sweep: Command) -> None:
     assert sweep("agent.n_neurons=5,6", "train.seed=0", *TINY).code == 0
     kept = json.loads(Path("s/sweep.json").read_text())

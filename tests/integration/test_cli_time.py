@@ -61,6 +61,7 @@ def home(tmp_path: Path, command: Command) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_harder_environment_is_trained_in_evaluated_and_resumed(home: Path, command: Command) -> None:
     final = home / "run" / "checkpoints" / "final"
     environment = Checkpoint.open(final).metadata.environment

@@ -92,6 +92,7 @@ def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("study")
 
 
+@pytest.mark.slow
 def test_a_study_is_trials_that_are_runs(study: Path) -> None:
     found = outcome.look(study, storage.load(study))
     assert [(trial.number, trial.state) for trial in found.trials] == [(n, "complete") for n in range(3)]
@@ -141,6 +142,7 @@ def test_the_printed_command_trains_the_best_settings(study: Path, command: Comm
     assert (settings.train.batch_size, list(settings.train.seeds)) == (8, [2])
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_shown_and_extended(study: Path, command: Command) -> None:
     shown = command("tune", f"show={study}", "out=page.html")
     assert shown.code == 0, shown.err
@@ -317,6 +319,7 @@ def test_a_trial_that_fails_ends_no_study(tmp_path: Path) -> None:
     assert all(trial.state == "complete" for trial in found.trials if trial not in failed)
 
 
+@pytest.mark.slow
 def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path) -> None:
     begin(tmp_path / "study", "+callbacks.mine._target_=no_such_module.Mine", trials=9)
     with pytest.raises(worker.GivenUpError, match=r"the first 3 trials failed, the last of them: callbacks\.mine"):
@@ -373,6 +376,7 @@ def test_a_trial_that_meets_nan_is_pruned_and_says_so(tmp_path: Path, seeds: str
     )
 
 
+@pytest.mark.slow
 def test_settings_that_were_trained_already_are_not_trained_again(tmp_path: Path) -> None:
     home = tmp_path / "study"
     begin(home, trials=1)
@@ -387,6 +391,7 @@ def test_settings_that_were_trained_already_are_not_trained_again(tmp_path: Path
     assert twin not in found.best
 
 
+@pytest.mark.slow
 def test_costs_are_limits_and_objectives(tmp_path: Path) -> None:
     found = work(tmp_path / "study", "minimise=parameters", "max_parameters=100", "sampler=random", trials=4)
     for trial in found.trials:
@@ -420,6 +425,7 @@ def test_trials_that_fall_behind_are_pruned_at_an_evaluation(tmp_path: Path) -> 
     assert queries.experiments(run)[0].status == "stopped"
 
 
+@pytest.mark.slow
 def test_seeds_in_sequence_are_runs_of_their_own(tmp_path: Path) -> None:
     words = ("pruner=wilcoxon", "train.seeds=6", "train.n_episodes=1", "agent.warmup_steps=150")
     home = tmp_path / "study"

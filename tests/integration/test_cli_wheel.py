@@ -10,6 +10,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,6 +30,7 @@ def _build(kind: str, tmp_path: Path, **environment: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_wheel_works_anywhere(tmp_path: Path) -> None:
     """Even where no C compiler works: the command then computes with PyTorch."""
     _build("wheel", tmp_path, CC="there-is-no-such-compiler")

@@ -178,7 +178,32 @@ def run_block(block: Block, page: Path, namespace: dict[str, Any], run: Path) ->
             database.execute(block.code).fetchall()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name_of)
+# Their snippets train, sweep or start processes for a while: make test-all runs them.
+LONG = [
+    "configuration",
+    "tuning",
+    "sweeps",
+    "slow-simulators",
+    "callback",
+    "real-time",
+    "your-own-environment",
+    "write-a-callback",
+    "own-cell-and-agent",
+    "time-and-partial-observation",
+    "distil",
+    "microcontroller",
+    "share",
+    "watch",
+    "results",
+]
+
+
+def pages_with_snippets() -> list[Any]:
+    marks = {page: [pytest.mark.slow] if page.stem in LONG else [] for page in PAGES if blocks(page)}
+    return [pytest.param(page, marks=found, id=name_of(page)) for page, found in marks.items()]
+
+
+@pytest.mark.parametrize("page", pages_with_snippets())
 def test_snippets_and_commands_run(
     page: Path, workshop: Path, finished_run: Path, request: pytest.FixtureRequest
 ) -> None:

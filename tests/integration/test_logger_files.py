@@ -144,6 +144,7 @@ train(Path("run"), ["csv", "tensorboard"], n_episodes=20, more=[Die()])
 """
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_row(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=env, timeout=200, check=False)

@@ -61,7 +61,9 @@ def rows(database: Path) -> list[tuple[object, ...]]:
         return episodes + evaluations.fetchall()
 
 
-@pytest.mark.parametrize(("env", "dims"), [("InvertedPendulum-v5", "4,1"), ("Pendulum-v1", "3,1")])
+@pytest.mark.parametrize(
+    ("env", "dims"), [("InvertedPendulum-v5", "4,1"), pytest.param("Pendulum-v1", "3,1", marks=pytest.mark.slow)]
+)
 def test_two_halves_in_two_processes_equal_the_whole(tmp_path: Path, env: str, dims: str) -> None:
     run(env, dims, "8", tmp_path / "whole")
     run(env, dims, "4", tmp_path / "halves")

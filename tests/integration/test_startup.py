@@ -80,6 +80,7 @@ def test_settings_are_imported_without_torch() -> None:
     assert loaded.isdisjoint({"torch", *TRAINING})
 
 
+@pytest.mark.slow
 def test_whoever_imports_one_agent_has_them_all_by_their_keys() -> None:
     imports = "from velora.models import LiquidDDPG\nfrom velora.checkpoint import agents\n"
     code = imports + "from velora.models.keywords import AGENTS\nassert sorted(agents) == sorted(AGENTS)"

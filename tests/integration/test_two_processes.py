@@ -34,7 +34,7 @@ def outcomes(*processes: subprocess.Popen[str]) -> list[tuple[int, str]]:
     return sorted((process.returncode, text) for process, text in zip(processes, said, strict=True))
 
 
-@pytest.mark.parametrize("how", ["begin", "resume"])
+@pytest.mark.parametrize("how", ["begin", pytest.param("resume", marks=pytest.mark.slow)])
 def test_of_two_that_race_one_wins_and_the_other_is_told(tmp_path: Path, how: str) -> None:
     words = [*TINY, "train.n_episodes=3", "hydra.run.dir=run", "train.seed=1"]
     if how == "resume":

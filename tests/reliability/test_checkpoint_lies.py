@@ -176,6 +176,7 @@ extra_mib(refuse)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory(tmp_path: Path) -> None:
     """A large buffer is never held twice, and a file made to be large is refused within a few megabytes."""

@@ -74,6 +74,7 @@ def test_kills_errors_and_damage_are_seen() -> None:
     assert all(tally.lost > 0 for tally in jobs(*(order(f"{here}.{call}", in_place) for call in calls)))
 
 
+@pytest.mark.slow
 def test_a_rename_without_a_sync_survives_kills_and_no_power_cut() -> None:
     renamed, here = f"{BROKEN}:renamed, over the old one", "benchmarks.reliability"
     kills, power = jobs(order(f"{here}.kills:run", renamed), order(f"{here}.power:run", renamed))

@@ -57,6 +57,7 @@ MORE_CUTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("env", "state_dim", "step", "name"), [*CUTS, *MORE_CUTS])
 def test_a_signal_in_the_middle_of_an_episode_loses_nothing(
     tmp_path: Path, env: str, state_dim: int, step: int, name: str

@@ -182,6 +182,7 @@ def test_a_signal_at_any_moment_loses_nothing(tmp_path: Path, whole: Whole, kern
     assert_same(directory, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "number"),
     [("native", -1), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("numpy", -2), ("torch", -3))), *MORE],

@@ -151,6 +151,7 @@ def test_a_run_goes_on_from_sigusr1_after_a_kill(tmp_path: Path, whole: dict[str
     assert digests(tmp_path / "checkpoints" / "final") == whole
 
 
+@pytest.mark.slow
 def test_a_handler_of_the_programs_own_for_sigusr1_is_called_too(tmp_path: Path) -> None:
     done = run(tmp_path, 77, "bypass=SIGUSR1:SIGUSR1")
     assert done.returncode == 0, done.stderr
@@ -158,6 +159,7 @@ def test_a_handler_of_the_programs_own_for_sigusr1_is_called_too(tmp_path: Path)
     assert (tmp_path / "checkpoints" / "recent").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGUSR1", *OTHERS])
 def test_a_handler_that_leaves_does_so_once_the_run_is_saved(tmp_path: Path, whole: dict[str, str], name: str) -> None:
     """As those of job queues do, which put the job into the queue again and end the process, wherever it is."""
@@ -170,6 +172,7 @@ def test_a_handler_that_leaves_does_so_once_the_run_is_saved(tmp_path: Path, who
     assert digests(home / "final") == whole
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_after_a_signal_that_the_program_declares_harmless(tmp_path: Path, whole: dict[str, str]) -> None:
     done = run(tmp_path, 77, "go_on=SIGTERM:SIGTERM")
     assert done.returncode == 0, done.stderr
@@ -181,12 +184,14 @@ def test_a_run_goes_on_after_a_signal_that_the_program_declares_harmless(tmp_pat
     assert "and ends; SIGINT or SIGQUIT ends it at once" in both.stderr
 
 
+@pytest.mark.slow
 def test_a_signal_that_comes_while_the_run_ends_reaches_its_handler(tmp_path: Path) -> None:
     """A cluster may send SIGTERM, which its job queue does nothing about, and then the signal that it waits for."""
     done = run(tmp_path, 77, "bypass=SIGTERM,leave=SIGUSR2:SIGTERM+SIGUSR2+SIGUSR2")
     assert (done.returncode, done.stdout) == (7, "bypassed\nleaves\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_ignored_stays_so(tmp_path: Path, whole: dict[str, str]) -> None:
     done = run(tmp_path, 77, "ignored")
     assert (done.returncode, done.stderr) == (0, "")
@@ -201,6 +206,7 @@ def test_signals_that_come_more_than_once_do_not_end_the_save(tmp_path: Path) ->
     assert Checkpoint.open(tmp_path / "checkpoints" / "interrupted").metadata.progress.step == 77
 
 
+@pytest.mark.slow
 def test_a_limit_on_processor_time_leaves_a_whole_run(tmp_path: Path) -> None:
     done = run(tmp_path, 10, "limit")
     assert done.returncode == -signal.SIGXCPU, done.stderr

@@ -212,6 +212,7 @@ def test_the_seeds_of_each_round_are_others() -> None:
         assert not seeds[0] & seeds[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "metric"), [("seeds", "total_s"), ("learn", "solved_s")])
 def test_two_seeds_side_by_side_are_measured(task: str, metric: str) -> None:
     jobs = [job for job in ROWS[10].jobs(Plan(("auto",), quick=True), 0) if job.kernel and job.settings["task"] == task]

@@ -194,6 +194,7 @@ print("trained to the end")
 """
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
     reading, writing = os.pipe()
     os.close(reading)

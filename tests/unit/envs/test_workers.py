@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import textwrap
@@ -72,7 +73,8 @@ class StopAt(Callback):
 
 
 @pytest.mark.parametrize(
-    ("make", "env", "seeds", "cut"), [(ddpg, "Pendulum-v1", (4, 9, 5), 230), (ppo, "CartPole-v1", (4, 9), 63)]
+    ("make", "env", "seeds", "cut"),
+    [pytest.param(ddpg, "Pendulum-v1", (4, 9, 5), 230, marks=pytest.mark.slow), (ppo, "CartPole-v1", (4, 9), 63)],
 )
 def test_workers_change_no_bit_and_a_resume_is_exact(
     make: Any, env: str, seeds: tuple[int, ...], cut: int, tmp_path: Path
@@ -116,6 +118,7 @@ def test_a_worker_that_ends_or_hangs_is_named_and_the_others_are_closed(what: st
     assert Checkpoint.latest(tmp_path / "c" / "seed4") is not None
 
 
+@pytest.mark.slow
 def test_what_no_worker_can_import_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Environments of a module that this process alone can find are registered, as after its directory was left."""
     (tmp_path / "left_behind.py").write_text(
@@ -178,6 +181,7 @@ def test_workers_close_what_they_hold_and_are_killed_if_that_hangs(tmp_path: Pat
     first.close()
 
 
+@pytest.mark.slow
 def test_environments_step_at_the_same_time() -> None:
     from tests.unit.envs.odd_environments import Slow
 
@@ -218,6 +222,7 @@ def test_wrong_numbers_are_refused(wrong: dict[str, Any]) -> None:
         ddpg(4).train("Pendulum-v1", 4, **wrong, **QUIET)
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_and_its_own_environments_are_known(tmp_path: Path) -> None:
     """Its workers end with it, however it ends."""
     script = tmp_path / "script.py"

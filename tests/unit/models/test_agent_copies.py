@@ -151,6 +151,7 @@ def _answer(agent: Agent, queue: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_spawned_process_gets_the_same_agent() -> None:
     agent = AGENTS["ddpg"]()
     train(agent)

@@ -107,6 +107,7 @@ def test_loading_imports_nothing(tmp_path: Path) -> None:
     assert set(sys.modules) == modules
 
 
+@pytest.mark.slow
 def test_copies_have_it_too_and_pickle_imports_its_class() -> None:
     agent = LiquidDDPG(3, 5, 1, cell=Integrator, seed=0, device="cpu")
     obs = np.array([0.1, 0.2, 0.3], np.float32)

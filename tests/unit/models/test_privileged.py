@@ -275,6 +275,7 @@ def test_a_resume_in_the_middle_of_an_episode_knows_the_state(kind: Callable[...
     assert digests(tmp_path / "half" / "final") == digests(tmp_path / "whole" / "final")
 
 
+@pytest.mark.slow
 def test_workers_send_the_state_where_it_is_asked_for(tmp_path: Path) -> None:
     ran = {}
     for name, workers in (("here", 0), ("there", 1)):

@@ -106,6 +106,7 @@ for liar in liars:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_not_taken_before_sizes_are_known(honest: Path, tmp_path: Path) -> None:
     shutil.copytree(honest, tmp_path / "0")

@@ -184,6 +184,7 @@ def test_a_kernel_built_from_other_tables_is_not_used(digest: int | None, monkey
     assert problem == "it was built from other tables than those of velora.kernels"
 
 
+@pytest.mark.slow
 def test_an_agent_learns_where_nothing_was_compiled() -> None:
     """Another Python, in which the compiled module can't be imported."""
     program = (

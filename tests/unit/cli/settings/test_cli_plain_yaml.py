@@ -61,6 +61,7 @@ def test_a_link_and_a_pipe_are_not_read(tmp_path: Path) -> None:
         run_directory.load_settings(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_largest_text_that_is_read_takes_a_moment(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("a:\n" + "- 1\n" * (plain_yaml.MOST_BYTES // 4 - 1))

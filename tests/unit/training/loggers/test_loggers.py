@@ -104,6 +104,7 @@ LAUNCHERS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "launcher", ["torchrun", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ranks alone", "SLURM"))]
 )
