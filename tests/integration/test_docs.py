@@ -179,23 +179,11 @@ def run_block(block: Block, page: Path, namespace: dict[str, Any], run: Path) ->
 
 
 # Their snippets train, sweep or start processes for a while: make test-all runs them.
-LONG = [
-    "configuration",
-    "tuning",
-    "sweeps",
-    "slow-simulators",
-    "callback",
-    "real-time",
-    "your-own-environment",
-    "write-a-callback",
-    "own-cell-and-agent",
-    "time-and-partial-observation",
-    "distil",
-    "microcontroller",
-    "share",
-    "watch",
-    "results",
-]
+LONG = (
+    "configuration", "tuning", "sweeps", "slow-simulators", "callback", "real-time", "your-own-environment",
+    "write-a-callback", "own-cell-and-agent", "time-and-partial-observation", "distil", "microcontroller", "share",
+    "watch", "results",
+)  # fmt: skip
 
 
 def pages_with_snippets() -> list[Any]:
