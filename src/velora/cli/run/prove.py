@@ -66,10 +66,10 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
             proof = prove(exported, env, targets, plan, bar)
     finally:
         env.close()
-    if cfg.json is not None:
-        _write(here / cfg.json, proof)
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     say(report.table(proof, width=width))
+    if cfg.json is not None:  # after the table, which would be lost with a file that can't be written
+        _write(here / cfg.json, proof)
     if proof.failures:
         raise ExportError(f"not proved: {'; '.join(proof.failures)}")
     steered = [one.returns for one in proof.targets if one.returns] or [list(proof.returns)]
