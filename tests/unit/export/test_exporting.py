@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, ExportError
+from velora.envs.make import make
+from velora.envs.wrappers import wrap
 from velora.export import TARGETS, Manifest, Options, Policy, Target, export
 from velora.export.placing import MARK
 from velora.models import Agent, LiquidDDPG
@@ -76,6 +79,22 @@ class TestDirectories:
     def test_an_agent_in_memory_has_no_checkpoint(self, agent: Agent, tmp_path: Path) -> None:
         manifest = Manifest.read(export(agent, "files", tmp_path / "policy").out)
         assert (manifest.checkpoint, manifest.digest, manifest.checkpoint_in(tmp_path)) == ("", "", None)
+        assert (manifest.wrappers, manifest.missing) == ([], [])
+
+    def test_the_wrappers_of_the_environment_are_named(self, tmp_path: Path) -> None:
+        env = wrap(make("Pendulum-v1"), [{"name": "DropObservation", "kwargs": {"drop": "velocity"}}])
+        agent = LiquidDDPG(2, 8, 1, seed=0, device="cpu")
+        agent.adapt(gym.wrappers.TransformReward(env, abs))  # type: ignore[arg-type]
+        out = export(agent, "files", tmp_path / "policy").out
+        manifest = Manifest.read(out)
+        assert manifest.wrappers == [{"name": "DropObservation", "kwargs": {"drop": "velocity"}}]
+        assert manifest.missing == [
+            "the wrapper TransformReward (gymnasium.wrappers.transform_reward), which is code with the function func"
+        ]
+        older = json.loads((out / "policy.json").read_text())
+        del older["wrappers"], older["missing"]
+        (out / "policy.json").write_text(json.dumps(older))
+        assert Manifest.read(out).wrappers == ()
 
     def test_the_same_policy_gives_the_same_bytes(self, agent: Agent, tmp_path: Path) -> None:
         first, second = (export(agent, "files", tmp_path / name).out for name in "ab")
