@@ -79,9 +79,10 @@ def test_a_card_can_be_looked_at_first(hub: Hub, command: Command) -> None:
         (["push", "zoo:cartpol", "ada/pole"], "did you mean cartpole?"),
         (["push", "zoo:cartpole", "ada/pole", "episodes=-1"], "episodes: expected at least 0, got -1"),
         (
-            ["push", "zoo:cartpole", "ada/pole", "episodes=0", "proof=nowhere"],
-            "nowhere: expected what velora prove ",
+            ["push", "zoo:cartpole", "ada/pole", "episodes=9999", "proof=nowhere"],
+            "nowhere: expected what velora ",
         ),
+        (["push", "zoo:cartpole", "ada/pole", "episodes=9999", "out=.."], "is there already; remove it, or choose"),
         (["pull"], ""),
         (["pull", "ada/pole"], "has no such repository"),
         (["pull", "ada/pole", "revison=v1"], "did you mean revision?"),

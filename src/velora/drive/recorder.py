@@ -51,7 +51,7 @@ def check_format(out: Path) -> None:
         raise SettingError(f"record: .parquet needs pyarrow; {how_to_install('parquet')}, or choose .csv or .npy")
     if not out.parent.is_dir():
         raise SettingError(f"record: there is no directory {out.parent}; make it, or choose another")
-    if out.is_dir():
+    if os.path.isdir(out):  # False too for a name that the system refuses, which opening tells of
         raise SettingError(f"record: {out} is a directory; choose the name of a file")
 
 

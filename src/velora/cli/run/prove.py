@@ -17,6 +17,7 @@ from rich.text import Text
 from velora.analysis.table import duration
 from velora.callbacks.console import EdgeConsole
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.choice import choose_checkpoint
 from velora.cli.run import run_directory
 from velora.cli.run.saved_agent import load_agent, open_environment
 from velora.core import small_json
@@ -106,13 +107,13 @@ def open_exported(cfg: DictConfig, directory: Path) -> Exported:
         raise ExportError(f"{directory}: was exported from an agent in memory; give its checkpoint as checkpoint=...")
     if not given.exists():
         raise ExportError(f"{directory}: its checkpoint {given} is gone; say where it is now with checkpoint=...")
-    checkpoint = Checkpoint.open(given)
+    checkpoint = Checkpoint.open(choose_checkpoint(given))
     if checkpoint.digest != manifest.digest:
         raise ExportError(
             f"{directory}: was exported from a checkpoint with the digest {manifest.digest[:12]}, and {given} has "
             f"{checkpoint.digest[:12]}; export that one, or give the right one as checkpoint=..."
         )
-    agent, _ = load_agent(cfg, given)
+    agent, _ = load_agent(cfg, checkpoint.path)
     return Exported(directory, manifest, agent, describe(agent, checkpoint))
 
 

@@ -18,7 +18,8 @@ from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core.errors import SettingError
 from velora.core.terminal import say
-from velora.hub.folder import write_folder
+from velora.hub.folder import check_new, write_folder
+from velora.hub.proofs import read_proof
 from velora.hub.pushing import check_token, push
 from velora.hub.scores import Scores
 from velora.models import Agent
@@ -44,11 +45,16 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError("repo: needs a value; say where to: velora push <run> user/name")
     check_name(cfg.repo)
     given, here = given_checkpoint(cfg)
-    if cfg.out is None:
-        check_token(cfg.repo)  # what is missing is said before anything is played
+    if cfg.out is None:  # what is missing, or in the way, is said before anything is played
+        check_token(cfg.repo)
+    else:
+        check_new(here / cfg.out)
     chosen = _choose(given, cfg.agent_seed)
     path = here / chosen
     agent, _ = load_agent(cfg, path)
+    proof = None if cfg.proof is None else here / cfg.proof
+    if proof is not None:
+        read_proof(proof, digest=Checkpoint.open(path).digest)
     scores = _play(cfg, path, agent) if cfg.episodes else None
     with tempfile.TemporaryDirectory(prefix="velora-") as directory:
         folder = Path(directory, "folder") if cfg.out is None else here / cfg.out
@@ -59,7 +65,7 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
             checkpoint=Checkpoint.open(path),
             scores=scores,
             run=_run_of(path),
-            proof=None if cfg.proof is None else here / cfg.proof,
+            proof=proof,
             license_name=cfg.license or "",
         )
         record = {"checkpoint": str(chosen), "repo": cfg.repo, "digest": card.digest}
