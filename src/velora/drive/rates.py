@@ -12,7 +12,8 @@ from velora.drive.plant import Plant
 from velora.drive.settings import DriveSettings
 from velora.drive.simulated import SimulatedPlant
 
-REHEARSALS = 200
+REHEARSALS, LEAST, LONGEST_S = 200, 3, 2.0
+"""Calls that are timed, fewer where they take longer than so many seconds together, but at least three."""
 SHARE = 0.8
 """Of a period that the work of a tick may take, in the median; the rest is for what varies."""
 
@@ -45,8 +46,8 @@ def check_rate(work_s: float, settings: DriveSettings, *, advice: str) -> None:
 
 
 def _median(call: Callable[[], object]) -> float:
-    took = []
-    for _ in range(REHEARSALS):
+    took = list[float]()
+    while len(took) < REHEARSALS and (sum(took) < LONGEST_S or len(took) < LEAST):
         began = time.perf_counter()
         call()
         took.append(time.perf_counter() - began)
