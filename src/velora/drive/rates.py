@@ -39,9 +39,10 @@ def check_rate(work_s: float, settings: DriveSettings, *, advice: str) -> None:
     if settings.rate > most:
         digits = 10 ** max(0, len(str(int(most))) - 2)
         held = f"{int(most // digits * digits):,}" if most >= 1.0 else f"{most:.2g}"
+        took = f"{work_s * 1e3:.3g} ms" if work_s < 1.0 else f"{work_s:.3g} s"
         raise SettingError(
-            f"rate: this machine can't hold {settings.rate:g} ticks a second; one tick's work takes {work_s * 1e3:.3g} "
-            f"ms; expected at most {held}{advice}"
+            f"rate: this machine can't hold {settings.rate:g} ticks a second; one tick's work takes {took}; "
+            f"expected at most {held}{advice}"
         )
 
 
