@@ -111,6 +111,8 @@ def test_a_plant_of_ones_own_that_falls_silent(command: Command, tmp_path: Path)
     [
         ("", "rate: needs a value; give it as rate=..."),
         ("rate=0", "rate: expected from 0.001 to 100000 ticks a second, got 0"),
+        ("rate=nan", "rate: expected from 0.001 to 100000 ticks a second, got nan"),
+        ("rate=50 step_s=nan", "step_s: expected from 1e-06 to 1e+06 seconds, got nan"),
         ("rate=100000", "rate: this machine can't hold 100000 ticks a second; one tick's work takes"),
         ("rate=50 plant=robot", "plant: expected simulated, tcp://host:port, my_module:MyPlant or my_plant.c"),
         ("rate=50 plant=robot:Arm", "plant: there is no module 'robot'"),

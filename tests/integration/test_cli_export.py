@@ -85,9 +85,10 @@ def test_a_discrete_action_is_named(tmp_path: Path, capsys: Capture) -> None:
         (["run", "to=onnx", "overwrite=yes"], "overwrite: expected true or false, got 'yes'"),
         (["run", "to=onnx", "agent=no_such_module.Agent"], "agent"),
         (["rum", "to=onnx"], "rum: no checkpoint here; "),
+        (["x" * 300, "to=onnx"], f"{'x' * 300}: can't be read (File name too long); expected a checkpoint or a run"),
         (
             ["run", "to=onnx", "out=run/checkpoints/ep1/metadata.json"],
-            "run/checkpoints/ep1/metadata.json: not written by",
+            "run/checkpoints/ep1: a checkpoint, which holds nothing else; choose another out=",
         ),
     ],
 )

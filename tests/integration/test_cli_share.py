@@ -49,12 +49,16 @@ def test_one_of_several_seeds_is_shared_with_what_all_reached(hub: Hub, command:
     assert command("train", "train.seeds=[3,4,5]", *RUN).code == 0
     done = command("push", "run", "ada/swing", "out=card", "episodes=0")
     assert done.code == 2
-    assert "holds 3 seeds; choose one: run/checkpoints/seed3/" in done.err
+    assert "run holds the seeds 3 to 5; choose one: agent_seed=3" in done.err
+    done = command("push", "run", "ada/swing", "out=card", "episodes=0", "agent_seed=6")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "agent_seed: run has no seed 6; expected one of 3 to 5" in done.err
     assert not Path("card").exists()
-    assert command("push", "run/checkpoints/seed4/final", "ada/swing", "out=card", "episodes=0").code == 0
+    assert command("push", "run", "ada/swing", "out=card", "episodes=0", "agent_seed=4").code == 0
+    assert Checkpoint.open("card/checkpoints/final").metadata.seed == 4
     card = Path("card/README.md").read_text()
     assert Path("card/curve.png").stat().st_size > 10_000
-    assert "seeds 3, 4, 5" in card
+    assert "seeds 3, 4, 5, of which this is 4." in card
     assert "interquartile mean -" in card
     assert all(f"\n| {seed} | -" in card for seed in (3, 4, 5))
 
@@ -75,9 +79,10 @@ def test_a_card_can_be_looked_at_first(hub: Hub, command: Command) -> None:
         (["push", "zoo:cartpol", "ada/pole"], "did you mean cartpole?"),
         (["push", "zoo:cartpole", "ada/pole", "episodes=-1"], "episodes: expected at least 0, got -1"),
         (
-            ["push", "zoo:cartpole", "ada/pole", "episodes=0", "proof=nowhere"],
-            "nowhere: expected what velora prove ",
+            ["push", "zoo:cartpole", "ada/pole", "episodes=9999", "proof=nowhere"],
+            "nowhere: expected what velora ",
         ),
+        (["push", "zoo:cartpole", "ada/pole", "episodes=9999", "out=.."], "is there already; remove it, or choose"),
         (["pull"], ""),
         (["pull", "ada/pole"], "has no such repository"),
         (["pull", "ada/pole", "revison=v1"], "did you mean revision?"),

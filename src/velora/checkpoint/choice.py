@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from velora.checkpoint import Checkpoint
-from velora.checkpoint.files import MissingCheckpointError
+from velora.checkpoint.files import MissingCheckpointError, reason
 from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.lineage import holds
 from velora.checkpoint.schema import FILE_NAMES
@@ -25,7 +27,8 @@ def choose_checkpoints(path: Path) -> list[Path]:
         CheckpointError: as :func:`choose_checkpoint`; seeds without a valid checkpoint are left out, with a warning.
     """
     path = zoo.resolve(path)
-    seeds = {} if _is_checkpoint(path) else seed_directories(find_home(path))
+    with _readable(path):
+        seeds = {} if _is_checkpoint(path) else seed_directories(find_home(path))
     if not seeds:
         return [choose_checkpoint(path)]
     chosen = []
@@ -49,6 +52,11 @@ def choose_checkpoint(path: Path) -> Path:
         CheckpointError: if the directory has no valid checkpoint; the message names what it has.
     """
     path = zoo.resolve(path)
+    with _readable(path):
+        return _choose(path)
+
+
+def _choose(path: Path) -> Path:
     if not path.is_dir():
         return _open_missing(path)
     if _is_checkpoint(path):
@@ -63,6 +71,21 @@ def choose_checkpoint(path: Path) -> Path:
     if best is not None and holds(newest.metadata.lineage, best.metadata.place):
         return home / "best"
     return home / newest.path.name
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in one line that a path can't be looked at: its name is too long, or a directory on the way is closed.
+
+    Raises:
+        CheckpointError: in place of another ``OSError``.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path}: can't be read ({reason(error)}); expected a checkpoint or a run") from error
 
 
 def _open_valid(path: Path) -> Checkpoint | None:

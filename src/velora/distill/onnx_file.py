@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ _TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16}
 
 _UNKNOWN = ("is not a registered function/op", "No Op registered for", "No implementation", "No opset import")
 """What the two libraries say of operators that they don't know."""
+_NEWER = re.compile(r"(Opset \d+) is under development|Unsupported model (IR version: \d+)")
+"""What onnxruntime says of files from the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,11 @@ def _sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
 
 def _unreadable(name: str, error: Exception) -> TeacherError:
     text = " ".join(str(error).split())
+    if newer := _NEWER.search(text):
+        return TeacherError(
+            f"teacher: {name}: is of {newer[1] or newer[2]}, which is newer than the onnxruntime that is installed; "
+            "export the policy again with opset 17 or so, or update onnxruntime"
+        )
     if any(words in text for words in _UNKNOWN):
         return TeacherError(
             f"teacher: {name}: has an operator that is unknown here ({text[:200]}); export the policy again with "

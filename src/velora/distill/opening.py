@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from velora.checkpoint.choice import choose_checkpoints
@@ -35,7 +36,7 @@ def open_teacher(
         CheckpointError: if there is no whole checkpoint in a directory.
     """
     path, name = Path(place), str(place) if name is None else name
-    if not path.is_dir() and not str(place).startswith(zoo.PREFIX):
+    if not os.path.isdir(path) and not str(place).startswith(zoo.PREFIX):
         return OnnxTeacher(path, output=output, actions=actions, means=means, name=name)
     first, *others = choose_checkpoints(path)
     if others:

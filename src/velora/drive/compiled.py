@@ -106,7 +106,12 @@ def _load(sources: Sequence[Path], headers: Path) -> Any:
     with tempfile.TemporaryDirectory(prefix="velora-drive-") as place:
         path = Path(place) / "policy.so"
         _compile(sources, headers, path)
-        return ctypes.CDLL(str(path))
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError as error:  # a function that the loop calls isn't there
+            said = str(error).rpartition("policy.so: ")[2]
+            needed = f"a plant has the four functions of {NATIVE / 'plant.h'}"
+            raise SettingError(f"plant: {sources[-1]} can't be loaded ({said}); {needed}") from error
 
 
 def _compile(sources: Sequence[Path], headers: Path, out: Path) -> None:

@@ -12,7 +12,8 @@ from velora.drive.plant import Plant
 from velora.drive.settings import DriveSettings
 from velora.drive.simulated import SimulatedPlant
 
-REHEARSALS = 200
+REHEARSALS, LEAST, LONGEST_S = 200, 3, 2.0
+"""Calls that are timed, fewer where they take longer than so many seconds together, but at least three."""
 SHARE = 0.8
 """Of a period that the work of a tick may take, in the median; the rest is for what varies."""
 
@@ -38,15 +39,16 @@ def check_rate(work_s: float, settings: DriveSettings, *, advice: str) -> None:
     if settings.rate > most:
         digits = 10 ** max(0, len(str(int(most))) - 2)
         held = f"{int(most // digits * digits):,}" if most >= 1.0 else f"{most:.2g}"
+        took = f"{work_s * 1e3:.3g} ms" if work_s < 1.0 else f"{work_s:.3g} s"
         raise SettingError(
-            f"rate: this machine can't hold {settings.rate:g} ticks a second; one tick's work takes {work_s * 1e3:.3g} "
-            f"ms; expected at most {held}{advice}"
+            f"rate: this machine can't hold {settings.rate:g} ticks a second; one tick's work takes {took}; "
+            f"expected at most {held}{advice}"
         )
 
 
 def _median(call: Callable[[], object]) -> float:
-    took = []
-    for _ in range(REHEARSALS):
+    took = list[float]()
+    while len(took) < REHEARSALS and (sum(took) < LONGEST_S or len(took) < LEAST):
         began = time.perf_counter()
         call()
         took.append(time.perf_counter() - began)

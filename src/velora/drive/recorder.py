@@ -43,7 +43,7 @@ def check_format(out: Path) -> None:
     """Check that a recording can be written there.
 
     Raises:
-        SettingError: if the ending is unknown, its library isn't installed, or there is no such directory.
+        SettingError: if the ending is unknown, its library isn't installed, or there is no place for a file.
     """
     if out.suffix not in FORMATS:
         raise SettingError(f"record: expected a file that ends with one of {', '.join(FORMATS)}, got {out.name!r}")
@@ -51,6 +51,8 @@ def check_format(out: Path) -> None:
         raise SettingError(f"record: .parquet needs pyarrow; {how_to_install('parquet')}, or choose .csv or .npy")
     if not out.parent.is_dir():
         raise SettingError(f"record: there is no directory {out.parent}; make it, or choose another")
+    if os.path.isdir(out):  # False too for a name that the system refuses, which opening tells of
+        raise SettingError(f"record: {out} is a directory; choose the name of a file")
 
 
 class Recorder:

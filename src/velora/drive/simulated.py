@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from velora.core.errors import PlantError, SettingError
 from velora.drive.clock import SECOND
 from velora.drive.plant import Reading
+from velora.drive.settings import check_times
 from velora.envs.make import Env
 
 LEAST_PHYSICS = 10
@@ -211,9 +212,10 @@ def simulated(
 
     Raises:
         PlantError: if its physics is coarser than the loop, which would find nothing new at most ticks.
-        SettingError: as :class:`SimulatedPlant`.
+        SettingError: as :class:`SimulatedPlant`, and if the rate or the step is out of its range.
     """
     own = control_step_s(env) if step_s is None else step_s
+    check_times(rate, 1.0 / rate if own is None else own)
     if physics is None and own is not None:
         try:
             return SimulatedPlant(env, step_s=step_s, physics=fine_enough(rate, own), **rest)

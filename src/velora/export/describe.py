@@ -10,6 +10,7 @@ from velora.checkpoint import Checkpoint
 from velora.core.errors import ExportError
 from velora.core.version import __version__
 from velora.envs.actions import ActionBounds, DiscreteActions
+from velora.envs.said import unsaid
 from velora.export.policy import Floats, Layer, Normalisation, Origin, Policy, Readout
 from velora.kernels import plan as plans
 from velora.kernels.layers import Kind
@@ -122,13 +123,15 @@ def _normalisation(agent: Agent) -> Normalisation | None:
 
 
 def _origin(agent: Agent, checkpoint: Checkpoint | None) -> Origin:
-    settings, environment = agent.settings, agent.environment
+    settings, environment = agent.settings, agent.environment or {}
     words = [settings.cell, *([settings.cell_mode] if settings.cell_mode != "default" else [])]
     words += ["with mixed memory"] if settings.mixed_memory else []
     return Origin(
         agent=type(agent).__name__,
         cell=" ".join(words),
-        environment="" if environment is None else str(environment.get("id", "")),
+        environment=str(environment.get("id", "")),
         digest="" if checkpoint is None else checkpoint.digest,
         velora_version=__version__,
+        wrappers=tuple(environment.get("wrappers", ())),
+        missing=tuple(unsaid(environment)),
     )

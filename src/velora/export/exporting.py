@@ -12,7 +12,7 @@ from velora.checkpoint.choice import choose_checkpoints
 from velora.core.errors import ExportError
 from velora.export.describe import describe
 from velora.export.manifest import FILE, Manifest, digest_of
-from velora.export.placing import check_free, move_in, staged
+from velora.export.placing import check_free, move_in, refusals, staged
 from velora.export.policy import Policy
 from velora.export.targets import Options, Target, find_target
 from velora.models.agent import Agent
@@ -67,13 +67,14 @@ def export(
     given = {name: str(value) for name, value in options.items()}
     dtype = target.dtypes[0] if dtype is None else dtype
     target.check(dtype, given)
-    place = place_of(target, out)
-    check_free(place, is_directory=target.is_directory, overwrite=overwrite)
+    with refusals(Path(out or target.out)):
+        place = place_of(target, out)
+        check_free(place, is_directory=target.is_directory, overwrite=overwrite)
     write = target.load(dtype)
     agent, checkpoint = (agent, None) if isinstance(agent, Agent) else _loaded(Path(agent))
     policy = describe(agent, checkpoint)
     chosen = Options(dtype, agent, checkpoint, given)
-    with staged(place) as new:
+    with refusals(place), staged(place) as new:
         notes = dict(write(policy, new, chosen) or {})
         if target.is_directory:
             _write_manifest(policy, new, place, target, chosen, notes)

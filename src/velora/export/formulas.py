@@ -1,6 +1,11 @@
 """One step of a policy over a batch, in operations that ONNX and PyTorch both have; a target says how it does each.
 
 :mod:`velora.export.replay` computes the same one by one in NumPy, written on its own, so that each checks the other.
+
+A cell has its formula here and in :mod:`velora.export.c.formulas`. One text for both was tried on paper: they share no
+order of operations (a graph wants few nodes, ``target + kept * (h - target)``; C mixes two values in whole numbers, so
+that their bits are known), a graph has no numbers among its operators and may have no dt, and the functions that would
+bridge that are longer than the formulas that they would save.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -37,6 +37,7 @@ class Manifest:
         n_observations, n_state, n_actions: sizes, as :class:`velora.export.policy.Policy` has them.
         reads_dt: whether the elapsed time changes anything.
         actions: ``low`` and ``high`` in the environment's units, or of discrete actions ``n`` and ``first``.
+        wrappers, missing: of the environment, as :class:`velora.export.policy.Origin` has them; none in older files.
         files: SHA-256 of every other file that was written.
         notes: lines of the target, such as the error of a quantised policy.
     """
@@ -55,6 +56,8 @@ class Manifest:
     reads_dt: bool
     actions: Mapping[str, Any]
     files: Mapping[str, str]
+    wrappers: Sequence[Any] = ()
+    missing: Sequence[Any] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -70,6 +73,8 @@ class Manifest:
             checkpoint=checkpoint,
             digest=origin.digest,
             velora_version=origin.velora_version,
+            wrappers=origin.wrappers,
+            missing=origin.missing,
             n_observations=policy.n_observations,
             n_state=policy.n_state,
             n_actions=policy.n_actions,
@@ -127,6 +132,8 @@ def _checked(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     """
     members: dict[str, Any] = {}
     for one in dataclasses.fields(Manifest):
+        if one.name not in found and one.default == ():
+            continue
         kind = _KINDS[str(one.type)]
         if type(found.get(one.name)) is not kind:
             raise ExportError(f"{path}: expected {one.name} of type {kind.__name__}, got {found.get(one.name)!r:.60}")
@@ -137,4 +144,6 @@ def _checked(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     return members
 
 
-_KINDS: Final = {"str": str, "int": int, "bool": bool, "Mapping[str, Any]": dict, "Mapping[str, str]": dict}
+_KINDS: Final = {
+    "str": str, "int": int, "bool": bool, "Mapping[str, Any]": dict, "Mapping[str, str]": dict, "Sequence[Any]": list,
+}  # fmt: skip

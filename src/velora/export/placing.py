@@ -10,21 +10,35 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from velora.checkpoint.schema import METADATA_FILE, TENSOR_FILES
 from velora.core.errors import ExportError
 from velora.export.manifest import FILE, Manifest, digest_of
 
 MARK: Final = "velora.policy"
 """Text in every single file that is exported, by which a file of ours is known."""
 _MOST_BYTES: Final = 1 << 28
+_MOST_SHOWN: Final = 200
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """Yield a path beside ``out`` at which nothing is, to write to; what is left there goes at the end.
+def refusals(out: Path) -> Iterator[None]:
+    """Say in one line what the system refuses.
 
     Raises:
         ExportError: in place of an ``OSError``.
     """
+    try:
+        yield
+    except OSError as error:
+        shown = str(out) if len(str(out)) <= _MOST_SHOWN else f"{str(out)[:_MOST_SHOWN]}..."
+        raise ExportError(
+            f"{shown}: can't be written ({error.strerror or error}); nothing was changed; choose another out="
+        ) from error
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Yield a path beside ``out`` at which nothing is, to write to; what is left there goes at the end."""
     made = _missing_parents(out)
     stage: str | None = None
     try:
@@ -32,10 +46,6 @@ def staged(out: Path) -> Iterator[Path]:
         stage = tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent)
         yield Path(stage) / out.name
         made = []
-    except OSError as error:
-        raise ExportError(
-            f"{out}: can't be written ({error.strerror or error}); nothing was changed; choose another out="
-        ) from error
     finally:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -50,6 +60,9 @@ def check_free(out: Path, *, is_directory: bool, overwrite: bool) -> None:
     Raises:
         ExportError: if something else is there.
     """
+    directory = out if is_directory else out.parent
+    if all((directory / name).is_file() for name in (METADATA_FILE, TENSOR_FILES["model_state"])):
+        raise ExportError(f"{directory}: a checkpoint, which holds nothing else; choose another out=")
     if is_directory and out.exists() and not out.is_dir():
         raise ExportError(f"{out}: a file, expected a directory or nothing; choose another out=")
     if not is_directory and out.is_dir():

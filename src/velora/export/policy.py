@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,9 @@ class Origin:
         environment: identifier of the environment last trained on; empty if there was none.
         digest: SHA-256 of the checkpoint's metadata, which holds those of its files; empty for an agent in memory.
         velora_version: that wrote the description.
+        wrappers: around that environment, from the inside out, as the checkpoint has them: ``name``, ``kwargs``, and
+            ``statistics`` of those that keep some. The policy sees what comes out of the last one.
+        missing: a line for each part of the environment that a checkpoint can't hold, such as a wrapper that is code.
     """
 
     agent: str
@@ -99,6 +103,8 @@ class Origin:
     environment: str
     digest: str
     velora_version: str
+    wrappers: Sequence[Mapping[str, Any]] = ()
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Card:
         ]
         yield _scores(self.scores)
         if self.run is not None:
-            yield _training(self.run, has_curve=self.has_curve)
+            yield _training(self.run, self.agent, has_curve=self.has_curve)
         picture = "![The circuit: sensory, inter, command and motor neurons](wiring.svg)"
         yield ["## Wiring", "", picture, "", self._size()]
         if self.proof is not None:
@@ -130,11 +130,11 @@ def _scores(scores: Scores | None) -> list[str]:
     return ["## Scores", "", *table, "", how]
 
 
-def _training(run: Run, *, has_curve: bool) -> list[str]:
+def _training(run: Run, agent: Agent, *, has_curve: bool) -> list[str]:
     lines = ["## Training", ""]
     if has_curve:
         lines += ["![Learning curve: return over environment steps](curve.png)", ""]
-    seeds = f"; seeds {', '.join(map(str, run.seeds))}" if len(run.seeds) > 1 else ""
+    seeds = f"; seeds {', '.join(map(str, run.seeds))}, of which this is {agent.seeds[0]}" if len(run.seeds) > 1 else ""
     lines.append(f"{run.n_episodes:,} episodes, {run.n_steps:,} steps, {duration(run.seconds)} of training{seeds}.")
     reached = [value for value in run.returns() if math.isfinite(value)]
     if len(run.seeds) < 2 or not reached:

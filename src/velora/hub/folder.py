@@ -62,8 +62,7 @@ def write_folder(
     check_name(repo)
     if agent.n_seeds > 1:
         raise SettingError(f"push: this agent holds {agent.n_seeds} seeds; choose one with agent.seed(k)")
-    if os.path.lexists(folder):
-        raise HubError(f"{folder}: is there already; remove it, or choose another folder")
+    check_new(folder)
     source = "" if checkpoint is None else checkpoint.digest
     if proof is not None and checkpoint is None:
         raise HubError(f"{proof}: a proof is of a checkpoint; give that too")
@@ -84,6 +83,16 @@ def write_folder(
     except OSError as error:
         raise HubError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
     return card
+
+
+def check_new(folder: Path) -> None:
+    """Check that nothing is at a place yet.
+
+    Raises:
+        HubError: if something is.
+    """
+    if os.path.lexists(folder):
+        raise HubError(f"{folder}: is there already; remove it, or choose another folder")
 
 
 def _save(agent: Agent, checkpoint: Checkpoint | None, folder: Path) -> Checkpoint:

@@ -21,6 +21,8 @@ def write(
     last: str = "Tanh",
     domain: str = "",
     more_inputs: Sequence[str] = (),
+    opset: int = 17,
+    ir: int = 8,
 ) -> Path:
     """Write ``last(obs @ weights.T)`` as every output; weights are (A, O)."""
     onnx = pytest.importorskip("onnx", reason=INSTALL)
@@ -32,8 +34,8 @@ def write(
     shown += [make.make_tensor_value_info(name, single, [1]) for name in more_inputs]
     answered = [make.make_tensor_value_info(name, single, [batch, matrix.shape[0]]) for name in outputs]
     graph = make.make_graph(nodes, "policy", shown, answered, [onnx.numpy_helper.from_array(matrix, "weights")])
-    opsets = [make.make_opsetid("", 17), *([make.make_opsetid(domain, 1)] if domain else [])]
-    path.write_bytes(make.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    opsets = [make.make_opsetid("", opset), *([make.make_opsetid(domain, 1)] if domain else [])]
+    path.write_bytes(make.make_model(graph, opset_imports=opsets, ir_version=ir).SerializeToString())
     return path
 
 

@@ -103,6 +103,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a fixed batch": ({"batch": 4}, r"expected a batch of any size, or of 1, got obs \(4, 3\)"),
     "an unknown operator": ({"last": "Sorcery"}, r"has an operator that is unknown here \(.*Sorcery.*opset 17"),
     "an unknown domain": ({"last": "Sorcery", "domain": "my.own"}, r"has an operator that is unknown here \(.*Sorcery"),
+    "a newer opset": ({"opset": 99}, r"is of Opset 99, which is newer than the onnxruntime that is installed; export"),
+    "a newer format": ({"ir": 99}, r"is of IR version: 99, which is newer than the onnxruntime that is installed; "),
     "too many actions": ({"weights": [[1.0] * 3] * 3}, r"output action: expected 1 numbers, .* got 3$"),
 }
 
@@ -120,6 +122,8 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
 def test_a_file_that_is_no_policy_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match=r"teacher: .*missing\.onnx: can't be read \(No such file or directory\)"):
         open_teacher(tmp_path / "missing.onnx")
+    with pytest.raises(TeacherError, match=r"x: can't be read \(File name too long\); expected an ONNX file"):
+        open_teacher("x" * 300)
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(TeacherError, match=r"expected an ONNX file, which can't be loaded"):
         open_teacher(tmp_path / "text.onnx")

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.drive.test_controller import adapted
-from velora.core.errors import PlantError
+from velora.core.errors import PlantError, SettingError
 from velora.drive import (
     AgentController,
     CompiledLoop,
@@ -63,6 +63,13 @@ def compiled(exported: tuple[Agent, Path], tmp_path: Path, n: int, then: int) ->
     plant = tmp_path / "counting.c"
     plant.write_text(COUNTING % (n, then))
     return CompiledPolicy(exported[1], sizes_of(exported[0]), plant=plant)
+
+
+def test_a_plant_in_c_without_its_functions(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    plant = tmp_path / "empty.c"
+    plant.write_text("int x;\n")
+    with pytest.raises(SettingError, match=r"empty\.c can't be loaded \(undefined symbol: plant_\w+\); a plant has"):
+        CompiledPolicy(exported[1], sizes_of(exported[0]), plant=plant)
 
 
 def test_a_plant_in_c_is_driven_and_recorded_as_by_the_agent(exported: tuple[Agent, Path], tmp_path: Path) -> None:

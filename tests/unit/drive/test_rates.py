@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
+import time
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ import torch
 from velora.core.errors import SettingError
 from velora.drive import AgentController, DriveSettings
 from velora.drive.quiet import SWITCH_S, prioritised, quiet
-from velora.drive.rates import check_rate, rehearse
+from velora.drive.rates import LEAST, check_rate, rehearse
 from velora.models import LiquidDDPG
 
 
@@ -31,6 +33,15 @@ def test_work_is_measured_without_a_trace() -> None:
     controller = AgentController(LiquidDDPG(3, 12, 1, seed=1))
     seconds = rehearse(controller, None, DriveSettings(rate=10.0))
     assert 1e-6 < seconds < 0.1
+
+
+def test_slow_work_is_measured_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, calls = itertools.count(), list[int]()
+    controller = AgentController(LiquidDDPG(3, 12, 1, seed=1))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(controller, "rehearse", lambda: calls.append(1))
+    assert rehearse(controller, None, DriveSettings(rate=10.0)) == 1.0
+    assert len(calls) == LEAST
 
 
 def test_nothing_interrupts_inside_and_all_is_as_before_outside() -> None:

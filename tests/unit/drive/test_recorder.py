@@ -85,6 +85,10 @@ def test_what_can_not_be_written_or_read(tmp_path: Path) -> None:
         Recorder(tmp_path / "drive.txt", n_observations=1, n_actions=1)
     with pytest.raises(SettingError, match="record: there is no directory"):
         Recorder(tmp_path / "no" / "drive.csv", n_observations=1, n_actions=1)
+    (tmp_path / "there.csv").mkdir()
+    with pytest.raises(SettingError, match=r"record: .*there\.csv is a directory; choose the name of a file"):
+        Recorder(tmp_path / "there.csv", n_observations=1, n_actions=1)
+    (tmp_path / "there.csv").rmdir()
     (tmp_path / "other.journal").write_bytes(b"something else that is long enough for a header")
     with pytest.raises(SettingError, match="expected a journal of velora drive"):
         read_recording(tmp_path / "other.journal")

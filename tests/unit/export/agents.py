@@ -6,27 +6,29 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from velora.core.errors import SettingError
 from velora.export.policy import Policy
 from velora.export.replay import Replay
 from velora.models import Agent, LiquidTD3
-from velora.nn.cells.registry import VARIANTS
+from velora.nn.cells.registry import VARIANTS, takes_time
 
 Step = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[Any], NDArray[Any]]]
 """Step of an exported policy over a batch: observation, state and dt become action and next state."""
 
+TIMED = {
+    time: [name for name in VARIANTS if time != "both" or takes_time(name.split()[0])]
+    for time in ("gate", "input", "both", "none")
+}
+"""Forms of cells that go with a value of ``time``; a cell without a gate for the time refuses ``both``."""
+WITH_TIME = [(name, time) for time, names in TIMED.items() for name in names]
+
 
 def of_variant(name: str, kind: type[Agent] = LiquidTD3, **settings: Any) -> Agent:
-    """Make an agent with a cell in one of its forms; skip the test where the settings don't go with it."""
+    """Make an untrained agent with a cell in one of its forms, by its name in ``VARIANTS``."""
     options: dict[str, Any] = dict(VARIANTS[name])
     form = {"cell_mode": options.get("mode", "default"), "mixed_memory": options.get("mixed_memory", False)}
-    try:
-        return kind(4, 12, 2, seed=1, cell=name.split()[0], **form, **settings)
-    except SettingError as error:
-        pytest.skip(str(error))
+    return kind(4, 12, 2, seed=1, cell=name.split()[0], **form, **settings)
 
 
 def observe_much(agent: Agent) -> Agent:

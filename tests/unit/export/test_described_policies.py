@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.export.agents import TIMED, WITH_TIME, of_variant
 from velora.core import zoo
 from velora.core.errors import ExportError, SettingError
 from velora.export.describe import describe
@@ -32,19 +33,21 @@ def distance(agent: Agent, *, steps: int = 40) -> float:
     return largest
 
 
-@pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize(
-    "time", ["both", "input", *(pytest.param(one, marks=pytest.mark.slow) for one in ("gate", "none"))]
+    ("name", "time"),
+    [pytest.param(*one, marks=[] if one[1] in ("both", "input") else pytest.mark.slow) for one in WITH_TIME],
 )
 @pytest.mark.parametrize("kind", [LiquidTD3, LiquidSAC])
 def test_every_cell_with_every_time(kind: type[Agent], name: str, time: str) -> None:
-    options: dict[str, Any] = dict(VARIANTS[name])
-    settings = {"cell_mode": options.get("mode", "default"), "mixed_memory": options.get("mixed_memory", False)}
-    try:
-        agent = kind(4, 12, 2, seed=1, cell=name.split()[0], time=time, **settings)
-    except SettingError as error:
-        pytest.skip(str(error))
-    assert distance(agent) < 2e-6
+    assert distance(of_variant(name, kind, time=time)) < 2e-6
+
+
+def test_the_other_times_are_refused() -> None:
+    others = [(name, time) for time, names in TIMED.items() for name in VARIANTS if name not in names]
+    assert len(others) == 3, "gru, lstm and memoryless have no gate for the time"
+    for name, time in others:
+        with pytest.raises(SettingError, match="has no effect"):
+            of_variant(name, time=time)
 
 
 @pytest.mark.parametrize("options", [{"discrete": True}, {"normalize_obs": True}, {}])

@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError, ExportError
+from velora.envs import EnvironmentSource
+from velora.envs.wrappers import wrap
 from velora.export import TARGETS, Manifest, Options, Policy, Target, export
 from velora.export.placing import MARK
 from velora.models import Agent, LiquidDDPG
@@ -20,6 +23,8 @@ def write_files(policy: Policy, out: Path, options: Options) -> Mapping[str, str
     """Write two files into a directory; with ``fail`` stop in between."""
     out.mkdir()
     (out / "policy.h").write_text(f"/* {policy.n_observations} {options.dtype} */\n")
+    if options.given.get("fail") == "Ctrl+C":
+        raise KeyboardInterrupt
     if options.given.get("fail"):
         raise OSError(28, "No space left on device")
     (out / "tables").mkdir()
@@ -76,6 +81,23 @@ class TestDirectories:
     def test_an_agent_in_memory_has_no_checkpoint(self, agent: Agent, tmp_path: Path) -> None:
         manifest = Manifest.read(export(agent, "files", tmp_path / "policy").out)
         assert (manifest.checkpoint, manifest.digest, manifest.checkpoint_in(tmp_path)) == ("", "", None)
+        assert (manifest.wrappers, manifest.missing) == ([], [])
+
+    def test_the_wrappers_of_the_environment_are_named(self, tmp_path: Path) -> None:
+        drop = {"name": "DropObservation", "kwargs": {"drop": "velocity"}}
+        env = wrap(EnvironmentSource("Pendulum-v1").make(), [drop])
+        agent = LiquidDDPG(2, 8, 1, seed=0, device="cpu")
+        agent.adapt(gym.wrappers.TransformReward(env, abs))  # type: ignore[arg-type]
+        out = export(agent, "files", tmp_path / "policy").out
+        manifest = Manifest.read(out)
+        assert manifest.wrappers == [drop]
+        assert manifest.missing == [
+            "the wrapper TransformReward (gymnasium.wrappers.transform_reward), which is code with the function func"
+        ]
+        older = json.loads((out / "policy.json").read_text())
+        del older["wrappers"], older["missing"]
+        (out / "policy.json").write_text(json.dumps(older))
+        assert Manifest.read(out).wrappers == ()
 
     def test_the_same_policy_gives_the_same_bytes(self, agent: Agent, tmp_path: Path) -> None:
         first, second = (export(agent, "files", tmp_path / name).out for name in "ab")
@@ -117,6 +139,8 @@ class TestDirectories:
     def test_a_failure_leaves_nothing(self, agent: Agent, tmp_path: Path) -> None:
         with pytest.raises(ExportError, match=r"can't be written \(No space left on device\); nothing was changed"):
             export(agent, "files", tmp_path / "deep" / "policy", fail="yes")
+        with pytest.raises(KeyboardInterrupt):
+            export(agent, "files", tmp_path / "deep" / "policy", fail="Ctrl+C")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_file_is_in_the_way(self, agent: Agent, tmp_path: Path) -> None:
@@ -151,6 +175,21 @@ class TestFiles:
 
 
 class TestMistakes:
+    @pytest.mark.parametrize("to", ["c", "onnx"])
+    def test_a_name_that_the_system_refuses(self, to: str, agent: Agent, tmp_path: Path) -> None:
+        with pytest.raises(ExportError) as caught:
+            export(agent, to, tmp_path / ("x" * 300))
+        assert "xxx...: can't be written (File name too long); nothing was changed; " in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("to", ["c", "onnx"])
+    def test_a_checkpoint_stays_as_it_is(self, to: str, agent: Agent, tmp_path: Path) -> None:
+        checkpoint = agent.save(tmp_path / "ep1")
+        before = names(checkpoint)
+        with pytest.raises(ExportError, match="ep1: a checkpoint, which holds nothing else; choose another out="):
+            export(checkpoint, to, checkpoint)
+        assert names(checkpoint) == before
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.export.agents import Step, distance, observe_much, of_variant, trace
+from tests.unit.export.agents import WITH_TIME, Step, distance, observe_much, of_variant, trace
 from velora.checkpoint import Checkpoint
 from velora.export.describe import describe
 from velora.export.policy import Policy
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.loading import load
-from velora.nn.cells.registry import VARIANTS
 
 pytest.importorskip("onnx", reason="pip install 'velora-rl[onnx]'")
 pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
@@ -50,8 +49,7 @@ def of_zoo(name: str) -> Policy:
     return describe(load(path, device="cpu"), Checkpoint.open(path))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("time", ["both", "none"])
+@pytest.mark.parametrize(("name", "time"), [one for one in WITH_TIME if one[1] in ("both", "none")])
 def test_every_cell_in_every_form(name: str, time: str) -> None:
     policy = describe(of_variant(name, time=time))
     assert distance(policy, stepped(policy)) < 2e-6
@@ -124,10 +122,21 @@ def test_the_file_says_what_it_is() -> None:
     assert len(policy.origin.digest) == 64
     assert (said["agent"], said["environment"]) == ("LiquidSAC", "Pendulum-v1")
     assert (json.loads(said["action.low"]), json.loads(said["action.high"])) == ([-2.0], [2.0])
+    assert not any(name.startswith("environment.") for name in said)
     ports = {one.name: one.doc_string for one in (*model.graph.input, *model.graph.output)}
     assert list(ports) == ["observation", "state", "dt", "action", "next_state"]
     assert ports["dt"] == "control steps since the step before, 1e-6 to 1e+6"
     assert ports["action"] == "in the environment's units, -2 to 2"
+
+
+def test_the_file_names_the_wrappers() -> None:
+    model = build(of_zoo("pendulum-irregular-time"))
+    said = {one.key: one.value for one in model.metadata_props}
+    assert json.loads(said["environment.wrappers"]) == [
+        {"name": "HoldAction", "kwargs": {"hold": [1, 2, 3, 4], "order": "random"}},
+        {"name": "DropObservation", "kwargs": {"drop": "velocity"}},
+        {"name": "PreviousActionReward", "kwargs": {}},
+    ]
 
 
 def test_no_path_of_this_machine_is_in_the_file() -> None:

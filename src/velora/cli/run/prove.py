@@ -17,6 +17,7 @@ from rich.text import Text
 from velora.analysis.table import duration
 from velora.callbacks.console import EdgeConsole
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.choice import choose_checkpoint
 from velora.cli.run import run_directory
 from velora.cli.run.saved_agent import load_agent, open_environment
 from velora.core import small_json
@@ -66,10 +67,10 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
             proof = prove(exported, env, targets, plan, bar)
     finally:
         env.close()
-    if cfg.json is not None:
-        _write(here / cfg.json, proof)
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     say(report.table(proof, width=width))
+    if cfg.json is not None:  # after the table, which would be lost with a file that can't be written
+        _write(here / cfg.json, proof)
     if proof.failures:
         raise ExportError(f"not proved: {'; '.join(proof.failures)}")
     steered = [one.returns for one in proof.targets if one.returns] or [list(proof.returns)]
@@ -106,13 +107,13 @@ def open_exported(cfg: DictConfig, directory: Path) -> Exported:
         raise ExportError(f"{directory}: was exported from an agent in memory; give its checkpoint as checkpoint=...")
     if not given.exists():
         raise ExportError(f"{directory}: its checkpoint {given} is gone; say where it is now with checkpoint=...")
-    checkpoint = Checkpoint.open(given)
+    checkpoint = Checkpoint.open(choose_checkpoint(given))
     if checkpoint.digest != manifest.digest:
         raise ExportError(
             f"{directory}: was exported from a checkpoint with the digest {manifest.digest[:12]}, and {given} has "
             f"{checkpoint.digest[:12]}; export that one, or give the right one as checkpoint=..."
         )
-    agent, _ = load_agent(cfg, given)
+    agent, _ = load_agent(cfg, checkpoint.path)
     return Exported(directory, manifest, agent, describe(agent, checkpoint))
 
 

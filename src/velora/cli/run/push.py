@@ -11,14 +11,15 @@ from omegaconf import DictConfig
 
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.choice import choose_checkpoints
-from velora.checkpoint.layout import CHECKPOINTS, seed_directories
+from velora.checkpoint.layout import CHECKPOINTS, listed, seed_directories
 from velora.checkpoint.remote import check_name
 from velora.cli.run import evaluation, resume
 from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core.errors import SettingError
 from velora.core.terminal import say
-from velora.hub.folder import write_folder
+from velora.hub.folder import check_new, write_folder
+from velora.hub.proofs import read_proof
 from velora.hub.pushing import check_token, push
 from velora.hub.scores import Scores
 from velora.models import Agent
@@ -44,13 +45,16 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
         raise SettingError("repo: needs a value; say where to: velora push <run> user/name")
     check_name(cfg.repo)
     given, here = given_checkpoint(cfg)
-    if cfg.out is None:
-        check_token(cfg.repo)  # what is missing is said before anything is played
-    chosen = choose_checkpoints(given)
-    if len(chosen) > 1:
-        raise SettingError(f"push: {given} holds {len(chosen)} seeds; choose one: {', '.join(map(str, chosen))}")
-    path = here / chosen[0]
+    if cfg.out is None:  # what is missing, or in the way, is said before anything is played
+        check_token(cfg.repo)
+    else:
+        check_new(here / cfg.out)
+    chosen = _choose(given, cfg.agent_seed)
+    path = here / chosen
     agent, _ = load_agent(cfg, path)
+    proof = None if cfg.proof is None else here / cfg.proof
+    if proof is not None:
+        read_proof(proof, digest=Checkpoint.open(path).digest)
     scores = _play(cfg, path, agent) if cfg.episodes else None
     with tempfile.TemporaryDirectory(prefix="velora-") as directory:
         folder = Path(directory, "folder") if cfg.out is None else here / cfg.out
@@ -61,10 +65,10 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
             checkpoint=Checkpoint.open(path),
             scores=scores,
             run=_run_of(path),
-            proof=None if cfg.proof is None else here / cfg.proof,
+            proof=proof,
             license_name=cfg.license or "",
         )
-        record = {"checkpoint": str(chosen[0]), "repo": cfg.repo, "digest": card.digest}
+        record = {"checkpoint": str(chosen), "repo": cfg.repo, "digest": card.digest}
         if scores is not None:
             over = f"over {counted([len(scores.returns)], 'episode')}"
             say(f"return      {scores.mean:.1f} ± {scores.std:.1f} {over} of {scores.environment}\n")
@@ -76,6 +80,23 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
             say(f"pushed      {done.address}\ncommit      {done.commit}\n")
             say(json.dumps(record | {"commit": done.commit, "address": done.address}) + "\n")
     return math.nan if scores is None else scores.mean
+
+
+def _choose(given: Path, seed: int | None) -> Path:
+    """Choose the checkpoint of one seed.
+
+    Raises:
+        SettingError: if there are several and none is named, or it isn't among them.
+    """
+    paths = choose_checkpoints(given)
+    if seed is None and len(paths) == 1:
+        return paths[0]
+    of_seeds = {Checkpoint.open(path).metadata.seed: path for path in paths}
+    if seed is None:
+        raise SettingError(f"push: {given} holds the seeds {listed(of_seeds)}; choose one: agent_seed={min(of_seeds)}")
+    if seed not in of_seeds:
+        raise SettingError(f"agent_seed: {given} has no seed {seed}; expected one of {listed(of_seeds)}")
+    return of_seeds[seed]
 
 
 def _run_of(checkpoint: Path) -> Path:

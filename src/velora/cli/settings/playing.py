@@ -87,6 +87,7 @@ class PushConfig(PlayConfig):
     """All settings of ``velora push``."""
 
     repo: str | None = told(None, "where to, as ``user/name``")
+    agent_seed: int | None = told(None, "of a run of several seeds: the one whose agent is shared")
     episodes: int = told(20, "episodes to play for the scores of the card; 0 for a card without")
     seed: int | None = told(0, "of these episodes; ``None``: those that training evaluated on")
     out: str | None = told(None, "a folder to write, instead of pushing anything")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velora.export.c.numbers import rows, unsigned
-from velora.export.c.templates import closure, fill
+from velora.export.c.templates import closure, fill, text
 
 Array = NDArray[Any]
 Whole = NDArray[Any]
@@ -42,7 +42,7 @@ def functions(names: set[str]) -> str:
         "LOG": rows([unsigned(c) for c in LOG], indent=" " * 8),
         "LAST_LOG": str(len(LOG) - 1),
     }
-    return fill(closure("arithmetic.c", names), values)
+    return fill(closure(text("arithmetic.c"), names), values)
 
 
 class Arithmetic:

@@ -13,6 +13,12 @@ _FLOATS = """            const float off = action[k] - NUMBER(actions + step * P
             is_off |= !(off * off <= @MOST_SQUARED@);"""
 _WHOLE = """            is_off |= action[k] != WHOLE(actions + step * POLICY_ACTIONS + k);
             seen = digest(seen, (uint32_t)(int32_t)action[k]);"""
+_STATE = """        for (int k = 0; k < POLICY_STATES; k++) {
+            both of;
+            of.number = s.state[k];
+            seen = digest(seen, of.bits);
+        }
+"""
 
 
 def selftest(vectors: Vectors) -> str:
@@ -29,5 +35,5 @@ def selftest(vectors: Vectors) -> str:
         answers,
     ]
     compare = _WHOLE if vectors.tolerance is None else fill(_FLOATS, {"MOST_SQUARED": literal(vectors.tolerance**2)})
-    values = {"STEPS": str(len(vectors.dt)), "TABLES": "\n".join(tables), "COMPARE": compare}
+    values = {"STEPS": str(len(vectors.dt)), "TABLES": "\n".join(tables), "COMPARE": compare, "STATE": _STATE}
     return fill(text("selftest.c"), values | {"DIGEST": unsigned(vectors.digest)})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from velora.core.errors import ExportError
 from velora.export.c.header import header
 from velora.export.c.program import program
 from velora.export.c.selftest import selftest
@@ -30,22 +28,12 @@ def c_files(policy: Policy) -> dict[str, str]:
 
 
 def write_c(policy: Policy, out: Path, options: Options | None = None) -> None:
-    """Write a policy as C99 in float32 into a directory, which is made where it is missing.
+    """Write a policy as C99 in float32 into a directory, which is made where it is missing."""
+    write_files(c_files(policy), out)
 
-    Args:
-        out: the directory; files of these names in it are replaced, others left alone.
-        options: as every target is given them; there is nothing to choose here.
 
-    Raises:
-        ExportError: if the directory can't be written to.
-    """
-    files = c_files(policy)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=out) as place:
-            for name, content in files.items():
-                (Path(place) / name).write_text(content, encoding="utf-8", newline="\n")
-            for name in files:
-                os.replace(Path(place) / name, out / name)
-    except OSError as error:
-        raise ExportError(f"export: can't write to {out}: {error.strerror}; choose another out=") from error
+def write_files(files: Mapping[str, str], out: Path) -> None:
+    """Write texts into a directory by their names; the lines end alike on every machine."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (out / name).write_text(content, encoding="utf-8", newline="\n")

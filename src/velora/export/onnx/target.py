@@ -56,12 +56,14 @@ def build(policy: Policy) -> ModelProto:
 def metadata(policy: Policy) -> dict[str, str]:
     """Return the model's metadata: where the policy comes from, and its units."""
     origin, units = policy.origin, policy.units
+    around = {"wrappers": origin.wrappers, "missing": origin.missing}
     return {
         MARK: "1",
         "velora.version": origin.velora_version,
         "agent": origin.agent,
         "cell": origin.cell,
         "environment": origin.environment,
+        **{f"environment.{name}": json.dumps(said) for name, said in around.items() if said},
         "checkpoint.sha256": origin.digest,
         "dt.unit": "control steps of the environment",
         "dt.range": json.dumps([SHORTEST_STEP, LONGEST_STEP]),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from velora.export.c.numbers import table
-from velora.export.c.templates import fill
+from velora.export.c.templates import fill, parts
 from velora.export.quantise.description import Quantised, QuantisedLayer
 from velora.export.quantise.memory import memory_of
 from velora.export.quantise.packing import (
@@ -21,7 +21,7 @@ from velora.export.quantise.packing import (
     widened,
     widest,
 )
-from velora.export.quantise.text import needs_of, part, text
+from velora.export.quantise.text import text
 from velora.kernels.layers import Kind
 
 PARAMETERS = {
@@ -127,7 +127,8 @@ class Layers:
         ):
             counted, to = "" if listed else f"{count}, ", f"sum + {begin}" if begin else "sum"
             sides += f"        {self.sums(end - begin, listed=listed)}(at, {read}, {counted}{to});\n"
-        self.used |= needs_of("layers.c", formula(layer))
+        needs, body = parts(text("layers.c"))[formula(layer)]
+        self.used |= needs
         self.used |= {"product", "decay", "stretch"} if fades(layer) else set()
         biases = (
             f"        sum[{k}] = NUMBER(at->numbers + {k}) * (INT32_C(1) << {self._q.after});" for k in range(heads)
@@ -140,7 +141,7 @@ class Layers:
             "BIASES": "\n".join(biases),
             "FADE": text("fade.c") if fades(layer) else "",
             "SIDES": sides,
-            "FORMULA": fill(part("layers.c", formula(layer)), self._constants),
+            "FORMULA": fill(body, self._constants),
         }
         return fill(text("layer.c"), values)
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from velora.envs.actions import ActionBounds
 from velora.export.c.numbers import literal, rows, table
-from velora.export.c.templates import fill
+from velora.export.c.templates import closure, fill
 from velora.export.quantise import arithmetic
 from velora.export.quantise.description import Quantised
 from velora.export.quantise.layers import Layers
 from velora.export.quantise.memory import memory_of
 from velora.export.quantise.packing import Stream, block, is_listed
-from velora.export.quantise.text import parts_with_needs, text
+from velora.export.quantise.text import text
 
 _TICKS = (
     "const int32_t rounded = scaled >= 65535.0f ? INT32_C(65535) : scaled <= 1.0f ? 1 : (int32_t)(scaled + 0.5f);",
@@ -54,7 +54,7 @@ class _Writer:
         step = self._step(calls)
         functions = layers.functions()
         types, size = _types(stream, q.weight_bits)
-        arithmetic_text = parts_with_needs("arithmetic.c", layers.used)
+        arithmetic_text = closure(text("arithmetic.c"), layers.used)
         values = {
             **types,
             "ADDPRODUCT": text("add_8.c" if q.weight_bits == 8 else "add_16.c"),

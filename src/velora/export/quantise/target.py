@@ -10,6 +10,7 @@ from typing import Any
 from velora.core.errors import ExportError
 from velora.envs import Environments
 from velora.envs.make import Env
+from velora.export.c.target import write_files
 from velora.export.policy import Policy
 from velora.export.quantise import calibration, judging
 from velora.export.quantise.calibration import Trace, calibration_seeds, live
@@ -59,9 +60,7 @@ def write_quantised(policy: Policy, out: Path, options: Options) -> Mapping[str,
         raise ExportError(_refusal(options.dtype, judged, along))
     said = _described(quantised, trace, along, judged, {"seed": seed, "episodes": episodes, "environment": _name(env)})
     files = {**c_files(quantised, trace), "calibration.json": json.dumps(said, indent=2) + "\n"}
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (out / name).write_text(content, encoding="utf-8", newline="\n")
+    write_files(files, out)
     return notes
 
 

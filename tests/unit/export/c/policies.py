@@ -6,22 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from tests.unit.export.agents import of_variant
 from velora.envs.actions import ActionBounds
 from velora.export.describe import describe
 from velora.export.policy import Layer, Origin, Policy, Readout
 from velora.kernels.layers import Kind
 from velora.kernels.plan import ReadoutKind
-from velora.models import Agent, LiquidTD3
-from velora.nn.cells.registry import VARIANTS
 from velora.ops.choice import Choice
 
 
-def of_cell(name: str, *, kind: type[Agent] = LiquidTD3, n_actions: int = 2, **settings: Any) -> Policy:
+def of_cell(name: str, **settings: Any) -> Policy:
     """Describe an untrained agent with a cell, by its name in ``VARIANTS``."""
-    options: dict[str, Any] = dict(VARIANTS[name])
-    mode, mixed = options.get("mode", "default"), options.get("mixed_memory", False)
-    cell = {"cell": name.split()[0], "cell_mode": mode, "mixed_memory": mixed}
-    return describe(kind(4, 12, n_actions, seed=1, **cell, **settings))
+    return describe(of_variant(name, **settings))
 
 
 def by_hand() -> Policy:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.unit.export.agents import WITH_TIME
 from tests.unit.export.c.compiled import STRICT, Compiled, needs, needs_gcc, run
 from tests.unit.export.c.policies import by_hand, of_cell
 from velora.core import zoo
-from velora.core.errors import SettingError
 from velora.export.c.bits import Bits
 from velora.export.c.target import write_c
 from velora.export.describe import describe
@@ -56,14 +56,9 @@ def test_every_cell(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("time", ["gate", "input", "both", "none"])
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(("name", "time"), WITH_TIME)
 def test_every_cell_with_every_time(name: str, time: str, tmp_path: Path) -> None:
-    try:
-        policy = of_cell(name, time=time)
-    except SettingError as error:
-        pytest.skip(str(error))
-    assert live(policy, tmp_path, steps=1000) < LARGEST
+    assert live(of_cell(name, time=time), tmp_path, steps=1000) < LARGEST
 
 
 @pytest.mark.parametrize("options", [{"discrete": True, "time": "both"}, {"normalize_obs": True, "cell": "gru"}])

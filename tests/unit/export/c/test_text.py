@@ -14,6 +14,9 @@ from velora.export.c.numbers import literal
 from velora.export.c.target import c_files
 from velora.export.c.terms import Term
 from velora.export.policy import Normalisation
+from velora.export.quantise.calibration import replayed
+from velora.export.quantise.files import c_files as of_whole_numbers
+from velora.export.quantise.making import quantise
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -46,9 +49,17 @@ def test_the_header_says_what_a_user_has_to_know() -> None:
 
 
 def test_an_environment_cannot_end_the_comment() -> None:
-    origin = replace(by_hand().origin, environment="*/ int evil;\n/*")
-    text = c_files(replace(by_hand(), origin=origin))["policy.h"]
-    assert text.splitlines()[0] == "/* LiquidTD3 (cfc), trained on * / int evil; / *"
+    wrapper = {"name": "DropObservation", "kwargs": {"drop": "*/ int worse;"}}
+    origin = replace(by_hand().origin, environment="*/ int evil;\n/*", wrappers=[wrapper], missing=["*/*/"])
+    policy = replace(by_hand(), origin=origin)
+    trace = replayed(policy, np.ones((40, 3), np.float32), np.ones(40, np.float32), np.arange(40) == 0)
+    for files in (c_files(policy), of_whole_numbers(quantise(policy, trace), trace)):
+        text = files["policy.h"]
+        assert text.splitlines()[0] == "/* LiquidTD3 (cfc), trained on * / int evil; / *"
+        comment, _, rest = text.partition("*/")
+        assert rest.startswith("\n#ifndef POLICY_H")
+        words = " ".join(comment.replace("\n *", " ").split())
+        assert "DropObservation(drop=* / int worse;); * / * /. policy.json has the whole of it." in words
 
 
 def test_numbers_are_exact() -> None:

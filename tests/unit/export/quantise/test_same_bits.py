@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.export.agents import of_variant
 from tests.unit.export.quantise.compiled import SANITISED, Compiled, assert_same_bits, needs_gcc, random_trace
-from velora.core.errors import ExportError, SettingError
+from velora.core.errors import ExportError
 from velora.export.describe import describe
 from velora.export.policy import Policy
 from velora.export.quantise.judging import follow
@@ -30,12 +31,7 @@ def sorted_by_time(names: list[str], fast: tuple[str, ...]) -> list[Any]:
 
 
 def made(name: str, kind: type[Agent] = LiquidTD3, **more: Any) -> Policy:
-    options: dict[str, Any] = dict(VARIANTS[name])
-    settings = {"cell_mode": options.get("mode", "default"), "mixed_memory": options.get("mixed_memory", False)}
-    try:
-        return describe(kind(4, 12, 2, seed=1, cell=name.split()[0], **settings, **more))
-    except SettingError as error:
-        pytest.skip(str(error))
+    return describe(of_variant(name, kind, **more))
 
 
 @needs_gcc

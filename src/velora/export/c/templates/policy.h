@@ -1,6 +1,6 @@
 /* @TITLE@
  *
- * Written by velora export @VERSION@: a policy in C99, float32. It needs no memory but what you give it, no mathematical
+ * Written by velora export @VERSION@: a policy in C99, @NUMBERS@. It needs no memory but what you give it, no mathematical
  * library and no other file but policy.c; selftest.c, main.c and the Makefile are for your computer, and selftest.c
  * for a first try on the device.
  *
@@ -15,7 +15,7 @@
 #ifndef POLICY_H
 #define POLICY_H
 
-#ifdef __cplusplus
+@INCLUDE@#ifdef __cplusplus
 extern "C" {
 #endif
 
@@ -28,8 +28,7 @@ extern "C" {
 #define POLICY_LARGEST_OBSERVATION @LARGEST@
 
 typedef struct {
-    float state[POLICY_STATES];
-} policy_state;
+@STATE@} policy_state;
 
 typedef @ACTION@ policy_action;
 
@@ -41,7 +40,7 @@ void policy_step(policy_state *s, const float observation[POLICY_OBSERVATIONS], 
                  policy_action action[POLICY_ACTIONS]);
 
 /* Compute the example steps of selftest.c: 0 if all is well, 1 if an action is off by more than the tolerance, 2 if
- * actions are right but other bits than expected: then the compiler was allowed to fuse or reorder float operations. */
+ * actions are right but @BITS_DIFFER@. */
 int policy_selftest(void);
 
 #ifdef __cplusplus
