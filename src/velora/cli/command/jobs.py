@@ -59,8 +59,9 @@ def record(words: Sequence[str]) -> int:
 
 
 def watch(words: Sequence[str]) -> int:
-    """Run ``velora watch``; a first word that is no setting is short for ``checkpoint=``."""
-    return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(words))
+    """Run ``velora watch``; a first word that is no setting is short for ``checkpoint=``; ``beside=`` may list."""
+    listed = [_as_list(word) if word.startswith("beside=") and "," in word else word for word in words]
+    return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(listed))
 
 
 def push(words: Sequence[str]) -> int:
