@@ -107,7 +107,6 @@ def _state(env: gym.Env[Any, Any]) -> list[float]:
 
 SURE: Mapping[str, Mapping[str, Any]] = {
     "HoldAction": {"hold": [2, 1, 3], "order": "cycle"},
-    "NoisyObservation": {"std": [0.0, 0.0]},
     "Delay": {"actions": 1, "observations": 2},
 }
 """Wrappers that draw nothing, put around an agent that is too clever for them."""
@@ -122,17 +121,14 @@ def world(name: str, *, troubled: bool) -> dict[str, Any]:
         own += [{"name": "Delay", "kwargs": SURE["Delay"]}, {"name": "Flicker", "kwargs": {"probability": 0.0}}]
     env = wrap(gym.make(agent.environment["id"]), own)
     form = describe(agent)
-    found = {
-        "policy": json_form(form),
-        "environment": world_of(form, described(env)).environment,
-        "steps": [],
-    }
+    found: dict[str, Any] = {"policy": json_form(form), "environment": world_of(form, described(env)).environment}
+    found["steps"] = []
     obs, _ = env.reset(seed=7)
     found["begin"], hidden, dt, over = _state(env), None, 1.0, False
     while not over:
         seen = obs.tolist()
         action, hidden = agent.predict(obs, hidden, dt=dt)
-        obs, reward, terminated, truncated, info = env.step(np.asarray(action) if form.is_discrete is False else action)
+        obs, reward, terminated, truncated, info = env.step(action)
         over, dt = terminated or truncated, float(info.get("dt", 1.0))
         found["steps"].append([seen, float(np.ravel(action)[0]), float(reward), dt, terminated, truncated])
     return found
