@@ -59,6 +59,8 @@ const LANE = `
 
 const REST_S = 0.8; // between two episodes
 const MOST_BEHIND = 30; // control steps that are caught up with after the page slept
+const THINKING_MS = 30; // between two pictures of a circuit
+const SAID_MS = 500; // between two descriptions for those who don't see it
 const CLOCK = "log dt";
 
 interface View {
@@ -85,6 +87,8 @@ class Page {
   private due = 0;
   private rested = 0;
   private last = 0;
+  private isStale = false;
+  private drawn = 0;
   private said = 0;
   private readonly keys = new Set<string>();
   private dragged: { view: View; x: number; y: number } | null = null;
@@ -380,18 +384,21 @@ class Page {
     this.last = now;
     if (!this.isPlaying) return;
     this.due = Math.min(MOST_BEHIND, this.due + passed / this.lanes[0].packed.environment.control_step_s);
-    const isMoved = this.due >= 1;
+    this.isStale ||= this.due >= 1;
     for (; this.due >= 1; this.due--) this.tick();
-    this.show(this.due, isMoved);
+    this.show(this.due, this.isStale && now - this.drawn >= THINKING_MS);
   }
 
-  private show(share: number, isMoved = true): void {
+  // Draw the tasks, a share of a control step after the last, and what their policies think, or the former alone.
+  show(share: number, withThinking = true): void {
     for (const view of this.views) {
       this.draw(view, share);
-      if (isMoved) this.drawThinking(view);
+      if (withThinking) this.drawThinking(view);
     }
-    if (!isMoved || performance.now() - this.said < 500) return;
-    this.said = performance.now();
+    if (!withThinking) return;
+    [this.isStale, this.drawn] = [false, performance.now()];
+    if (this.drawn - this.said < SAID_MS) return;
+    this.said = this.drawn;
     for (const { lane, task, circuit } of this.views) {
       task.element.setAttribute("aria-label", lane.scene.words(lane.state, lane.action));
       circuit.element.setAttribute("aria-label", `circuit of ${lane.packed.name}, ${lane.cut.size} neurons cut`);
