@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from velora import envs
 from velora.checkpoint.choice import choose_checkpoints
@@ -87,7 +88,7 @@ def _recorded(cfg: DictConfig, path: Path, agent: Agent) -> _Page:
 
 def _live(cfg: DictConfig, name: str, path: Path, agent: Agent, beside: Sequence[Lane]) -> _Page:
     lane = _lane(cfg, name, path, agent)
-    words = [written("beside", ",".join(one.name for one in beside))] if beside else []
+    words = [shlex.quote(f"beside={','.join(_words(cfg))}")] if beside else []
     html = live_page(lane, *beside, seed=cfg.seed, command=_command(cfg, name, "live=true", *words))
     names = [one.name for one in (lane, *beside)]
     return _Page(html, f"live        {', '.join(names)}\n", {"live": names})
@@ -104,15 +105,19 @@ def _lane(cfg: DictConfig, name: str, path: Path, agent: Agent) -> Lane:
 
 def _beside(cfg: DictConfig, here: Path) -> list[Lane]:
     """Describe the agents that stand beside the first; of a run of several seeds, all."""
-    given = cfg.beside if isinstance(cfg.beside, ListConfig) else [] if cfg.beside is None else [cfg.beside]
     lanes = []
-    for word in map(str, given):
+    for word in _words(cfg):
         found = zoo.resolve(word)
         chosen = choose_checkpoints(found if here == Path.cwd() else here / found)
         for path in chosen:
             agent, seed = load_agent(cfg, here / path)
             lanes.append(_lane(cfg, word if len(chosen) == 1 else f"{word}, seed {seed}", path, agent))
     return lanes
+
+
+def _words(cfg: DictConfig) -> list[str]:
+    given = cfg.beside or []
+    return [given] if isinstance(given, str) else [str(one) for one in given]
 
 
 def _command(cfg: DictConfig, checkpoint: str, *words: str) -> str:

@@ -81,7 +81,7 @@ class WatchConfig(PlayConfig):
     out: str | None = told(None, "the page; ``None``: watch.html")
     pictures: bool = told(True, "show pictures of the task beside the circuit")
     live: bool = told(False, "policy and physics run in the page, instead of a recorded episode: classic control")
-    beside: Any = told(None, "live: another policy to show at its side, or several, such as ``zoo:pendulum,<run>``")  # noqa: RUF009
+    beside: Any = told(None, "live: policies to show at its side, such as ``zoo:pendulum,<run>``")  # noqa: RUF009
 
 
 @dataclass
