@@ -68,6 +68,7 @@ test("what is cut puts out zero, keeps nothing, and changes what is done", () =>
 });
 
 test("physics are Gymnasium's, step by step", () => {
+  assert.equal(golden.physics.length, 15);
   for (const { task, keywords, begin, steps } of golden.physics) {
     const world = physics(task, keywords);
     const most = task === "MountainCarContinuous" ? 1e-6 : 1e-9; // a state in float32
@@ -114,6 +115,7 @@ function finish<Kind>(steps: Generator<void, Kind>): Kind {
 }
 
 test("an agent lives the same episode here, through the same wrappers", () => {
+  assert.equal(Object.keys(golden.worlds).length, 7);
   for (const [name, { policy: form, environment, begin, steps }] of Object.entries(golden.worlds)) {
     const policy = new Policy(form);
     const world = wrapped(new Begun(environment, begin), environment.wrappers, form.units, untouched);
