@@ -86,7 +86,7 @@ class Page {
   private seed: number;
   private due = 0;
   private rested = 0;
-  private last = 0;
+  private last = performance.now();
   private isStale = false;
   private drawn = 0;
   private said = 0;
