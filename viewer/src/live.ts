@@ -59,7 +59,7 @@ const LANE = `
 
 const REST_S = 0.8; // between two episodes
 const MOST_BEHIND = 30; // control steps that are caught up with after the page slept
-const THINKING_MS = 30; // between two pictures of a circuit
+const THINKING_MS = 30; // between two pictures of all circuits, for each of them
 const SAID_MS = 500; // between two descriptions for those who don't see it
 const CLOCK = "log dt";
 
@@ -386,7 +386,7 @@ class Page {
     this.due = Math.min(MOST_BEHIND, this.due + passed / this.lanes[0].packed.environment.control_step_s);
     this.isStale ||= this.due >= 1;
     for (; this.due >= 1; this.due--) this.tick();
-    this.show(this.due, this.isStale && now - this.drawn >= THINKING_MS);
+    this.show(this.due, this.isStale && now - this.drawn >= THINKING_MS * this.lanes.length);
   }
 
   // Draw the tasks, a share of a control step after the last, and what their policies think, or the former alone.
