@@ -53,7 +53,8 @@ def agents() -> dict[str, Agent]:
 def _agent(name: str, cell: str, time: str) -> Agent:
     options: dict[str, Any] = dict(VARIANTS[name])
     form = {"cell_mode": options.get("mode", "default"), "mixed_memory": options.get("mixed_memory", False)}
-    return LiquidTD3(4, 12, 2, seed=1, cell=cell, time=time, device="cpu", **form)
+    settings: dict[str, Any] = {"cell": cell, "time": time, **form}
+    return LiquidTD3(4, 12, 2, seed=1, device="cpu", **settings)
 
 
 def policy(agent: Agent, steps: int = STEPS) -> dict[str, Any]:
@@ -88,11 +89,11 @@ def physics(env_id: str, seed: int, **keywords: Any) -> dict[str, Any]:
     }
     over = False
     while not over:
-        space = env.action_space
+        space: Any = env.action_space
         if isinstance(space, gym.spaces.Discrete):
             action: Any = int(chance.integers(space.n))
         else:  # beyond its bounds too
-            action = (1.2 * chance.uniform(space.low, space.high)).astype(np.float32)
+            action = np.asarray(1.2 * chance.uniform(space.low, space.high), np.float32)
         obs, reward, terminated, truncated, _ = env.step(action)
         over = terminated or truncated
         found["steps"].append(

@@ -38,7 +38,8 @@ def test_numbers_are_packed_whole() -> None:
 
 @pytest.mark.parametrize("cell", ["cfc", "memoryless", "ltc"])
 def test_a_policy_in_json_has_all_of_its_numbers(cell: str) -> None:
-    form = describe(LiquidPPO(4, 12, 3, discrete=True, cell=cell, seed=0, device="cpu"))
+    settings: dict[str, Any] = {"cell": cell}
+    form = describe(LiquidPPO(4, 12, 3, discrete=True, seed=0, device="cpu", **settings))
     read = json.loads(json.dumps(json_form(form), allow_nan=False))
     for layer, own in zip(form.layers, read["layers"], strict=True):
         n = sum(int(np.count_nonzero(tensor)) for tensor in layer.tensors.values())
