@@ -102,7 +102,8 @@ bits: setup  ## Compare the bits of training with those of commit 2f76e7d, or AR
 generate: setup  ## Write src/velora/models/keywords.py anew, after a change of settings or cells
 	$(RUN) -m velora.models.generate
 
-viewer:  ## Check, test and bundle the page of velora watch, after a change in viewer/; needs Node
+viewer: setup  ## Check, test and bundle the pages of velora watch, after a change in viewer/; needs Node
+	$(RUN) -m tests.unit.watch.golden viewer/build/golden.json
 	cd viewer && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 docs: setup  ## Build the documentation into site/

@@ -50,12 +50,20 @@ class Browser:
             self._note(message.get("method"), message.get("params", {}))
 
     def open(
-        self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, paper: bool = False
+        self,
+        page: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        paper: bool = False,
+        still: bool = False,
     ) -> None:
-        """Open a file, and wait until it is there."""
+        """Open a file, and wait until it is there; ``still`` asks it for less motion."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", media="print" if paper else "screen", features=[scheme])
+        motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}
+        self.call("Emulation.setEmulatedMedia", media="print" if paper else "screen", features=[scheme, motion])
         before = self._loaded
         self.call("Page.navigate", url=page.resolve().as_uri())
         deadline = time.monotonic() + _START_S
@@ -72,6 +80,15 @@ class Browser:
     def point(self, x: float, y: float) -> None:
         """Move the pointer to a place of the window, in pixels."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def pointer(self, kind: str, x: float, y: float) -> None:
+        """Press, move or release the left button there: ``mousePressed``, ``mouseMoved``, ``mouseReleased``."""
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def click(self, x: float, y: float) -> None:
+        """Click there."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self.pointer(kind, x, y)
 
     def press(self, key: str) -> None:
         """Press and release a key, such as ``ArrowLeft``."""

@@ -3,7 +3,7 @@
 import type { Surface } from "./canvas";
 import type { Colours } from "./colours";
 import { currentsAt } from "./currents";
-import { activityAt, type Data } from "./data";
+import { activityAt, type Lived } from "./data";
 import type { Layout } from "./layout";
 
 export interface Scale {
@@ -12,7 +12,7 @@ export interface Scale {
 }
 
 // The largest that each neuron does, and what a thick line stands for: most currents are no larger.
-export function scaleOf(data: Data): Scale {
+export function scaleOf(data: Lived): Scale {
   const activity = new Float32Array(data.neurons.length).fill(1e-6);
   const sizes: number[] = [];
   const every = Math.max(1, Math.floor(data.steps / 40));
@@ -25,7 +25,7 @@ export function scaleOf(data: Data): Scale {
 }
 
 export function drawCircuit(
-  shown: Surface, data: Data, layout: Layout, scale: Scale, step: number, look: Colours, chosen: Set<number> | null,
+  shown: Surface, data: Lived, layout: Layout, scale: Scale, step: number, look: Colours, chosen: Set<number> | null,
 ): void {
   const { context } = shown;
   context.clearRect(0, 0, shown.width, shown.height);
@@ -43,7 +43,7 @@ export function drawCircuit(
 }
 
 function drawSynapses(
-  context: CanvasRenderingContext2D, data: Data, layout: Layout, scale: Scale, step: number, look: Colours,
+  context: CanvasRenderingContext2D, data: Lived, layout: Layout, scale: Scale, step: number, look: Colours,
   chosen: Set<number> | null,
 ): void {
   const { source, target } = data.arrays;
@@ -71,7 +71,7 @@ function drawSynapses(
 }
 
 function drawNeurons(
-  context: CanvasRenderingContext2D, data: Data, layout: Layout, scale: Scale, step: number, look: Colours,
+  context: CanvasRenderingContext2D, data: Lived, layout: Layout, scale: Scale, step: number, look: Colours,
   chosen: Set<number> | null,
 ): void {
   const activity = activityAt(data, step);
@@ -91,4 +91,20 @@ function drawNeurons(
     context.stroke();
   });
   context.globalAlpha = 1;
+}
+
+// Cross out what takes no part.
+export function drawCuts(shown: Surface, layout: Layout, alive: Set<number>, look: Colours): void {
+  const { context } = shown;
+  context.strokeStyle = look.ink;
+  context.lineWidth = 2;
+  layout.places.forEach(({ x, y, radius }, k) => {
+    if (alive.has(k)) return;
+    context.beginPath();
+    for (const side of [-1, 1]) {
+      context.moveTo(x - radius, y - side * radius);
+      context.lineTo(x + radius, y + side * radius);
+    }
+    context.stroke();
+  });
 }

@@ -1,11 +1,11 @@
 // The current of every synapse at a step: how much its source pushes its target up, or down.
 
-import { activityAt, gateAt, type Data } from "./data";
+import { activityAt, gateAt, type Lived } from "./data";
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 // A neuron acts on neurons of its own layer, and on itself, from the step before; forward within the step.
-export function currentsAt(data: Data, step: number): Float32Array {
+export function currentsAt(data: Lived, step: number): Float32Array {
   const now = activityAt(data, step);
   const before = step > 0 ? activityAt(data, step - 1) : new Float32Array(now.length);
   const { source, target, a, b, circuit } = data.arrays;
@@ -28,7 +28,7 @@ export function currentsAt(data: Data, step: number): Float32Array {
 }
 
 // The neurons that lead to one, and those that it leads to, along synapses that go forward.
-export function pathsOf(data: Data, neuron: number): Set<number> {
+export function pathsOf(data: Lived, neuron: number): Set<number> {
   const layers = [...new Set(data.neurons.map((one) => one.layer))];
   const depth = data.neurons.map((one) => layers.indexOf(one.layer));
   const { source, target } = data.arrays;

@@ -10,10 +10,8 @@ export interface Neuron {
   layer: string;
 }
 
-export interface PackedData {
-  title: string;
-  return: number;
-  frame_ms: number;
+// What every picture of a circuit needs, whether an episode is recorded or lived.
+export interface Circuit {
   names: { observation: string[]; action: string[] };
   is_discrete: boolean;
   neurons: Neuron[];
@@ -21,16 +19,23 @@ export interface PackedData {
   mixes: boolean;
   gate_means: string;
   time_means: string;
+}
+
+export interface PackedData extends Circuit {
+  title: string;
+  return: number;
+  frame_ms: number;
   pictures: string[];
   picture_every: number;
   arrays: Record<ArrayName, Packed>;
 }
 
-// (T, ...) along the episode: observation, input, dt, action, reward, activity, gate, time_constant, output.
+// (T, ...) along the episode.
+export type AlongName =
+  | "observation" | "input" | "dt" | "action" | "reward" | "activity" | "gate" | "time_constant" | "output";
 // (E,) of synapses: source, target, a, b, and circuit (E, 4) of an LTC, which is (0, 4) else.
-export type ArrayName =
-  | "observation" | "input" | "dt" | "action" | "reward" | "activity" | "gate" | "time_constant" | "output"
-  | "source" | "target" | "a" | "b" | "circuit";
+export type SynapseName = "source" | "target" | "a" | "b" | "circuit";
+export type ArrayName = AlongName | SynapseName;
 
 export interface Table {
   values: Float32Array;
@@ -38,7 +43,13 @@ export interface Table {
   columns: number;
 }
 
-export type Data = Omit<PackedData, "arrays"> & { arrays: Record<ArrayName, Table>; steps: number };
+// A circuit and what it did, step by step.
+export interface Lived extends Circuit {
+  arrays: Record<ArrayName, Table>;
+  steps: number;
+}
+
+export type Data = Omit<PackedData, "arrays"> & Lived;
 
 export function unpack(packed: Packed): Table {
   const bytes = Uint8Array.from(atob(packed.base64), (letter) => letter.charCodeAt(0));
@@ -48,10 +59,14 @@ export function unpack(packed: Packed): Table {
   return { values, rows, columns };
 }
 
+export function unpackAll<Name extends string>(packed: Record<Name, Packed>): Record<Name, Table> {
+  return Object.fromEntries(
+    Object.entries<Packed>(packed).map(([name, one]) => [name, unpack(one)]),
+  ) as Record<Name, Table>;
+}
+
 export function read(packed: PackedData): Data {
-  const arrays = Object.fromEntries(
-    Object.entries(packed.arrays).map(([name, one]) => [name, unpack(one)]),
-  ) as Record<ArrayName, Table>;
+  const arrays = unpackAll(packed.arrays);
   return { ...packed, arrays, steps: arrays.reward.rows };
 }
 
@@ -60,7 +75,7 @@ export function at(table: Table, row: number, column: number): number {
 }
 
 // What each neuron of the picture shows at a step: senses what the network reads, outputs what it puts out.
-export function activityAt(data: Data, step: number): Float32Array {
+export function activityAt(data: Lived, step: number): Float32Array {
   const { input, activity, output } = data.arrays;
   const shown = new Float32Array(data.neurons.length);
   const inside = data.n_sensory + activity.columns;
@@ -72,7 +87,7 @@ export function activityAt(data: Data, step: number): Float32Array {
   return shown;
 }
 
-export function gateAt(data: Data, step: number, neuron: number): number {
+export function gateAt(data: Lived, step: number, neuron: number): number {
   const k = neuron - data.n_sensory;
   return k < 0 || k >= data.arrays.gate.columns ? NaN : at(data.arrays.gate, step, k);
 }

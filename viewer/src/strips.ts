@@ -2,7 +2,7 @@
 
 import type { Surface } from "./canvas";
 import type { Colours } from "./colours";
-import { at, type Data, type Table } from "./data";
+import { at, type Lived, type Table } from "./data";
 
 export interface Strip {
   label: string;
@@ -16,7 +16,7 @@ const LEFT = 64;
 const RIGHT = 10;
 export const STRIP_HEIGHT = 74;
 
-export function stripsOf(data: Data): Strip[] {
+export function stripsOf(data: Lived): Strip[] {
   const { observation, action, dt, reward } = data.arrays;
   const all = (table: Table): number[] => Array.from({ length: table.columns }, (_, k) => k);
   const strips: Strip[] = [
@@ -25,11 +25,11 @@ export function stripsOf(data: Data): Strip[] {
     { label: "reward", table: reward, columns: [0], names: ["reward"] },
   ];
   const times = new Set(dt.values);
-  if (times.size > 1) strips.push({ label: "dt", table: dt, columns: [0], names: ["dt, control steps"] });
+  if (times.size > 1 || times.has(NaN)) strips.push({ label: "dt", table: dt, columns: [0], names: ["dt, control steps"] });
   return strips;
 }
 
-export function neuronStrips(data: Data, neurons: number[]): Strip[] {
+export function neuronStrips(data: Lived, neurons: number[]): Strip[] {
   const { activity, gate, time_constant: time } = data.arrays;
   const columns = neurons.map((k) => k - data.n_sensory).filter((k) => k >= 0 && k < activity.columns);
   const names = columns.map((k) => data.neurons[k + data.n_sensory].name);

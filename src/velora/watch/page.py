@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from velora.analysis.page import Markup, page
 from velora.core.errors import SettingError
 from velora.core.extras import how_to_install
-from velora.watch.circuit import SENSORY
+from velora.export.json_form import packed
+from velora.export.policy import Policy
+from velora.watch.circuit import SENSORY, Circuit
 from velora.watch.trace import Trace
 
 MOST_PICTURE_BYTES: Final = 3_400_000
@@ -35,31 +37,35 @@ def watch_page(trace: Trace, *, command: str = "") -> str:
     """
     origin = trace.policy.origin
     title = f"{origin.agent} on {trace.environment or 'an environment'}"
-    counts = [f"{len(members)} {name}" for name, members in trace.circuit.layers.items()]
     lead = (
-        f"An episode of {trace.n_steps:,} steps that earned {trace.episode_return:.4g}. {origin.cell}: "
-        f"{', '.join(counts)}; {len(trace.circuit.synapses):,} synapses."
+        f"An episode of {trace.n_steps:,} steps that earned {trace.episode_return:.4g}. "
+        f"{said_of(trace.policy, trace.circuit)}."
     )
-    body = f'<style>\n{_asset("viewer.css")}</style>\n<div id="viewer"></div>\n{_WITHOUT_SCRIPT}'
-    return page(title, [Markup(body)], lead=lead, foot=command, data=_data(trace, title), script=_asset("viewer.js"))
+    body = body_of("viewer", "viewer.css")
+    return page(title, [body], lead=lead, foot=command, data=_data(trace, title), script=asset("viewer.js"))
 
 
-_WITHOUT_SCRIPT: Final = "<noscript><p>This page needs JavaScript, which is in it; nothing is loaded.</p></noscript>"
+def body_of(name: str, *styles: str) -> Markup:
+    """Return the element that a script fills, with its styles."""
+    said = "<noscript><p>This page needs JavaScript, which is in it; nothing is loaded.</p></noscript>"
+    return Markup(f'<style>\n{"".join(map(asset, styles))}</style>\n<div id="{name}"></div>\n{said}')
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Read a file that lies beside this module."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _data(trace: Trace, title: str) -> dict[str, Any]:
-    """Return what ``viewer/src/data.ts`` reads."""
-    circuit, policy = trace.circuit, trace.policy
-    pictures, every = encode(trace.pictures)
+def said_of(policy: Policy, circuit: Circuit) -> str:
+    """Return a line on the cell, its neurons and synapses."""
+    counts = [f"{len(members)} {name}" for name, members in circuit.layers.items()]
+    return f"{policy.origin.cell}: {', '.join(counts)}; {len(circuit.synapses):,} synapses"
+
+
+def circuit_form(policy: Policy, circuit: Circuit) -> dict[str, Any]:
+    """Return what ``Circuit`` of ``viewer/src/data.ts`` is."""
     sensory = [one for one in circuit.neurons if one.layer == SENSORY]
     return {
-        "title": title,
-        "return": trace.episode_return,
-        "frame_ms": trace.picture_ms,
         "names": {
             "observation": [one.name for one in sensory[: policy.n_observations]],
             "action": [f"action {k + 1}" if policy.n_actions > 1 else "action" for k in range(policy.n_actions)],
@@ -70,21 +76,36 @@ def _data(trace: Trace, title: str) -> dict[str, Any]:
         "mixes": circuit.mixes,
         "gate_means": circuit.gate_means,
         "time_means": circuit.time_means,
+    }
+
+
+def synapses_form(circuit: Circuit) -> dict[str, Any]:
+    """Return the synapses as columns, packed: ``SynapseName`` of ``viewer/src/data.ts``."""
+    columns: dict[str, NDArray[Any]] = {
+        name: np.asarray([getattr(one, name) for one in circuit.synapses], np.float32)
+        for name in ("source", "target", "a", "b")
+    }
+    is_ltc = any(one.circuit is not None for one in circuit.synapses)
+    own = [one.circuit or (np.nan,) * 4 for one in circuit.synapses] if is_ltc else []
+    columns["circuit"] = np.asarray(own, np.float32).reshape(-1, 4)
+    return {name: packed(values) for name, values in columns.items()}
+
+
+def _data(trace: Trace, title: str) -> dict[str, Any]:
+    """Return what ``PackedData`` of ``viewer/src/data.ts`` is."""
+    pictures, every = encode(trace.pictures)
+    return {
+        "title": title,
+        "return": trace.episode_return,
+        "frame_ms": trace.picture_ms,
+        **circuit_form(trace.policy, trace.circuit),
         "pictures": pictures,
         "picture_every": every,
-        "arrays": {name: _packed(values) for name, values in _arrays(trace).items()},
+        "arrays": {**synapses_form(trace.circuit), **{name: packed(values) for name, values in _arrays(trace).items()}},
     }
 
 
 def _arrays(trace: Trace) -> dict[str, NDArray[Any]]:
-    synapses = trace.circuit.synapses
-    is_ltc = any(one.circuit is not None for one in synapses)
-    nothing = (np.nan,) * 4
-    ways = {
-        name: np.asarray([getattr(one, name) for one in synapses], np.float32)
-        for name in ("source", "target", "a", "b")
-    }
-    own = [one.circuit or nothing for one in synapses] if is_ltc else []
     return {
         "observation": trace.observation,
         "input": trace.network_input,
@@ -95,14 +116,7 @@ def _arrays(trace: Trace) -> dict[str, NDArray[Any]]:
         "gate": trace.gate,
         "time_constant": trace.time_constant,
         "output": trace.output,
-        "circuit": np.asarray(own, np.float32).reshape(-1, 4),
-        **ways,
     }
-
-
-def _packed(values: NDArray[Any]) -> dict[str, Any]:
-    raw = np.ascontiguousarray(values, "<f4").tobytes()
-    return {"shape": list(values.shape), "base64": base64.b64encode(raw).decode("ascii")}
 
 
 def encode(pictures: Sequence[NDArray[np.uint8]], *, most_bytes: int = MOST_PICTURE_BYTES) -> tuple[list[str], int]:

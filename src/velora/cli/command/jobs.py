@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from velora.cli.command.arguments import Arguments, quoted
@@ -59,8 +59,9 @@ def record(words: Sequence[str]) -> int:
 
 
 def watch(words: Sequence[str]) -> int:
-    """Run ``velora watch``; a first word that is no setting is short for ``checkpoint=``."""
-    return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(words))
+    """Run ``velora watch``; a first word that is no setting is short for ``checkpoint=``; ``beside=`` may list."""
+    listed = [_as_list(word, quoted) if word.startswith("beside=") else word for word in words]
+    return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(listed))
 
 
 def push(words: Sequence[str]) -> int:
@@ -87,10 +88,10 @@ def check_env(words: Sequence[str]) -> int:
     return launch("check-env", "velora.cli.run.check_env:run_check", arguments, config_name="check_env")
 
 
-def _as_list(word: str) -> str:
+def _as_list(word: str, write: Callable[[str], str] = str) -> str:
     """Write ``name=a,b`` as the list that Hydra takes it for only in brackets."""
     name, _, values = word.partition("=")
-    return word if values.startswith("[") else f"{name}=[{values}]"
+    return word if values.startswith("[") else f"{name}=[{','.join(map(write, values.split(',')))}]"
 
 
 def _of_checkpoint(words: Sequence[str]) -> Arguments:

@@ -80,6 +80,8 @@ class WatchConfig(PlayConfig):
     max_steps: int = told(500, "an episode that is so long is cut")
     out: str | None = told(None, "the page; ``None``: watch.html")
     pictures: bool = told(True, "show pictures of the task beside the circuit")
+    live: bool = told(False, "policy and physics run in the page, instead of a recorded episode: classic control")
+    beside: Any = told(None, "live: policies to show at its side, such as ``zoo:pendulum,<run>``")  # noqa: RUF009
 
 
 @dataclass
