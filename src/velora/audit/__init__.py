@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from velora.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from velora.audit.audit import Audit, audit
+    from velora.audit.auditing import Audit, audit
 
 __all__ = ["Audit", "audit"]
-__getattr__, __dir__ = on_demand(__name__, {"Audit": "audit", "audit": "audit"})
+__getattr__, __dir__ = on_demand(__name__, {"Audit": "auditing", "audit": "auditing"})

@@ -100,10 +100,15 @@ def _mujoco(inner: Any) -> Simulator:
         return np.concatenate((data.qpos, data.qvel)).astype(np.float64)
 
     names = (*positions, *velocities)
-    return Simulator(names, ("m or rad",) * len(positions) + ("m/s or rad/s",) * len(velocities), (
-        at,
-        len(positions) + speed,
-    ), read)
+    return Simulator(
+        names,
+        ("m or rad",) * len(positions) + ("m/s or rad/s",) * len(velocities),
+        (
+            at,
+            len(positions) + speed,
+        ),
+        read,
+    )
 
 
 _HINGE: Final = 3

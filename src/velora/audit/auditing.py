@@ -336,15 +336,16 @@ def _bounds(policy: Policy, traces: Sequence[Trace], spread: Floats, *, seed: in
                 middle = np.stack([one.observation[at + k] for one, at in zip(chosen, starts, strict=True)])
                 low, high = middle.astype(np.float64) - radius * spread, middle.astype(np.float64) + radius * spread
                 seen.append(Interval(low, high))
-                times.append(
-                    Interval.point(np.array([one.dt[at + k] for one, at in zip(chosen, starts, strict=True)]))
-                )
+                times.append(Interval.point(np.array([one.dt[at + k] for one, at in zip(chosen, starts, strict=True)])))
             own = looseness(policy, seen, Interval.point(state), times, reach=reach, seed=seed)
             found.append(Bounded(radius, n_steps, own))
     obs, dt = _joined(traces, "observation"), _joined(traces, "dt")
     everywhere = reachable(policy, n_steps=max(one.n_steps for one in traces), shortest=float(dt.min()))
     if np.isfinite(everywhere.high).all():
-        seen, times = [Interval(obs.min(0)[None], obs.max(0)[None])], [Interval(dt[:1] * 0 + dt.min(), dt[:1] * 0 + dt.max())]
+        seen, times = (
+            [Interval(obs.min(0)[None], obs.max(0)[None])],
+            [Interval(dt[:1] * 0 + dt.min(), dt[:1] * 0 + dt.max())],
+        )
         own = looseness(policy, seen, everywhere, times, reach=reach, n_samples=4096, seed=seed)
         found.append(Bounded(None, 1, own))
     return found
