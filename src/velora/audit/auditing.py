@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from velora.analysis.statistics import bootstrap_interval
 from velora.audit.attribution import attribute, mean_currents
 from velora.audit.batch import Floats
-from velora.audit.bounds import Looseness, bound, looseness, reachable
+from velora.audit.bounds import Looseness, looseness, reachable
 from velora.audit.intervals import Interval
 from velora.audit.playing import Treatment, play
 from velora.audit.sensitivity import slopes, steepness
@@ -23,6 +23,7 @@ from velora.envs.actions import ActionBounds
 from velora.envs.make import Env, EnvironmentSource
 from velora.export.describe import describe
 from velora.export.policy import Policy
+from velora.kernels.layers import Kind
 from velora.models.agent import Agent
 from velora.training.evaluation import MAX_STEPS, reset_seeds
 from velora.watch.trace import Trace, trace
@@ -227,7 +228,7 @@ def _audit(
     progress.begin("bounds", 1)
     bounds = _bounds(policy, traces, spread, seed=seed or 0)
     known = reachable(policy, n_steps=max(one.n_steps for one in traces), shortest=_shortest(traces))
-    unbounded = any(not layer.kind.has_state and not np.isfinite(known.high).all() for layer in policy.layers)
+    unbounded = any(layer.kind in (Kind.LSTM, Kind.LSTM_LAYER, Kind.RELU) for layer in policy.layers)
     summary = agent.summary()["networks"]["actor"]
     return Audit(
         policy=policy,

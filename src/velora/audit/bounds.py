@@ -7,10 +7,10 @@ of two numbers in [-1, 1], and the old state enters through a, b, c and d only. 
 What holds of the other cells, with the same kind of proof, is in :func:`invariants`:
 
 - ``no_gate``: tanh(a) + g tanh(b) is in [-2, 2].
-- ``pure``: A (1 - exp(-dt (|w| + |a|)) a) is at most |A| (1 + exp(-dt |w|) / (e dt)) from zero, since s exp(-dt s) is
-  at most 1 / (e dt). That is no bound as dt goes to 0.
-- GRU, GRU-D and leaky cells: the new state is a weighted mean of the old one (decayed towards 0 first, of a GRU-D) and a
-  tanh. So [-1, 1] is never left, but a state that begins outside is drawn in only step by step.
+- ``pure``: A (1 - exp(-dt (|w| + |a|)) a) is at most |A| (1 + 1 / (e dt)) from zero, since s exp(-dt s) is at most
+  1 / (e dt). That is no bound as dt goes to 0.
+- GRU, GRU-D and leaky cells: the new state is a weighted mean of the old one (decayed towards 0 first, of a GRU-D) and
+  a tanh. So [-1, 1] is never left, but a state that begins outside is drawn in only step by step.
 - LTC: each sub-step is a weighted mean, with positive weights, of the old state, the resting potential and the reversal
   potentials of the synapses onto the neuron. So their hull is never left, 0 in it where a state begins.
 - LSTM, and mixed memory: what it reveals is in [-1, 1]; its memory is not bounded, only that it grows by less than 1 a
@@ -18,8 +18,8 @@ What holds of the other cells, with the same kind of proof, is in :func:`invaria
 - Without memory: tanh is in [-1, 1], ReLU is unbounded above.
 
 An answer's bound is computed by intervals (:mod:`velora.audit.intervals`), on the description of the policy that every
-export is written from, in exact arithmetic: ``predict`` computes in float32, and its rounding errors, some 1e-6, come on
-top.
+export is written from, in exact arithmetic: ``predict`` computes in float32, and its rounding errors, some 1e-6, come
+on top.
 """
 
 from __future__ import annotations

@@ -57,17 +57,17 @@ def _bounds(found: Audit) -> Markup:
     if found.policy.is_discrete:
         columns += ["one choice is certain", "samples agree"]
     limit = (
-        f"Every number of a state lies within ±{found.bound_of_state:.3g}, whatever the policy is shown: a theorem about "
-        f"this cell. "
+        f"Every number of a state lies within ±{found.bound_of_state:.3g}, whatever the policy is shown: a theorem "
+        f"about this cell. "
         if math.isfinite(found.bound_of_state)
         else "This cell has no bound of its states. "
     )
     note = (
-        f"{limit}In these episodes the largest was {found.largest_state:.3g}. Below, intervals are computed for answers over "
-        "boxes: any observation that is at most so many deviations away from one that was seen, in each number, at every "
-        "step. They hold for all of a box, in exact arithmetic; float32 adds some 1e-6. Widths are in reaches of an answer "
-        "(half of an action's range, or a deviation of what a choice is made by), so an action's is at most 2. Samples only "
-        "find widths from below: looseness is at most what the table says."
+        f"{limit}In these episodes the largest was {found.largest_state:.3g}. Below, intervals are computed for "
+        "answers over boxes: any observation that is at most so many deviations away from one that was seen, in each "
+        "number, at every step. They hold for all of a box, in exact arithmetic; float32 adds some 1e-6. Widths are in reaches of "
+        "an answer (half of an action's range, or a deviation of what a choice is made by), so an action's is at most "
+        "2. Samples find widths from below only: bounds are at most as loose as the table says."
     )
     return section(
         "Bounds that hold",
@@ -86,7 +86,7 @@ def _effects(found: Audit) -> Markup:
     said = notes(
         [
             "A removed neuron puts out 0, always.",
-            "Noise is in deviations of each number of an observation, and on all of them, also on those that wrappers add.",
+            "Noise is in deviations of each number of an observation, on all of them, also on those that wrappers add.",
             "Dropout shows the observation before again, with this probability at each step.",
             "Rarer decisions hold the action; the policy is told the time since its last one, or isn't.",
             report.INTERVALS + " Of twenty, one is off by chance.",
@@ -108,8 +108,8 @@ def _states(found: Audit) -> Markup:
         columns = ("quantity", "observation", "two observations", "state")
         parts.append(table(columns, rows, caption="R² of a linear probe, in episodes that it wasn't fitted to"))
     note = (
-        "A quantity that the state predicts and the observation doesn't is one that the network worked out, or one that goes "
-        "along with something it did; two observations beside each other are what a memory is to be compared with."
+        "A quantity that the state predicts and the observation doesn't is one that the network worked out, or one that "
+        "goes along with something it did; two observations beside each other are what a memory is to be compared with."
     )
     return section("What its states hold", *parts, note=note)
 
@@ -121,12 +121,11 @@ def _attribution(found: Audit, circuit: wiring.Circuit) -> Markup:
     ]
     strongest = [(name, f"{value:.3g}") for name, value in found.strongest]
     svg = base64.b64encode(wiring.draw(circuit, title="Wiring of the policy").encode()).decode()
-    drawn = Markup(
-        f'<figure><img alt="{circuit.describe()}" src="data:image/svg+xml;base64,{svg}" style="max-width:100%"></figure>'
-    )
+    source = f"data:image/svg+xml;base64,{svg}"
+    drawn = Markup(f'<figure><img alt="{circuit.describe()}" src="{source}" style="max-width:100%"></figure>')
     note = (
-        "Each answer is handed back along synapses, in proportion to their mean absolute currents, from column to column; "
-        "what comes from an earlier step is memory. A current is weight times the source's activity."
+        "Each answer is handed back along synapses, in proportion to their mean absolute currents, from column to "
+        "column; what comes from an earlier step is memory. A current is weight times the source's activity."
     )
     return section(
         "What its answers come from",
@@ -164,8 +163,8 @@ def _pictures(found: Audit) -> Markup:
             figure(pictures.strip(times, found.neurons, title="Time constants", across="steps of the first episode"))
         )
     note = (
-        f"Mean activity of neurons over {names[0]} and {names[1]}, those that are missed most first: blue above zero, orange "
-        "below, each neuron on a scale of its own. "
+        f"Mean activity of neurons over {names[0]} and {names[1]}, those that are missed most first: blue above zero, "
+        "orange below, each neuron on a scale of its own. "
         + (f"A time constant is {first.circuit.time_means}." if first.circuit.time_means else "")
     )
     return section("What its neurons do", *parts, note=note)

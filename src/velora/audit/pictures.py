@@ -126,8 +126,8 @@ def _cells(shares: Floats, wide: float, tall: float) -> Iterator[str]:
         changes = np.flatnonzero(np.diff(levels)) + 1
         for start, end in zip([0, *changes.tolist()], [*changes.tolist(), len(levels)], strict=True):
             if levels[start]:
-                box = f"M{start * wide:.5g} {row * tall:.5g}h{(end - start) * wide:.5g}v{tall:.5g}h-{(end - start) * wide:.5g}z"
-                drawn.setdefault(int(levels[start]), []).append(box)
+                x, y, long = start * wide, row * tall, (end - start) * wide
+                drawn.setdefault(int(levels[start]), []).append(f"M{x:.5g} {y:.5g}h{long:.5g}v{tall:.5g}h-{long:.5g}z")
     for found, boxes in sorted(drawn.items()):
         colour = _ABOVE if found > 0 else _BELOW
         yield f'<path fill="{colour}" fill-opacity="{abs(found) / _LEVELS:.2f}" d="{"".join(boxes)}"/>'

@@ -17,31 +17,30 @@ INTERVALS = "Intervals are 95 %, by bootstrap over the episodes of this one agen
 def findings(found: Audit) -> list[tuple[str, str]]:
     """Say what was found, a name and a text each; the same lines are in the terminal and on the page."""
     policy, n = found.policy, len(found.returns)
-    lines = [
+    size = (
+        f"{found.n_parameters:,} parameters, {found.size_bytes:,} bytes in float32, {found.n_synapses:,} synapses, "
+        f"{len(found.removals)} neurons; {found.ms_per_action:.3f} ms an action ({found.kernel} kernel)"
+    )
+    states = (
+        f"{percent(found.components[0])} of their variance is in one dimension, "
+        f"{percent(float(found.components[:3].sum()))} in three"
+    )
+    slope = (
+        f"{found.slope[0]:.2f} at most where it was, {found.slope[1]:.2f} in the median: reaches of an answer per "
+        "deviation of what is seen; an estimate, a lower bound of the Lipschitz constant"
+    )
+    return [
         ("policy", f"{policy.origin.agent}, {policy.origin.cell}, on {found.environment}"),
-        (
-            "size",
-            f"{found.n_parameters:,} parameters, {found.size_bytes:,} bytes in float32, {found.n_synapses:,} synapses, "
-            f"{len(found.removals)} neurons; {found.ms_per_action:.3f} ms an action ({found.kernel} kernel)",
-        ),
+        ("size", size),
         ("return", f"{number(float(found.returns.mean()))} ± {number(float(found.returns.std()))} over {n} episodes"),
-        (
-            "states",
-            f"{percent(found.components[0])} of their variance is in one dimension, "
-            f"{percent(float(found.components[:3].sum()))} in three",
-        ),
+        ("states", states),
         *_of_probes(found),
         ("removals", _of_removals(found)),
-        (
-            "slope",
-            f"{found.slope[0]:.2f} at most where it was, {found.slope[1]:.2f} in the median: reaches of an answer per "
-            "deviation of what is seen; an estimate, a lower bound of the Lipschitz constant",
-        ),
+        ("slope", slope),
         *((f"{one} from", _sources(found, k)) for k, one in enumerate(found.answers)),
         ("state bound", _of_states(found)),
         *_of_bounds(found),
     ]
-    return lines
 
 
 def percent(share: float) -> str:
@@ -64,13 +63,11 @@ def _of_probes(found: Audit) -> list[tuple[str, str]]:
     if not hidden:
         return []
     best = max(hidden, key=lambda one: one.state)
-    return [
-        (
-            "probe",
-            f"{best.name} can be read off the state with R² {r_squared(best.state)}, off the observation with "
-            f"{r_squared(best.observation)}, off two observations with {r_squared(best.two)}",
-        )
-    ]
+    text = (
+        f"{best.name} can be read off the state with R² {r_squared(best.state)}, off the observation with "
+        f"{r_squared(best.observation)}, off two observations with {r_squared(best.two)}"
+    )
+    return [("probe", text)]
 
 
 def _of_removals(found: Audit) -> str:
@@ -90,7 +87,7 @@ def _sources(found: Audit, answer: int) -> str:
 
 def _of_states(found: Audit) -> str:
     bound = found.bound_of_state
-    limit = f"at most {bound:.3g}" if math.isfinite(bound) else "no bound"
+    limit = f"at most {bound:.3g}" if math.isfinite(bound) else "no bound of its memory"
     return f"{limit} by theorem, {found.largest_state:.3g} in these episodes"
 
 

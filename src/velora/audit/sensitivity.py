@@ -29,13 +29,14 @@ def slopes(policy: Policy, obs: Floats, states: Floats, dt: Floats) -> Floats:
 
 
 def steepness(jacobians: Floats, spread: Floats, reach: Floats) -> Floats:
-    """Return the spectral norm of each Jacobian in units of the task: answers by their reach, observations by their spread.
+    """Return the spectral norm of each Jacobian in units of the task: reaches of an answer by spreads of what is seen.
 
     The largest over the states that were visited is a lower bound of the policy's Lipschitz constant, no more: it may
     be steeper elsewhere.
 
     Shapes:
-        jacobians: (B, answers, n_observations). spread: (n_observations,). reach: (answers,), half of an action's range.
+        jacobians: (B, answers, n_observations). spread: (n_observations,). reach: (answers,), half the range of
+            an action.
         returns: (B,): an observation that is off by one spread in the worst direction moves the answer by so many
         reaches, to first order.
     """

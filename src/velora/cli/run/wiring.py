@@ -17,8 +17,8 @@ Draw the circuit of a policy: its neurons in layers, from what it senses to what
   velora wiring zoo:pendulum out=pendulum.png                # a picture of pixels, drawn by matplotlib
   velora wiring <run>/checkpoints/best out=figures/best.svg
 
-Of a run, its final checkpoint is taken, or its best; of a run of several seeds there is a picture of each, with the seed
-in its name: every seed has a wiring of its own. velora audit shows the same with what each neuron is good for, and
+Of a run, its final checkpoint is taken, or its best; of a run of several seeds there is a picture of each, with the
+seed in its name: every seed has a wiring of its own. velora audit shows the same with what each neuron is good for, and
 velora watch shows it at work.
 
 Settings:
