@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from velora.analysis import wiring
-from velora.analysis.page import Markup, figure, figures, notes, page, section, table
+from velora.analysis.page import Markup, figure, figures, folded, notes, page, section, table
 from velora.analysis.table import number
 from velora.audit import pictures, report
 from velora.audit.auditing import Audit
@@ -31,7 +31,7 @@ def audit_page(found: Audit, circuit: wiring.Circuit, *, command: str = "") -> s
         "What is a theorem, what is measured and what is an estimate is said at each."
     )
     parts = [
-        section("In short", table(("what", "found"), report.findings(found), n_names=2)),
+        section("In short", _WRAPPED, Markup(f'<div class="wrapped">{_short(found)}</div>')),
         _bounds(found),
         _effects(found),
         _states(found),
@@ -39,6 +39,13 @@ def audit_page(found: Audit, circuit: wiring.Circuit, *, command: str = "") -> s
         _pictures(found),
     ]
     return page(title, parts, lead=lead, foot=command)
+
+
+_WRAPPED = Markup("<style>.wrapped td:last-child { white-space: normal }</style>")
+
+
+def _short(found: Audit) -> Markup:
+    return table(("what", "found"), report.findings(found), label="In short", n_names=2)
 
 
 def _bounds(found: Audit) -> Markup:
@@ -63,11 +70,11 @@ def _bounds(found: Audit) -> Markup:
         else "This cell has no bound of its states. "
     )
     note = (
-        f"{limit}In these episodes the largest was {found.largest_state:.3g}. Below, intervals are computed for "
+        f"{limit}In these episodes the largest was {found.largest_state:.7g}. Below, intervals are computed for "
         "answers over boxes: any observation that is at most so many deviations away from one that was seen, in each "
-        "number, at every step. They hold for all of a box, in exact arithmetic; float32 adds some 1e-6. Widths are in reaches of "
-        "an answer (half of an action's range, or a deviation of what a choice is made by), so an action's is at most "
-        "2. Samples find widths from below only: bounds are at most as loose as the table says."
+        "number, at every step. They hold for all of a box, in exact arithmetic; float32 adds some 1e-6. Widths are "
+        "in reaches of an answer (half of an action's range, or a deviation of what a choice is made by), so an "
+        "action's is at most 2. Samples find widths from below only: bounds are at most as loose as the table says."
     )
     return section(
         "Bounds that hold",
@@ -92,9 +99,11 @@ def _effects(found: Audit) -> Markup:
             report.INTERVALS + " Of twenty, one is off by chance.",
         ]
     )
-    columns = ("without, or under", "return", "change", "from", "to")
+    columns = ("without, or under", "earns", "change", "from", "to")
     note = f"The return is {number(float(found.returns.mean()))} as it is; below is by how much it changes."
-    return section("What it can do without", figures(drawn), said, table(columns, rows), note=note)
+    return section(
+        "What it can do without", figures(drawn), said, folded("Every number", table(columns, rows)), note=note
+    )
 
 
 def _states(found: Audit) -> Markup:
@@ -108,8 +117,9 @@ def _states(found: Audit) -> Markup:
         columns = ("quantity", "observation", "two observations", "state")
         parts.append(table(columns, rows, caption="R² of a linear probe, in episodes that it wasn't fitted to"))
     note = (
-        "A quantity that the state predicts and the observation doesn't is one that the network worked out, or one that "
-        "goes along with something it did; two observations beside each other are what a memory is to be compared with."
+        "A quantity that the state predicts and the observation doesn't is one that the network worked out, or one "
+        "that goes along with something it did; two observations beside each other are what a memory is to be "
+        "compared with."
     )
     return section("What its states hold", *parts, note=note)
 

@@ -93,7 +93,8 @@ def strip(values: Floats, names: Sequence[str], *, title: str, across: str) -> s
 
 def effects(rows: Sequence[Effect], *, title: str) -> str:
     """Draw what treatments do to the return: a dot each, with its interval, and a line at no change."""
-    low, high = min(0.0, *(one.low for one in rows)), max(0.0, *(one.high for one in rows))
+    ends = [end for one in rows for end in (one.low, one.change, one.high) if np.isfinite(end)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
     span, width, tall = (high - low) or 1.0, 360, 13
 
     def place(value: float) -> float:
@@ -102,14 +103,16 @@ def effects(rows: Sequence[Effect], *, title: str) -> str:
     height = tall * len(rows)
     parts = [f'<path d="M{place(0.0):.1f} -2V{height}" stroke="var(--muted)" stroke-width=".8"/>']
     for k, one in enumerate(rows):
-        y, left, right = tall * k + 7, place(one.low), place(one.high)
+        y = tall * k + 7
         is_sure = one.low > 0.0 or one.high < 0.0
         colour = "var(--muted)" if not is_sure else _BELOW if one.change < 0.0 else _ABOVE
         parts += [
             _text(-8, y + 3, one.name, anchor="end", size=9, muted=not is_sure),
-            f'<path d="M{left:.1f} {y}H{right:.1f}" stroke="{colour}" stroke-width="2"/>',
             f'<circle cx="{place(one.change):.1f}" cy="{y}" r="3.2" fill="{colour}"/>',
         ]
+        if np.isfinite(one.low):
+            ends_of = f"M{place(one.low):.1f} {y}H{place(one.high):.1f}"
+            parts.append(f'<path d="{ends_of}" stroke="{colour}" stroke-width="2"/>')
     parts += [
         _text(0, -9, title, anchor="start"),
         _text(0, height + 13, tick(float(f"{low:.3g}")), muted=True, anchor="start"),

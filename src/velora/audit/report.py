@@ -11,7 +11,9 @@ from velora.analysis.rows import Rows
 from velora.analysis.table import as_lines, number
 from velora.audit.auditing import Audit, Bounded, Effect
 
-INTERVALS = "Intervals are 95 %, by bootstrap over the episodes of this one agent, each compared with itself untreated."
+INTERVALS = (
+    "Intervals are 95 %, of the mean over episodes of this one agent, each episode compared with itself untreated."
+)
 
 
 def findings(found: Audit) -> list[tuple[str, str]]:
@@ -64,15 +66,15 @@ def _of_probes(found: Audit) -> list[tuple[str, str]]:
         return []
     best = max(hidden, key=lambda one: one.state)
     text = (
-        f"{best.name} can be read off the state with R² {r_squared(best.state)}, off the observation with "
-        f"{r_squared(best.observation)}, off two observations with {r_squared(best.two)}"
+        f"{best.name} can be read off the state, R² {r_squared(best.state)}; off the observation, "
+        f"{r_squared(best.observation)}; off two observations, {r_squared(best.two)}"
     )
     return [("probe", text)]
 
 
 def _of_removals(found: Audit) -> str:
     worse = [one for one in found.removals if one.high < 0.0]
-    text = f"{len(worse)} of {len(found.removals)} neurons are missed for sure"
+    text = f"{len(worse)} of {len(found.removals)} neurons are missed (an interval below zero)"
     if worse:
         most = min(worse, key=lambda one: one.change)
         text += f", {most.name} most: {number(most.change)} ({number(most.low)} to {number(most.high)})"
@@ -88,7 +90,7 @@ def _sources(found: Audit, answer: int) -> str:
 def _of_states(found: Audit) -> str:
     bound = found.bound_of_state
     limit = f"at most {bound:.3g}" if math.isfinite(bound) else "no bound of its memory"
-    return f"{limit} by theorem, {found.largest_state:.3g} in these episodes"
+    return f"{limit} by theorem, {found.largest_state:.7g} in these episodes"
 
 
 def _of_bounds(found: Audit) -> list[tuple[str, str]]:
@@ -99,7 +101,7 @@ def _of_bounds(found: Audit) -> list[tuple[str, str]]:
         certain = "" if math.isnan(own.certain) else f"; one choice is certain in {percent(own.certain)} of boxes"
         return f"{box}{steps}: width {own.bounded:.3g}, {own.ratio:.2g} x what {own.n_samples:,} samples span{certain}"
 
-    chosen = [one for one in found.bounds if one.n_steps in (1, 5) and one.radius != 0.1]
+    chosen = [one for one in found.bounds if one.radius in (0.001, 0.01, None) and one.n_steps in (1, 5)]
     return [("bound", told(one)) for one in chosen]
 
 
@@ -113,8 +115,8 @@ def table(found: Audit, *, width: int | None = None) -> str:
     sure = [one for one in found.removals if one.low > 0.0 or one.high < 0.0]
     most = sorted(sure, key=lambda one: one.change)[:8]
     rows = [effect_row(one) for one in (*most, *found.disturbances)]
-    columns = ("without, or under", "return", "change", "from", "to")
-    numbers = {"return", "change", "from", "to"}
+    columns = ("without, or under", "earns", "change", "from", "to")
+    numbers = {"earns", "change", "from", "to"}
     aligned = as_lines(Rows(rows), columns, width=width, numbers=numbers)
     return "\n".join([*lines, "", *aligned, "", INTERVALS, f"{found.seconds:.0f} s"]) + "\n"
 
@@ -123,7 +125,7 @@ def effect_row(one: Effect) -> dict[str, Any]:
     """Write an effect, a text each column."""
     return {
         "without, or under": one.name,
-        "return": number(one.mean),
+        "earns": number(one.mean),
         "change": number(one.change),
         "from": number(one.low),
         "to": number(one.high),

@@ -238,7 +238,7 @@ def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures
         return action, after
 
     with torch.inference_mode():
-        evaluate(agent, envs, [reset_seed], act=act, max_steps=max_steps)
+        evaluate(agent, envs, [reset_seed], act=act, max_steps=max_steps, tells_cut=False)
     neurons, replay = Neurons(policy), Replay(policy)
     inputs = [replay.inputs(obs[: policy.n_observations], dt) for obs, _, dt, _ in seen]
     looks = [neurons.look(x, before, after, dt) for x, (_, before, dt, after) in zip(inputs, seen, strict=True)]

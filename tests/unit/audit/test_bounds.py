@@ -1,4 +1,4 @@
-"""Bounds hold: whatever is drawn from a box, its answer and its state lie inside, and so does what ``predict`` gives."""
+"""Bounds hold: whatever is drawn from a box, its answer and its state lie inside, and so does that of ``predict``."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from velora.core import disk, small_json
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.export.wiring import wiring_of
-from velora.training.evaluation import tell_limit
+from velora.training.evaluation import MAX_STEPS, tell_limit
 
 
 def run_audit(cfg: DictConfig, run_dir: Path) -> float:
@@ -57,13 +57,15 @@ def run_audit(cfg: DictConfig, run_dir: Path) -> float:
                 found = audit(agent, env, **settings, progress=bar)
         finally:
             env.close()
-        command = ["velora audit", written("checkpoint", str(path)), f"episodes={cfg.episodes}"]
+        place = str(cfg.checkpoint.path if len(chosen) == 1 else path)
+        command = ["velora audit", written("checkpoint", place), f"episodes={cfg.episodes}"]
         command += [] if cfg.seed is None else [f"seed={cfg.seed}"]
+        command += [] if cfg.max_steps >= MAX_STEPS else [f"max_steps={cfg.max_steps}"]
         numbers = _write(own, audit_page(found, wiring_of(agent), command=" ".join(command)), found)
         width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
         say(f"{'checkpoint':<16}{path}\n{report.table(found, width=width)}")
-        place, beside = (one.relative_to(here) if one.is_relative_to(here) else one for one in (own, numbers))
-        say(f"\npage    {place} ({own.stat().st_size / 1e6:.2f} MB); open it in a browser\nnumbers {beside}\n")
+        shown, beside = (one.relative_to(here) if one.is_relative_to(here) else one for one in (own, numbers))
+        say(f"\npage    {shown} ({own.stat().st_size / 1e6:.2f} MB); open it in a browser\nnumbers {beside}\n")
         earned = float(found.returns.mean())
         pages.append({"page": str(own), "numbers": str(numbers), "checkpoint": str(path), "return": earned})
     say(json.dumps(pages[0] if len(pages) == 1 else {"pages": pages}) + "\n")
