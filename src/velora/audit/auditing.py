@@ -39,6 +39,8 @@ STEPS: Final = (1, 5, 20)
 """Steps that bounds go over."""
 MOST_TRACED: Final = 1000
 """Steps of an episode that are recorded neuron by neuron."""
+LEAST_RECORDED: Final = 10
+"""Episodes that are recorded as they are, however few are played under treatments: probes need them, at little cost."""
 _POINTS, _BOXES = 2000, 16
 _CALLS: Final = 500
 
@@ -185,7 +187,7 @@ def audit(
     Args:
         agent: of one seed.
         env: an environment, or the id of one; removals and disturbances are played in copies of it, side by side.
-        episodes: to play, each under every treatment.
+        episodes: to play, each under every treatment. At least ten are recorded as they are, for all else.
         seed: decides them; ``None`` takes those of evaluation.
         max_steps: an episode that is so long is cut.
         progress: is told how far it is.
@@ -210,9 +212,9 @@ def audit(
 def _audit(
     agent: Agent, env: Env, episodes: int, seed: int | None, max_steps: int, progress: Progress, began: float
 ) -> Audit:
-    progress.begin("recording", episodes, "episode")
+    progress.begin("recording", n_recorded := max(episodes, LEAST_RECORDED), "episode")
     traces = []
-    for number in range(1, episodes + 1):
+    for number in range(1, n_recorded + 1):
         traces.append(trace(agent, env, seed=seed, episode=number, max_steps=min(max_steps, MOST_TRACED)))
         progress.advance()
     policy, circuit = describe(agent), traces[0].circuit

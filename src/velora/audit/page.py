@@ -27,7 +27,8 @@ def audit_page(found: Audit, circuit: wiring.Circuit, *, command: str = "") -> s
     origin = found.policy.origin
     title = f"Audit of {origin.agent} on {found.environment}"
     lead = (
-        f"{len(found.returns)} episodes, each again without every neuron and under every disturbance. "
+        f"{len(found.returns)} episodes, each again without every neuron and under every disturbance; "
+        f"{len(found.traces)} were recorded for all else. "
         "What is a theorem, what is measured and what is an estimate is said at each."
     )
     parts = [

@@ -64,7 +64,7 @@ def _of_probes(found: Audit) -> list[tuple[str, str]]:
     hidden = [one for one in found.probes if one.observation < 0.5]
     if not hidden:
         return []
-    best = max(hidden, key=lambda one: one.state)
+    best = max(hidden, key=lambda one: max(one.state, 0.0) - max(one.observation, 0.0))
     text = (
         f"{best.name} can be read off the state, R² {r_squared(best.state)}; off the observation, "
         f"{r_squared(best.observation)}; off two observations, {r_squared(best.two)}"
