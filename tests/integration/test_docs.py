@@ -132,6 +132,8 @@ def run_command(line: str, run: Path) -> None:
         case ["velora", "runs", *arguments]:
             arguments = [str(run) if word == "multirun" else word for word in arguments if word != "watch=true"]
             assert main(["runs", *arguments, *([] if str(run) in arguments else [str(run)])]) == 0, line
+        case ["velora", "audit", *arguments]:
+            assert main(["audit", *arguments, "episodes=1", "max_steps=10"]) == 0, line
         case ["velora", "drive", *arguments]:
             if "loop=c" in arguments and shutil.which("cc") is None:
                 return

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from velora.analysis.find import find_runs
     from velora.analysis.rows import Rows
     from velora.analysis.run import Run
+    from velora.watch.trace import trace
 
-__all__ = ["Comparison", "Rows", "Run", "Runs", "compare", "find_runs", "plot_runs"]
+__all__ = ["Comparison", "Rows", "Run", "Runs", "compare", "find_runs", "plot_runs", "trace"]
 __getattr__, __dir__ = on_demand(
     __name__,
     {
@@ -23,5 +24,6 @@ __getattr__, __dir__ = on_demand(
         "compare": "comparison.comparison",
         "find_runs": "find",
         "plot_runs": "curves",
+        "trace": "velora.watch.trace",
     },
 )

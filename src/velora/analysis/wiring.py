@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from velora.analysis.drawing import make_figure, save_figure
 from velora.analysis.palette import DARK, LIGHT, Palette
 from velora.core.errors import ShapeError, VeloraError
 from velora.nn.wiring import NCPWiring
 
 LAYERS: Final = ("sensory", "inter", "command", "motor")
+FORMATS: Final = (".svg", ".png")
+"""What a picture may be written as."""
 _WIDTH: Final = 680
 _TOP: Final = 52
 _BOTTOM: Final = 40
@@ -110,10 +113,7 @@ def draw(circuit: Circuit, *, names: Sequence[str] = (), title: str = "Wiring") 
         >>> draw(Circuit.of(auto_ncp(3, 12, 2))).count("<circle")
         15
     """
-    most = max(circuit.sizes.values())
-    height = max(_LEAST_HEIGHT, round(_GAPS[0] * most))
-    places = {name: _column(at, n, len(circuit.sizes), height) for at, (name, n) in enumerate(circuit.sizes.items())}
-    whole = height + _TOP + _BOTTOM
+    places, whole = _laid_out(circuit)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {whole}" width="{_WIDTH}" role="img">',
         f"<title>{escape(title)}</title><desc>{escape(circuit.describe())}</desc>",
@@ -137,16 +137,32 @@ def draw(circuit: Circuit, *, names: Sequence[str] = (), title: str = "Wiring") 
 def save(circuit: Circuit, path: str | Path, *, names: Sequence[str] = (), title: str = "Wiring") -> Path:
     """Draw a circuit into a file; see :func:`draw`.
 
+    Args:
+        path: ``.svg``, or ``.png``, which matplotlib draws, in light.
+
     Raises:
-        VeloraError: if it can't be written.
+        VeloraError: if it can't be written, has another extension, or is a ``.png`` and matplotlib isn't installed.
     """
     target = Path(path)
+    check_name(target)
+    if target.suffix.lower() == ".png":
+        return save_figure(_figure(circuit, names=names), target, dpi=200)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(draw(circuit, names=names, title=title), encoding="utf-8")
     except OSError as error:
         raise VeloraError(f"{target}: can't be written ({error.strerror or error}); choose another path") from error
     return target
+
+
+def check_name(path: str | Path) -> None:
+    """Refuse a file of another kind than pictures of circuits are of.
+
+    Raises:
+        VeloraError: naming those that they are.
+    """
+    if Path(path).suffix.lower() not in FORMATS:
+        raise VeloraError(f"out: expected a file that ends in {' or '.join(FORMATS)}, got {path}")
 
 
 _Places = list[tuple[float, float]]
@@ -164,6 +180,13 @@ def _colours(palette: Palette, n_layers: int) -> str:
     return " ".join(rules)
 
 
+def _laid_out(circuit: Circuit) -> tuple[dict[str, _Places], int]:
+    """Place all neurons; return their places by layer, and the height of the picture."""
+    height = max(_LEAST_HEIGHT, round(_GAPS[0] * max(circuit.sizes.values())))
+    sizes = circuit.sizes.items()
+    return {name: _column(at, n, len(sizes), height) for at, (name, n) in enumerate(sizes)}, height + _TOP + _BOTTOM
+
+
 def _column(at: int, n: int, n_layers: int, height: int) -> _Places:
     """Place the neurons of a layer below each other, around the middle."""
     x = _SIDE + 40 + at * (_WIDTH - 2 * _SIDE - 40) / max(n_layers - 1, 1)
@@ -174,7 +197,7 @@ def _column(at: int, n: int, n_layers: int, height: int) -> _Places:
 def _synapses(circuit: Circuit, source: str, target: str, places: dict[str, _Places]) -> Iterator[str]:
     colour = list(circuit.sizes).index(source)
     array = circuit.synapses[source, target]
-    opacity = min(0.75, max(0.22, 12 / max(1.0, float(np.count_nonzero(array)) ** 0.5)))
+    opacity = _opacity(array)
     for kind, chosen in (("excites", array > 0), ("inhibits", array < 0)) if circuit.has_signs else (("", array != 0),):
         if not chosen.any():
             continue
@@ -184,6 +207,21 @@ def _synapses(circuit: Circuit, source: str, target: str, places: dict[str, _Pla
         yield f'<path class="{classes}" opacity="{opacity:.2f}" d="{way}"/>'
 
 
+def _opacity(array: NDArray[np.float64]) -> float:
+    """Let many synapses be fainter."""
+    return min(0.75, max(0.22, 12 / max(1.0, float(np.count_nonzero(array)) ** 0.5)))
+
+
+def _bulge(y: float, v: float) -> float:
+    """Return how far a way inside a layer goes aside: there to the right, back to the left."""
+    return 16 + abs(v - y) / 3 if v > y else -16 - abs(v - y) / 3
+
+
+def _radius(places: _Places) -> float:
+    gap = places[1][1] - places[0][1] if len(places) > 1 else _GAPS[1]
+    return max(2.5, min(7.0, gap * 0.36))
+
+
 def _curve(start: tuple[float, float], end: tuple[float, float], *, is_inside: bool) -> str:
     (x, y), (u, v) = start, end
     if not is_inside:
@@ -191,16 +229,49 @@ def _curve(start: tuple[float, float], end: tuple[float, float], *, is_inside: b
         return f"M{x:.0f} {y:.1f}C{middle:.0f} {y:.1f} {middle:.0f} {v:.1f} {u:.0f} {v:.1f}"
     if y == v:  # a neuron onto itself
         return f"M{x:.0f} {y:.1f}c14 -16 26 0 0 0"
-    bulge = 16 + abs(v - y) / 3 if v > y else -16 - abs(v - y) / 3  # there to the right, back to the left
-    return f"M{x:.0f} {y:.1f}Q{x + bulge:.0f} {(y + v) / 2:.1f} {u:.0f} {v:.1f}"
+    return f"M{x:.0f} {y:.1f}Q{x + _bulge(y, v):.0f} {(y + v) / 2:.1f} {u:.0f} {v:.1f}"
 
 
 def _neurons(name: str, n: int, places: _Places, colour: int) -> Iterator[str]:
-    gap = places[1][1] - places[0][1] if n > 1 else _GAPS[1]
-    radius = max(2.5, min(7.0, gap * 0.36))
+    radius = _radius(places)
     yield f'<g class="layer-{colour}">'
     for x, y in places:
         yield f'<circle cx="{x:.0f}" cy="{y:.1f}" r="{radius:.1f}"/>'
     yield "</g>"
     x = places[0][0] if places else 0.0
     yield f'<text x="{x:.0f}" y="20">{escape(name)}</text><text class="note" x="{x:.0f}" y="37">{n}</text>'
+
+
+def _figure(circuit: Circuit, *, names: Sequence[str]) -> Any:
+    """Draw the same with matplotlib, from the same places and curves."""
+    figure = make_figure(_WIDTH / 72, (whole := _laid_out(circuit)[1]) / 72)
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Way
+
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _WIDTH), ylim=(whole, 0))
+    axes.set_axis_off()
+    places, layers = _laid_out(circuit)[0], list(circuit.sizes)
+    for (source, target), array in circuit.synapses.items():
+        colour = LIGHT.series[layers.index(source) % len(LIGHT.series)]
+        opacity = _opacity(array)
+        for i, j in np.argwhere(array != 0).tolist():
+            (x, y), (u, v) = places[source][i], places[target][j]
+            if source != target:
+                points, codes = [(x, y), ((x + u) / 2, y), ((x + u) / 2, v), (u, v)], [Way.MOVETO, *[Way.CURVE4] * 3]
+            elif y == v:
+                points = [(x, y), (x + 14, y - 16), (x + 26, y), (x, y)]
+                codes = [Way.MOVETO, *[Way.CURVE4] * 3]
+            else:
+                points, codes = [(x, y), (x + _bulge(y, v), (y + v) / 2), (u, v)], [Way.MOVETO, *[Way.CURVE3] * 2]
+            style = "--" if circuit.has_signs and array[i, j] < 0 else "-"
+            way = Way(points, codes)
+            axes.add_patch(PathPatch(way, fill=False, edgecolor=colour, alpha=opacity, linewidth=1.1, linestyle=style))
+    for at, (name, n) in enumerate(circuit.sizes.items()):
+        own, colour = places[name], LIGHT.series[at % len(LIGHT.series)]
+        axes.scatter(*zip(*own, strict=True), s=(2 * _radius(own)) ** 2, color=colour, edgecolors=LIGHT.paper, zorder=3)
+        axes.text(own[0][0], 20, name, ha="center", fontsize=11, color=LIGHT.ink)
+        axes.text(own[0][0], 37, str(n), ha="center", fontsize=11, color=LIGHT.muted)
+    for text, (x, y) in zip(names, places[layers[0]], strict=False):
+        axes.text(x - 12, y, text, ha="right", va="center", fontsize=11, color=LIGHT.muted)
+    axes.text(_WIDTH / 2, whole - 14, circuit.note, ha="center", fontsize=11, color=LIGHT.muted)
+    return figure

@@ -62,6 +62,13 @@ _LISTED = (
         "velora.cli.command.jobs:watch",
         config="watch",
     ),
+    Command("wiring", "draw the circuit of a policy, as SVG or PNG", "velora.cli.run.wiring:wiring"),
+    Command(
+        "audit",
+        "measure what a policy's network does: a table, a page, and bounds that hold",
+        "velora.cli.command.jobs:audit",
+        config="audit",
+    ),
     Command(
         "drive",
         "drive a plant in real time by a saved agent",
@@ -102,6 +109,7 @@ For example:
   velora evaluate checkpoint=<run>/checkpoints/final episodes=10
   velora record <run> out=episode.mp4                         # see what it does
   velora watch <run> out=watch.html                           # see it think
+  velora audit <run> out=audit.html                           # what its network does, in numbers
   velora drive <run> rate=50 steps=500                        # in real time, by the clock
   velora prove policy/ target=cortex-m4                       # run an exported policy on an emulated chip
   velora train resume=<run>                                   # go on where it stopped

@@ -15,13 +15,14 @@ def on_demand(package: str, members: Mapping[str, str]) -> tuple[Callable[[str],
 
     Args:
         package: its ``__name__``.
-        members: the names it offers, with the submodule that holds each.
+        members: the names it offers, with the submodule that holds each; of another package by its whole name.
     """
 
     def find(name: str) -> Any:
         if name not in members:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{members[name]}"), name)
+        place = members[name]
+        return getattr(importlib.import_module(place if place.startswith("velora.") else f"{package}.{place}"), name)
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *members})

@@ -132,7 +132,7 @@ def _neurons(ops: Operations, layer: Layer, tensors: _Tensors, x: Array, h: Arra
             a, b, c, d = heads
             gate = ops.elementwise("sigmoid", _over(time, c) + d)
             first, second = ops.elementwise("tanh", a), ops.elementwise("tanh", b)
-            return first + gate * (second if kind is Kind.CFC_NO_GATE else second - first)
+            return first + gate * second if kind is Kind.CFC_NO_GATE else ops.mix(first, second, gate)
         case Kind.CFC_PURE:
             (a,) = heads
             rate = ops.elementwise("abs", a) + ops.parameter("rate", np.abs(tensors.numbers["w_tau"]))
@@ -142,11 +142,11 @@ def _neurons(ops: Operations, layer: Layer, tensors: _Tensors, x: Array, h: Arra
             a, b, c, d = heads
             target = ops.elementwise("tanh", c + ops.elementwise("sigmoid", a) * d)
             kept = _leak(ops, b, time) if kind is Kind.LEAKY else ops.elementwise("sigmoid", b)
-            return target + kept * (h - target)
+            return ops.mix(target, h, kept)
         case Kind.LEAKY_NO_RESET:
             a, b = heads
             target = ops.elementwise("tanh", b)
-            return target + _leak(ops, a, time) * (h - target)
+            return ops.mix(target, h, _leak(ops, a, time))
         case Kind.TANH | Kind.RELU:
             return ops.elementwise(kind.name.lower(), heads[0])
     raise AssertionError(f"no formula for {kind}")

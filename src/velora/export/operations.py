@@ -32,6 +32,10 @@ class Operations(Protocol):
         """Apply ``abs``, ``exp``, ``log``, ``relu``, ``sigmoid``, ``softplus`` or ``tanh``."""
         ...
 
+    def mix(self, first: Array, second: Array, share: Array) -> Array:
+        """Go from one value to another by a share from 0 to 1: ``first + share * (second - first)``."""
+        ...
+
     def linear(self, x: Array, weight: Array, bias: Array) -> Array:
         """Map (B, n_in) by a weight (n_out, n_in) and a bias (n_out,)."""
         ...

@@ -68,6 +68,10 @@ class PolicyModule(nn.Module):
         computed: Tensor = getattr(torch, function)(value)
         return computed
 
+    def mix(self, first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+        """See :class:`velora.export.operations.Operations`."""
+        return first + share * (second - first)
+
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See :class:`velora.export.operations.Operations`."""
         return nn.functional.linear(x, weight, bias)

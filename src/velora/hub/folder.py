@@ -16,13 +16,12 @@ from velora.checkpoint.remote import HOME, check_name
 from velora.checkpoint.schema import CONFIG_FILE, METADATA_FILE
 from velora.checkpoint.staging import Stage
 from velora.core.errors import HubError, RunDirectoryError, SettingError, VeloraError
+from velora.export.wiring import wiring_of
 from velora.hub.card import Card
 from velora.hub.proofs import NAME as PROOF
 from velora.hub.proofs import read_proof
 from velora.hub.scores import Scores
 from velora.models.agent import Agent
-from velora.models.make_networks import draw_wirings
-from velora.nn.cells.registry import find_row
 
 CARD: Final = "README.md"
 
@@ -70,7 +69,7 @@ def write_folder(
     try:
         with Stage(folder.absolute()) as stage:
             saved = _save(agent, checkpoint, stage.new)
-            wiring.save(_circuit(agent), stage.new / "wiring.svg", title=f"Wiring of {type(agent).__name__}")
+            wiring.save(wiring_of(agent), stage.new / "wiring.svg", title=f"Wiring of {type(agent).__name__}")
             if proof is not None:
                 place = Path(proof)
                 shutil.copyfile(place / PROOF if place.is_dir() else place, stage.new / PROOF)
@@ -109,13 +108,6 @@ def _save(agent: Agent, checkpoint: Checkpoint | None, folder: Path) -> Checkpoi
     copied = Checkpoint.open(home)
     copied.verify()
     return copied
-
-
-def _circuit(agent: Agent) -> wiring.Circuit:
-    """Describe the policy's circuit; its seed draws it."""
-    row = find_row(str(agent.settings.cell))
-    (drawn,) = draw_wirings(agent, "wiring", agent.n_features, agent.settings.action_dim)
-    return wiring.Circuit.of(drawn, is_circuit=row is not None and row.is_circuit)
 
 
 def _run(directory: str | Path | None) -> Run | None:

@@ -54,6 +54,7 @@ def evaluate(
     seed_indices: Sequence[int] | None = None,
     act: Policy | None = None,
     max_steps: int = MAX_STEPS,
+    tells_cut: bool = True,
     on_step: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
@@ -69,6 +70,7 @@ def evaluate(
         seed_indices: positions on the seed axis to evaluate; ``None`` is all.
         act: what to follow; ``None`` is ``agent.act``.
         max_steps: an episode that is so long is cut, and counts as far as it went; a line says so.
+        tells_cut: whether it does.
         on_step: called before every step; what it raises ends the evaluation.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
@@ -111,7 +113,7 @@ def evaluate(
         if ended:
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0
-    _tell_cut(n_cut, len(chosen) * len(reset_seeds), max_steps)
+    _tell_cut(n_cut if tells_cut else 0, len(chosen) * len(reset_seeds), max_steps)
     return returns[chosen]
 
 

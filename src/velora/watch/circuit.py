@@ -91,11 +91,17 @@ def circuit_of(policy: Policy, observations: tuple[str, ...] = ()) -> Circuit:
     sources = sensory = list(range(len(neurons)))
     kinds = [layer.kind for layer in policy.layers]
     named = _names_of_layers(policy)
+    memory: list[int] = []
     for number, layer in enumerate(policy.layers):
         own = list(range(len(neurons), len(neurons) + layer.n))
         neurons += [Neuron(f"{name} {at + 1}", name, at) for name, at in named[number]]
-        synapses += _synapses(layer, sources, own)
-        sources = sensory if layer.kind is Kind.LSTM else own
+        if layer.kind is Kind.LSTM:  # it reads the circuit's old state, and the circuit reads it instead of its own
+            memory, circuit = own, [at + layer.n for at in own]
+            synapses += _synapses(layer, sensory, own, circuit)
+            continue
+        old = memory[layer.state_at : layer.state_at + layer.n] or own
+        synapses += _synapses(layer, sources, own, old)
+        sources = own
     if policy.readout.kind is ReadoutKind.LINEAR:
         synapses += _outputs(policy, neurons, len(sensory))
     main = kinds[-1]
@@ -133,15 +139,16 @@ def _roles(policy: Policy, layer: Layer) -> list[str]:
     return [MOTOR if k < policy.readout.n_out else INTER if senses[k] else COMMAND for k in range(layer.n)]
 
 
-def _synapses(layer: Layer, sources: list[int], own: list[int]) -> list[Synapse]:
+def _synapses(layer: Layer, sources: list[int], own: list[int], old: list[int]) -> list[Synapse]:
+    """List the synapses of a layer, whose heads read its sources and then the neurons ``old``."""
     if layer.kind is Kind.LTC:
-        return _of_ltc(layer, sources, own, "sensory_") + _of_ltc(layer, own, own, "")
+        return _of_ltc(layer, sources, own, "sensory_") + _of_ltc(layer, old, own, "")
     weight = layer.tensors[layer.kind.value.tensors[0]].reshape(
         -1, layer.n, layer.tensors[layer.kind.value.tensors[0]].shape[1]
     )
     first, second = _BLENDED.get(layer.kind, (0, None))
     a, b = weight[first], np.zeros_like(weight[0]) if second is None else weight[second]
-    every = [*sources, *own]
+    every = [*sources, *old]
     found = []
     for target, source in np.argwhere((a != 0.0) | (b != 0.0)).tolist():
         if source < len(every):

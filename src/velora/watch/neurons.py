@@ -61,9 +61,9 @@ class Neurons:
             if layer.kind is Kind.LSTM:
                 keep = sigmoid(_heads(layer, tensors, x, old[:n])[2])
                 memory = np.asarray(after[n:], np.float64)
-                found.append((np.tanh(memory), keep, np.full(n, np.nan)))
-                reveal = sigmoid(_heads(layer, tensors, x, old[:n])[3])
-                old = np.concatenate((reveal * np.tanh(memory), memory))
+                revealed = sigmoid(_heads(layer, tensors, x, old[:n])[3]) * np.tanh(memory)
+                found.append((revealed, keep, np.full(n, np.nan)))
+                old = np.concatenate((revealed, memory))
                 continue
             new = np.asarray(after[at : at + n], np.float64)
             found.append((new, *_gate_and_time(layer, tensors, read, old[at : at + n], new, time)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,18 +17,35 @@ from velora.envs import Environments
 from velora.envs.film import prepare_drawing
 from velora.envs.layers import Env
 from velora.envs.make import EnvironmentSource
+from velora.envs.simulator import Simulator, simulator
 from velora.export.describe import describe
 from velora.export.policy import Policy
 from velora.export.replay import Replay
 from velora.models.agent import Agent
 from velora.training.evaluation import MAX_STEPS, evaluate, reset_seeds
 from velora.watch.circuit import Circuit, circuit_of
+from velora.watch.currents import currents
 from velora.watch.neurons import Neurons
 
 Floats = NDArray[np.float32]
 
 _FPS = 30.0
 """Pictures per second, where the environment doesn't say how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An array of a trace, and what it says.
+
+    Attributes:
+        values: (T,) or (T, columns).
+        unit: of its numbers.
+        columns: names of its columns; none of (T,).
+    """
+
+    values: Floats
+    unit: str
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,8 @@ class Trace:
         gate: (T, N), from 0 to 1: how far the neuron's gate is open; see :mod:`velora.watch.neurons`. NaN where it has
             none.
         time_constant: (T, N), in control steps, how long what it holds lasts; NaN where the cell has no such number.
+        physics: (T, P), positions and velocities of the simulator at each observation, whatever the policy was shown;
+            (T, 0) where nothing is known about it. See :mod:`velora.envs.simulator`.
 
     Attributes:
         policy: its description.
@@ -55,6 +74,7 @@ class Trace:
         reset_seed: that the environment was reset with.
         pictures: (height, width, 3) of bytes, before each step, and one after the last; empty if there are none.
         picture_ms: time between two of them, as the environment says.
+        simulator: names and units of ``physics``; ``None`` where nothing is known.
     """
 
     policy: Policy
@@ -69,10 +89,12 @@ class Trace:
     activity: Floats
     gate: Floats
     time_constant: Floats
+    physics: Floats
     environment: str
     reset_seed: int
     pictures: Sequence[NDArray[np.uint8]] = field(default=(), repr=False)
     picture_ms: float = 1000.0 / 30.0
+    simulator: Simulator | None = field(default=None, repr=False)
 
     @property
     def n_steps(self) -> int:
@@ -84,12 +106,49 @@ class Trace:
         """Sum of the rewards."""
         return float(self.reward.sum(dtype=np.float64))
 
+    @property
+    def current(self) -> Floats:
+        """Current of every synapse, (T, synapses), in the order of ``circuit.synapses``; see
+        :func:`velora.watch.currents.currents`.
+        """
+        return currents(self.circuit, self.network_input, self.activity, self.gate)
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """Every array by its name, with its unit and the names of its columns."""
+        circuit, policy = self.circuit, self.policy
+        neurons = [one.name for one in circuit.neurons]
+        inner = tuple(neurons[policy.n_inputs : policy.n_inputs + self.activity.shape[1]])
+        ways = tuple(f"{neurons[one.source]} > {neurons[one.target]}" for one in circuit.synapses)
+        known = self.simulator
+        units = () if known is None else tuple(dict.fromkeys(known.units))
+        rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+            ("observation", "the environment's", tuple(neurons[: policy.n_observations])),
+            ("network_input", "normalised observation, log of control steps", tuple(neurons[: policy.n_inputs])),
+            ("dt", "control steps", ()),
+            ("action", "the environment's", _numbered("action", self.action.shape[1])),
+            ("reward", "the environment's", ()),
+            ("state", "1", _numbered("state", self.state.shape[1])),
+            ("output", "1", _numbered("output", self.output.shape[1])),
+            ("activity", "1", inner),
+            ("gate", "share, 0 to 1", inner),
+            ("time_constant", "control steps", inner),
+            ("current", "1", ways),
+            ("physics", ", ".join(units), () if known is None else known.names),
+        )
+        return {name: Quantity(getattr(self, name), unit, columns) for name, unit, columns in rows}
+
+
+def _numbered(name: str, n: int) -> tuple[str, ...]:
+    return (name,) if n == 1 else tuple(f"{name} {k + 1}" for k in range(n))
+
 
 def trace(
     agent: Agent,
     env: Env | str,
     *,
     seed: int | None = None,
+    episode: int = 1,
     max_steps: int = MAX_STEPS,
     pictures: bool = False,
 ) -> Trace:
@@ -98,7 +157,8 @@ def trace(
     Args:
         agent: of one seed.
         env: an environment, or the id of one.
-        seed: decides the episode; ``None`` takes the first of evaluation.
+        seed: decides the episodes; ``None`` takes those of evaluation.
+        episode: which of them, from 1 on.
         max_steps: an episode that is so long is cut.
         pictures: keep what ``env.render()`` gives.
 
@@ -107,8 +167,9 @@ def trace(
         SpaceError: if the environment doesn't fit the agent.
         SettingError: if a number is out of its domain, or ``env`` gives no pictures.
     """
-    if max_steps < 1:
-        raise SettingError(f"trace: expected max_steps of at least 1, got {max_steps}")
+    for name, given in (("max_steps", max_steps), ("episode", episode)):
+        if given < 1:
+            raise SettingError(f"trace: expected {name} of at least 1, got {given}")
     made = (
         EnvironmentSource(env, {"render_mode": "rgb_array"} if pictures else {}).first()[0]
         if isinstance(env, str)
@@ -116,7 +177,7 @@ def trace(
     )
     if pictures:
         prepare_drawing()
-    (reset_seed,) = reset_seeds(seed, 1)
+    reset_seed = reset_seeds(seed, episode)[-1]
     try:
         agent.adapt(made)
         return _record(agent, made, reset_seed, max_steps=max_steps, pictures=pictures)
@@ -133,12 +194,14 @@ class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
         self.rewards: list[float] = []
         self.actions: list[Any] = []
         self.pictures: list[NDArray[np.uint8]] = []
+        self.physics: list[NDArray[np.float64]] = []
+        self.simulator = simulator(env)
         self._draws = pictures
 
     def reset(self, **options: Any) -> Any:
         """Begin, with a picture."""
         answer = self.env.reset(**options)
-        self.draw()
+        self.look()
         return answer
 
     def step(self, action: Any) -> Any:
@@ -146,11 +209,13 @@ class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
         answer = self.env.step(action)
         self.actions.append(np.array(action, np.float64))
         self.rewards.append(float(answer[1]))
-        self.draw()
+        self.look()
         return answer
 
-    def draw(self) -> None:
-        """Keep a picture, if that is wanted."""
+    def look(self) -> None:
+        """Keep positions and velocities, and a picture, if that is wanted."""
+        if self.simulator is not None:
+            self.physics.append(self.simulator.read())
         if self._draws:
             picture = np.asarray(self.env.render())
             if picture.ndim != 3 or picture.dtype != np.uint8:
@@ -173,7 +238,7 @@ def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures
         return action, after
 
     with torch.inference_mode():
-        evaluate(agent, envs, [reset_seed], act=act, max_steps=max_steps)
+        evaluate(agent, envs, [reset_seed], act=act, max_steps=max_steps, tells_cut=False)
     neurons, replay = Neurons(policy), Replay(policy)
     inputs = [replay.inputs(obs[: policy.n_observations], dt) for obs, _, dt, _ in seen]
     looks = [neurons.look(x, before, after, dt) for x, (_, before, dt, after) in zip(inputs, seen, strict=True)]
@@ -191,10 +256,12 @@ def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures
         activity=activity,
         gate=gate,
         time_constant=time_constant,
+        physics=_floats(recorder.physics[: len(seen)]).reshape(len(seen), -1),
         environment=policy.origin.environment,
         reset_seed=reset_seed,
         pictures=tuple(recorder.pictures),
         picture_ms=1000.0 / float((env.metadata or {}).get("render_fps") or _FPS),
+        simulator=recorder.simulator,
     )
 
 

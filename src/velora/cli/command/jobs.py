@@ -64,6 +64,11 @@ def watch(words: Sequence[str]) -> int:
     return launch("watch", "velora.cli.run.watch:run_watch", _of_checkpoint(listed))
 
 
+def audit(words: Sequence[str]) -> int:
+    """Run ``velora audit``; a first word that is no setting is short for ``checkpoint=``."""
+    return launch("audit", "velora.cli.run.audit:run_audit", _of_checkpoint(words or ["--help"]))
+
+
 def push(words: Sequence[str]) -> int:
     """Run ``velora push``; first words that are no settings are short for ``checkpoint=`` and ``repo=``."""
     first, *more = words or ["--help"]

@@ -44,7 +44,7 @@ def _own(command: Command, words: Sequence[str], current: str) -> Iterator[str]:
             yield from (f"{one}=" for one in _SETTING.findall(_help(command)))
         if equals and (name in _PATHS or (name == "checkpoint" and command.name != "train")):
             yield from (f"{name}={path}" for path in paths(value))
-        elif not (equals or words) and command.name in ("evaluate", "record", "watch", "drive"):
+        elif not (equals or words) and command.name in ("evaluate", "record", "watch", "audit", "drive"):
             yield from paths(current)
         elif not (equals or words) and command.name == "check-env":
             yield from (f"{env_id} " for env_id in _environments())

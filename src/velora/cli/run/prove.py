@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, ListConfig
-from rich.live import Live
-from rich.text import Text
 
-from velora.analysis.table import duration
-from velora.callbacks.console import EdgeConsole
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.choice import choose_checkpoint
 from velora.cli.run import run_directory
+from velora.cli.run.bar import Bar
 from velora.cli.run.saved_agent import load_agent, open_environment
 from velora.core import small_json
 from velora.core.errors import ExportError, SettingError
@@ -63,7 +59,7 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
         slow = cfg.episodes if cfg.slow_episodes is None else cfg.slow_episodes
         seeds = reset_seeds(cfg.seed, cfg.episodes)
         plan = Plan(seeds, slow, cfg.steps, max_steps=cfg.max_steps, timeout_s=cfg.timeout_s)
-        with Bar() as bar:
+        with ProofBar() as bar:
             proof = prove(exported, env, targets, plan, bar)
     finally:
         env.close()
@@ -143,48 +139,9 @@ def _told(result: TargetResult) -> str:
     return f"{bits}earns {np.mean(result.returns):.3f}, {result.steps_per_s:,.0f} steps/s"
 
 
-class Bar:
-    """A line on the terminal: what is being done, how far it is, and how long it will take; elsewhere a line for each
-    target that is done.
-    """
-
-    def __init__(self) -> None:
-        self._console = EdgeConsole()
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._what, self._unit, self._total, self._done = "", "", 0, 0
-        self._began = self._shown = time.monotonic()
-
-    def __enter__(self) -> Bar:
-        """Show it, where there is a terminal."""
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take it away."""
-        self._live.stop()
-
-    def begin(self, what: str, total: int, unit: str = "") -> None:
-        """See :class:`velora.proof.progress.Progress`."""
-        self._what, self._total, self._unit, self._done = what, total, unit, 0
-        self._began = time.monotonic()
-        self._show()
-
-    def advance(self, n: int = 1) -> None:
-        """See :class:`velora.proof.progress.Progress`."""
-        self._done += n
-        if time.monotonic() - self._shown > 0.2:
-            self._show()
+class ProofBar(Bar):
+    """A line on the terminal, and a line for each target that is done."""
 
     def tell(self, result: TargetResult) -> None:
         """See :class:`velora.proof.progress.Progress`."""
-        self._console.print(Text(f"{result.name:<12}{_told(result)}"), soft_wrap=True)
-
-    def _show(self) -> None:
-        self._shown = now = time.monotonic()
-        if not self._console.is_terminal:
-            return
-        far = f"  {self._done:,}/{self._total:,} {self._unit}s" if self._unit else ""
-        left = (now - self._began) * max(0, self._total - self._done) / self._done if self._done else None
-        text = f"{self._what}{far}{'' if left is None else f'  {duration(left)} left'}"
-        self._live.update(Text(text), refresh=True)
+        self.say(f"{result.name:<12}{_told(result)}")

@@ -85,6 +85,14 @@ class WatchConfig(PlayConfig):
 
 
 @dataclass
+class AuditConfig(PlayConfig):
+    """All settings of ``velora audit``."""
+
+    episodes: int = told(10, "episodes to play, each again without every neuron and under every disturbance")
+    out: str | None = told(None, "the page; ``None``: audit.html. The numbers lie beside it, in audit.json")
+
+
+@dataclass
 class PushConfig(PlayConfig):
     """All settings of ``velora push``."""
 

@@ -20,6 +20,7 @@ from velora.cli.settings import wrappers
 from velora.cli.settings.environments import CheckpointSchema, DeviceSchema, EnvSchema
 from velora.cli.settings.fields import AGENT_SCHEMAS, arguments, taken, told
 from velora.cli.settings.playing import (
+    AuditConfig,
     CheckEnvConfig,
     DriveConfig,
     EvaluateConfig,
@@ -82,6 +83,7 @@ CONFIGS = {
     "evaluate": EvaluateConfig,
     "record": RecordConfig,
     "watch": WatchConfig,
+    "audit": AuditConfig,
     "push": PushConfig,
     "drive": DriveConfig,
     "prove": ProveConfig,

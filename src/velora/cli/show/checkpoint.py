@@ -99,7 +99,7 @@ def commands(path: Path, run: Path | None, *further: str, plays: bool = True) ->
     if settings is not None:
         own = dict((*trust.foreign_code(settings), *trust.foreign_places(settings, home)))
         more = [written(name, value) for name, value in own.items() if name.startswith(("agent.", "env."))]
-    for name in ("evaluate", "record", "watch") if plays else ():
+    for name in ("evaluate", "record", "watch", "audit") if plays else ():
         yield name, " ".join([f"velora {name}", written("checkpoint", str(path)), *more])
     if run is not None and settings is not None:
         yield "go on", resume.command(run if path == run else path, settings, *further)

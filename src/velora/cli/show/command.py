@@ -72,4 +72,4 @@ def _laid_out(facts: Iterable[Fact]) -> Iterator[str]:
         yield from (f"{'':<{_COLUMN}}{line}" for line in lines[1:])
 
 
-_COMMANDS = ("evaluate", "record", "watch", "go on", "plot", "verify", "python")
+_COMMANDS = ("evaluate", "record", "watch", "audit", "go on", "plot", "verify", "python")

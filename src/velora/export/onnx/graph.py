@@ -78,6 +78,10 @@ class Graph:
         """See :class:`velora.export.operations.Operations`."""
         return self.node(_ELEMENTWISE[function], value)
 
+    def mix(self, first: Value, second: Value, share: Value) -> Value:
+        """See :class:`velora.export.operations.Operations`."""
+        return first + share * (second - first)
+
     def linear(self, x: Value, weight: Value, bias: Value) -> Value:
         """See :class:`velora.export.operations.Operations`."""
         return self.node("Gemm", x, weight, bias, transB=1)

@@ -1,0 +1,11 @@
+"""Audit a policy: what its network does, in numbers that can be checked, bounds that hold, and pictures."""
+
+from typing import TYPE_CHECKING
+
+from velora.core.lazy import on_demand
+
+if TYPE_CHECKING:
+    from velora.audit.auditing import Audit, audit
+
+__all__ = ["Audit", "audit"]
+__getattr__, __dir__ = on_demand(__name__, {"Audit": "auditing", "audit": "auditing"})
