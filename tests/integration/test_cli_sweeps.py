@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 from tests.integration.conftest import Command, Outcome
@@ -215,7 +215,8 @@ def test_a_launcher_that_breaks_off_is_told_in_one_line(
     def launch(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(BasicLauncher, "launch", launch)
+    basic = Plugins.instance().class_name_to_class["hydra._internal.core_plugins.basic_launcher.BasicLauncher"]
+    monkeypatch.setattr(basic, "launch", launch)
     code, _, err = sweep("agent.n_neurons=5,6", "train.seed=0", *TINY)
     lines = err.splitlines()
     assert (code, len(lines)) == (1, 4)
