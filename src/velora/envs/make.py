@@ -58,13 +58,12 @@ class EnvironmentSource:
         self._gives_one = False
         self._make_drawing: Callable[[], Env] | None = None
         if isinstance(env, str):
-            spec = find_spec(env)
-            shared = {**spec.kwargs, **(kwargs or {})}  # which Gymnasium would copy for every environment
+            shared = {**find_spec(env).kwargs, **(kwargs or {})}  # which Gymnasium would copy for every environment
 
             def make(**more: Any) -> Env:
                 given = {**shared, **more}
                 if given.get("render_mode") is not None:
-                    _check_draws(spec)
+                    _check_draws(find_spec(env))
                 return gym.make(env, disable_env_checker=True, **fresh(given))
 
             self._make, self._make_drawing = make, partial(make, render_mode=PICTURES)

@@ -60,9 +60,11 @@ class _Session:
 
     def report_launcher(self, error: Exception) -> int:
         """Print in one line why the launcher of a sweep broke off, whose jobs tell of their own errors themselves."""
+        if self.full_errors:
+            return self.report(error)
         cause = getattr(error, "cause", None)  # Ray wraps an error of a worker's, and its traceback becomes the text
         error = cause if isinstance(cause, Exception) else error
-        if is_mistake(error) or self.full_errors:
+        if is_mistake(error):
             return self.report(error)
         first = next(iter(str(error).splitlines()), "")
         why = ": ".join(filter(None, (type(error).__name__, first)))
