@@ -20,7 +20,7 @@ CELL = "agent.cell=command_cells.Integrator"
 @pytest.mark.slow
 def test_a_cell_of_ones_own_is_named_each_time(command: Command, tmp_path: Path) -> None:
     (tmp_path / "command_cells.py").write_text(Path(own_cells.__file__).read_text())
-    done = command("train", CELL, *SHORT, "hydra.run.dir=run")
+    done = command("train", CELL, *SHORT, "train.seed=0", "hydra.run.dir=run")
     assert done.code == 0, done.err
     assert f"evaluate  velora evaluate checkpoint=run/checkpoints/final {CELL}" in done.out.splitlines()
     assert f"go on     velora train resume=run {CELL} train.n_episodes=2" in done.out.splitlines()
@@ -33,6 +33,13 @@ def test_a_cell_of_ones_own_is_named_each_time(command: Command, tmp_path: Path)
     )
     assert command("train", "resume=run").err.endswith(f"if you trust it, add {CELL} to the command line\n")
     assert "with a cell 'command_cells.Integrator', which isn't registered here" in command("verify", "run").out
+
+    shown = command("show", "run").out
+    assert "LiquidDDPG(3, 5, 1, cell='command_cells.Integrator', warmup_steps=190, seed=0)" in shown
+    assert "not loaded: cell=command_cells.Integrator beside velora show imports it" in shown
+    assert "parameters" not in shown
+    assert "command_cells.Integrator; " in command("show", "run", "cell=command_cells.Integrator").out
+    OWN.clear()
 
     assert command("evaluate", "checkpoint=run", "episodes=1", CELL).code == 0
     assert command("train", "resume=run", CELL, "train.n_episodes=2").code == 0

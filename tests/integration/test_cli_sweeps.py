@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 from tests.integration.conftest import Command, Outcome
@@ -196,6 +197,39 @@ class Break(Callback):
         if trainer.episode == 2 and not Path("mended").exists():
             raise ValueError("it broke\\nin two lines")
 """
+
+
+class Wrapped(RuntimeError):
+    """An error of a worker's as Ray raises it: the text is a traceback, and the error itself is the cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"ray::_run_job() (pid=1)\n  File x, line 1\n{type(cause).__name__}: {cause}")
+        self.cause = cause
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("a worker died\nlook at its logs"), "(RuntimeError: a worker died)"),
+        (Wrapped(OSError("no room")), "(OSError: no room)"),
+        (ChildProcessError(), "(ChildProcessError)"),
+    ],
+)
+def test_a_launcher_that_breaks_off_is_told_in_one_line(
+    sweep: Command, error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(*_: object, **__: object) -> None:
+        raise error
+
+    basic = Plugins.instance().class_name_to_class["hydra._internal.core_plugins.basic_launcher.BasicLauncher"]
+    monkeypatch.setattr(basic, "launch", launch)
+    code, _, err = sweep("agent.n_neurons=5,6", "train.seed=0", *TINY)
+    lines = err.splitlines()
+    assert (code, len(lines)) == (1, 4)
+    assert lines[0] == f"velora train: the launcher broke off {said}; HYDRA_FULL_ERROR=1 shows the traceback"
+    assert lines[-1] == "velora train: 2 of 2 jobs are not done; go on with: velora train resume=s sweep=basic"
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert "Traceback" in sweep("agent.n_neurons=5,6", "train.seed=0", *TINY).err
 
 
 @pytest.mark.slow

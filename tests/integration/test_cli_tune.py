@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from tests.shared import digests
 from velora.cli.run import run_directory
 from velora.cli.tune import outcome, storage, worker
+from velora.cli.tune.page import LivePage
 from velora.core import seeding
 from velora.metrics import queries
 
@@ -122,6 +123,20 @@ def test_the_end_is_a_table_a_page_and_the_commands_to_go_on_with(study: Path) -
     assert next_words(out, "train") == [
         "velora", "train", "--config-dir=study", "experiment=best", "train.seed=2", "train.seeds=10",
     ]  # fmt: skip
+
+
+def test_the_page_of_a_study_that_runs_is_made_anew_when_trials_have_ended(study: Path) -> None:
+    page = study / "study.html"
+    page.unlink()
+    live = LivePage(study, storage.load(study), n_ended=2, every_s=0.0)
+    live.refresh(2)
+    assert not page.exists()  # nothing has ended since
+    live.refresh(3)
+    assert "3 of 3 trials" in page.read_text()
+    page.unlink()
+    live.refresh(4)  # pages take a twentieth of the time at most, and the last one is a moment old
+    LivePage(study, storage.load(study), n_ended=2).refresh(3)  # in the first minute there is none
+    assert not page.exists()
 
 
 def next_words(out: str, name: str) -> list[str]:
@@ -263,6 +278,7 @@ def test_a_command_that_is_stopped_leaves_nothing_behind_and_goes_on(study: Path
     if number != signal.SIGKILL:
         assert ("interrupted; every run is saved" in err) == (number == signal.SIGINT)
         assert "go on     velora tune resume=stopped" in out
+        assert "left unfinished" in Path("stopped/study.html").read_text()
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline
@@ -270,6 +286,7 @@ def test_a_command_that_is_stopped_leaves_nothing_behind_and_goes_on(study: Path
     assert "left" in [t.state for t in outcome.look(Path("stopped"), storage.load(Path("stopped"))).trials]
     ended = subprocess.run([*VELORA, "resume=stopped"], env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+    assert "3 of 3 trials: 3 complete" in Path("stopped/study.html").read_text()
     found = outcome.look(Path("stopped"), storage.load(Path("stopped")))
     assert [(t.params, t.values) for t in found.trials] == [(t.params, t.values) for t in undisturbed.trials]
 

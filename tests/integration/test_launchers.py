@@ -201,6 +201,29 @@ def test_a_job_that_slurm_asks_to_end_is_saved_and_goes_on(tmp_path: Path, alone
     assert not (home / "interrupted").exists()
 
 
+@pytest.mark.parametrize(
+    ("launcher", "finished"), [("processes", 1), ("joblib", 0), ("slurm_local", 1), ("slurm", 1), ("ray", 0)]
+)
+def test_what_a_killed_worker_costs_is_told_and_gone_on_with(
+    launcher: str, finished: int, tmp_path: Path, alone: dict[str, object]
+) -> None:
+    """Of joblib the whole sweep, of the others its own job, as the table says; of Ray once it may not try again."""
+    once = ("-m", *TINY, "hydra.launcher.ray.remote.max_retries=0") if launcher == "ray" else ()
+    process, sweep = start(tmp_path, launcher, *once), tmp_path / "sweep"
+    wait_until(lambda: bool(due(sweep, 5, 5)))
+    (pid,) = due(sweep, 5, 5)
+    os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=280)
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    assert f"{2 - finished} of 2 jobs are not done; go on with: velora train resume=sweep" in err.splitlines()[-1]
+    jobs = [path.parent for path in sweep.glob("*/config.yaml")]
+    assert [outcome.read(job).status.value for job in jobs].count("finished") == finished
+    wait_until(lambda: not any(trainers(job) for job in jobs))
+    finish(start(tmp_path, launcher, "resume=sweep", "callbacks.slow._target_=slow.Slow"))
+    assert what_counts(sweep) == alone
+
+
 def test_ray_goes_on_with_a_job_whose_worker_dies(tmp_path: Path, alone: dict[str, object]) -> None:
     process, sweep = start(tmp_path, "ray"), tmp_path / "sweep"
     wait_until(lambda: bool(list(sweep.glob("*/checkpoints/ep4"))))

@@ -35,7 +35,7 @@ def test_early_stopping_on_the_window_mean() -> None:
         stock.EarlyStopping("return_mean", patience=1, mode="max", min_delta=1e6, check_on_train_epoch_end=True)
     )
     assert (result.status, len(result.returns[0])) == ("stopped", 2)
-    assert result.stop_reason == "a Lightning callback set should_stop"
+    assert result.stop_reason == "Lightning's EarlyStopping set should_stop"
 
 
 @pytest.mark.parametrize("at_the_end_of_an_epoch", [None, False, True])
@@ -67,7 +67,7 @@ def test_a_monitor_that_nothing_measures_is_an_error_once_that_is_sure() -> None
 def test_timer_stops_when_its_limit_is_reached(interval: str) -> None:
     timer = stock.Timer(duration=timedelta(milliseconds=200), interval=interval)
     result = train(timer, n_episodes=1_000_000)
-    assert result.status == "stopped"
+    assert (result.status, result.stop_reason) == ("stopped", "Lightning's Timer set should_stop")
     assert timer.time_elapsed() >= 0.2
 
 

@@ -6,15 +6,14 @@ import time
 
 import torch
 
-from velora.callbacks.base import Callback
-from velora.callbacks.cadence import Cadence, check_whole
+from velora.callbacks.monitors import StepMonitor
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.ram import available_bytes, resident_bytes
 
 _MIB = 2**20
 
 
-class DeviceStats(Callback):
+class DeviceStats(StepMonitor):
     """Log what this process takes of processor, memory and GPU.
 
     ``device/cpu_cores`` is processor time over time, so that 1.0 is one core; ``device/memory_mib`` is what the process
@@ -27,31 +26,13 @@ class DeviceStats(Callback):
         5000
     """
 
-    def __init__(self, *, every: int = 1_000) -> None:
-        """Choose how often.
-
-        Args:
-            every: environment steps of a seed between two rows, at least 1.
-
-        Raises:
-            SettingError: if it isn't such a number.
-        """
-        check_whole("device_stats.every", every)
-        self.every = every
-        self._cadence = Cadence(every)
-        self._last = 0.0, 0.0
-
-    def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
+    def start(self, trainer: TrainerView) -> None:
         """Start the clocks."""
         self._last = time.perf_counter(), time.process_time()
-        self._cadence.start(0, trainer.step)
 
-    def on_step_end(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Log if it is time."""
-        if self._cadence.is_due(0, trainer.step):
-            trainer.log(self._measure(agent.device))
-
-    def _measure(self, device: torch.device) -> dict[str, float]:
+    def measure(self, trainer: TrainerView, agent: AgentView) -> dict[str, float]:
+        """Look at clocks and memory."""
+        device = agent.device
         (before_s, before_cpu_s), self._last = self._last, (time.perf_counter(), time.process_time())
         now_s, now_cpu_s = self._last
         found = {"device/cpu_cores": (now_cpu_s - before_cpu_s) / max(now_s - before_s, 1e-9)}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from velora.callbacks.base import Callback
-from velora.callbacks.cadence import Cadence, check_whole
+from velora.callbacks.monitors import UpdateMonitor
 from velora.core.protocols import AgentView, TrainerView
-from velora.core.types import Metrics
 
 
-class GradientMonitor(Callback):
+class GradientMonitor(UpdateMonitor):
     """Log the norm of every network's newest gradient, before it is clipped, as ``gradient/<network>``.
 
     Updates compute these norms anyway: it costs no more than the reading, and updates stay recorded.
@@ -20,30 +16,11 @@ class GradientMonitor(Callback):
         500
     """
 
-    def __init__(self, *, every: int = 100) -> None:
-        """Choose how often.
-
-        Args:
-            every: updates of a seed between two rows, at least 1.
-
-        Raises:
-            SettingError: if it isn't such a number.
-        """
-        check_whole("gradient_monitor.every", every)
-        self.every = every
-        self._cadence = Cadence(every)
-
     def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
         """Begin where every seed stands, and have the norms kept."""
         agent.keep_gradient_norms()
-        for lane in trainer.progress:
-            self._cadence.start(lane.seed_index, lane.update)
+        super().on_train_start(trainer, agent)
 
-    def on_train_batch_end(
-        self, trainer: TrainerView, agent: AgentView, outputs: Metrics, batch: Any, batch_idx: int
-    ) -> None:
-        """Log if it is time."""
-        for lane in trainer.progress:
-            if self._cadence.is_due(lane.seed_index, lane.update):
-                norms = agent.gradient_norms(lane.seed_index)
-                trainer.log({f"gradient/{name}": norm for name, norm in norms.items()}, seed_index=lane.seed_index)
+    def measure(self, agent: AgentView, seed_index: int) -> dict[str, float]:
+        """Read the norms."""
+        return {f"gradient/{name}": norm for name, norm in agent.gradient_norms(seed_index).items()}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-from velora.callbacks.base import Callback
-from velora.callbacks.cadence import Cadence, check_whole
+from velora.callbacks.monitors import StepMonitor
 from velora.core.protocols import AgentView, TrainerView
 
 
-class Throughput(Callback):
+class Throughput(StepMonitor):
     """Log environment steps and updates per second, of all seeds together, since the last row.
 
     They are ``throughput/steps_per_second``, ``throughput/updates_per_second`` and ``throughput/seconds``, the time
@@ -20,37 +19,19 @@ class Throughput(Callback):
         5000
     """
 
-    def __init__(self, *, every: int = 1_000) -> None:
-        """Choose how often.
-
-        Args:
-            every: environment steps of a seed between two rows, at least 1.
-
-        Raises:
-            SettingError: if it isn't such a number.
-        """
-        check_whole("throughput.every", every)
-        self.every = every
-        self._cadence = Cadence(every)
-        self._began_s = self._last_s = 0.0
-        self._last = 0, 0
-
-    def on_train_start(self, trainer: TrainerView, agent: AgentView) -> None:
+    def start(self, trainer: TrainerView) -> None:
         """Start the clock."""
         self._began_s = self._last_s = time.perf_counter()
         self._last = _counts(trainer)
-        self._cadence.start(0, trainer.step)
 
-    def on_step_end(self, trainer: TrainerView, agent: AgentView) -> None:
-        """Log if it is time."""
-        if not self._cadence.is_due(0, trainer.step):
-            return
+    def measure(self, trainer: TrainerView, agent: AgentView) -> dict[str, float]:
+        """Divide what was done by the time it took."""
         now, counts = time.perf_counter(), _counts(trainer)
         seconds = max(now - self._last_s, 1e-9)
         rates = [(new - old) / seconds for new, old in zip(counts, self._last, strict=True)]
         self._last_s, self._last = now, counts
         names = "throughput/steps_per_second", "throughput/updates_per_second"
-        trainer.log({**dict(zip(names, rates, strict=True)), "throughput/seconds": now - self._began_s})
+        return {**dict(zip(names, rates, strict=True)), "throughput/seconds": now - self._began_s}
 
 
 def _counts(trainer: TrainerView) -> tuple[int, int]:

@@ -61,7 +61,10 @@ class EnvironmentSource:
             shared = {**find_spec(env).kwargs, **(kwargs or {})}  # which Gymnasium would copy for every environment
 
             def make(**more: Any) -> Env:
-                return gym.make(env, disable_env_checker=True, **fresh({**shared, **more}))
+                given = {**shared, **more}
+                if given.get("render_mode") is not None:
+                    _check_draws(find_spec(env))
+                return gym.make(env, disable_env_checker=True, **fresh(given))
 
             self._make, self._make_drawing = make, partial(make, render_mode=PICTURES)
         elif isinstance(env, gym.Env):
@@ -175,6 +178,26 @@ class EnvironmentSource:
         return (
             f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or "
             "pass a function that makes it"
+        )
+
+
+def _check_draws(spec: gym.envs.registration.EnvSpec) -> None:
+    """Refuse an environment that can't be told to draw, of which Gymnasium would say that it takes other keywords.
+
+    Raises:
+        SpaceError: if its class takes no ``render_mode``.
+    """
+    creator = spec.entry_point
+    try:
+        creator = gym.envs.registration.load_env_creator(creator) if isinstance(creator, str) else creator
+        parameters = inspect.signature(creator).parameters if creator is not None else {}
+    except (ValueError, TypeError, ImportError, AttributeError):  # said better when it is made
+        return
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    if creator is not None and not takes_any and "render_mode" not in parameters:
+        raise SpaceError(
+            f"env: {spec.id} draws no pictures, since {getattr(creator, '__name__', creator)} takes no render_mode; "
+            "take it in the constructor, and return a picture from render(), (height, width, 3) bytes"
         )
 
 

@@ -159,6 +159,20 @@ class Settings(BaseModel):
         return sorted(found, key=lambda one: GROUPS.index(one.group))
 
     @classmethod
+    def changed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those values that aren't the defaults of this class; sizes have none, and so are left out.
+
+        Args:
+            values: of an agent, or of a checkpoint's JSON; settings that this class doesn't have are among the changed.
+        """
+        usual = {one.name: one.default for one in cls.options()}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in usual or (usual[name] is not REQUIRED and plain(value) != usual[name])
+        }
+
+    @classmethod
     def again(cls, name: str, default: Any = None, meaning: str | None = None) -> Any:
         """Declare a setting of this class once more in a subclass, with another default, or another meaning.
 

@@ -19,7 +19,7 @@ from velora.models.exploration import Explorer
 from velora.models.learner import Learner
 from velora.models.normalisation import Normaliser
 from velora.models.optimizers import OptimizerKind
-from velora.models.options import REQUIRED, Settings
+from velora.models.options import Settings
 from velora.nn.networks.images import FEATURES, reader
 from velora.nn.networks.policies import LiquidActor, LiquidHead
 from velora.nn.parameters import count_parameters
@@ -221,8 +221,8 @@ class AgentParts(ABC):
 
     def changed_settings(self) -> dict[str, Any]:
         """Return the settings that aren't the defaults; sizes have none."""
-        options = [one for one in self.settings_type.options() if one.default is not REQUIRED]
-        return {one.name: value for one in options if (value := getattr(self.settings, one.name)) != one.default}
+        values = {one.name: getattr(self.settings, one.name) for one in self.settings_type.options()}
+        return self.settings_type.changed(values)
 
     def __repr__(self) -> str:
         """Show what the agent is, its sizes and wiring, and its training so far."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,8 @@ from velora.envs import ActionUnits
 
 _STYLE = "text-align: left; padding: 1px 12px 1px 0; vertical-align: top"
 _MOST_SEEDS = 10
+SIZES = ("state_dim", "n_neurons", "action_dim")
+"""The settings that come first in a constructor, and have no defaults."""
 
 
 class Portrayed(Protocol):
@@ -66,12 +68,23 @@ def call(agent: Portrayed) -> str:
         >>> call(LiquidDDPG(3, 10, 1, tau=0.01, seeds=[0, 1]))
         'LiquidDDPG(3, 10, 1, tau=0.01, seeds=[0, 1])'
     """
-    s, seeds = agent.settings, list(agent.seeds)
-    changed = [f"{name}={value!r}" for name, value in agent.changed_settings().items()]
-    own = f"seeds={seeds}" if len(seeds) <= _MOST_SEEDS else f"seeds=[{seeds[0]}, ..., {seeds[-1]}]"
-    own = f"seed={seeds[0]}" if len(seeds) == 1 else own
-    given = [str(s.state_dim), str(s.n_neurons), str(s.action_dim), *changed, own]
-    return f"{type(agent).__name__}({', '.join(given)})"
+    sizes = [getattr(agent.settings, name) for name in SIZES]
+    return call_of(type(agent).__name__, sizes, agent.changed_settings(), agent.seeds)
+
+
+def call_of(name: str, sizes: Iterable[int], changed: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """Write the call of a constructor.
+
+    Args:
+        name: the class.
+        sizes: what comes first, as in ``SIZES``.
+        changed: settings that differ from the defaults.
+        seeds: one or several.
+    """
+    of_many = f"seeds={list(seeds)}" if len(seeds) <= _MOST_SEEDS else f"seeds=[{seeds[0]}, ..., {seeds[-1]}]"
+    of_one = f"seed={seeds[0]}"
+    settings = (f"{setting}={value!r}" for setting, value in changed.items())
+    return f"{name}({', '.join([*map(str, sizes), *settings, of_one if len(seeds) == 1 else of_many])})"
 
 
 def facts(agent: Portrayed) -> Iterator[tuple[str, str]]:

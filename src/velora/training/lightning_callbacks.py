@@ -50,11 +50,19 @@ class StockBinding:
 
     def __call__(self, callback: Any, name: str) -> Callable[..., Any]:
         """Return one hook of a callback, which takes what comes after ``(trainer, pl_module)``."""
-        hook = partial(getattr(callback, name), self.trainer, self.module)
+        hook = partial(self._call, callback, name)
         monitor = getattr(callback, "monitor", None)
         if monitor is not None and name in ("on_train_epoch_end", "on_validation_end"):
             return partial(self._once_known, hook, monitor, name)
         return partial(self._started, callback, hook) if name == "on_train_start" else hook
+
+    def _call(self, callback: Any, name: str, *args: Any) -> None:
+        """Call a hook; the trainer knows meanwhile who asks it for something."""
+        self.trainer.caller = callback
+        try:
+            getattr(callback, name)(self.trainer, self.module, *args)
+        finally:
+            self.trainer.caller = None
 
     def _started(self, callback: Any, hook: Callable[[], Any]) -> None:
         """Start; a run that goes on in the middle of an episode begins its epoch again, as Lightning does."""

@@ -125,6 +125,8 @@ class StockTrainer:
         self.max_epochs = trainer.n_episodes
         self.default_root_dir = str(trainer.run_dir or Path.cwd())
         self.callbacks = [c for c in trainer.callbacks if is_stock(c)]
+        self.caller: Any = None
+        """The callback whose hook is being called."""
         self._logged: dict[str, float] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -180,7 +182,8 @@ class StockTrainer:
     @should_stop.setter
     def should_stop(self, wanted: bool) -> None:
         if wanted and not self.velora.should_stop:
-            self.velora.stop("a Lightning callback set should_stop")
+            name = "a callback of Lightning's" if self.caller is None else f"Lightning's {type(self.caller).__name__}"
+            self.velora.stop(f"{name} set should_stop")
 
     @property
     def callback_metrics(self) -> dict[str, Tensor]:

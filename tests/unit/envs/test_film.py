@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -129,8 +130,27 @@ def test_drawing_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_environment_that_draws_nothing_is_refused() -> None:
-    import gymnasium as gym
-
     source = EnvironmentSource(lambda: gym.make("Pendulum-v1"))
     with pytest.raises(SpaceError, match="that draws pictures, render_mode='rgb_array', got None; pass its registered"):
         source.make_drawing()
+
+
+class Undrawn(gym.Env[Any, Any]):
+    """An environment whose author didn't think of pictures."""
+
+    observation_space = gym.spaces.Box(-1.0, 1.0, (2,))
+    action_space = gym.spaces.Box(-1.0, 1.0, (1,))
+
+    def __init__(self, size: float = 1.0) -> None:
+        self.size = size
+
+
+def test_an_environment_that_takes_no_render_mode_is_refused_by_what_it_lacks() -> None:
+    gym.register("Undrawn-v0", entry_point=Undrawn)
+    try:
+        source = EnvironmentSource("Undrawn-v0", {"size": 2.0})
+        with pytest.raises(SpaceError, match="Undrawn-v0 draws no pictures, since Undrawn takes no render_mode"):
+            source.make_drawing()
+        assert isinstance(source.make().unwrapped, Undrawn)
+    finally:
+        del gym.registry["Undrawn-v0"]

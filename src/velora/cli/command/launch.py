@@ -58,6 +58,19 @@ class _Session:
         traceback.print_exception(error)
         return BAD_INPUT if is_mistake(error) else CRASH
 
+    def report_launcher(self, error: Exception) -> int:
+        """Print in one line why the launcher of a sweep broke off, whose jobs tell of their own errors themselves."""
+        if self.full_errors:
+            return self.report(error)
+        cause = getattr(error, "cause", None)  # Ray wraps an error of a worker's, and its traceback becomes the text
+        error = cause if isinstance(cause, Exception) else error
+        if is_mistake(error):
+            return self.report(error)
+        first = next(iter(str(error).splitlines()), "")
+        why = ": ".join(filter(None, (type(error).__name__, first)))
+        complain(f"velora {self.command}: the launcher broke off ({why}); HYDRA_FULL_ERROR=1 shows the traceback\n")
+        return CRASH
+
     def summarise(self) -> None:
         """Report how many jobs of a sweep failed, and list the objective of the others."""
         if self.failures:
@@ -132,9 +145,10 @@ def _outcome(entry: Callable[[], object], session: _Session, conclude: Callable[
     except Exception as error:
         if not session.began and (conclude is None or is_mistake(error)):
             raise
-        if conclude is not None or not session.failures:  # of a launcher that runs its jobs in other processes
-            code = session.report(error)
-            return code if conclude is None else max(code, conclude())
+        if conclude is not None:
+            return max(session.report_launcher(error), conclude())
+        if not session.failures:  # of a launcher that runs its jobs in other processes
+            return session.report(error)
     if conclude is not None:
         return conclude()
     session.summarise()

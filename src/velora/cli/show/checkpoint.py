@@ -10,7 +10,7 @@ import velora
 from velora.checkpoint import Checkpoint, agents
 from velora.checkpoint.layout import CHECKPOINTS
 from velora.checkpoint.remote import HOME
-from velora.checkpoint.schema import FILE_NAMES
+from velora.checkpoint.schema import FILE_NAMES, Metadata
 from velora.cli.command.arguments import written
 from velora.cli.run import resume, trust
 from velora.cli.run.run_directory import CONFIG, METRICS, load_settings
@@ -73,13 +73,22 @@ def of_agent(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
         yield from (fact for fact in portrait.facts(agent) if fact[0] != "computes")
         return
     checkpoint.verify()
-    foreign = f"cell={cell}" if metadata.agent in agents else "agent=my_module.MyAgent"
-    settings = ", ".join(f"{name}={value!r}" for name, value in metadata.settings.items())
-    yield "agent", f"{metadata.agent}, seed {metadata.seed}, of code from outside Velora ({foreign} imports it)"
-    yield "agent's", settings
+    yield "agent", _call(metadata)
+    word = f"cell={cell}" if metadata.agent in agents else "agent=my_module.MyAgent"
+    yield "code", f"from outside Velora, and not loaded: {word} beside velora show imports it, and shows more"
     yield "trained", portrait.trained([metadata.progress])  # type: ignore[list-item]
     if metadata.environment is not None:
         yield "environment", str(metadata.environment["id"])
+
+
+def _call(metadata: Metadata) -> str:
+    """Write the call that makes an agent which isn't loaded; one of a class that isn't known by its key."""
+    settings, seeds = dict(metadata.settings), [metadata.seed]
+    kinds = [agents.get(key) for key in ([metadata.agent] if metadata.agent in agents else agents)]
+    sizes = [settings.pop(name) for name in portrait.SIZES if name in settings]
+    for kind in kinds:  # a class that isn't known may have any of their defaults
+        settings = kind.settings_type.changed(settings)
+    return portrait.call_of(kinds[0].__name__ if metadata.agent in agents else metadata.agent, sizes, settings, seeds)
 
 
 def commands(path: Path, run: Path | None, *further: str, plays: bool = True) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from velora.cli.run import run_directory
 from velora.cli.run.trust import foreign_code, foreign_places
 from velora.cli.sweep.processes import Stopped
 from velora.cli.tune import help as helps
-from velora.cli.tune import report, request, storage
+from velora.cli.tune import page, report, request, storage
 from velora.cli.tune.check import check
 from velora.cli.tune.options import Given
 from velora.cli.tune.outcome import Outcome, look
@@ -23,14 +22,13 @@ from velora.cli.tune.progress import Progress
 from velora.cli.tune.request import Request
 from velora.cli.tune.workers import LOG, Crew
 from velora.core.cores import n_cores
-from velora.core.errors import RunDirectoryError, SettingError, VeloraError
+from velora.core.errors import RunDirectoryError, SettingError
 from velora.core.terminal import complain, say
 
 if TYPE_CHECKING:
     import optuna
 
 CRASH = 1
-log = logging.getLogger(__name__)
 
 
 def tune(words: Sequence[str]) -> int:
@@ -159,7 +157,13 @@ def _search(home: Path, study: optuna.Study, given: Given) -> int:
 def _drive(home: Path, study: optuna.Study, n_workers: int) -> int:
     """Let processes work, and show how they come along; return the number of a signal that has stopped them."""
     with Progress(study, n_workers) as progress:
-        crew = Crew(home, n_workers, tick=lambda: progress.refresh(storage.n_trials(study)), say=progress.say)
+        live_page = page.LivePage(home, study, n_ended=progress.n_ended)
+
+        def tick() -> None:
+            progress.refresh(storage.n_trials(study))
+            live_page.refresh(progress.n_ended)
+
+        crew = Crew(home, n_workers, tick=tick, say=progress.say)
         try:
             crew.run()
         except Stopped as stop:
@@ -175,12 +179,8 @@ def _report(outcome: Outcome, shown: Path) -> None:
         "\n".join(("", *report.lines(outcome, shown), "", *report.next_commands(outcome, shown, _trusting(outcome))))
         + "\n"
     )
-    try:
-        command = f"velora tune {written('show', str(shown))}"
-        report.write_page(outcome, outcome.home / report.PAGE, command=command, pictures=outcome.home / report.PICTURES)
-        say(f"page      {shown / report.PAGE}\n")
-    except (OSError, VeloraError) as error:
-        log.warning("the page was not written: %s", error)
+    if (made := page.write(outcome)) is not None:
+        say(f"page      {shown / made.name}\n")
 
 
 def _show(home: Path, asked: Request, given: Given) -> int:

@@ -35,6 +35,11 @@ class Progress:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._told_at = 0.0
 
+    @property
+    def n_ended(self) -> int:
+        """How many trials have ended and been told."""
+        return len(self._told)
+
     def __enter__(self) -> Progress:
         """Show the bar, where there is a terminal."""
         if self._console.is_terminal:
