@@ -12,11 +12,12 @@ from typing import Any
 
 FENCE = re.compile(r"^```math\n(.*?)^```$", re.M | re.S)
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[{}_^]|[0-9.]+|[a-zA-Z]|\s+|.")
-_LETTERS = dict(zip("alpha beta gamma sigma tau mu partial".split(), "αβγστμ∂", strict=True))
+_LETTERS = dict(zip(["alpha", "beta", "gamma", "sigma", "tau", "mu", "partial"], "αβγστμ∂", strict=True))
 _SIGNS = {
     "cdot": "·", "odot": "⊙", "to": "→", "sum": "∑", "int": "∫", "infty": "∞", "le": "≤", "ge": "≥", "approx": "≈",
     "in": "∈", "lbrace": "{", "rbrace": "}", "quad": "\u2003", ",": "\u2009",
 }  # fmt: skip
+_OPERATORS = {"-": "\u2212", "*": "\u2217"}
 _NAMES = {"exp", "tanh", "log", "max"}
 
 
@@ -79,7 +80,7 @@ def _item(token: str, tokens: Iterator[str]) -> str:
         return f"<mn>{token}</mn>"
     if token.isalpha():
         return f"<mi>{token}</mi>"
-    return f"<mo>{escape({'-': '−', '*': '∗'}.get(token, token))}</mo>"
+    return f"<mo>{escape(_OPERATORS.get(token, token))}</mo>"
 
 
 def _command(name: str, tokens: Iterator[str]) -> str:

@@ -1,10 +1,15 @@
-"""A hook of MkDocs: show the notebooks of ``examples/`` as pages, with what they put out when they were run."""
+"""A hook of MkDocs: show the notebooks of ``examples/`` as pages, with what they put out when they were run.
+
+``python -m docs._notebooks [NAME ...]``, or ``make notebooks``, runs them anew and saves them.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,4 +65,38 @@ def _shown(output: dict[str, Any], name: str, pictures: dict[str, bytes | str]) 
         pictures[f"{name}.png"] = base64.b64decode("".join(data["image/png"]))
         yield f"![What this cell draws]({name}.png)"
     elif text := "".join(data["text/plain"]).strip("\n"):
-        yield f"```text title=\"Output\"\n{text}\n```"
+        yield f'```text title="Output"\n{text}\n```'
+
+
+def run(notebook: Path, *, timeout_s: int = 600) -> Any:
+    """Run a notebook in an empty directory, and return it with what it put out.
+
+    Raises:
+        ModuleNotFoundError: if Jupyter isn't installed, which the extra ``notebook`` brings.
+        nbclient.exceptions.CellExecutionError: if a cell fails.
+    """
+    import nbclient
+    import nbformat
+
+    read = nbformat.read(notebook, 4)
+    with tempfile.TemporaryDirectory() as folder:
+        where = {"metadata": {"path": folder}}
+        nbclient.NotebookClient(read, timeout=timeout_s, kernel_name="python3", resources=where).execute()
+    for cell in read.cells:
+        cell.metadata.pop("execution", None)  # when each cell ran
+        if cell.cell_type == "code":
+            cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr"]
+    return read
+
+
+def main(names: list[str]) -> None:
+    """Run those of these names, or all, and save them."""
+    import nbformat
+
+    for notebook in sorted(EXAMPLES.glob("*.ipynb")):
+        if not names or notebook.stem in names:
+            nbformat.write(run(notebook), notebook)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

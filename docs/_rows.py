@@ -52,11 +52,11 @@ class _Rows(Preprocessor):
 class Rows(Extension):
     """The extension, for ``markdown_extensions``."""
 
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Markdown's name
+    def extendMarkdown(self, md: Markdown) -> None:
         """Run after snippets (32) and fenced code (25), and before MkDocs looks for anchors (21)."""
         md.preprocessors.register(_Rows(md), "rows", 24)
 
 
-def makeExtension(**settings: Any) -> Rows:  # noqa: N802 - Markdown's name
+def makeExtension(**settings: Any) -> Rows:
     """Make the extension; Markdown calls this."""
     return Rows(**settings)

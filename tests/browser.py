@@ -50,14 +50,14 @@ class Browser:
             self._note(message.get("method"), message.get("params", {}))
 
     def open(
-        self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, paper: bool = False
+        self, page: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False, paper: bool = False
     ) -> None:
-        """Open a file, and wait until it is there."""
+        """Open a file or an address, and wait until it is there."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="print" if paper else "screen", features=[scheme])
         before = self._loaded
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         deadline = time.monotonic() + _START_S
         while self._loaded == before:
             assert time.monotonic() < deadline, f"{page} did not load"
