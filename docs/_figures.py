@@ -5,6 +5,7 @@ They have no background, and colours that are readable on a light page and on a 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 
 import velora
+from velora.analysis.wiring import Circuit, draw
 from velora.export.describe import describe
 from velora.models import LiquidDDPG
+from velora.models.make_networks import draw_wirings
 from velora.nn.cells import make_cell
 from velora.nn.sequence import unroll
 from velora.nn.wiring import auto_ncp
@@ -38,12 +41,22 @@ STYLE = {
 def main() -> None:
     """Write all of them."""
     IMAGES.mkdir(parents=True, exist_ok=True)
+    wiring()
     with mpl.rc_context(STYLE):
         ltc_time_constants()
         cfc_gates()
         composition()
+
+
+def wiring() -> None:
+    """Draw the circuit of the zoo's pendulum, for a light page and for a dark one."""
     agent = velora.zoo("pendulum")
-    velora.analysis.wiring(agent, IMAGES / "wiring.svg")
+    (drawn,) = draw_wirings(agent, "wiring", agent.n_features, agent.settings.action_dim)
+    picture = draw(Circuit.of(drawn), title="Wiring of the zoo's pendulum")
+    light = re.sub(r"@media \(prefers-color-scheme: dark\) \{ .* \}</style>", "</style>", picture)
+    dark = re.sub(r"@media \(prefers-color-scheme: dark\) \{ (.*) \}</style>", r"\1</style>", picture)
+    for name, text in (("light", light), ("dark", dark)):
+        (IMAGES / f"wiring-{name}.svg").write_text(text)
 
 
 def ltc_time_constants() -> None:

@@ -17,7 +17,7 @@ _SIGNS = {
     "cdot": "·", "odot": "⊙", "to": "→", "sum": "∑", "int": "∫", "infty": "∞", "le": "≤", "ge": "≥", "approx": "≈",
     "in": "∈", "lbrace": "{", "rbrace": "}", "quad": "\u2003", ",": "\u2009",
 }  # fmt: skip
-_OPERATORS = {"-": "\u2212", "*": "\u2217"}
+_OPERATORS = {"'": "\u2032", "-": "\u2212", "*": "\u2217"}
 _NAMES = {"exp", "tanh", "log", "max"}
 
 

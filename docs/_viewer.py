@@ -27,4 +27,5 @@ def on_files(files: Files, *, config: Any) -> Files:
 @functools.cache
 def viewer() -> str:
     """Return the page: an episode of Pendulum, with the circuit at work."""
-    return watch_page(trace(velora.zoo("pendulum"), "Pendulum-v1", pictures=True), command="velora watch zoo:pendulum")
+    episode = trace(velora.zoo("pendulum"), "Pendulum-v1", seed=7, pictures=True)
+    return watch_page(episode, command="velora watch zoo:pendulum seed=7")
