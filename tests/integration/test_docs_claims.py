@@ -57,7 +57,7 @@ def test_the_page_claims_much() -> None:
     assert len(list(claims())) > 25
 
 
-@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim[2:40].strip())
+@pytest.mark.parametrize("claim", list(claims()), ids=lambda claim: claim[2:40].strip())
 def test_a_claim_has_its_rows_and_their_numbers(claim: str) -> None:
     links = ROW.findall(claim)
     assert links, "no link to a row"
