@@ -42,19 +42,19 @@ def compare(page: Path) -> None:
 
 def watch(page: Path) -> None:
     """Write an episode, every fourth step of the first 160, with the task and the circuit."""
-    width, height, edge = 1000, 700, 4
+    width, height, edge = 1000, 700, 12
     frames = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, browsing(Path(folder)) as browser:
         browser.open(page, width=width, height=height)
         shown = "document.querySelector('.circuit')"
-        browser.ask(f"scrollTo(0, {shown}.getBoundingClientRect().top - {edge})")
+        browser.ask(f"scrollTo(0, {shown}.getBoundingClientRect().top + {edge})")
         bottom = int(browser.ask(f"{shown}.getBoundingClientRect().bottom")) + edge
         for step in range(0, 160, 4):
             browser.ask(f"(s => {{ s.value = '{step}'; s.dispatchEvent(new Event('input')) }})({SCRUB})")
             browser.call("Runtime.evaluate", expression=PAINTED, awaitPromise=True)
             frames.append(taken(browser).crop((0, 0, width, min(bottom, height))))
     first, *rest = (one.resize((720, round(720 * one.height / one.width)), Image.Resampling.LANCZOS) for one in frames)
-    first.save(IMAGES / "watch.webp", save_all=True, append_images=rest, duration=130, loop=0, quality=55, method=6)
+    first.save(IMAGES / "watch.webp", save_all=True, append_images=rest, duration=130, loop=0, quality=55, method=4)
 
 
 def taken(browser: Browser) -> Image.Image:
