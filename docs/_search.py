@@ -1,4 +1,4 @@
-"""A hook of MkDocs: let the search put pages that show how before pages that say what was decided, or list everything."""
+"""A hook of MkDocs: let the search put pages that show how before decisions, and before lists of everything."""
 
 from __future__ import annotations
 
