@@ -41,6 +41,20 @@ USER_SNIPPETS = "07e5eb63cf675150bcbcb7cb7fdbad9996810b70477840da97ec2b148b6fe2e
 """Of the five snippets that the project was created from; they are a promise, so they never change."""
 
 
+SLOW = {
+    "docs/getting-started.md",
+    "docs/guide/configuration.md",
+    "docs/guide/real-time.md",
+    "docs/guide/slow-simulators.md",
+    "docs/guide/sweeps.md",
+    "docs/guide/tuning.md",
+    "docs/guide/your-own-environment.md",
+    "docs/tutorial/callback.md",
+    "docs/tutorial/write-a-callback.md",
+}
+"""Pages of many commands, or of training, that take ten seconds and more; the others run by default."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Block:
     """A fenced block of a page; ``line`` is where its code begins."""
@@ -178,7 +192,14 @@ def run_block(block: Block, page: Path, namespace: dict[str, Any], run: Path) ->
             database.execute(block.code).fetchall()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name_of)
+def with_code() -> Iterator[Any]:
+    for page in PAGES:
+        if blocks(page):
+            marks = [pytest.mark.slow] if name_of(page) in SLOW else []
+            yield pytest.param(page, id=name_of(page), marks=marks)
+
+
+@pytest.mark.parametrize("page", list(with_code()))
 def test_snippets_and_commands_run(
     page: Path, workshop: Path, finished_run: Path, request: pytest.FixtureRequest
 ) -> None:
