@@ -26,8 +26,8 @@ PROOF_PACKAGES := gcc libc6-dev clang gcc-arm-none-eabi qemu-system-arm gcc-avr 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate test test-all check formatted format lint types layers peers ray bench-learning
-.PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs wheel wheel-smoke
-.PHONY: clean viewer proof proof-tools
+.PHONY: bench-learning-smoke integrations trackio bench-speed reliability sweeps bits generate docs docs-serve notebooks
+.PHONY: clean viewer proof proof-tools wheel wheel-smoke
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -108,6 +108,13 @@ viewer: setup  ## Check, test and bundle the pages of velora watch, after a chan
 
 docs: setup  ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict $(ARGS)
+
+docs-serve: setup  ## Show the documentation at http://127.0.0.1:8000, made anew at every change of a page
+	$(RUN) -m mkdocs serve $(ARGS)
+
+notebooks: setup  ## Run the notebooks in examples/ and keep what they put out; installs Jupyter into .venv
+	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[notebook]'
+	$(RUN) -m docs._notebooks $(ARGS)
 
 wheel: setup $(RELEASE)/.complete  ## Build wheel and source distribution into dist/, and audit them
 	rm -rf dist

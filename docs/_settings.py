@@ -18,12 +18,19 @@ import yaml
 from hydra import compose
 from omegaconf import OmegaConf
 
+from velora import __version__
 from velora.cli.command.compose import composing
 from velora.cli.settings.explained import meanings
 from velora.models.options import REQUIRED, Option
 from velora.models.signatures import constructor_options
 
 MARKER = re.compile(r"<!-- settings: (?P<target>\S+) -->\n.*?<!-- end -->", re.S)
+
+
+def on_config(config: Any) -> Any:
+    """Say at the foot of every page which version the site is of; MkDocs calls this first."""
+    config.copyright = f"Velora {__version__}"
+    return config
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:

@@ -51,7 +51,7 @@ class Browser:
 
     def open(
         self,
-        page: Path,
+        page: Path | str,
         *,
         width: int = 1280,
         height: int = 900,
@@ -59,13 +59,13 @@ class Browser:
         paper: bool = False,
         still: bool = False,
     ) -> None:
-        """Open a file, and wait until it is there; ``still`` asks it for less motion."""
+        """Open a file or an address, and wait until it is there; ``still`` asks it for less motion."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}
         self.call("Emulation.setEmulatedMedia", media="print" if paper else "screen", features=[scheme, motion])
         before = self._loaded
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         deadline = time.monotonic() + _START_S
         while self._loaded == before:
             assert time.monotonic() < deadline, f"{page} did not load"

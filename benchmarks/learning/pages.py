@@ -160,12 +160,19 @@ def _stand(standing: int) -> str:
 def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
     """Draw the interquartile mean of every arm over its steps, and beside it the score of every seed.
 
-    The interval is a band on the left and a bar on the right, whose labels are the legend of both.
+    The interval is a band on the left and a bar on the right, whose labels are the legend of both. A panel on the left
+    has at most as many curves as there are colours; further arms have panels below, and another line.
     """
-    height = 1.1 + 0.24 * max(len(curves), 6)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, height), layout="constrained", width_ratios=(5, 4))
+    n_panels = -(-len(curves) // len(COLOURS))
+    most = -(-len(curves) // n_panels)
+    height = max(1.1 + 0.24 * max(len(curves), 6), 2.4 * n_panels)
+    figure = plt.figure(figsize=(9.6, height), layout="constrained")
+    grid = figure.add_gridspec(n_panels, 2, width_ratios=(5, 4))
+    panels = [figure.add_subplot(grid[0, 0])]
+    panels += [figure.add_subplot(grid[k, 0], sharex=panels[0], sharey=panels[0]) for k in range(1, n_panels)]
+    right = figure.add_subplot(grid[:, 1])
     for number, curve in enumerate(curves.values()):
-        colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS)]
+        colour, line, left = COLOURS[number % most], LINES[number // most], panels[number // most]
         low, high = np.array([interval(scores)[1:] for scores in curve.returns.T]).T
         thousands = curve.steps / 1000
         left.plot(thousands, interquartile_mean(curve.returns, axis=0), line, color=colour)
@@ -175,9 +182,14 @@ def plot(study: Study, curves: Mapping[str, Curves], file: Path) -> None:
         right.plot(ends, [number, number], line, color=colour, linewidth=2)
         right.plot(middle, number, "|", color=colour, markersize=11, markeredgewidth=3)
     if study.solved is not None:
-        left.axhline(study.solved, color="grey", linestyle="--", linewidth=1)
+        for left in panels:
+            left.axhline(study.solved, color="grey", linestyle="--", linewidth=1)
         right.axvline(study.solved, color="grey", linestyle="--", linewidth=1)
-    left.set(title=study.name, xlabel="thousand environment steps", ylabel="return")
+    panels[0].set(title=study.name)
+    panels[-1].set(xlabel="thousand environment steps")
+    for left in panels:
+        left.set(ylabel="return")
+        left.label_outer()
     right.set(title=f"last {LAST} evaluations", xlabel="return", yticks=range(len(curves)), yticklabels=list(curves))
     right.locator_params(axis="x", nbins=5)
     right.invert_yaxis()

@@ -1,17 +1,20 @@
-"""A notebook, run by a real Jupyter kernel: what stands in it once it is saved."""
+"""Notebooks, run by a real Jupyter kernel: what stands in one once it is saved, and those of ``examples/``."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-nbformat = pytest.importorskip("nbformat", reason="needs Jupyter: pip install nbclient ipykernel")
-nbclient = pytest.importorskip("nbclient", reason="needs Jupyter: pip install nbclient ipykernel")
-pytest.importorskip("ipykernel", reason="needs Jupyter: pip install nbclient ipykernel")
+from docs._notebooks import EXAMPLES, run
+
+nbformat = pytest.importorskip("nbformat", reason="needs Jupyter: pip install -e '.[notebook]'")
+nbclient = pytest.importorskip("nbclient", reason="needs Jupyter: pip install -e '.[notebook]'")
+pytest.importorskip("ipykernel", reason="needs Jupyter: pip install -e '.[notebook]'")
 
 FIGURE = """
 from velora.analysis.curves import plot_runs
@@ -39,6 +42,20 @@ def test_a_cell_shows_one_bar_and_the_agent(tmp_path: Path, monkeypatch: pytest.
     assert '<progress value="1.0000" max="1"' in shown(training)["text/html"]
     assert "3 episodes, 600 steps, 450 updates" in shown(after)["text/plain"]
     assert shown(figure)["image/png"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_an_example_puts_out_what_is_saved_with_it(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    saved, again = nbformat.read(notebook, 4), run(notebook, timeout_s=1800)
+    assert [lines(cell) for cell in again.cells] == [lines(cell) for cell in saved.cells]
+
+
+def lines(cell: Any) -> list[str]:
+    """Return what a cell puts out, without its digits: they may differ in the last place on another processor."""
+    found = [one.get("text") or one["data"]["text/plain"] for one in cell.get("outputs", [])]
+    return [re.sub(r"[-\d., ]+", " ", text) for text in found]
 
 
 def shown(outputs: list[dict[str, Any]]) -> dict[str, str]:
