@@ -128,7 +128,9 @@ def browsing(folder: Path) -> Iterator[Browser]:
     words += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "--hide-scrollbars", "about:blank"]
     with subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            with client.connect(_address(folder / "DevToolsActivePort"), max_size=None, proxy=None) as connection:
+            # No pings: a browser that a busy machine keeps waiting has not gone away.
+            options = {"max_size": None, "proxy": None, "ping_interval": None}
+            with client.connect(_address(folder / "DevToolsActivePort"), **options) as connection:
                 yield Browser(connection)
         finally:
             process.terminate()
