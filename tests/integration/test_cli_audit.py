@@ -24,10 +24,10 @@ def audited(command: Command, name: str, *words: str) -> tuple[str, Path, dict[s
 def test_an_audit_is_a_table_a_page_and_numbers(command: Command) -> None:
     out, page, numbers = audited(command, "pendulum-positions", "episodes=2", "max_steps=12")
     assert "at most 1 by theorem" in out
-    assert "angular velocity" in out
     assert "0 of" in page.read_text()
     assert "default-src 'none'" in page.read_text()
     assert numbers["environment"] == "Pendulum-v1"
+    assert [one["name"] for one in numbers["probes"]] == ["angle (rad)", "angular velocity (rad/s)"]  # type: ignore[attr-defined]
     assert len(numbers["removals"]) == 41  # type: ignore[arg-type]
     assert all(one["violations"] == 0 and one["ratio"] >= 1.0 for one in numbers["bounds"])  # type: ignore[attr-defined]
     assert numbers["state"]["largest"] <= numbers["state"]["bound"] == 1.0  # type: ignore[index]
