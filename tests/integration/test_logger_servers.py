@@ -61,6 +61,7 @@ class Server:
                 return
             assert self.process.poll() is None, (self.directory / "log").read_text()
             time.sleep(0.2)
+        self.kill()  # no fixture has it yet, and it would outlive the tests
         raise AssertionError((self.directory / "log").read_text())
 
     def kill(self) -> None:
