@@ -187,9 +187,9 @@ def _check_draws(spec: gym.envs.registration.EnvSpec) -> None:
     Raises:
         SpaceError: if its class takes no ``render_mode``.
     """
-    creator = spec.entry_point
     try:
-        creator = gym.envs.registration.load_env_creator(creator) if isinstance(creator, str) else creator
+        given = spec.entry_point
+        creator: Any = gym.envs.registration.load_env_creator(given) if isinstance(given, str) else given
         parameters = inspect.signature(creator).parameters if creator is not None else {}
     except (ValueError, TypeError, ImportError, AttributeError):  # said better when it is made
         return

@@ -85,7 +85,7 @@ def _call(metadata: Metadata) -> str:
     """Write the call that makes an agent which isn't loaded; one of a class that isn't known by its key."""
     settings, seeds = dict(metadata.settings), [metadata.seed]
     kinds = [agents.get(key) for key in ([metadata.agent] if metadata.agent in agents else agents)]
-    sizes = [settings.pop(name) for name in portrait.SIZES if name in settings]
+    sizes: list[Any] = [settings.pop(name) for name in portrait.SIZES if name in settings]
     for kind in kinds:  # a class that isn't known may have any of their defaults
         settings = kind.settings_type.changed(settings)
     return portrait.call_of(kinds[0].__name__ if metadata.agent in agents else metadata.agent, sizes, settings, seeds)
