@@ -54,7 +54,7 @@ class Interval:
         """Distance of the ends."""
         return self.high - self.low
 
-    def intersected(self, low: Floats, high: Floats) -> Interval:
+    def intersected(self, low: Floats | float, high: Floats | float) -> Interval:
         """Return what also lies between two other ends, where the truth is known to lie."""
         return Interval(np.maximum(self.low, low), np.minimum(self.high, high))
 
@@ -146,10 +146,10 @@ class Intervals:
             case "log":
                 return _widened(np.log(low), np.log(high))
             case "tanh":
-                return _widened(np.tanh(low), np.tanh(high)).intersected(np.float64(-1.0), np.float64(1.0))
+                return _widened(np.tanh(low), np.tanh(high)).intersected(-1.0, 1.0)
             case "sigmoid":
                 found = _widened(sigmoid(low), sigmoid(high), 1.0)
-                return found.intersected(np.float64(0.0), np.float64(1.0))
+                return found.intersected(0.0, 1.0)
             case "softplus":
                 return _positive(_widened(softplus(low), softplus(high), 1.0))
         raise AssertionError(f"no interval of {function}")
