@@ -311,7 +311,8 @@ _QUANTILES: Final = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.
 
 
 def _joined(traces: Sequence[Trace], name: str) -> Floats:
-    return np.concatenate([getattr(one, name) for one in traces]).astype(np.float64)
+    joined: Floats = np.concatenate([getattr(one, name) for one in traces]).astype(np.float64)
+    return joined
 
 
 def _probes(traces: Sequence[Trace]) -> tuple[Probed, ...]:
