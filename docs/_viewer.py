@@ -24,8 +24,15 @@ def on_files(files: Files, *, config: Any) -> Files:
     return files
 
 
+_DARK = "<style>@media (prefers-color-scheme: dark) { .task img { filter: invert(.88) hue-rotate(180deg) } }</style>"
+"""Pictures of the task are drawn on white."""
+
+
 @functools.cache
 def viewer() -> str:
-    """Return the page: an episode of Pendulum, with the circuit at work."""
+    """Return the page: an episode of Pendulum, with the circuit at work.
+
+    Where there is ``velora.watch.live``, ``live_page(Lane.of(velora.zoo("pendulum")))`` is what belongs here.
+    """
     episode = trace(velora.zoo("pendulum"), "Pendulum-v1", seed=7, pictures=True)
-    return watch_page(episode, command="velora watch zoo:pendulum seed=7")
+    return watch_page(episode, command="velora watch zoo:pendulum seed=7").replace("</head>", f"{_DARK}</head>")

@@ -33,7 +33,7 @@ SEARCHES = {
     "Ray": "guide/clusters/",
     "notebook": "examples/",
     "microcontroller": "guide/microcontroller/",
-    "GRU": "guide/liquid-cells/",
+    "GRU": "benchmarks/",
 }
 """What is typed into the search box, and a page that has to be among the first three found."""
 SOUGHT: dict[str, tuple[list[str] | str, str]] = {
@@ -180,6 +180,7 @@ def test_a_few_pages_are_whole_in_a_browser(browser: Browser, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # of that, building the site is the most
 def test_every_page_is_whole_in_a_browser(browser: Browser, site: Path, address: str, tmp_path: Path) -> None:
     pages = sorted(str(one.parent.relative_to(site)) for one in site.rglob("index.html"))
     assert len(pages) > 70
@@ -193,6 +194,7 @@ def test_every_page_is_whole_in_a_browser(browser: Browser, site: Path, address:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_search_finds_what_is_looked_for(browser: Browser, address: str) -> None:
     found = {words: search(browser, address, words)[:3] for words in SEARCHES}
     missed = {
@@ -202,6 +204,7 @@ def test_the_search_finds_what_is_looked_for(browser: Browser, address: str) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("question", SOUGHT)
 def test_a_new_reader_finds_it(browser: Browser, address: str, question: str) -> None:
     way, page = SOUGHT[question]
