@@ -91,6 +91,7 @@ def test_a_page_says_what_was_wrong(command: Command) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not shutil.which("npm"), reason="needs Node and npm: apt-get install npm")
 def test_the_bundles_are_built_from_their_source_and_that_passes_its_tests() -> None:
     before = [bundle.read_bytes() for bundle in BUNDLES]

@@ -221,6 +221,7 @@ def test_a_page_is_written_or_says_why_not(command: Command) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_browser_computes_what_predict_does(tmp_path: Path, browser: Browser) -> None:
     browser.open(page_of(tmp_path, "pendulum"))
     stop(browser)

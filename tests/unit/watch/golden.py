@@ -24,7 +24,7 @@ from velora.nn.cells.registry import CELLS, VARIANTS
 from velora.watch.neurons import Neurons
 from velora.watch.task import TASKS, world_of
 
-STEPS = 60
+STEPS = 30
 STUDIED = (
     "pendulum",
     "pendulum-positions",
