@@ -209,7 +209,7 @@ def _synapses(circuit: Circuit, source: str, target: str, places: dict[str, _Pla
 
 def _opacity(array: NDArray[np.float64]) -> float:
     """Let many synapses be fainter."""
-    return min(0.75, max(0.22, 12 / max(1.0, float(np.count_nonzero(array)) ** 0.5)))
+    return float(min(0.75, max(0.22, 12 / max(1.0, float(np.count_nonzero(array)) ** 0.5))))
 
 
 def _bulge(y: float, v: float) -> float:
