@@ -303,7 +303,7 @@ def paired_interval(differences: Floats) -> tuple[float, float]:
 def _far_quantile(free: int) -> float:
     z = 1.959964
     parts = z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return sum(part / free**k for k, part in enumerate(parts))
+    return float(sum(part / free**k for k, part in enumerate(parts)))
 
 
 _QUANTILES: Final = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
@@ -337,7 +337,8 @@ def _reach(policy: Policy, outputs: Floats) -> Floats:
     """Return what answers are measured by: half the range of an action, or the deviation of a choice's outputs."""
     if isinstance(policy.units, ActionBounds):
         return policy.units.arrays[2].astype(np.float64)
-    return np.maximum(outputs.std(0), 1e-9)
+    varied: Floats = np.maximum(outputs.std(0), 1e-9)
+    return varied
 
 
 def _slope(policy: Policy, traces: Sequence[Trace], spread: Floats) -> tuple[float, float]:

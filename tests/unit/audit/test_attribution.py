@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_what_nothing_drives_is_memory() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"cell": "cfc"}, {"cell": "ltc"}, {"cell": "cfc", "mixed_memory": True}])
-def test_every_answer_is_handed_out_whole(settings: dict[str, object]) -> None:
+def test_every_answer_is_handed_out_whole(settings: dict[str, Any]) -> None:
     agent = LiquidSAC(3, 12, 1, seed=1, device="cpu", **settings)
     circuit = circuit_of(describe(agent))
     strength = np.random.default_rng(0).uniform(size=len(circuit.synapses))

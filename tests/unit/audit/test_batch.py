@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,9 +20,10 @@ from velora.training.evaluation import reset_seeds
 
 
 def agent_of(name: str) -> LiquidSAC:
-    options = dict(VARIANTS[name])
+    options: dict[str, Any] = dict(VARIANTS[name])
     mode, mixed = options.get("mode", "default"), options.get("mixed_memory", False)
-    return LiquidSAC(3, 12, 1, seed=1, device="cpu", cell=name.split()[0], cell_mode=mode, mixed_memory=mixed)
+    settings: dict[str, Any] = {"cell": name.split()[0], "cell_mode": mode, "mixed_memory": mixed}
+    return LiquidSAC(3, 12, 1, seed=1, device="cpu", **settings)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
