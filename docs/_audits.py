@@ -55,7 +55,7 @@ def row(found: dict[str, Any]) -> list[str]:
     if hidden:
         best = max(hidden, key=lambda one: float(one["state"]))
         scored = " / ".join("below 0" if one < 0.0 else f"{one:.2f}" for one in list(best.values())[1:])
-        probed = f"{best['name']}: {scored}"
+        probed = f"{best['name'].partition(' (')[0]}: {scored}"
     bounds = {(one["radius"], one["steps"]): one for one in found["bounds"]}
     return [
         f"{found['sizes']['parameters']:,}",
@@ -80,12 +80,13 @@ def _bound(one: dict[str, Any] | None) -> str:
 def take(page: Path) -> None:
     """Write pictures of a page as WebP, in light and in dark."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, browsing(Path(home)) as browser:
-        for name, dark in (("light", False), ("dark", True)):
-            browser.open(page, width=1200, height=1000, dark=dark)
-            browser.ask("document.querySelectorAll('section')[2].scrollIntoView()")
-            shot = browser.shoot(Path(home) / "shot.png").read_bytes()
-            picture = Image.open(io.BytesIO(shot)).convert("RGB")
-            picture.save(HOME / f"images/audit-{name}.webp", quality=80, method=6)
+        for name, section in (("audit", 2), ("audit-neurons", 5)):
+            for scheme in ("light", "dark"):
+                browser.open(page, width=1200, height=1000, dark=scheme == "dark")
+                browser.ask(f"document.querySelectorAll('section')[{section}].scrollIntoView()")
+                shot = browser.shoot(Path(home) / "shot.png").read_bytes()
+                picture = Image.open(io.BytesIO(shot)).convert("RGB")
+                picture.save(HOME / f"images/{name}-{scheme}.webp", quality=80, method=6)
 
 
 if __name__ == "__main__":

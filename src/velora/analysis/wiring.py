@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -210,7 +209,7 @@ def _synapses(circuit: Circuit, source: str, target: str, places: dict[str, _Pla
 
 def _opacity(array: NDArray[np.float64]) -> float:
     """Let many synapses be fainter."""
-    return min(0.75, max(0.22, 12 / max(1.0, math.sqrt(np.count_nonzero(array)))))
+    return float(min(0.75, max(0.22, 12 / max(1.0, float(np.count_nonzero(array)) ** 0.5))))
 
 
 def _bulge(y: float, v: float) -> float:

@@ -337,8 +337,8 @@ def _reach(policy: Policy, outputs: Floats) -> Floats:
     """Return what answers are measured by: half the range of an action, or the deviation of a choice's outputs."""
     if isinstance(policy.units, ActionBounds):
         return policy.units.arrays[2].astype(np.float64)
-    reach: Floats = np.maximum(outputs.std(0), 1e-9)
-    return reach
+    varied: Floats = np.maximum(outputs.std(0), 1e-9)
+    return varied
 
 
 def _slope(policy: Policy, traces: Sequence[Trace], spread: Floats) -> tuple[float, float]:

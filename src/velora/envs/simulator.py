@@ -86,12 +86,13 @@ def _classic(inner: Any, known: _Classic) -> Simulator:
 def _mujoco(inner: Any) -> Simulator:
     """Name the joints of a model; one with several degrees of freedom has a number for each."""
     model, data = inner.model, inner.data
-    positions, velocities, turning = list[str](), list[str](), list[tuple[int, int]]()
+    positions, velocities, turning, units = list[str](), list[str](), list[tuple[int, int]](), list[str]()
     for k in range(model.njnt):
         kind, name = int(model.jnt_type[k]), model.joint(k).name or f"joint {k + 1}"
         n_positions, n_velocities = ((7, 6), (4, 3), (1, 1), (1, 1))[kind]
         if kind == _HINGE:
             turning.append((len(positions), len(velocities)))
+        units += ["rad" if kind == _HINGE else "m" if kind == _SLIDE else "m or rad"] * n_velocities
         positions += _numbered(f"{name} position", n_positions)
         velocities += _numbered(f"{name} velocity", n_velocities)
     at, speed = turning[0] if turning else (0, 0)
@@ -100,17 +101,13 @@ def _mujoco(inner: Any) -> Simulator:
         return np.concatenate((data.qpos, data.qvel)).astype(np.float64)
 
     names = (*positions, *velocities)
-    return Simulator(
-        names,
-        ("m or rad",) * len(positions) + ("m/s or rad/s",) * len(velocities),
-        (
-            at,
-            len(positions) + speed,
-        ),
-        read,
-    )
+    own = ["m or rad"] * len(positions) if len(positions) != len(velocities) else units
+    plane = at, len(positions) + speed
+    return Simulator(names, (*own, *(f"{unit}/s" for unit in units)), plane, read)
 
 
+_SLIDE: Final = 2
+"""MuJoCo's number of a joint that slides along an axis."""
 _HINGE: Final = 3
 """MuJoCo's number of a joint that turns about an axis."""
 

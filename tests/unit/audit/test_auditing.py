@@ -51,7 +51,7 @@ def test_intervals_are_those_of_students_t() -> None:
     low, high = paired_interval(np.array([1.0, 2.0, 3.0]))
     assert (low, high) == pytest.approx((2.0 - 4.3027 / 3**0.5, 2.0 + 4.3027 / 3**0.5))
     n = 21
-    differences = np.arange(n, dtype=np.float64) - 10.0
+    differences = np.arange(-10.0, 11.0)
     assert paired_interval(differences)[1] == pytest.approx(2.0860 * differences.std(ddof=1) / n**0.5, rel=1e-4)
     assert np.isnan(paired_interval(np.array([1.0]))).all()
     assert paired_interval(np.zeros(4)) == (0.0, 0.0)

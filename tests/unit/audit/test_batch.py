@@ -21,9 +21,9 @@ from velora.training.evaluation import reset_seeds
 
 def agent_of(name: str) -> LiquidSAC:
     options: dict[str, Any] = dict(VARIANTS[name])
-    cell: Any = name.split()[0]
     mode, mixed = options.get("mode", "default"), options.get("mixed_memory", False)
-    return LiquidSAC(3, 12, 1, seed=1, device="cpu", cell=cell, cell_mode=mode, mixed_memory=mixed)
+    settings: dict[str, Any] = {"cell": name.split()[0], "cell_mode": mode, "mixed_memory": mixed}
+    return LiquidSAC(3, 12, 1, seed=1, device="cpu", **settings)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

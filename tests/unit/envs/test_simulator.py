@@ -39,6 +39,7 @@ def test_joints_of_mujoco_have_their_names() -> None:
     assert known is not None
     np.testing.assert_allclose(known.read(), obs)
     assert known.names == ("slider position", "hinge position", "slider velocity", "hinge velocity")
+    assert known.units == ("m", "rad", "m/s", "rad/s")
     assert [known.names[k] for k in known.plane] == ["hinge position", "hinge velocity"]
 
 
