@@ -165,6 +165,7 @@ def click(browser: Browser, text: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.timeout(900)  # two processes, on a busy machine
 def test_a_few_pages_are_whole_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     with served(built(tmp_path / "site", *FEW)) as address:
         for width, dark in ((1280, True), (360, False)):
