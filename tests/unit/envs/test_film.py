@@ -146,7 +146,7 @@ class Undrawn(gym.Env[Any, Any]):
 
 
 def test_an_environment_that_takes_no_render_mode_is_refused_by_what_it_lacks() -> None:
-    gym.register("Undrawn-v0", entry_point=Undrawn)
+    gym.register("Undrawn-v0", entry_point=f"{__name__}:Undrawn")
     try:
         source = EnvironmentSource("Undrawn-v0", {"size": 2.0})
         with pytest.raises(SpaceError, match="Undrawn-v0 draws no pictures, since Undrawn takes no render_mode"):
