@@ -187,14 +187,13 @@ def _check_draws(spec: gym.envs.registration.EnvSpec) -> None:
     Raises:
         SpaceError: if its class takes no ``render_mode``.
     """
+    entry: Any = spec.entry_point
     try:
-        given = spec.entry_point
-        creator: Any = gym.envs.registration.load_env_creator(given) if isinstance(given, str) else given
-        parameters = inspect.signature(creator).parameters if creator is not None else {}
+        creator = gym.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
+        parameters = inspect.signature(creator).parameters
     except (ValueError, TypeError, ImportError, AttributeError):  # said better when it is made
         return
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-    if creator is not None and not takes_any and "render_mode" not in parameters:
+    if "render_mode" not in parameters and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
         raise SpaceError(
             f"env: {spec.id} draws no pictures, since {getattr(creator, '__name__', creator)} takes no render_mode; "
             "take it in the constructor, and return a picture from render(), (height, width, 3) bytes"

@@ -83,12 +83,13 @@ def of_agent(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
 
 def _call(metadata: Metadata) -> str:
     """Write the call that makes an agent which isn't loaded; one of a class that isn't known by its key."""
-    settings, seeds = dict(metadata.settings), [metadata.seed]
+    settings: dict[str, Any] = dict(metadata.settings)
     kinds = [agents.get(key) for key in ([metadata.agent] if metadata.agent in agents else agents)]
     sizes: list[Any] = [settings.pop(name) for name in portrait.SIZES if name in settings]
     for kind in kinds:  # a class that isn't known may have any of their defaults
         settings = kind.settings_type.changed(settings)
-    return portrait.call_of(kinds[0].__name__ if metadata.agent in agents else metadata.agent, sizes, settings, seeds)
+    name = kinds[0].__name__ if metadata.agent in agents else metadata.agent
+    return portrait.call_of(name, sizes, settings, [metadata.seed])
 
 
 def commands(path: Path, run: Path | None, *further: str, plays: bool = True) -> Iterator[tuple[str, str]]:
