@@ -6,6 +6,13 @@ from velora.export.c.numbers import literal, table, unsigned
 from velora.export.c.templates import fill, text
 from velora.export.c.vectors import Vectors
 
+BOTH = """/* A number of 32 bits, as a float and as its bits. */
+typedef union {
+    float number;
+    uint32_t bits;
+} both;
+
+"""
 _FLOATS = """            const float off = action[k] - NUMBER(actions + step * POLICY_ACTIONS + k);
             both of;
             of.number = action[k];
@@ -36,4 +43,4 @@ def selftest(vectors: Vectors) -> str:
     ]
     compare = _WHOLE if vectors.tolerance is None else fill(_FLOATS, {"MOST_SQUARED": literal(vectors.tolerance**2)})
     values = {"STEPS": str(len(vectors.dt)), "TABLES": "\n".join(tables), "COMPARE": compare, "STATE": _STATE}
-    return fill(text("selftest.c"), values | {"DIGEST": unsigned(vectors.digest)})
+    return fill(text("selftest.c"), values | {"BOTH": BOTH, "DIGEST": unsigned(vectors.digest)})

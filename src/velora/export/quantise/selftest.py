@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from velora.export.c.numbers import literal, table, unsigned
+from velora.export.c.selftest import BOTH
 from velora.export.c.templates import fill, text
 from velora.export.c.vectors import Digest
 from velora.export.quantise.calibration import Trace
@@ -53,6 +54,7 @@ def selftest(quantised: Quantised, trace: Trace) -> str:
     values = {
         "STEPS": str(len(observations)),
         "TABLES": "\n".join(tables),
+        "BOTH": "" if policy.is_discrete else BOTH,
         "COMPARE": _WHOLE if policy.is_discrete else _FLOATS,
         "STATE": "".join(fill(_STATE, {"MEMBER": name, "NUMBER": str(len(at))}) for name, at in held.items() if at),
         "DIGEST": unsigned(digest.value),

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from tests.unit.export.agents import of_variant
+from tests.unit.export.c.compiled import needs, run
 from tests.unit.export.quantise.compiled import SANITISED, Compiled, assert_same_bits, needs_gcc, random_trace
 from velora.core.errors import ExportError
+from velora.export.c.target import write_files
 from velora.export.describe import describe
 from velora.export.policy import Policy
+from velora.export.quantise.files import c_files
 from velora.export.quantise.judging import follow
 from velora.export.quantise.making import Choices, quantise
 from velora.export.quantise.model import Model
@@ -75,6 +78,18 @@ def test_ppo(options: dict[str, Any], tmp_path: Path) -> None:
     compiled = Compiled(quantised, trace, tmp_path)
     assert compiled.selftest() == 0
     assert_same_bits(compiled, quantised, random_trace(policy, seed=1, size=3.0))
+
+
+@needs("cppcheck", "cppcheck")
+@pytest.mark.slow
+@pytest.mark.parametrize("discrete", [False, True])
+@pytest.mark.parametrize("name", ["cfc", "gru_d mixed"])
+def test_cppcheck_has_nothing_to_say(name: str, discrete: bool, tmp_path: Path) -> None:
+    policy = made(name, LiquidPPO, discrete=True) if discrete else made(name)
+    trace = random_trace(policy)
+    write_files(c_files(quantise(policy, trace), trace), tmp_path)
+    checks = ["--enable=warning,style,performance,portability", "--error-exitcode=1", "--quiet", "--std=c99"]
+    run(["cppcheck", *checks, "--inline-suppr", str(tmp_path)])
 
 
 @needs_gcc

@@ -17,13 +17,7 @@
 #define STEPS @STEPS@
 
 @TABLES@
-/* A number of 32 bits, as a float and as its bits. */
-typedef union {
-    float number;
-    uint32_t bits;
-} both;
-
-/* Count 32 bits into a digest: FNV-1a, the lowest byte first. */
+@BOTH@/* Count 32 bits into a digest: FNV-1a, the lowest byte first. */
 static uint32_t digest(uint32_t before, uint32_t bits)
 {
     for (int byte = 0; byte < 4; byte++) {
