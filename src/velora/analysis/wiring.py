@@ -11,22 +11,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.analysis.drawing import make_figure, save_figure
+from velora.analysis.drawing import save_figure
 from velora.analysis.palette import DARK, LIGHT, Palette
+from velora.analysis.wiring_figure import figure
+from velora.analysis.wiring_places import WIDTH, Places, bulge, laid_out, opacity, radius
 from velora.core.errors import ShapeError, VeloraError
 from velora.nn.wiring import NCPWiring
 
 LAYERS: Final = ("sensory", "inter", "command", "motor")
 FORMATS: Final = (".svg", ".png")
 """What a picture may be written as."""
-_WIDTH: Final = 680
-_TOP: Final = 52
-_BOTTOM: Final = 40
-_SIDE: Final = 70
-_LEAST_HEIGHT: Final = 240
-"""Of the part with the neurons."""
-_GAPS: Final = (7.0, 26.0)
-"""The least and largest distance between two neurons of a layer."""
 _SHAPES: Final = """\
 text { font: 13px system-ui, sans-serif; text-anchor: middle }
 .synapses { fill: none; stroke-width: 1.1 } .inhibits { stroke-dasharray: 4 3 }"""
@@ -113,14 +107,14 @@ def draw(circuit: Circuit, *, names: Sequence[str] = (), title: str = "Wiring") 
         >>> draw(Circuit.of(auto_ncp(3, 12, 2))).count("<circle")
         15
     """
-    places, whole = _laid_out(circuit)
+    places, whole = laid_out(circuit.sizes)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {whole}" width="{_WIDTH}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole}" width="{WIDTH}" role="img">',
         f"<title>{escape(title)}</title><desc>{escape(circuit.describe())}</desc>",
         f"<style>{_SHAPES}",
         f"{_colours(LIGHT, len(places))}",
         f"@media (prefers-color-scheme: dark) {{ {_colours(DARK, len(places))} }}</style>",
-        f'<rect class="paper" width="{_WIDTH}" height="{whole}"/>',
+        f'<rect class="paper" width="{WIDTH}" height="{whole}"/>',
     ]
     for source, target in circuit.synapses:
         parts += _synapses(circuit, source, target, places)
@@ -130,7 +124,7 @@ def draw(circuit: Circuit, *, names: Sequence[str] = (), title: str = "Wiring") 
         f'<text class="note" x="{x - 12:.0f}" y="{y + 4:.0f}" style="text-anchor: end">{escape(text)}</text>'
         for text, (x, y) in zip(names, next(iter(places.values())), strict=False)
     ]
-    parts.append(f'<text class="note" x="{_WIDTH / 2:.0f}" y="{whole - 14}">{escape(circuit.note)}</text></svg>')
+    parts.append(f'<text class="note" x="{WIDTH / 2:.0f}" y="{whole - 14}">{escape(circuit.note)}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
@@ -146,7 +140,7 @@ def save(circuit: Circuit, path: str | Path, *, names: Sequence[str] = (), title
     target = Path(path)
     check_name(target)
     if target.suffix.lower() == ".png":
-        return save_figure(_figure(circuit, names=names), target, dpi=200)
+        return save_figure(_drawn(circuit, names), target, dpi=200)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(draw(circuit, names=names, title=title), encoding="utf-8")
@@ -165,9 +159,6 @@ def check_name(path: str | Path) -> None:
         raise VeloraError(f"out: expected a file that ends in {' or '.join(FORMATS)}, got {path}")
 
 
-_Places = list[tuple[float, float]]
-
-
 def _colours(palette: Palette, n_layers: int) -> str:
     """Write the colours as CSS, each as it is: some viewers know no custom properties."""
     rules = [
@@ -180,46 +171,17 @@ def _colours(palette: Palette, n_layers: int) -> str:
     return " ".join(rules)
 
 
-def _laid_out(circuit: Circuit) -> tuple[dict[str, _Places], int]:
-    """Place all neurons; return their places by layer, and the height of the picture."""
-    height = max(_LEAST_HEIGHT, round(_GAPS[0] * max(circuit.sizes.values())))
-    sizes = circuit.sizes.items()
-    return {name: _column(at, n, len(sizes), height) for at, (name, n) in enumerate(sizes)}, height + _TOP + _BOTTOM
-
-
-def _column(at: int, n: int, n_layers: int, height: int) -> _Places:
-    """Place the neurons of a layer below each other, around the middle."""
-    x = _SIDE + 40 + at * (_WIDTH - 2 * _SIDE - 40) / max(n_layers - 1, 1)
-    gap = min(_GAPS[1], height / max(n, 1))
-    return [(x, _TOP + height / 2 + (i - (n - 1) / 2) * gap) for i in range(n)]
-
-
-def _synapses(circuit: Circuit, source: str, target: str, places: dict[str, _Places]) -> Iterator[str]:
+def _synapses(circuit: Circuit, source: str, target: str, places: dict[str, Places]) -> Iterator[str]:
     colour = list(circuit.sizes).index(source)
     array = circuit.synapses[source, target]
-    opacity = _opacity(array)
+    strength = opacity(array)
     for kind, chosen in (("excites", array > 0), ("inhibits", array < 0)) if circuit.has_signs else (("", array != 0),):
         if not chosen.any():
             continue
         pairs = ((places[source][i], places[target][j]) for i, j in np.argwhere(chosen).tolist())
         way = " ".join(_curve(start, end, is_inside=source == target) for start, end in pairs)
         classes = f"synapses from-{colour} {kind}".strip()
-        yield f'<path class="{classes}" opacity="{opacity:.2f}" d="{way}"/>'
-
-
-def _opacity(array: NDArray[np.float64]) -> float:
-    """Let many synapses be fainter."""
-    return float(min(0.75, max(0.22, 12 / max(1.0, float(np.count_nonzero(array)) ** 0.5))))
-
-
-def _bulge(y: float, v: float) -> float:
-    """Return how far a way inside a layer goes aside: there to the right, back to the left."""
-    return 16 + abs(v - y) / 3 if v > y else -16 - abs(v - y) / 3
-
-
-def _radius(places: _Places) -> float:
-    gap = places[1][1] - places[0][1] if len(places) > 1 else _GAPS[1]
-    return max(2.5, min(7.0, gap * 0.36))
+        yield f'<path class="{classes}" opacity="{strength:.2f}" d="{way}"/>'
 
 
 def _curve(start: tuple[float, float], end: tuple[float, float], *, is_inside: bool) -> str:
@@ -229,49 +191,19 @@ def _curve(start: tuple[float, float], end: tuple[float, float], *, is_inside: b
         return f"M{x:.0f} {y:.1f}C{middle:.0f} {y:.1f} {middle:.0f} {v:.1f} {u:.0f} {v:.1f}"
     if y == v:  # a neuron onto itself
         return f"M{x:.0f} {y:.1f}c14 -16 26 0 0 0"
-    return f"M{x:.0f} {y:.1f}Q{x + _bulge(y, v):.0f} {(y + v) / 2:.1f} {u:.0f} {v:.1f}"
+    return f"M{x:.0f} {y:.1f}Q{x + bulge(y, v):.0f} {(y + v) / 2:.1f} {u:.0f} {v:.1f}"
 
 
-def _neurons(name: str, n: int, places: _Places, colour: int) -> Iterator[str]:
-    radius = _radius(places)
+def _neurons(name: str, n: int, places: Places, colour: int) -> Iterator[str]:
+    size = radius(places)
     yield f'<g class="layer-{colour}">'
     for x, y in places:
-        yield f'<circle cx="{x:.0f}" cy="{y:.1f}" r="{radius:.1f}"/>'
+        yield f'<circle cx="{x:.0f}" cy="{y:.1f}" r="{size:.1f}"/>'
     yield "</g>"
     x = places[0][0] if places else 0.0
     yield f'<text x="{x:.0f}" y="20">{escape(name)}</text><text class="note" x="{x:.0f}" y="37">{n}</text>'
 
 
-def _figure(circuit: Circuit, *, names: Sequence[str]) -> Any:
-    """Draw the same with matplotlib, from the same places and curves."""
-    figure = make_figure(_WIDTH / 72, (whole := _laid_out(circuit)[1]) / 72)
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Way
-
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _WIDTH), ylim=(whole, 0))
-    axes.set_axis_off()
-    places, layers = _laid_out(circuit)[0], list(circuit.sizes)
-    for (source, target), array in circuit.synapses.items():
-        colour = LIGHT.series[layers.index(source) % len(LIGHT.series)]
-        opacity = _opacity(array)
-        for i, j in np.argwhere(array != 0).tolist():
-            (x, y), (u, v) = places[source][i], places[target][j]
-            if source != target:
-                points, codes = [(x, y), ((x + u) / 2, y), ((x + u) / 2, v), (u, v)], [Way.MOVETO, *[Way.CURVE4] * 3]
-            elif y == v:
-                points = [(x, y), (x + 14, y - 16), (x + 26, y), (x, y)]
-                codes = [Way.MOVETO, *[Way.CURVE4] * 3]
-            else:
-                points, codes = [(x, y), (x + _bulge(y, v), (y + v) / 2), (u, v)], [Way.MOVETO, *[Way.CURVE3] * 2]
-            style = "--" if circuit.has_signs and array[i, j] < 0 else "-"
-            way = Way(points, codes)
-            axes.add_patch(PathPatch(way, fill=False, edgecolor=colour, alpha=opacity, linewidth=1.1, linestyle=style))
-    for at, (name, n) in enumerate(circuit.sizes.items()):
-        own, colour = places[name], LIGHT.series[at % len(LIGHT.series)]
-        axes.scatter(*zip(*own, strict=True), s=(2 * _radius(own)) ** 2, color=colour, edgecolors=LIGHT.paper, zorder=3)
-        axes.text(own[0][0], 20, name, ha="center", fontsize=11, color=LIGHT.ink)
-        axes.text(own[0][0], 37, str(n), ha="center", fontsize=11, color=LIGHT.muted)
-    for text, (x, y) in zip(names, places[layers[0]], strict=False):
-        axes.text(x - 12, y, text, ha="right", va="center", fontsize=11, color=LIGHT.muted)
-    axes.text(_WIDTH / 2, whole - 14, circuit.note, ha="center", fontsize=11, color=LIGHT.muted)
-    return figure
+def _drawn(circuit: Circuit, names: Sequence[str]) -> Any:
+    note, has_signs = circuit.note, circuit.has_signs
+    return figure(circuit.sizes, circuit.synapses, names=names, note=note, has_signs=has_signs)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from velora.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from velora.audit.auditing import Audit, audit
+    from velora.audit.auditing import audit
+    from velora.audit.findings import Audit
 
 __all__ = ["Audit", "audit"]
-__getattr__, __dir__ = on_demand(__name__, {"Audit": "auditing", "audit": "auditing"})
+__getattr__, __dir__ = on_demand(__name__, {"Audit": "findings", "audit": "auditing"})

@@ -11,7 +11,7 @@ from velora.analysis import wiring
 from velora.analysis.page import Markup, figure, figures, folded, notes, page, section, table
 from velora.analysis.table import number
 from velora.audit import pictures, report
-from velora.audit.auditing import Audit
+from velora.audit.findings import Audit
 
 _MOST_PLANES = 24
 

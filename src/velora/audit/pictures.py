@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from velora.analysis.drawing import tick
-from velora.audit.auditing import Effect
+from velora.audit.findings import Effect
 
 Floats = NDArray[np.float64]
 

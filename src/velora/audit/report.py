@@ -9,7 +9,7 @@ import numpy as np
 
 from velora.analysis.rows import Rows
 from velora.analysis.table import as_lines, number
-from velora.audit.auditing import Audit, Bounded, Effect
+from velora.audit.findings import Audit, Bounded, Effect
 
 INTERVALS = (
     "Intervals are 95 %, of the mean over episodes of this one agent, each episode compared with itself untreated."
@@ -134,66 +134,65 @@ def effect_row(one: Effect) -> dict[str, Any]:
 
 def document(found: Audit) -> dict[str, Any]:
     """Return every number of an audit but the episodes themselves, for JSON; what isn't finite is ``None``."""
-    policy = found.policy
+    origin = found.policy.origin
+    numbers = {
+        "agent": origin.agent,
+        "cell": origin.cell,
+        "environment": found.environment,
+        "velora": origin.velora_version,
+        "sizes": {
+            "parameters": found.n_parameters,
+            "synapses": found.n_synapses,
+            "neurons": len(found.removals),
+            "bytes": found.size_bytes,
+        },
+        "ms_per_action": found.ms_per_action,
+        "kernel": found.kernel,
+        "returns": found.returns,
+        "principal_components": found.components,
+        "probes": [
+            {"name": one.name, "observation": one.observation, "two_observations": one.two, "state": one.state}
+            for one in found.probes
+        ],
+        "removals": [_effect(one) for one in found.removals],
+        "disturbances": [_effect(one) for one in found.disturbances],
+        "slope": {"largest": found.slope[0], "median": found.slope[1]},
+        "attribution": {
+            answer: dict(zip(found.sources, row.tolist(), strict=True))
+            for answer, row in zip(found.answers, found.attribution, strict=True)
+        },
+        "strongest_synapses": [{"name": name, "mean_current": value} for name, value in found.strongest],
+        "state": {"largest": found.largest_state, "bound": found.bound_of_state},
+        "bounds": [_bounded(one) for one in found.bounds],
+        "seconds": found.seconds,
+    }
+    return {name: _plain(value) for name, value in numbers.items()}
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(one) for name, one in value.items()}
-        if isinstance(value, list | tuple | np.ndarray):
-            return [plain(one) for one in value]
-        if isinstance(value, float | np.floating):
-            return float(value) if math.isfinite(value) else None
-        return value
 
-    def of_effect(one: Effect) -> dict[str, Any]:
-        own = {"name": one.name, "return": one.mean, "change": one.change}
-        return {**own, "interval": [one.low, one.high]}
+def _effect(one: Effect) -> dict[str, Any]:
+    return {"name": one.name, "return": one.mean, "change": one.change, "interval": [one.low, one.high]}
 
-    found_bounds = [
-        {
-            "radius": one.radius,
-            "steps": one.n_steps,
-            "width": one.looseness.bounded,
-            "sampled_width": one.looseness.sampled,
-            "ratio": one.looseness.ratio,
-            "certain": one.looseness.certain,
-            "steady": one.looseness.steady,
-            "violations": one.looseness.violations,
-            "samples": one.looseness.n_samples,
-        }
-        for one in found.bounds
-    ]
-    document: dict[str, Any] = plain(
-        {
-            "agent": policy.origin.agent,
-            "cell": policy.origin.cell,
-            "environment": found.environment,
-            "velora": policy.origin.velora_version,
-            "sizes": {
-                "parameters": found.n_parameters,
-                "synapses": found.n_synapses,
-                "neurons": len(found.removals),
-                "bytes": found.size_bytes,
-            },
-            "ms_per_action": found.ms_per_action,
-            "kernel": found.kernel,
-            "returns": found.returns,
-            "principal_components": found.components,
-            "probes": [
-                {"name": one.name, "observation": one.observation, "two_observations": one.two, "state": one.state}
-                for one in found.probes
-            ],
-            "removals": [of_effect(one) for one in found.removals],
-            "disturbances": [of_effect(one) for one in found.disturbances],
-            "slope": {"largest": found.slope[0], "median": found.slope[1]},
-            "attribution": {
-                answer: dict(zip(found.sources, row.tolist(), strict=True))
-                for answer, row in zip(found.answers, found.attribution, strict=True)
-            },
-            "strongest_synapses": [{"name": name, "mean_current": value} for name, value in found.strongest],
-            "state": {"largest": found.largest_state, "bound": found.bound_of_state},
-            "bounds": found_bounds,
-            "seconds": found.seconds,
-        }
-    )
-    return document
+
+def _bounded(one: Bounded) -> dict[str, Any]:
+    own = one.looseness
+    return {
+        "radius": one.radius,
+        "steps": one.n_steps,
+        "width": own.bounded,
+        "sampled_width": own.sampled,
+        "ratio": own.ratio,
+        "certain": own.certain,
+        "steady": own.steady,
+        "violations": own.violations,
+        "samples": own.n_samples,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(one) for one in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value

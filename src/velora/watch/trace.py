@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from velora.envs import Environments
 from velora.envs.film import prepare_drawing
 from velora.envs.layers import Env
 from velora.envs.make import EnvironmentSource
-from velora.envs.simulator import Simulator, simulator
+from velora.envs.simulator import Simulator
 from velora.export.describe import describe
 from velora.export.policy import Policy
 from velora.export.replay import Replay
@@ -26,6 +25,7 @@ from velora.training.evaluation import MAX_STEPS, evaluate, reset_seeds
 from velora.watch.circuit import Circuit, circuit_of
 from velora.watch.currents import currents
 from velora.watch.neurons import Neurons
+from velora.watch.recorder import Recorder
 
 Floats = NDArray[np.float32]
 
@@ -186,46 +186,9 @@ def trace(
             made.close()
 
 
-class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Keep what an environment is told and answers."""
-
-    def __init__(self, env: Env, *, pictures: bool) -> None:
-        super().__init__(env)
-        self.rewards: list[float] = []
-        self.actions: list[Any] = []
-        self.pictures: list[NDArray[np.uint8]] = []
-        self.physics: list[NDArray[np.float64]] = []
-        self.simulator = simulator(env)
-        self._draws = pictures
-
-    def reset(self, **options: Any) -> Any:
-        """Begin, with a picture."""
-        answer = self.env.reset(**options)
-        self.look()
-        return answer
-
-    def step(self, action: Any) -> Any:
-        """Step, and keep action, reward and picture."""
-        answer = self.env.step(action)
-        self.actions.append(np.array(action, np.float64))
-        self.rewards.append(float(answer[1]))
-        self.look()
-        return answer
-
-    def look(self) -> None:
-        """Keep positions and velocities, and a picture, if that is wanted."""
-        if self.simulator is not None:
-            self.physics.append(self.simulator.read())
-        if self._draws:
-            picture = np.asarray(self.env.render())
-            if picture.ndim != 3 or picture.dtype != np.uint8:
-                raise SettingError("trace: expected render() to give a picture, (height, width, 3) bytes")
-            self.pictures.append(picture)
-
-
 def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures: bool) -> Trace:
     policy = describe(agent)
-    recorder = _Recorder(env, pictures=pictures)
+    recorder = Recorder(env, pictures=pictures)
     obs_dim = env.observation_space.shape[0]  # type: ignore[index]
     envs = Environments([recorder], obs_dim=obs_dim, shows_time=agent.sees_time)
     seen: list[tuple[Floats, Floats, float, Floats]] = []

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from velora.audit import report
-from velora.audit.auditing import Audit, audit, paired_interval
+from velora.audit.auditing import audit
+from velora.audit.effects import paired_interval
+from velora.audit.findings import Audit
 from velora.audit.pictures import effects, plane, strip
 from velora.core.errors import ExportError, SettingError
 from velora.models import LiquidDDPG, LiquidPPO

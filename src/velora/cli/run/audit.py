@@ -10,7 +10,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from velora.audit import report
-from velora.audit.auditing import Audit, audit
+from velora.audit.auditing import audit
+from velora.audit.findings import Audit
 from velora.audit.page import audit_page
 from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.command.arguments import written
