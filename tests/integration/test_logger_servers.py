@@ -200,11 +200,13 @@ def test_a_dead_server_does_not_delay_a_signal(tmp_path: Path) -> None:
             env=without_mlflow(),
         )
         try:
-            deadline = time.monotonic() + 120
-            while time.monotonic() < deadline and not list(tmp_path.glob("run/checkpoints/ep*")):
+            deadline = time.monotonic() + 240
+            while not list(tmp_path.glob("run/checkpoints/ep*")):
+                assert time.monotonic() < deadline, "training never began"
                 time.sleep(0.2)
             own.kill()
-            while time.monotonic() < deadline and "doesn't answer" not in (tmp_path / "err").read_text():
+            while "doesn't answer" not in (tmp_path / "err").read_text():
+                assert time.monotonic() < deadline, "the dead server was never told of"
                 time.sleep(0.2)
             time.sleep(5)  # into the retries
             begun = time.monotonic()
