@@ -36,7 +36,7 @@ class Batch(PolicyModule):
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)
         self.double()
-        self.outputs: Tensor = torch.zeros(0, dtype=torch.float64)
+        self.outputs: Tensor = torch.from_numpy(np.zeros(0))
 
     @property
     def n_neurons(self) -> int:
@@ -81,6 +81,6 @@ class Batch(PolicyModule):
     def step(self, obs: Any, state: Any, dt: Any) -> tuple[Floats, Floats]:
         """Do the same with arrays, without gradients."""
         with torch.inference_mode():
-            given = (torch.as_tensor(np.asarray(one, np.float64)) for one in (obs, state, dt))
+            given = (torch.from_numpy(np.array(one, np.float64)) for one in (obs, state, dt))
             action, new = self(*given)
             return action.numpy(), new.numpy()

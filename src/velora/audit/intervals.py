@@ -78,7 +78,8 @@ class Interval:
         """
         if not ((other.low > 0.0) | (other.high < 0.0)).all():
             raise ShapeError("interval: expected a divisor that doesn't hold zero")
-        return _outwards(*_hull([a / b for a in (self.low, self.high) for b in (other.low, other.high)]))
+        with np.errstate(over="ignore"):  # an end beyond all floats is infinite, which bounds it
+            return _outwards(*_hull([a / b for a in (self.low, self.high) for b in (other.low, other.high)]))
 
 
 def _hull(ends: Sequence[Floats]) -> tuple[Floats, Floats]:

@@ -19,8 +19,8 @@ def slopes(policy: Policy, obs: Floats, states: Floats, dt: Floats) -> Floats:
         returns: (B, answers, n_observations).
     """
     batch = Batch(policy)
-    seen = torch.tensor(obs, dtype=torch.float64, requires_grad=True)
-    batch(seen, torch.tensor(states, dtype=torch.float64), torch.tensor(dt, dtype=torch.float64))
+    seen = torch.from_numpy(obs.copy()).requires_grad_()
+    batch(seen, torch.from_numpy(states), torch.from_numpy(dt))
     rows = [
         torch.autograd.grad(batch.outputs[:, k].sum(), seen, retain_graph=True)[0].numpy()
         for k in range(batch.outputs.shape[1])

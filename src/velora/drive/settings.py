@@ -39,7 +39,7 @@ class DriveSettings:
     recover: bool = False
 
     def __post_init__(self) -> None:
-        check_times(self.rate, self.control_step_s)
+        check_times(self.rate, self.step_s)
         _check("deadline", self.deadline, 0.01, 1.0, "of a period")
         _check("silent_s", self.silent_s, 1e-3, 1e6, "seconds")
         for name in ("steps", "misses"):
@@ -68,14 +68,14 @@ class DriveSettings:
         return self.control_step_s * SECOND
 
 
-def check_times(rate: float, step_s: float) -> None:
-    """Check the ticks in a second, and the seconds of a control step.
+def check_times(rate: float, step_s: float | None) -> None:
+    """Check the ticks in a second, and the seconds of a control step, ``None`` for a period of that rate.
 
     Raises:
         SettingError: if one is out of its range.
     """
     _check("rate", rate, 1e-3, 1e5, "ticks a second")
-    _check("step_s", step_s, 1e-6, 1e6, "seconds")
+    _check("step_s", 1.0 / rate if step_s is None else step_s, 1e-6, 1e6, "seconds")
 
 
 def _check(name: str, given: float, least: float, most: float, unit: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +17,6 @@ from velora.core.types import Array
 
 FORMATS = (".mp4", ".webp", ".gif")
 _ENCODER, _IMAGES = "imageio_ffmpeg", "PIL"
-_HEADLESS = {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "dummy"}
-"""How MuJoCo and pygame draw without a screen."""
 _SMALL = 256
 """Height in pixels up to which a picture of a WebP or a GIF stays as it is; higher ones are halved."""
 
@@ -57,16 +54,6 @@ def _package(suffix: str) -> str:
 
 def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
-
-
-def prepare_drawing() -> None:
-    """Let environments draw where there is no screen: MuJoCo by EGL, and pygame without a window.
-
-    They read these variables of the process when they make their first picture. Those that are set already stay.
-    """
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        for name, value in _HEADLESS.items():
-            os.environ.setdefault(name, value)
 
 
 class _Writer(Protocol):

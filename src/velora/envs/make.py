@@ -15,15 +15,13 @@ from velora.core.errors import SettingError, SpaceError
 from velora.core.names import did_you_mean
 from velora.envs import layers
 from velora.envs.again import fresh, maker, mute, unlike
-from velora.envs.film import prepare_drawing
+from velora.envs.drawing import PICTURES, check_draws, prepare_drawing
 from velora.envs.flat import Flattened
 from velora.envs.spaces import observation_size
 from velora.envs.workers import Workers
 
 Env: TypeAlias = gym.Env[Any, Any]
 EnvLike: TypeAlias = Env | str | Callable[[], Env]
-PICTURES = "rgb_array"
-"""Gymnasium's render mode of environments whose ``render`` gives a picture."""
 
 
 class SameEnvironmentError(SpaceError):
@@ -63,7 +61,7 @@ class EnvironmentSource:
             def make(**more: Any) -> Env:
                 given = {**shared, **more}
                 if given.get("render_mode") is not None:
-                    _check_draws(find_spec(env))
+                    check_draws(find_spec(env))
                 return gym.make(env, disable_env_checker=True, **fresh(given))
 
             self._make, self._make_drawing = make, partial(make, render_mode=PICTURES)
@@ -159,11 +157,10 @@ class EnvironmentSource:
         prepare_drawing()
         made = _checked(self._make_drawing())
         if made.render_mode != PICTURES:
-            mode = made.render_mode
             self.release(made)
             raise SpaceError(
-                f"env: expected an environment that draws pictures, render_mode={PICTURES!r}, got {mode!r}; pass its "
-                "registered id, or a function that makes it with that render_mode"
+                f"env: expected an environment that draws pictures, render_mode={PICTURES!r}, got {made.render_mode!r}; "
+                "pass its registered id, or a function that makes it with that render_mode"
             )
         mute(made)
         return flattened(made)
@@ -178,25 +175,6 @@ class EnvironmentSource:
         return (
             f"this environment can't be made again, since {self._why_not}; register it with gymnasium.register, or "
             "pass a function that makes it"
-        )
-
-
-def _check_draws(spec: gym.envs.registration.EnvSpec) -> None:
-    """Refuse an environment that can't be told to draw, of which Gymnasium would say that it takes other keywords.
-
-    Raises:
-        SpaceError: if its class takes no ``render_mode``.
-    """
-    entry: Any = spec.entry_point
-    try:
-        creator = gym.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
-        parameters = inspect.signature(creator).parameters
-    except (ValueError, TypeError, ImportError, AttributeError):  # said better when it is made
-        return
-    if "render_mode" not in parameters and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        raise SpaceError(
-            f"env: {spec.id} draws no pictures, since {getattr(creator, '__name__', creator)} takes no render_mode; "
-            "take it in the constructor, and return a picture from render(), (height, width, 3) bytes"
         )
 
 

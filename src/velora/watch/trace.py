@@ -13,7 +13,7 @@ from torch import Tensor
 
 from velora.core.errors import SettingError
 from velora.envs import Environments
-from velora.envs.film import prepare_drawing
+from velora.envs.drawing import prepare_drawing
 from velora.envs.layers import Env
 from velora.envs.make import EnvironmentSource
 from velora.envs.simulator import Simulator

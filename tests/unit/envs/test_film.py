@@ -13,7 +13,8 @@ import pytest
 from tests.videos import pictures
 from velora.core.errors import SettingError, SpaceError
 from velora.envs import EnvironmentSource, film
-from velora.envs.film import FORMATS, Film, check_format, default_format, prepare_drawing
+from velora.envs.drawing import prepare_drawing
+from velora.envs.film import FORMATS, Film, check_format, default_format
 
 needs_encoder = pytest.mark.skipif(
     not film._is_installed("imageio_ffmpeg"), reason='needs imageio-ffmpeg: pip install "velora-rl[video]"'

@@ -11,17 +11,13 @@ from numpy.typing import NDArray
 from velora.export.policy import Policy
 from velora.export.replay import Replay
 from velora.models import Agent, LiquidTD3
-from velora.nn.cells.registry import VARIANTS, takes_time
+from velora.nn.cells.registry import VARIANTS
 
 Step = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[Any], NDArray[Any]]]
 """Step of an exported policy over a batch: observation, state and dt become action and next state."""
 
-TIMED = {
-    time: [name for name in VARIANTS if time != "both" or takes_time(name.split()[0])]
-    for time in ("gate", "input", "both", "none")
-}
-"""Forms of cells that go with a value of ``time``; a cell without a gate for the time refuses ``both``."""
-WITH_TIME = [(name, time) for time, names in TIMED.items() for name in names]
+WITH_TIME = [(name, time) for time in ("gate", "input", "both", "none") for name in VARIANTS]
+"""Every form of a cell with every value of ``time``."""
 
 
 def of_variant(name: str, kind: type[Agent] = LiquidTD3, **settings: Any) -> Agent:

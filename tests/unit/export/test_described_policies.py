@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.export.agents import TIMED, WITH_TIME, of_variant
+from tests.unit.export.agents import WITH_TIME, of_variant
 from velora.core import zoo
-from velora.core.errors import ExportError, SettingError
+from velora.core.errors import ExportError
 from velora.export.describe import describe
 from velora.export.policy import Policy
 from velora.export.replay import Replay
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.models.loading import load
-from velora.nn.cells.registry import VARIANTS
 from velora.ops.choice import Choice
 
 
@@ -40,14 +39,6 @@ def distance(agent: Agent, *, steps: int = 40) -> float:
 @pytest.mark.parametrize("kind", [LiquidTD3, LiquidSAC])
 def test_every_cell_with_every_time(kind: type[Agent], name: str, time: str) -> None:
     assert distance(of_variant(name, kind, time=time)) < 2e-6
-
-
-def test_the_other_times_are_refused() -> None:
-    others = [(name, time) for time, names in TIMED.items() for name in VARIANTS if name not in names]
-    assert len(others) == 3, "gru, lstm and memoryless have no gate for the time"
-    for name, time in others:
-        with pytest.raises(SettingError, match="has no effect"):
-            of_variant(name, time=time)
 
 
 @pytest.mark.parametrize("options", [{"discrete": True}, {"normalize_obs": True}, {}])

@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -39,16 +40,8 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
     Raises:
         VeloraError: if the checkpoint can't be loaded, its environment not be made, or the Hub refuses.
     """
-    if cfg.episodes < 0:
-        raise SettingError(f"episodes: expected at least 0, got {cfg.episodes}")
-    if cfg.repo is None:
-        raise SettingError("repo: needs a value; say where to: velora push <run> user/name")
-    check_name(cfg.repo)
     given, here = given_checkpoint(cfg)
-    if cfg.out is None:  # what is missing, or in the way, is said before anything is played
-        check_token(cfg.repo)
-    else:
-        check_new(here / cfg.out)
+    _check(cfg, here)
     chosen = _choose(given, cfg.agent_seed)
     path = here / chosen
     agent, _ = load_agent(cfg, path)
@@ -68,18 +61,37 @@ def run_push(cfg: DictConfig, run_dir: Path) -> float:
             proof=proof,
             license_name=cfg.license or "",
         )
-        record = {"checkpoint": str(chosen), "repo": cfg.repo, "digest": card.digest}
+        record: dict[str, Any] = {"checkpoint": str(chosen), "repo": cfg.repo, "digest": card.digest}
         if scores is not None:
             over = f"over {counted([len(scores.returns)], 'episode')}"
             say(f"return      {scores.mean:.1f} ± {scores.std:.1f} {over} of {scores.environment}\n")
             record |= {"mean": scores.mean, "std": scores.std, "returns": list(scores.returns)}
-        if cfg.out is not None:
-            say(f"written     {cfg.out}; nothing was pushed\n{json.dumps(record | {'folder': cfg.out})}\n")
-        else:
+        if cfg.out is None:
             done = push(folder, cfg.repo, private=cfg.private, message=cfg.message)
             say(f"pushed      {done.address}\ncommit      {done.commit}\n")
-            say(json.dumps(record | {"commit": done.commit, "address": done.address}) + "\n")
+            record |= {"commit": done.commit, "address": done.address}
+        else:
+            say(f"written     {cfg.out}; nothing was pushed\n")
+            record["folder"] = cfg.out
+        say(json.dumps(record) + "\n")
     return math.nan if scores is None else scores.mean
+
+
+def _check(cfg: DictConfig, here: Path) -> None:
+    """Say what is missing, or in the way, before anything is played.
+
+    Raises:
+        VeloraError: if something is.
+    """
+    if cfg.episodes < 0:
+        raise SettingError(f"episodes: expected at least 0, got {cfg.episodes}")
+    if cfg.repo is None:
+        raise SettingError("repo: needs a value; say where to: velora push <run> user/name")
+    check_name(cfg.repo)
+    if cfg.out is None:
+        check_token(cfg.repo)
+    else:
+        check_new(here / cfg.out)
 
 
 def _choose(given: Path, seed: int | None) -> Path:

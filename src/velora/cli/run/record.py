@@ -14,8 +14,8 @@ from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_enviro
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.core.types import Filmed
-from velora.envs.film import check_format, default_format, prepare_drawing
-from velora.envs.make import PICTURES
+from velora.envs.drawing import PICTURES, prepare_drawing
+from velora.envs.film import check_format, default_format
 from velora.training.evaluation import reset_seeds, tell_limit
 from velora.training.filming import film
 

@@ -18,8 +18,7 @@ from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_enviro
 from velora.core import disk, zoo
 from velora.core.errors import SettingError
 from velora.core.terminal import say
-from velora.envs.film import prepare_drawing
-from velora.envs.make import PICTURES
+from velora.envs.drawing import PICTURES, prepare_drawing
 from velora.models import Agent
 from velora.watch.live import Lane, live_page
 from velora.watch.page import watch_page
