@@ -34,7 +34,7 @@ def figure(
     axes.set_axis_off()
     colours = {name: LIGHT.series[at % len(LIGHT.series)] for at, name in enumerate(sizes)}
     for (source, target), array in synapses.items():
-        style = {"edgecolor": colours[source], "alpha": opacity(array), "fill": False, "linewidth": 1.1}
+        style: dict[str, Any] = {"edgecolor": colours[source], "alpha": opacity(array), "fill": False, "linewidth": 1.1}
         for i, j in np.argwhere(array != 0).tolist():
             line = "--" if has_signs and array[i, j] < 0 else "-"
             ends = places[source][i], places[target][j]
