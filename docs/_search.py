@@ -10,8 +10,8 @@ PAGES = {"guide/your-own-environment.md": 8.0, "guide/onnx.md": 5.0, "guide/liqu
 """Pages whose subject has other names than their title, or stands in many titles."""
 
 
-def on_page_context(context: Any, *, page: Any, **_: Any) -> Any:
-    """Weigh a page; MkDocs calls this before the search reads it."""
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Weigh a page; MkDocs calls this before the search reads it. (Of one event, plugins come before hooks.)"""
     path = page.file.src_uri
     page.meta.setdefault("search", {"boost": PAGES.get(path, FOLDERS.get(path.partition("/")[0], 1.0))})
-    return context
+    return markdown
