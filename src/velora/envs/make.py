@@ -159,8 +159,8 @@ class EnvironmentSource:
         if made.render_mode != PICTURES:
             self.release(made)
             raise SpaceError(
-                f"env: expected an environment that draws pictures, render_mode={PICTURES!r}, got {made.render_mode!r}; "
-                "pass its registered id, or a function that makes it with that render_mode"
+                f"env: expected an environment that draws, render_mode={PICTURES!r}, got {made.render_mode!r}; pass its "
+                "registered id, or a function that makes it with that render_mode"
             )
         mute(made)
         return flattened(made)
