@@ -156,10 +156,10 @@ class EnvironmentSource:
             raise SpaceError(f"env: {self._cant_be_made}")
         prepare_drawing()
         made = _checked(self._make_drawing())
-        if made.render_mode != PICTURES:
+        if (mode := made.render_mode) != PICTURES:
             self.release(made)
             raise SpaceError(
-                f"env: expected an environment that draws, render_mode={PICTURES!r}, got {made.render_mode!r}; pass its "
+                f"env: expected an environment that draws pictures, render_mode={PICTURES!r}, got {mode!r}; pass its "
                 "registered id, or a function that makes it with that render_mode"
             )
         mute(made)
