@@ -16,6 +16,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+_NOTEBOOK = re.compile(r"\]\(\.\./((?:\.\./)*)examples/([\w-]+)\.ipynb")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FOLDER = "examples"
 """Where their pages are, below the site."""
@@ -31,6 +32,11 @@ def on_files(files: Files, *, config: Any) -> Files:
         for name, content in pictures.items():
             files.append(File.generated(config, f"{FOLDER}/{name}", content=content))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Let links to a notebook lead to its page; MkDocs calls this before it reads the page."""
+    return _NOTEBOOK.sub(r"](\1examples/\2.md", markdown)
 
 
 def page(notebook: dict[str, Any], name: str) -> tuple[str, dict[str, bytes | str]]:

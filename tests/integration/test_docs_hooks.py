@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from docs._formulas import FENCE, mathml
-from docs._notebooks import EXAMPLES, page
+from docs._notebooks import EXAMPLES, on_page_markdown, page
 from docs._rows import addresses
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +75,8 @@ def test_a_notebook_is_a_page_with_its_pictures(notebook: Path) -> None:
     assert set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)) == set(pictures)
     for link in re.findall(r"\]\(\.\./([^)#]+)", text):
         assert (ROOT / "docs" / link).exists(), link
+
+
+def test_links_to_a_notebook_lead_to_its_page() -> None:
+    assert on_page_markdown("[one](../examples/one.ipynb)") == "[one](examples/one.md)"
+    assert on_page_markdown("[one](../../examples/one.ipynb)") == "[one](../examples/one.md)"
