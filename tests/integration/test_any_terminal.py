@@ -30,6 +30,7 @@ def shell(line: str, directory: Path, **environment: str) -> tuple[int, str, str
     return done.returncode, done.stdout.decode(), done.stderr.decode("ascii", "replace")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252:strict"])
 def test_a_run_is_reported_in_any_encoding(encoding: str, tmp_path: Path) -> None:
     words = "agent.n_neurons=3 train.n_episodes=1 train.evaluation_episodes=2 device=cpu hydra.run.dir=out"

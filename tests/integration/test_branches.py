@@ -117,6 +117,7 @@ def test_an_evaluation_takes_the_best_of_the_way_to_the_newest(run: Path) -> Non
     assert choose_checkpoint(run) == checkpoints / "ep4"  # best was left behind
 
 
+@pytest.mark.slow
 def test_the_command_line_begins_a_branch_and_goes_on_with_it(command: Command, tmp_path: Path) -> None:
     tiny = ["train.batch_size=8", "train.progress_bar=false", "train.evaluation_episodes=1", "agent.warmup_steps=450"]
     own = ["checkpoint.frequency=1", "device=cpu", "hydra.run.dir=run", "train.n_episodes=3"]

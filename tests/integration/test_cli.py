@@ -130,7 +130,9 @@ def test_a_run_goes_on_by_the_command_it_prints(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, -signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, command: Command, number: signal.Signals, code: int
 ) -> None:
@@ -149,6 +151,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert [number for number, _ in episodes(run_dir)] == list(range(1, done + 2))
 
 
+@pytest.mark.slow
 def test_multirun_jobs_are_separate_and_leak_nothing(tmp_path: Path, command: Command) -> None:
     tiny = [*TINY, *ONE_EPISODE, "train.summary=false"]
     outcome = command("train", "-m", "sweep=basic", "train.seed=0,1", "agent.n_neurons=5,6", *tiny)

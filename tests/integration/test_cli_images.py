@@ -43,6 +43,7 @@ SMALL = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_train_go_on_and_evaluate(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = command("train", *SMALL, f"hydra.run.dir={run}", "train.n_steps=30", "env/flicker=half")

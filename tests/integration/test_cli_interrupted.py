@@ -39,7 +39,8 @@ def run(cwd: Path, module: str, name: str, *words: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False, env=quiet)
 
 
-MODULES = ["hydra", "omegaconf.dictconfig", "torch", "velora.models", "velora.training.trainer"]
+OFTEN, SELDOM = ("hydra", "velora.training.trainer"), ("omegaconf.dictconfig", "torch", "velora.models")
+MODULES = [*OFTEN, *(pytest.param(module, marks=pytest.mark.slow) for module in SELDOM)]
 
 
 @pytest.mark.parametrize("module", MODULES)

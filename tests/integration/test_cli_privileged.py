@@ -14,6 +14,7 @@ Command = Callable[..., Any]
 SMALL = ("agent=liquid_td3", "agent.warmup_steps=20", "train.batch_size=8", "device=cpu", "train.progress_bar=false")
 
 
+@pytest.mark.slow
 def test_train_go_on_and_evaluate(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ("train", "env=pendulum", "env/mask=velocity", "env/privileged=state", f"hydra.run.dir={run}")

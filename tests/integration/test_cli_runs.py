@@ -56,6 +56,7 @@ def status(command: Command) -> list[str]:
     return [line.split()[1] for line in command("runs", "run").out.splitlines()[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_run_is_running_while_it_trains_dead_when_it_was_killed_and_finished_when_it_went_on(
     tmp_path: Path, command: Command

@@ -233,6 +233,7 @@ def test_more_seeds_than_memory_holds_are_refused_before_anything_is_made(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_seeds(run: tuple[Path, str], command: Command) -> None:
     run_dir, _ = run
     before = (run_dir / "config.yaml").read_text()

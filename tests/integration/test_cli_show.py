@@ -48,6 +48,7 @@ def test_a_run_is_described_and_its_commands_work(command: Command) -> None:
     assert command(*shlex.split(said["verify"])[1:]).code == 0
 
 
+@pytest.mark.slow
 def test_the_settings_are_the_words_that_make_the_run(command: Command, tmp_path: Path) -> None:
     words = ("env/mask=velocity", "agent=liquid_td3", "train.seed=3", "callbacks=early_stopping",
              "callbacks.early_stopping.target=-1", "agent.critic_units=[8,8]", "agent.grad_clip=null",

@@ -95,6 +95,7 @@ def test_more_values_and_a_longer_budget_are_added_to_a_sweep(sweep: Command, co
     assert "holds a longer run (train.n_episodes=3); ask for at least as much" in err
 
 
+@pytest.mark.slow
 def test_other_words_in_the_directory_of_a_sweep_are_refused(sweep: Command, command: Command) -> None:
     assert sweep("agent.n_neurons=5", "train.seed=0", *TINY).code == 0
     told = "velora train: s holds another sweep (agent.n_neurons=5 -> agent.n_neurons=6)"
@@ -132,6 +133,7 @@ def test_what_can_be_known_is_refused_before_the_first_job(command: Command, wor
     assert not Path("s").exists()
 
 
+@pytest.mark.slow
 def test_seeds_that_nobody_chose_are_drawn_once_and_kept(sweep: Command, command: Command) -> None:
     assert sweep("agent.n_neurons=5", *TINY).code == 0
     seed = OmegaConf.load(job("job") / "config.yaml").train.seed

@@ -140,6 +140,7 @@ def test_a_wrapper_that_is_not_known_is_never_imported(home: Path, command: Comm
     assert f"forged: environment: this version has no wrapper 'os.system', only {', '.join(KNOWN)}" in line
 
 
+@pytest.mark.slow
 def test_a_cell_without_a_gate_for_the_time_is_named(command: Command) -> None:
     harder = ["env=pendulum", "env/time=irregular", "train.n_steps=25", *TINY]
     said = "agent.cell: gru has no gate for the time, so the agent isn't told how long its steps take"

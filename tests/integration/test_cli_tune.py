@@ -307,6 +307,7 @@ def wait_for(what: Callable[[], list[Path]], process: subprocess.Popen[str]) -> 
 # ------------------------------------------------------------------------------------------------------ how trials end
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_ends_no_study(tmp_path: Path) -> None:
     """A callback of this test fails for one of two values."""
     module = tmp_path / "failing_at.py"

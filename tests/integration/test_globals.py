@@ -183,6 +183,7 @@ def test_the_native_kernel_allocates_float32_on_the_cpu() -> None:
     assert (made.dtype, made.device.type, made.shape) == (torch.float32, "cpu", (2, 3))
 
 
+@pytest.mark.slow
 def test_warnings_are_errors_from_the_first_import_on() -> None:
     code = (
         "from velora.models import LiquidDDPG\n"

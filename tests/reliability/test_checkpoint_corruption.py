@@ -67,6 +67,7 @@ def try_everywhere(checkpoint: Path, what: str, mutate: Callable[[bytes], Iterab
     assert silent == 0
 
 
+@pytest.mark.slow
 def test_one_bit_of_every_byte(checkpoint: Path) -> None:
     # 5 is the bit that turns 'e' into 'E' and a space into NUL: JSON would forgive the first.
     try_everywhere(checkpoint, "one bit in each byte", lambda raw: flips(raw, lambda position: [(position + 5) % 8]))

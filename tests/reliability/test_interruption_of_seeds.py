@@ -154,6 +154,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.slow
 def test_the_run_is_worth_interrupting(whole: Whole) -> None:
     """Seeds that end at different steps and for different reasons, with everything in it that a run can have."""
     directory, _ = whole.of("numpy")
@@ -168,6 +169,7 @@ def test_the_run_is_worth_interrupting(whole: Whole) -> None:
 MORE = [pytest.param(kernel, n, marks=pytest.mark.slow) for kernel in ("native", "numpy", "torch") for n in range(5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "number"), [("native", -1), pytest.param("numpy", -2, marks=pytest.mark.slow), *MORE]
 )

@@ -117,7 +117,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return digests(directory / "checkpoints" / "final")
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", *OTHERS])
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow), *OTHERS])
 def test_a_run_is_saved_and_ends_by_the_signal(tmp_path: Path, whole: dict[str, str], name: str) -> None:
     done = run(tmp_path, 77, name)
     assert done.returncode == -getattr(signal, name), done.stderr
@@ -199,6 +199,7 @@ def test_what_was_ignored_stays_so(tmp_path: Path, whole: dict[str, str]) -> Non
     assert not (tmp_path / "checkpoints" / "recent").exists()
 
 
+@pytest.mark.slow
 def test_signals_that_come_more_than_once_do_not_end_the_save(tmp_path: Path) -> None:
     """A closed terminal sends SIGHUP through the shell and by itself; a cluster warns, and then it ends a run."""
     done = run(tmp_path, 77, "SIGHUP")

@@ -97,7 +97,11 @@ def test_workers_change_no_bit_and_a_resume_is_exact(
     ("what", "said"),
     [
         ("dies", r"^environment [01]: worker [01] \(process \d+\) didn't step: it ended with signal SIGKILL; "),
-        ("exits", r"^environment [01]: worker [01] \(process \d+\) didn't step: it ended with exit code 3; "),
+        pytest.param(
+            "exits",
+            r"^environment [01]: worker [01] \(process \d+\) didn't step: it ended with exit code 3; ",
+            marks=pytest.mark.slow,
+        ),
         (
             "hangs",
             r"^environment [01]: worker [01] \(process \d+\) didn't step within 2 s: it gave no answer, and was killed",
@@ -151,6 +155,7 @@ def test_an_error_of_an_environment_is_raised_as_it_is() -> None:
     assert note.rstrip().endswith("ZeroDivisionError: the joint has no angle")
 
 
+@pytest.mark.slow
 def test_workers_close_what_they_hold_and_are_killed_if_that_hangs(tmp_path: Path) -> None:
     mark, before = tmp_path / "mark", children()
     workers = Workers(2, timeout_s=60.0)

@@ -112,6 +112,7 @@ def test_one_agent_may_compute_while_another_records() -> None:
     assert float(torch.ones(2) @ torch.ones(2)) == 2.0
 
 
+@pytest.mark.slow
 def test_recording_does_not_import_the_compiler_of_torch() -> None:
     """It would take a second or more, in the middle of a run."""
     code = (
