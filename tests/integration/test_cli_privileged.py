@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from velora.export.describe import describe
 from velora.models import LiquidTD3
 

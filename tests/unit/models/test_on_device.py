@@ -27,7 +27,11 @@ def train(make: Callable[..., Any], n_steps: int, **settings: Any) -> Any:
     return agent
 
 
-@pytest.mark.parametrize("make", AGENTS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [LiquidSAC, *(pytest.param(make, marks=pytest.mark.slow) for make in (LiquidDDPG, LiquidTD3))],
+    ids=lambda make: make.__name__,
+)
 def test_training_goes_the_same_way_to_the_bit(make: type[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
     host = train(make, 200, device="cpu")
     monkeypatch.setattr(Agent, "keeps_on_device", True)
