@@ -1,4 +1,4 @@
-"""A hook of MkDocs: make the page that the landing page shows in a frame, from an agent that comes with Velora.
+"""A hook of MkDocs: make the live page that the landing page shows in a frame, from an agent that comes with Velora.
 
 It is made when the site is, so no copy of it is kept that could age.
 """
@@ -11,8 +11,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 import velora
-from velora.watch.page import watch_page
-from velora.watch.trace import trace
+from velora.watch.live import Lane, live_page
 
 PLACE = "viewer.html"
 """Where the page is in the site."""
@@ -24,15 +23,8 @@ def on_files(files: Files, *, config: Any) -> Files:
     return files
 
 
-_DARK = "<style>@media (prefers-color-scheme: dark) { .task img { filter: invert(.88) hue-rotate(180deg) } }</style>"
-"""Pictures of the task are drawn on white."""
-
-
 @functools.cache
 def viewer() -> str:
-    """Return the page: an episode of Pendulum, with the circuit at work.
-
-    Where there is ``velora.watch.live``, ``live_page(Lane.of(velora.zoo("pendulum")))`` is what belongs here.
-    """
-    episode = trace(velora.zoo("pendulum"), "Pendulum-v1", seed=7, pictures=True)
-    return watch_page(episode, command="velora watch zoo:pendulum seed=7").replace("</head>", f"{_DARK}</head>")
+    """Return the page: Pendulum and its policy, both computed in it."""
+    lane = Lane.of(velora.zoo("pendulum"), "zoo:pendulum")
+    return live_page(lane, command="velora watch zoo:pendulum live=true")
