@@ -89,7 +89,7 @@ class Page {
   private last = performance.now();
   private isStale = false;
   private drawn = 0;
-  private said = 0;
+  private said = -Infinity;
   private readonly keys = new Set<string>();
   private dragged: { view: View; x: number; y: number } | null = null;
 

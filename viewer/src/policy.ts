@@ -241,7 +241,7 @@ function remember(
   memorise(heads(layer, input, before.slice(0, n)), n, before.slice(n, 2 * n), memory, revealed, made, first);
   for (let k = 0; k < n; k++) {
     if (isCut(k)) memory[k] = revealed[k] = 0;
-    made.activity[first + k] = Math.tanh(memory[k]);
+    made.activity[first + k] = revealed[k];
   }
   revealed.set(memory, n);
   return revealed;
