@@ -20,7 +20,7 @@ from velora.nn.wiring import NCPWiring
 
 LAYERS: Final = ("sensory", "inter", "command", "motor")
 FORMATS: Final = (".svg", ".png")
-"""What a picture may be written as."""
+"""File formats of a picture."""
 _SHAPES: Final = """\
 text { font: 13px system-ui, sans-serif; text-anchor: middle }
 .synapses { fill: none; stroke-width: 1.1 } .inhibits { stroke-dasharray: 4 3 }"""

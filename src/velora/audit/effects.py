@@ -1,4 +1,4 @@
-"""What is done to a policy in an audit, and what that does to its return."""
+"""Treatments of a policy in an audit, and their effects on its return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit found."""
+"""Findings of an audit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from velora.watch.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a treatment does to the return, over the same episodes without and with it.
+    """Effect of a treatment on the return, over the same episodes without and with it.
 
     Attributes:
         name: of the treatment.
@@ -63,7 +63,7 @@ class Bounded:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was measured.
+    """Measurements of an audit.
 
     Attributes:
         policy: its description.

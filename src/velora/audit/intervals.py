@@ -213,7 +213,7 @@ class Intervals:
 
 
 def possible(outputs: Interval) -> NDArray[np.bool_]:
-    """Say which choices may be the largest of some outputs, (B, n)."""
+    """Return which choices may be the largest of some outputs, (B, n)."""
     found: NDArray[np.bool_] = outputs.high >= outputs.low.max(1, keepdims=True)
     return found
 

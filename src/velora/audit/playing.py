@@ -21,7 +21,7 @@ from velora.training.evaluation_environments import MOST_AT_ONCE, EvaluationEnvi
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What is done to a policy in an episode; by default nothing.
+    """Treatment of a policy in an episode; none by default.
 
     Attributes:
         removed: neurons, by their place among a trace's activities.

@@ -17,7 +17,7 @@ INTERVALS = (
 
 
 def findings(found: Audit) -> list[tuple[str, str]]:
-    """Say what was found, a name and a text each; the same lines are in the terminal and on the page."""
+    """Return the findings, a name and a text each; the same lines are in the terminal and on the page."""
     policy, n = found.policy, len(found.returns)
     size = (
         f"{found.n_parameters:,} parameters, {found.size_bytes:,} bytes in float32, {found.n_synapses:,} synapses, "
