@@ -93,6 +93,18 @@ def text_width(figure: Any, texts: Sequence[str], *, size: float = TEXT) -> floa
     return float(max(wide, default=0.0) / figure.dpi)
 
 
+def broken(figure: Any, text: str, width: float, *, size: float = TEXT) -> str:
+    """Break a text between its words into lines of at most so many inches; a longer word has a line of its own."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(figure, [longer], size=size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
 def save_figure(figure: Any, path: str | Path, *, dpi: int = 150) -> Path:
     """Write a figure into a file, to the same bytes whenever it is drawn from the same numbers.
 

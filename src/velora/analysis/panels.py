@@ -82,7 +82,7 @@ def draw_together(
     """Draw panels into one figure, row by row.
 
     Args:
-        note: below all of them; empty for none.
+        note: below all of them, in as many lines as it needs; empty for none.
         title: above all of them; empty for none.
         n_columns: at most.
         margin: inches around everything.
@@ -93,9 +93,12 @@ def draw_together(
     """
     columns = min(n_columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    above, under = margin + (0.4 if title else 0.0), margin + (0.32 if note else 0.0)
-    wide, high = columns * size[0] + 2 * margin, rows * size[1] + above + under
-    figure = drawing.make_figure(wide, high)
+    wide, above = columns * size[0] + 2 * margin, margin + (0.4 if title else 0.0)
+    figure = drawing.make_figure(wide, rows * size[1])
+    note = drawing.broken(figure, note, wide - 2 * margin)
+    under = margin + (0.13 + _LINE_HEIGHT / 72 * (note.count("\n") + 1) if note else 0.0)
+    high = rows * size[1] + above + under
+    figure.set_size_inches(wide, high)
     names = [_wrapped(line.name) for panel in panels for line in panel.lines]
     right = drawing.text_width(figure, names) + 2 * _GAP
     for i, panel in enumerate(panels):
@@ -104,7 +107,7 @@ def draw_together(
         box = ((left + _LEFT) / wide, (bottom + _BOTTOM) / high, across / wide, up / high)
         _draw(figure.add_axes(box), panel, height=72 * up)
     if note:
-        figure.text(margin / wide, margin / high, note, fontsize=drawing.TEXT, color=LIGHT.muted)
+        figure.text(margin / wide, margin / high, note, fontsize=drawing.TEXT, linespacing=1.25, color=LIGHT.muted)
     if title:
         place = {"fontsize": drawing.TEXT + 4, "fontweight": "bold", "color": LIGHT.ink, "va": "top"}
         figure.text(margin / wide, 1 - margin / high, title, **place)

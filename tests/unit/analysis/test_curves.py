@@ -53,6 +53,18 @@ def test_evaluations_are_circles(tmp_path: Path) -> None:
     np.testing.assert_array_equal(circles.get_offsets(), [[400.0, -2.0], [400.0, -2.0]])
 
 
+def test_a_note_is_not_cut_at_the_edge(tmp_path: Path) -> None:
+    for agent, seeds in (("liquid_ddpg", (0, 1, 2)), ("liquid_td3", (0, 1))):
+        make_run(tmp_path / agent, *RETURNS, agent=agent, seeds=seeds, evaluations={2: -2.0})
+    figure = plot_runs(tmp_path)
+    (note,) = figure.texts
+    assert note.get_text().replace("\n", " ").endswith("Thin lines: single seeds. Circles: evaluations.")
+    box = note.get_window_extent(figure.canvas.get_renderer())
+    labels = figure.axes[0].xaxis.get_tightbbox(figure.canvas.get_renderer())
+    assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
+    assert figure.bbox.y0 < box.y0 < box.y1 < labels.y0
+
+
 def test_environments_have_a_panel_each_and_curves_keep_their_colour(tmp_path: Path) -> None:
     for agent, environment in (
         ("liquid_ddpg", "Pendulum-v1"),
