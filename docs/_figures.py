@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
+from cycler import cycler
 
 import velora
 from velora.analysis.wiring import Circuit, draw
@@ -30,9 +31,9 @@ from matplotlib import pyplot as plt
 IMAGES = Path(__file__).parent / "images/theory"
 GREY = "#7c8594"
 COLOURS = ("#2f81d6", "#d9721b", "#1f9d78", "#c65ba0", "#b58a00", "#6f7bd8", "#d1495b", "#7c8594")
-STYLE = {
+STYLE: Any = {
     "axes.edgecolor": GREY, "axes.labelcolor": GREY, "text.color": GREY, "xtick.color": GREY, "ytick.color": GREY,
-    "axes.prop_cycle": mpl.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
     "svg.fonttype": "none", "svg.hashsalt": "velora", "font.family": "sans-serif", "font.size": 10,
     "legend.frameon": False,
 }  # fmt: skip

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import velora
 from velora.cli.commands import COMMANDS, help_text
 from velora.core.errors import SettingError, VeloraError
+from velora.core.interruption import interruptions_kept
 from velora.core.names import did_you_mean
 from velora.core.terminal import complain, has_failed, occupy_standard_descriptors, say
 
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command not in COMMANDS:
             hint = did_you_mean(command, COMMANDS, f"expected one of {', '.join(COMMANDS)}")
             raise SettingError(f"{command!r} is no command; {hint}")
-        with _going_on_at_sigusr1():
+        with _going_on_at_sigusr1(), interruptions_kept():
             code = COMMANDS[command](words)
     except VeloraError as error:
         complain(f"velora {command}: {error}\n")

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 
 from velora.core.errors import SettingError, SpaceError
+from velora.core.interruption import interruptions_kept
 from velora.core.names import did_you_mean
 from velora.envs import layers
 from velora.envs.again import fresh, maker, mute, unlike
@@ -132,7 +133,7 @@ class EnvironmentSource:
             raise SpaceError(f"env: {self._cant_be_made}")
         if self.workers is not None:
             return self.workers.make(partial(_alone, self._make))
-        made = _checked(self._make())
+        made = _made_by(self._make)
         inner, before = layers.base(made), [kept for ref in self._made if (kept := ref()) is not None]
         if any(inner is kept for kept in before):
             self._gives_one = True
@@ -155,7 +156,7 @@ class EnvironmentSource:
         if self._make_drawing is None:
             raise SpaceError(f"env: {self._cant_be_made}")
         prepare_drawing()
-        made = _checked(self._make_drawing())
+        made = _made_by(self._make_drawing)
         if (mode := made.render_mode) != PICTURES:
             self.release(made)
             raise SpaceError(
@@ -180,12 +181,14 @@ class EnvironmentSource:
 
 def _alone(make: Callable[[], Env]) -> Env:
     """Make an environment in a worker."""
-    made = _checked(make())
+    made = _made_by(make)
     mute(made)
     return flattened(made)
 
 
-def _checked(made: Any) -> Env:
+def _made_by(make: Callable[[], Env]) -> Env:
+    with interruptions_kept():
+        made: Any = make()
     if not isinstance(made, gym.Env):
         raise SpaceError(f"env: expected the function to make a gymnasium environment, got {type(made).__name__}")
     return made

@@ -168,6 +168,22 @@ def test_replay_restores_an_episode_to_the_bit(env_id: str) -> None:
     assert a[1:] == b[1:]
 
 
+@pytest.mark.parametrize("at_first", [True, False])
+def test_ctrl_c_in_the_import_of_a_simulator_is_no_missing_package(at_first: bool) -> None:
+    def make() -> gym.Env[Any, Any]:  # as MuJoCo and Gymnasium do
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as stop:
+                raise ImportError("initialization failed") from stop
+        except ImportError as error:
+            raise gym.error.DependencyNotInstalled("MuJoCo is not installed") from error
+
+    source = EnvironmentSource(make)
+    with pytest.raises(KeyboardInterrupt):
+        source.first() if at_first else next(source.more(1))
+
+
 def test_a_module_in_the_id_is_imported_as_gymnasium_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "velora_test_pole.py").write_text(
         "import gymnasium\n"
