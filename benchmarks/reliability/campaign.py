@@ -90,6 +90,14 @@ class Running:
                 self.tally = Tally.read(told["tally"])
             elif told.get("total"):
                 self.share, self.lost = told["done"] / told["total"], told["lost"]
+                if self.spec.python == "ours":
+                    self._tell_lost(told["cases"])
+
+    def _tell_lost(self, cases: Sequence[str]) -> None:
+        """Print at once what was lost: the row ends a quarter of an hour later."""
+        for case in cases:
+            _clear()
+            print(f"! {self.title}: {case}", flush=True)
 
     def ended(self) -> bool:
         """Return whether the process is over; then its tally is there."""

@@ -22,7 +22,7 @@ TRAININGS = {
 CODES = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)
 WHILE = (1, 40, shim.FOREVER)
 """How many calls in a row fail."""
-EVERY = 5
+EVERY = 15
 """Calls from one that fails first to the next that does."""
 STARTED, ENDING = "started", "ending"
 

@@ -86,6 +86,7 @@ class Job:
         self.seed, self.part, self.parts, self.quick = seed, part, parts, quick
         self.tally = Tally()
         self._began_s, self._printed_s = time.monotonic(), 0.0
+        self._told = 0
 
     def random(self, *name: object) -> random.Random:
         """Return a generator of its own for a purpose."""
@@ -112,11 +113,12 @@ class Job:
         self.progress(len(cases), len(cases))
 
     def progress(self, done: int, total: int) -> None:
-        """Print how far this job is, not too often."""
+        """Print how far this job is, not too often, and the cases that were lost since."""
         now = time.monotonic()
         if now - self._printed_s >= _EVERY_S or done == total:
             self._printed_s = now
-            print(json.dumps({"done": done, "total": total, "lost": self.tally.lost}), flush=True)
+            cases, self._told = self.tally.cases[self._told :], len(self.tally.cases)
+            print(json.dumps({"done": done, "total": total, "lost": self.tally.lost, "cases": cases}), flush=True)
 
     def finish(self) -> Tally:
         """Close the tally."""

@@ -16,14 +16,18 @@ from velora.metrics.schema import Statement, connect, sync
 logger = logging.getLogger(__name__)
 
 _CLOSING_TIMEOUT_S = 5.0
+_SLOW_S = 1.0
+_REST = 9
+"""How many times as long as a slow attempt it is left alone after one that failed."""
 
 
 class BatchWriter:
     """Collect statements and execute many of them to a commit.
 
     While the database is locked, read-only, full or damaged the statements wait in memory, at most ``max_pending``
-    of them; one warning is logged, and they are tried again every ``interval_s``. A file that was deleted is made
-    anew. No failure of the database is raised.
+    of them; one warning is logged, and they are tried again every ``interval_s``. Where an attempt takes long, as on a
+    full disk, on which SQLite itself goes on trying for ten seconds, they take a tenth of the time at most. A file that
+    was deleted is made anew. No failure of the database is raised.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class BatchWriter:
         self._has_first = False
         self._is_failing = False
         self._is_synced, self._is_named = True, False
-        self._next_write_s = 0.0
+        self._next_write_s = self._rest_until_s = 0.0
 
     @property
     def pending(self) -> int:
@@ -71,11 +75,17 @@ class BatchWriter:
 
     def flush(self) -> bool:
         """Write everything that waits in one commit; return False if the database didn't take it."""
-        self._next_write_s = time.monotonic() + self._interval_s
+        began_s = time.monotonic()
+        if began_s < self._rest_until_s:
+            return False
+        self._next_write_s = began_s + self._interval_s
         try:
             self._write()
         except (sqlite3.Error, OSError) as error:
             self._report_failure(error)
+            took_s = time.monotonic() - began_s
+            if took_s > _SLOW_S:
+                self._next_write_s = self._rest_until_s = began_s + took_s * (1 + _REST)
             return False
         if self._is_failing:
             logger.warning("metrics: %s can be written again; %d rows were lost", self._path, self.dropped)
@@ -102,7 +112,7 @@ class BatchWriter:
         """Write what waits, with more patience for a lock, and close the file. Closing twice is harmless."""
         if self._connection is None and not self._pending:
             return
-        self._busy_timeout_s = max(self._busy_timeout_s, _CLOSING_TIMEOUT_S)
+        self._busy_timeout_s, self._rest_until_s = max(self._busy_timeout_s, _CLOSING_TIMEOUT_S), 0.0
         if self._connection is not None:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * self._busy_timeout_s)}")
         if not self.flush():

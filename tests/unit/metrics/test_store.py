@@ -5,13 +5,15 @@ import math
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from velora.core.errors import VeloraError
-from velora.metrics import RunStore, queries
+from velora.metrics import RunStore, queries, writer
 
 from .rows_to_add import add, evaluate, start
 
@@ -259,6 +261,33 @@ def test_after_a_failure_a_full_batch_does_not_try_each_time(path: Path, caplog:
         assert store.pending == 1
         assert store.flush()
     assert read(path, "SELECT count(*) FROM episode") == [(1,)]
+
+
+def test_a_disk_on_which_every_attempt_is_slow_does_not_stop_training(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[float] = []
+    connect = writer.connect
+
+    def slow(*arguments: Any, **keywords: Any) -> sqlite3.Connection:  # as SQLite does on a full disk, for ten seconds
+        attempts.append(time.monotonic())
+        time.sleep(0.03)
+        raise sqlite3.OperationalError("locking protocol")
+
+    monkeypatch.setattr(writer, "connect", slow)
+    monkeypatch.setattr(writer, "_SLOW_S", 0.02)
+    store = RunStore(path, interval_s=0.0)
+    start(store)
+    end_s, number = time.monotonic() + 1.0, 0
+    while time.monotonic() < end_s:
+        number += 1
+        add(store, number)
+        assert not store.flush()
+        time.sleep(0.001)
+    assert len(attempts) <= 4 < number  # one each 0.3 s
+    monkeypatch.setattr(writer, "connect", connect)
+    store.close()  # doesn't wait
+    assert read(path, "SELECT count(*) FROM episode") == [(number,)]
 
 
 def test_a_directory_that_cannot_be_made_costs_the_rows_and_not_the_run(
