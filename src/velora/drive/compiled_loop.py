@@ -90,6 +90,7 @@ class CompiledLoop:
         self.policy, self.plant, self.settings = policy, plant, settings
         self.stop = threading.Event() if stop is None else stop
         self._prepare, self._problem = prepare, ""
+        self._fault: Exception | None = None
         self._safe = np.ascontiguousarray(policy.sizes.safe(safe), np.float32)
         library = policy.library
         if library.drive_size() != ctypes.sizeof(_Drive):
@@ -109,7 +110,7 @@ class CompiledLoop:
         )
 
     def run(self) -> Driven:
-        """See :meth:`velora.drive.loop.Loop.run`."""
+        """See :meth:`velora.drive.loop.Loop.run`; what ``prepare`` raises is raised here, and nothing was driven."""
         library = self.policy.library
         if library.plant_open():
             raise PlantError("plant: plant_open() says that it isn't there")
@@ -122,11 +123,17 @@ class CompiledLoop:
             thread.join()
             library.plant_close()
             self._take()
+        if self._fault is not None:
+            raise self._fault
         drive = self._drive
         return Driven(self._tally(), self._ended(), (drive.end_ns - drive.start_ns) / SECOND)
 
     def _run(self) -> None:
-        self._prepare()
+        try:
+            self._prepare()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for this one
+            self._fault = error
+            return
         self.policy.library.drive_run(ctypes.byref(self._drive))
 
     def _serve(self, thread: threading.Thread) -> None:

@@ -19,7 +19,8 @@ class Reading(NamedTuple):
     Attributes:
         obs: (O,), in the order and the units that the policy was trained on.
         time_ns: when they said it, in nanoseconds of any clock that goes on evenly; only differences count.
-        begins: whether an episode begins here: the policy forgets what it saw before.
+        begins: whether an episode begins here: the policy forgets what it saw before. After an episode's end one does,
+            whatever is said.
         reward: earned since the reading before; for learning and for the report, 0 where nobody knows.
         terminated, truncated: whether the episode ended by itself, or was cut off; the next reading begins one.
     """

@@ -248,3 +248,18 @@ def test_settings_out_of_range(settings: dict[str, Any], complaint: str) -> None
     with pytest.raises(SettingError) as caught:
         DriveSettings(**settings)
     assert str(caught.value).startswith(complaint)
+
+
+def test_what_comes_after_an_episodes_end_begins_one_whatever_the_plant_says() -> None:
+    clock = VirtualClock()
+
+    class Forgetful(Bench):
+        def read(self) -> Reading | None:
+            reading = super().read()
+            assert reading is not None
+            return reading._replace(begins=False, truncated=self.n_read % 3 == 0)
+
+    thinker = Thinker(clock)
+    found = Loop(thinker, Forgetful(clock), DriveSettings(rate=100.0, steps=7, step_s=0.02), clock=clock).run()
+    assert thinker.told == [1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 1.0]
+    assert found.tally.episodes == [3.0, 3.0]
