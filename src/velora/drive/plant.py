@@ -121,9 +121,11 @@ class Sizes:
             safe = np.atleast_1d(np.asarray(given, np.float32))
         except (TypeError, ValueError) as error:
             raise PlantError(f"safe: expected numbers, got {given!r}") from error
-        if safe.shape != (self.n_actions,) or not ((safe >= low) & (safe <= high)).all():
+        fits = safe.shape == (self.n_actions,) and bool(((safe >= low) & (safe <= high)).all())
+        if not fits or (self.is_discrete and (safe != np.rint(safe)).any()):
             raise PlantError(
-                f"safe: expected {self.n_actions} number{'' if self.n_actions == 1 else 's'} from {list(self.low)} to "
+                f"safe: expected {self.n_actions} {'whole ' if self.is_discrete else ''}number"
+                f"{'' if self.n_actions == 1 else 's'} from {list(self.low)} to "
                 f"{list(self.high)}, got {given!r}"
             )
         return safe

@@ -263,3 +263,10 @@ def test_what_comes_after_an_episodes_end_begins_one_whatever_the_plant_says() -
     found = Loop(thinker, Forgetful(clock), DriveSettings(rate=100.0, steps=7, step_s=0.02), clock=clock).run()
     assert thinker.told == [1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 1.0]
     assert found.tally.episodes == [3.0, 3.0]
+
+
+def test_the_safe_action_of_choices_is_the_number_of_one() -> None:
+    sizes = Sizes(2, 1, (0.0,), (2.0,), is_discrete=True)
+    assert sizes.safe([2]).tolist() == [2.0]
+    with pytest.raises(PlantError, match=r"^safe: expected 1 whole number from \[0\.0\] to \[2\.0\], got 0\.5"):
+        sizes.safe(0.5)
