@@ -56,6 +56,19 @@ def test_synapses_and_gates_of_a_cfc_give_its_next_state() -> None:
     np.testing.assert_allclose(found.activity[step, : layer.n], expected, atol=2e-6)
 
 
+def test_what_a_memory_keeps_mixes_no_weights() -> None:
+    found = lived("cfc mixed")
+    neurons, seen = found.circuit.neurons, np.concatenate((found.network_input, found.activity), 1)
+    current, n_checked = found.current, 0
+    for number, one in enumerate(found.circuit.synapses):
+        if neurons[one.target].layer == "memory":
+            is_sensed = neurons[one.source].layer == "sensory"
+            expected = one.a * seen[7 if is_sensed else 6, one.source]
+            assert current[7, number] == pytest.approx(expected, rel=1e-5, abs=1e-7)
+            n_checked += 1
+    assert n_checked > 100
+
+
 def test_the_gate_of_a_gru_is_the_share_of_the_old_state_that_stays() -> None:
     found = lived("gru")
     layer = found.policy.layers[0]
