@@ -145,12 +145,12 @@ class CompiledLoop:
         clock, period = SystemClock(spin_us=0), self.settings.period_ns
         library, at = self.policy.library, clock.now()
         library.mailbox_put.argtypes = (ctypes.c_int64, ctypes.c_float, ctypes.c_uint32, _FLOATS)
-        is_first = True
+        is_first, shape = True, (self.policy.sizes.n_observations,)
         while thread.is_alive() and not self.stop.is_set():
             try:
                 self._take()
                 reading = self.plant.read()
-                if reading is not None and is_first:
+                if reading is not None and (is_first or np.shape(reading.obs) != shape):
                     self.policy.sizes.check(reading)
                     is_first = False
             except PlantError as error:
@@ -161,7 +161,8 @@ class CompiledLoop:
             if reading is not None:
                 flags = reading.begins * _BEGINS + reading.terminated * _TERMINATED + reading.truncated * _TRUNCATED
                 obs = np.ascontiguousarray(reading.obs, np.float32)
-                library.mailbox_put(reading.time_ns, reading.reward, flags, obs.ctypes.data_as(_FLOATS))
+                numbers = int(reading.time_ns), float(reading.reward), int(flags)  # ctypes takes none of NumPy's
+                library.mailbox_put(*numbers, obs.ctypes.data_as(_FLOATS))
             at = max(at + period, clock.now() - period)
             clock.wait_until(at)
 

@@ -181,7 +181,7 @@ class Loop:
 
     def _dt(self, reading: Reading) -> float:
         """Return the time since the reading before in control steps; 1 where there is none."""
-        if not self._is_checked:
+        if not self._is_checked or np.shape(reading.obs) != (self.controller.sizes.n_observations,):
             self.controller.sizes.check(reading)
             self._is_checked = True
         before, self._seen_ns = self._seen_ns, reading.time_ns

@@ -94,7 +94,7 @@ class Sizes:
     is_discrete: bool = False
 
     def check(self, reading: Reading) -> None:
-        """Check a plant's first reading.
+        """Check a plant's first reading, and each of another shape than that.
 
         Raises:
             PlantError: if it is of another size, or holds what isn't finite.

@@ -229,8 +229,20 @@ def test_an_episodes_end_begins_one_in_c_too(exported: tuple[Agent, Path], tmp_p
     assert "PLANT_BEGINS" not in plant.read_text()
     policy = CompiledPolicy(exported[1], sizes_of(exported[0]), plant=plant)
     recorder = Recorder(tmp_path / "drive.npy", n_observations=3, n_actions=1)
-    settings = DriveSettings(rate=500.0, steps=25, step_s=0.1, misses=10_000, silent_s=10.0)
+    settings = DriveSettings(rate=500.0, steps=150, step_s=0.1, misses=10_000, silent_s=10.0)
     found = CompiledLoop(policy, None, settings, recorder=recorder).run()
     rows = read_recording(recorder.close())
     assert found.tally.episodes == [9.0, 9.0]
-    assert rows["tick"][rows["dt"] == 1.0].tolist() == [0, 10, 20]
+    assert rows["obs"][rows["dt"] == 1.0, 0] == pytest.approx([0.1, 1.1, 2.1])
+
+
+def test_numbers_of_numpy_and_a_reading_that_lost_one_go_through_the_mailbox(exported: tuple[Agent, Path]) -> None:
+    class Plant(Stubborn):
+        def read(self) -> Reading | None:
+            self.n += 1
+            obs = np.zeros(3 if self.n < 5 else 2, np.float32)
+            return Reading(obs, np.int64(self.n), np.bool_(self.n == 1), np.float32(0.5))  # type: ignore[arg-type]
+
+    policy = CompiledPolicy(exported[1], sizes_of(exported[0]))
+    found = CompiledLoop(policy, Plant(None), DriveSettings(rate=200.0, steps=400, misses=10_000, silent_s=9.0)).run()
+    assert found.ended.startswith("plant: expected readings of 3 numbers, as the policy takes, got (2,)")
