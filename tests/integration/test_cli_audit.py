@@ -32,6 +32,7 @@ def test_an_audit_is_a_table_a_page_and_numbers(command: Command) -> None:
     assert all(one["violations"] == 0 and one["ratio"] >= 1.0 for one in numbers["bounds"])  # type: ignore[attr-defined]
     assert numbers["state"]["largest"] <= numbers["state"]["bound"] == 1.0  # type: ignore[index]
     assert json.dumps(numbers, allow_nan=False)
+    assert "velora audit checkpoint=zoo:pendulum-positions seed=1 episodes=2 max_steps=12<" in page.read_text()
 
 
 @pytest.mark.slow

@@ -140,6 +140,20 @@ def test_what_can_not_be_driven_is_one_line(command: Command, tmp_path: Path, wo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_is_taken_is_told_before_anything_is_driven(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    for name in ("taken/notes.txt", "drive.csv.journal"):
+        (tmp_path / name).write_text("mine")
+    for words, complaint in (
+        (("learn=true", "save=taken"), "taken: expected a checkpoint or an empty directory, found 'notes.txt' in it"),
+        (("record=drive.csv",), "drive.csv.journal is there, of a drive that was killed, or still goes on"),
+    ):
+        code, out, err = command("drive", PENDULUM, "rate=50", "steps=5", *words, *PATIENT)
+        assert (code, err.count("\n"), out) == (2, 1, "")
+        assert complaint in err
+    assert {path.read_text() for path in (tmp_path / "taken/notes.txt", tmp_path / "drive.csv.journal")} == {"mine"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_ends_in_order(tmp_path: Path, number: signal.Signals) -> None:

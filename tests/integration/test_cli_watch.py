@@ -103,3 +103,8 @@ def test_the_bundles_are_built_from_their_source_and_that_passes_its_tests() -> 
         assert done.returncode == 0, done.stdout + done.stderr
     for bundle, was in zip(BUNDLES, before, strict=True):
         assert bundle.read_bytes() == was, f"{bundle.name}: make viewer has not been run after a change in viewer/src"
+
+
+def test_the_foot_names_every_setting_that_decides_the_page(command: Command) -> None:
+    made = page(command, "pictures=false", "env=pendulum").read_text()
+    assert "velora watch checkpoint=zoo:pendulum max_steps=40 seed=1 pictures=false env=pendulum<" in made

@@ -21,7 +21,7 @@ export function currentsAt(data: Lived, step: number): Float32Array {
       continue;
     }
     const open = gateAt(data, step, to);
-    const gate = Number.isNaN(open) ? 0 : open;
+    const gate = Number.isNaN(open) || data.neurons[to].layer === "memory" ? 0 : open; // what a memory keeps mixes no weights
     found[e] = ((data.mixes ? 1 - gate : 1) * a.values[e] + gate * b.values[e]) * x;
   }
   return found;

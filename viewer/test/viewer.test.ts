@@ -44,6 +44,12 @@ test("a current is the blended weight times the activity of its source", () => {
   assert.equal(currentsAt(read(made({}, false)), 0)[0], (1 + 0.25 * 5) * 2);
 });
 
+test("the gate of a memory, what it keeps, mixes no weights", () => {
+  const data = made();
+  data.neurons[1].layer = "memory";
+  assert.equal(currentsAt(read(data), 0)[0], 1 * 2);
+});
+
 test("a current of an LTC goes by how far the synapse is open, and by what it pulls to", () => {
   const circuit = pack([4, 4], 1, 2, 3, -1, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN);
   const currents = currentsAt(read(made({ circuit })), 0);

@@ -86,11 +86,11 @@ def audit(
         if given < 1:
             raise SettingError(f"audit: expected {name} of at least 1, got {given}")
     listener, began = progress or Silent(), time.monotonic()
-    made = EnvironmentSource(env).first()[0] if isinstance(env, str) else env
+    made, is_own = EnvironmentSource(env).first()
     try:
         return _audit(agent, made, episodes, seed, max_steps, listener, began)
     finally:
-        if isinstance(env, str):
+        if is_own:
             made.close()
 
 

@@ -116,8 +116,8 @@ class Intervals:
         self.outputs: Interval | None = None
 
     def parameter(self, name: str, numbers: NDArray[Any]) -> Interval:
-        """Return numbers of the policy, as they are."""
-        return Interval.point(numbers)
+        """Return numbers of the policy, rounded to float32 as every target rounds them: products are among them."""
+        return Interval.point(np.asarray(numbers, np.float32))
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:

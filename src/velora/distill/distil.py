@@ -16,7 +16,7 @@ from velora.distill.acting import Guided
 from velora.distill.experience import Labelled
 from velora.distill.playing import play
 from velora.distill.teacher import Teacher
-from velora.envs import EnvironmentSource
+from velora.envs import EnvironmentSource, dimensions
 from velora.envs.make import Env, EnvLike
 from velora.envs.spaces import environment_name
 from velora.envs.watched import Watched
@@ -114,6 +114,7 @@ def _check_teacher(teacher: Teacher, source: EnvironmentSource) -> None:
     """Let the teacher fit an environment and play the beginning of an episode, before anything is written."""
     env = source.make()
     try:
+        dimensions(env)  # whose actions no agent chooses is told of first
         teacher.check(env)
         largest = play(teacher, env, [0], max_steps=_TRIED).largest
         acted = env.action_space

@@ -22,8 +22,9 @@ from velora.envs.action_spaces import is_discrete
 class OnnxTeacher(Teacher):
     """A policy in an ONNX file: an input that is the observation, and an output that is the action.
 
-    An action is what the environment takes, or in [-1, 1]; of discrete actions the number of one, or a number for each,
-    of which the largest is taken. A batch of 1 is asked, so that the file's batch may be of that size or any.
+    An action is what the environment takes, or in [-1, 1]; of discrete actions the number of one, as the environment
+    counts them, or a number for each, of which the largest is taken. A batch of 1 is asked, so that the file's batch
+    may be of that size or any.
 
     A memory is an input ``x`` with an output ``next_x``, or ``x_in`` with ``x_out``; there may be several. An input
     ``dt`` is told the time since the observation before, in control steps.
@@ -63,6 +64,7 @@ class OnnxTeacher(Teacher):
         self._input = self._observation()
         self._output = self._chosen_output(output)
         self._n_choices: int | None = None
+        self._first = 0
         self._n_actions = 0
 
     def _following(self, name: str) -> str | None:
@@ -113,7 +115,7 @@ class OnnxTeacher(Teacher):
             )
         acted = env.action_space
         if is_discrete(env):
-            self._n_choices = int(acted.n)  # type: ignore[attr-defined]
+            self._n_choices, self._first = int(acted.n), int(acted.start)  # type: ignore[attr-defined]
         else:
             self._n_choices, self._n_actions = None, int(np.prod(acted.shape or ()))
         obs, _ = env.reset(seed=0)
@@ -155,15 +157,15 @@ class OnnxTeacher(Teacher):
         return numbers[: self._n_actions].astype(np.float32)
 
     def _choice(self, numbers: Array, *, is_number: bool) -> Array:
-        n = self._n_choices
+        n, first = self._n_choices, self._first
         assert n is not None
         if numbers.size == n and not (is_number and n == 1):
             return np.array([numbers.argmax()], np.float32)
-        if numbers.size == 1 and float(numbers[0]).is_integer() and 0 <= numbers[0] < n:
-            return numbers.astype(np.float32)
+        if numbers.size == 1 and float(numbers[0]).is_integer() and first <= numbers[0] < first + n:
+            return (numbers - first).astype(np.float32)
         raise TeacherError(
             f"teacher: {self.name}: output {self._output}: expected a number for each of {n} actions, or that of one "
-            f"from 0 to {n - 1}, got {numbers[:8]}"
+            f"from {first} to {first + n - 1}, got {numbers[:8]}"
         )
 
     def keep(self, place: Path) -> Path:

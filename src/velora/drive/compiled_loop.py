@@ -90,6 +90,7 @@ class CompiledLoop:
         self.policy, self.plant, self.settings = policy, plant, settings
         self.stop = threading.Event() if stop is None else stop
         self._prepare, self._problem = prepare, ""
+        self._fault: Exception | None = None
         self._safe = np.ascontiguousarray(policy.sizes.safe(safe), np.float32)
         library = policy.library
         if library.drive_size() != ctypes.sizeof(_Drive):
@@ -109,7 +110,7 @@ class CompiledLoop:
         )
 
     def run(self) -> Driven:
-        """See :meth:`velora.drive.loop.Loop.run`."""
+        """See :meth:`velora.drive.loop.Loop.run`; what ``prepare`` raises is raised here, and nothing was driven."""
         library = self.policy.library
         if library.plant_open():
             raise PlantError("plant: plant_open() says that it isn't there")
@@ -122,11 +123,17 @@ class CompiledLoop:
             thread.join()
             library.plant_close()
             self._take()
+        if self._fault is not None:
+            raise self._fault
         drive = self._drive
         return Driven(self._tally(), self._ended(), (drive.end_ns - drive.start_ns) / SECOND)
 
     def _run(self) -> None:
-        self._prepare()
+        try:
+            self._prepare()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for this one
+            self._fault = error
+            return
         self.policy.library.drive_run(ctypes.byref(self._drive))
 
     def _serve(self, thread: threading.Thread) -> None:
@@ -138,12 +145,12 @@ class CompiledLoop:
         clock, period = SystemClock(spin_us=0), self.settings.period_ns
         library, at = self.policy.library, clock.now()
         library.mailbox_put.argtypes = (ctypes.c_int64, ctypes.c_float, ctypes.c_uint32, _FLOATS)
-        is_first = True
+        is_first, shape = True, (self.policy.sizes.n_observations,)
         while thread.is_alive() and not self.stop.is_set():
             try:
                 self._take()
                 reading = self.plant.read()
-                if reading is not None and is_first:
+                if reading is not None and (is_first or np.shape(reading.obs) != shape):
                     self.policy.sizes.check(reading)
                     is_first = False
             except PlantError as error:
@@ -154,7 +161,8 @@ class CompiledLoop:
             if reading is not None:
                 flags = reading.begins * _BEGINS + reading.terminated * _TERMINATED + reading.truncated * _TRUNCATED
                 obs = np.ascontiguousarray(reading.obs, np.float32)
-                library.mailbox_put(reading.time_ns, reading.reward, flags, obs.ctypes.data_as(_FLOATS))
+                numbers = int(reading.time_ns), float(reading.reward), int(flags)  # ctypes takes none of NumPy's
+                library.mailbox_put(*numbers, obs.ctypes.data_as(_FLOATS))
             at = max(at + period, clock.now() - period)
             clock.wait_until(at)
 

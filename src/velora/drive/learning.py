@@ -106,12 +106,13 @@ class LearningController:
         memory = self._memory
         memory.put(reading.obs, dt)
         obs, hidden = memory.obs[0].copy(), memory.hidden[0, 0].numpy().copy()
+        begins = self._last is None  # a drive goes on with a state of zeros, also where the plant begins no episode
         if self._last is not None:
             self._learner.take(Transition(self._last, obs, dt, reading.reward, reading.terminated, reading.truncated))
             self._step += 1
         action = self._act((0,), [self._step], (0,) if self._step < self._warm else ())
         ended = reading.terminated or reading.truncated
-        self._last = None if ended else Step(obs, hidden, action[0].copy(), dt, reading.begins)
+        self._last = None if ended else Step(obs, hidden, action[0].copy(), dt, begins)
         scaled = self.agent.bounds.to_environment(action)
         return scaled if self.sizes.is_discrete else scaled[0]
 

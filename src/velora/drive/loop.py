@@ -79,7 +79,7 @@ class Loop:
         self.tally = Tally()
         self._seen_ns: int | None = None
         self._return = 0.0
-        self._is_safe = self._is_checked = False
+        self._is_safe = self._is_checked = self._has_ended = False
 
     def run(self) -> Driven:
         """Drive, write the safe action at the end, and return how it went.
@@ -140,7 +140,7 @@ class Loop:
 
     def _tick(self, tick: int, due: int, began: int, deadline: int, watchdog: Watchdog) -> int:
         """Read, act, write; return when that was done."""
-        reading, action, dt, flags = self.plant.read(), None, 0.0, 0
+        reading, action, dt, flags = self._read(), None, 0.0, 0
         if reading is None:
             self.tally.missing += 1
             flags |= MISSING
@@ -169,9 +169,19 @@ class Loop:
             self.recorder.add(tick, due, began, done, dt, flags, reading, action)
         return done
 
+    def _read(self) -> Reading | None:
+        """Read; what comes after an episode's end begins one, also where the plant doesn't say so."""
+        reading = self.plant.read()
+        if reading is None:
+            return None
+        if self._has_ended and not reading.begins:
+            reading = reading._replace(begins=True)
+        self._has_ended = reading.terminated or reading.truncated
+        return reading
+
     def _dt(self, reading: Reading) -> float:
         """Return the time since the reading before in control steps; 1 where there is none."""
-        if not self._is_checked:
+        if not self._is_checked or np.shape(reading.obs) != (self.controller.sizes.n_observations,):
             self.controller.sizes.check(reading)
             self._is_checked = True
         before, self._seen_ns = self._seen_ns, reading.time_ns

@@ -19,7 +19,8 @@ class Reading(NamedTuple):
     Attributes:
         obs: (O,), in the order and the units that the policy was trained on.
         time_ns: when they said it, in nanoseconds of any clock that goes on evenly; only differences count.
-        begins: whether an episode begins here: the policy forgets what it saw before.
+        begins: whether an episode begins here: the policy forgets what it saw before. After an episode's end one does,
+            whatever is said.
         reward: earned since the reading before; for learning and for the report, 0 where nobody knows.
         terminated, truncated: whether the episode ended by itself, or was cut off; the next reading begins one.
     """
@@ -93,7 +94,7 @@ class Sizes:
     is_discrete: bool = False
 
     def check(self, reading: Reading) -> None:
-        """Check a plant's first reading.
+        """Check a plant's first reading, and each of another shape than that.
 
         Raises:
             PlantError: if it is of another size, or holds what isn't finite.
@@ -120,9 +121,11 @@ class Sizes:
             safe = np.atleast_1d(np.asarray(given, np.float32))
         except (TypeError, ValueError) as error:
             raise PlantError(f"safe: expected numbers, got {given!r}") from error
-        if safe.shape != (self.n_actions,) or not ((safe >= low) & (safe <= high)).all():
+        fits = safe.shape == (self.n_actions,) and bool(((safe >= low) & (safe <= high)).all())
+        if not fits or (self.is_discrete and (safe != np.rint(safe)).any()):
             raise PlantError(
-                f"safe: expected {self.n_actions} number{'' if self.n_actions == 1 else 's'} from {list(self.low)} to "
+                f"safe: expected {self.n_actions} {'whole ' if self.is_discrete else ''}number"
+                f"{'' if self.n_actions == 1 else 's'} from {list(self.low)} to "
                 f"{list(self.high)}, got {given!r}"
             )
         return safe

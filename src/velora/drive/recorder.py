@@ -43,7 +43,8 @@ def check_format(out: Path) -> None:
     """Check that a recording can be written there.
 
     Raises:
-        SettingError: if the ending is unknown, its library isn't installed, or there is no place for a file.
+        SettingError: if the ending is unknown, its library isn't installed, there is no place for a file, or another
+            drive's journal is there.
     """
     if out.suffix not in FORMATS:
         raise SettingError(f"record: expected a file that ends with one of {', '.join(FORMATS)}, got {out.name!r}")
@@ -53,13 +54,27 @@ def check_format(out: Path) -> None:
         raise SettingError(f"record: there is no directory {out.parent}; make it, or choose another")
     if os.path.isdir(out):  # False too for a name that the system refuses, which opening tells of
         raise SettingError(f"record: {out} is a directory; choose the name of a file")
+    if os.path.lexists(journal := journal_of(out)):
+        raise _taken(journal)
+
+
+def journal_of(out: Path) -> Path:
+    """Return the file that rows go to while a drive lasts."""
+    return Path(f"{out}{_JOURNAL}")
+
+
+def _taken(journal: Path) -> SettingError:
+    return SettingError(
+        f"record: {journal} is there, of a drive that was killed, or still goes on; read it with "
+        "velora.drive.read_recording and move it away, or choose another name"
+    )
 
 
 class Recorder:
     """Write a row for every tick to ``<out>.journal``, and bring it to the format of ``out`` at the end.
 
     A row is one ``write`` of the system: after a kill -9 the journal holds every tick, and :func:`read_recording` reads
-    it. Only a crash of the whole machine loses what its disk didn't have yet.
+    it, and no later drive writes over it. Only a crash of the whole machine loses what its disk didn't have yet.
 
     Args:
         out: the file, ``.parquet``, ``.csv`` or ``.npy``.
@@ -70,11 +85,13 @@ class Recorder:
 
     def __init__(self, out: Path, *, n_observations: int, n_actions: int) -> None:
         check_format(out)
-        self.out, self.journal = out, Path(f"{out}{_JOURNAL}")
+        self.out, self.journal = out, journal_of(out)
         self._row = np.zeros(1, row_type(n_observations, n_actions))
         self._bytes = self._row.view(np.uint8).data
         try:
-            self.descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+            self.descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+        except FileExistsError as error:
+            raise _taken(self.journal) from error
         except OSError as error:
             raise SettingError(f"record: {self.journal} can't be written ({error.strerror})") from error
         os.write(self.descriptor, _MAGIC + np.array([n_observations, n_actions], "<i8").tobytes())
@@ -149,7 +166,12 @@ def read_recording(path: str | Path) -> NDArray[Any]:
     if path.suffix == _JOURNAL:
         return _rows_of(path)
     if path.suffix == ".npy":
-        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        try:
+            rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise SettingError(f"{path}: expected a recording of velora drive, got no whole .npy file") from error
+        if rows.dtype.names != row_type(1, 1).names:
+            raise SettingError(f"{path}: expected a recording of velora drive, got an array of {rows.dtype}")
         return rows
     raise SettingError(f"{path}: expected a .npy file or a {_JOURNAL}; read .csv and .parquet with pandas")
 

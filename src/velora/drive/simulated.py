@@ -15,7 +15,8 @@ from velora.core.errors import PlantError, SettingError
 from velora.drive.clock import SECOND
 from velora.drive.plant import Reading
 from velora.drive.settings import check_times
-from velora.envs.make import Env
+from velora.envs import dimensions
+from velora.envs.make import Env, flattened
 
 LEAST_PHYSICS = 10
 """Steps of physics in a control step, at least: so finely is time resolved."""
@@ -30,7 +31,7 @@ class SimulatedPlant:
     training's.
 
     Args:
-        env: the environment; the plant closes it.
+        env: the environment, whose observations are made flat as in training; the plant closes it.
         step_s: seconds of the clock that a control step lasts; ``None`` takes the environment's own. Less is a world
             that goes faster.
         physics: steps of physics in a control step. More than 1 changes the environment: see :func:`refine`.
@@ -41,6 +42,7 @@ class SimulatedPlant:
 
     Raises:
         SettingError: if a control step has no length, or the physics can't be made finer.
+        SpaceError: if no agent can act in the environment.
 
     Attributes:
         step_s: as it was found.
@@ -59,10 +61,13 @@ class SimulatedPlant:
     ) -> None:
         if physics < 1:
             raise SettingError(f"physics: expected at least 1 step in a control step, got {physics}")
+        env = flattened(env)
+        dimensions(env)
         own = control_step_s(env)
         if step_s is None and own is None:
             raise SettingError(f"step_s: {_name(env)} doesn't say how long its control step is; give it in seconds")
         self.step_s = step_s if step_s is not None else own or 0.0
+        check_times(1.0, self.step_s)
         if physics > 1:
             refine(env, physics)
         self.env, self._physics, self._clock = env, physics, clock

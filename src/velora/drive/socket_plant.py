@@ -14,7 +14,7 @@ loop: ``a a1 a2 ..``                     an action, which holds until the next
 =======================================  =====================================================================
 
 Either side closes the connection to end. The loop takes the newest reading that has arrived and drops those before;
-their rewards are added up, and an episode's end among them isn't lost.
+their rewards are added up, and an episode's beginning or end among them isn't lost.
 """
 
 from __future__ import annotations
@@ -120,15 +120,15 @@ class SocketPlant:
             if len(self._rest) > _LONGEST:
                 raise PlantError(f"plant: {self.address} sent a line of more than {_LONGEST} bytes")
             return None
-        earned, newest = 0.0, None
-        for at, line in enumerate(lines):
-            newest = self._parsed(line)
-            earned += newest.reward
-            if newest.terminated or newest.truncated:  # what comes after it is for the next tick
-                self._rest = b"\n".join([*lines[at + 1 :], self._rest])
+        newest, taken = self._parsed(lines[0]), 1
+        while taken < len(lines) and not (newest.terminated or newest.truncated):
+            after = self._parsed(lines[taken])
+            if after.begins:
                 break
-        assert newest is not None
-        return newest._replace(reward=earned)
+            newest = after._replace(reward=newest.reward + after.reward, begins=newest.begins)
+            taken += 1
+        self._rest = b"\n".join([*lines[taken:], self._rest])  # another episode is for the next tick
+        return newest
 
     def _parsed(self, line: bytes) -> Reading:
         words = line.split(b" ")

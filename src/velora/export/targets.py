@@ -56,6 +56,7 @@ class Target:
         out: where it writes by default; a directory ends in a slash.
         dtypes: values of ``dtype=``, the default first.
         options: options of its own, with their meanings and defaults in words.
+        options_of: the dtypes that these are for; empty for all.
         needs: package that has to be installed, and the extra of Velora that brings it.
         after: how to go on; ``{out}`` stands for what was written.
     """
@@ -66,6 +67,7 @@ class Target:
     out: str
     dtypes: tuple[str, ...] = ("float32",)
     options: Mapping[str, str] = field(default_factory=dict)
+    options_of: tuple[str, ...] = ()
     needs: tuple[str, str] | None = None
     after: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class Target:
         """Check what was asked for.
 
         Raises:
-            ExportError: if the target has no such dtype or option.
+            ExportError: if the target has no such dtype or option, or the option does nothing to that dtype.
         """
         if dtype not in self.dtypes:
             others = " or ".join(f"to={row.name}" for row in TARGETS.values() if dtype in row.dtypes)
@@ -103,6 +105,9 @@ class Target:
                 known = ("to", "dtype", "out", "overwrite", *self.options)
                 hint = did_you_mean(name, known, f"expected one of {', '.join(known)}")
                 raise ExportError(f"{name}: to={self.name} has no such option; {hint}")
+            if self.options_of and dtype not in self.options_of:
+                others = " or ".join(f"dtype={one}" for one in self.options_of)
+                raise ExportError(f"{name}: does nothing to dtype={dtype}; leave it out, or add {others}")
 
 
 QUANTISED = ("int8", "int16")
@@ -137,6 +142,7 @@ _LISTED = (
             "limit": "int8: what the median episode may lose, 0.5 or 1 % of the usual return",
             "env": "int8: id of another environment to calibrate in",
         },
+        options_of=QUANTISED,
         places=dict.fromkeys(QUANTISED, "velora.export.quantise.target:write_quantised"),
         after="velora prove {out} target=cortex-m4 episodes=10",
     ),

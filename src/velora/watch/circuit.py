@@ -34,8 +34,9 @@ class Neuron:
 class Synapse:
     """A way from one neuron to another.
 
-    ``current = ((1 - mixes * gate) a + gate b) x`` of its source's activity x and its target's gate; of an LTC
-    ``strength sigmoid(sigma (x - mu)) (erev - v)``, v its target's activity, with the four in ``circuit``.
+    ``current = ((1 - mixes * gate) a + gate b) x`` of its source's activity x and its target's gate, or ``a x`` where
+    that is a memory; of an LTC ``strength sigmoid(sigma (x - mu)) (erev - v)``, v its target's activity, with the four
+    in ``circuit``.
 
     Attributes:
         source, target: positions in :attr:`Circuit.neurons`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from velora.watch.circuit import Circuit
+from velora.watch.circuit import MEMORY, Circuit
 
 Floats = NDArray[np.float32]
 
@@ -29,7 +29,8 @@ def currents(circuit: Circuit, network_input: Floats, activity: Floats, gate: Fl
     x = np.where(is_late, before[:, source], now[:, source])
     open_ = np.full_like(now, np.nan)
     open_[:, n_inputs : n_inputs + gate.shape[1]] = gate
-    share = np.nan_to_num(open_[:, target])
+    remembers = np.array([one.layer == MEMORY for one in circuit.neurons], bool)
+    share = np.where(remembers[target], 0.0, np.nan_to_num(open_[:, target]))  # what a memory keeps mixes no weights
     found = ((1.0 - share if circuit.mixes else 1.0) * a + share * b) * x
     own = [at for at, one in enumerate(synapses) if one.circuit is not None]
     if own:

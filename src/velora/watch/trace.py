@@ -170,11 +170,8 @@ def trace(
     for name, given in (("max_steps", max_steps), ("episode", episode)):
         if given < 1:
             raise SettingError(f"trace: expected {name} of at least 1, got {given}")
-    made = (
-        EnvironmentSource(env, {"render_mode": "rgb_array"} if pictures else {}).first()[0]
-        if isinstance(env, str)
-        else env
-    )
+    more = {"render_mode": "rgb_array"} if pictures and isinstance(env, str) else {}
+    made, is_own = EnvironmentSource(env, more).first()
     if pictures:
         prepare_drawing()
     reset_seed = reset_seeds(seed, episode)[-1]
@@ -182,7 +179,7 @@ def trace(
         agent.adapt(made)
         return _record(agent, made, reset_seed, max_steps=max_steps, pictures=pictures)
     finally:
-        if isinstance(env, str):
+        if is_own:
             made.close()
 
 

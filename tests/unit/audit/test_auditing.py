@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -79,3 +80,10 @@ def test_pictures_have_names_and_the_page_s_colours(found: Audit) -> None:
         assert "#" not in svg
     assert ">x<" in drawn[1]
     assert ">y<" not in drawn[1]  # it has no time constant
+
+
+def test_observations_of_an_environment_are_made_flat_as_in_training() -> None:
+    env = gym.make("FrozenLake-v1", max_episode_steps=5)
+    agent = LiquidPPO(16, 8, 4, discrete=True, seed=0, device="cpu")
+    assert audit(agent, env, episodes=1, max_steps=3).environment == "FrozenLake-v1"
+    env.close()

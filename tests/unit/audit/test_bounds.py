@@ -197,3 +197,16 @@ def test_boxes_of_other_sizes_are_refused() -> None:
 
 def test_ties_are_possible_choices() -> None:
     assert possible(Interval.point(np.array([[1.0, 1.0, 0.0]]))).tolist() == [[True, True, False]]
+
+
+@pytest.mark.parametrize("name", ["ltc", "ltc mixed", "cfc pure"])
+def test_a_point_is_bounded_where_the_samples_of_an_audit_are_computed(name: str) -> None:
+    """Both round products of parameters alike: an audit that counts samples outside of their bound finds none."""
+    policy, chance, n = policy_of(name), np.random.default_rng(2), 200
+    obs, state = chance.normal(0.0, 10.0, (n, 3)), chance.uniform(-0.9, 0.9, (n, policy.n_state))
+    dt, batch = chance.uniform(0.5, 2.0, n), Batch(policy)
+    found = bound(policy, *map(Interval.point, (obs, state, dt)))
+    _, new = batch.step(obs, state, dt)
+    for box, sampled in ((found.answers, batch.outputs.numpy()), (found.states, new)):
+        assert (box.low - 1e-12 <= sampled).all()
+        assert (sampled <= box.high + 1e-12).all()

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ import velora
 from tests.shared import KERNELS, QUIET, digests
 from velora.buffers import Batch
 from velora.callbacks import Callback, SaveCheckpoints
-from velora.core.errors import CheckpointError, SettingError
+from velora.core.errors import CheckpointError, SettingError, SpaceError
 from velora.core.types import Array
 from velora.distill import AgentTeacher, Teacher, distill
 from velora.distill.acting import Guided
@@ -292,3 +293,11 @@ def test_a_student_that_cant_be_taught_is_refused() -> None:
         teach(student_of(), updates_per_step=0)
     with pytest.raises(SettingError, match="can't see environments in workers"):
         teach(student_of(), workers=1)
+
+
+def test_actions_that_no_agent_chooses_are_refused_in_a_line() -> None:
+    class Panel(gym.Env[Any, Any]):
+        observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.MultiDiscrete([2, 3])
+
+    with pytest.raises(SpaceError, match=r"Panel: expected .*MultiDiscrete"):
+        distill(student_of(action_dim=2), Rule(swing), Panel, 4, n_steps=5)

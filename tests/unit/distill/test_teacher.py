@@ -18,7 +18,8 @@ from velora.distill.playing import play
 from velora.distill.supervisor import normalised
 from velora.distill.teacher import Units
 from velora.envs import ActionBounds, DiscreteActions
-from velora.models import LiquidDDPG, LiquidTD3
+from velora.export.exporting import export
+from velora.models import LiquidDDPG, LiquidPPO, LiquidTD3
 
 pytest.importorskip("onnxruntime", reason=INSTALL)
 
@@ -182,3 +183,23 @@ def test_an_agent_of_veloras_teaches_with_its_memory() -> None:
 def test_what_is_installed_is_said_of_a_file(tmp_path: Path) -> None:
     loaded = onnx_file.load(write(tmp_path / "policy.onnx", SWING).read_bytes(), "policy.onnx")
     assert [str(port) for port in (*loaded.inputs, *loaded.outputs)] == ["obs (any, 3)", "action (any, 1)"]
+
+
+def test_the_number_of_a_choice_is_counted_as_the_environment_counts(tmp_path: Path) -> None:
+    class Turns(gym.Env[Any, Any]):
+        observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.Discrete(3, start=-1)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+            return np.zeros(3, np.float32), {}
+
+    agent = LiquidPPO(3, 8, 3, discrete=True, seed=0, device="cpu")
+    agent.adapt(Turns())
+    export(agent, "onnx", tmp_path / "policy.onnx")
+    exported, own = OnnxTeacher(tmp_path / "policy.onnx"), AgentTeacher(agent)
+    exported.check(Turns())
+    state, chosen = np.zeros(own.state_size, np.float32), set()
+    for obs in np.random.default_rng(0).normal(0.0, 3.0, (40, 3)).astype(np.float32):
+        expected, _ = own.answer(obs, state, 1.0)
+        assert exported.answer(obs, state, 1.0)[0].tolist() == expected.tolist()
+        chosen.add(expected.item())
+    assert len(chosen) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import threading
 import time
@@ -183,3 +184,65 @@ def test_with_recover_the_loop_in_c_goes_on(exported: tuple[Agent, Path], tmp_pa
     assert (rows["action"][safe] == 0.0).all()
     after = rows[safe[-1] + 1]
     assert after["dt"] == 1.0
+
+
+def test_the_mailbox_loses_no_reward_and_no_episode(exported: tuple[Agent, Path]) -> None:
+    """Several readings between two ticks are one up to the next episode; also while the loop stands still."""
+    library = CompiledPolicy(exported[1], sizes_of(exported[0])).library
+    library.mailbox_put.argtypes = (ctypes.c_int64, ctypes.c_float, ctypes.c_uint32, ctypes.POINTER(ctypes.c_float))
+    obs, at = (ctypes.c_float * 3)(), ctypes.c_int64()
+    reward, flags = ctypes.c_float(), ctypes.c_uint32()
+
+    def read() -> tuple[int, float, float, int] | None:
+        found = library.plant_read(obs, ctypes.byref(at), ctypes.byref(reward), ctypes.byref(flags))
+        return (at.value, obs[2], reward.value, flags.value) if found else None
+
+    def put(number: int, flags: int) -> None:
+        library.mailbox_put(number, 1.0, flags, (ctypes.c_float * 3)(0.0, 0.0, number))
+
+    library.plant_open()
+    assert read() is None
+    for number, said in enumerate([1, 0, 4, 1, 0, 0, 1, 0], start=1):
+        put(number, said)
+    assert [read() for _ in range(4)] == [(3, 3.0, 3.0, 5), (6, 6.0, 3.0, 1), (8, 8.0, 2.0, 1), None]
+    for number in range(200):
+        put(number, 0)
+    assert read() == (63, 63.0, 64.0, 0)
+    put(200, 1)
+    assert [read(), read()] == [(200, 200.0, 137.0, 1), None]
+
+
+def test_what_prepares_the_loop_in_c_may_fail(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    """A priority that the system doesn't allow is told of; no drive of 0 ticks is called finished."""
+
+    def refuse() -> None:
+        raise SettingError("priority: no")
+
+    loop = CompiledLoop(compiled(exported, tmp_path, 5, 0), None, DriveSettings(rate=100.0, steps=5), prepare=refuse)
+    with pytest.raises(SettingError, match="priority: no"):
+        loop.run()
+
+
+def test_an_episodes_end_begins_one_in_c_too(exported: tuple[Agent, Path], tmp_path: Path) -> None:
+    plant = tmp_path / "forgetful.c"
+    plant.write_text((COUNTING % (25, 0)).replace("n % 10 == 1 ? PLANT_BEGINS : ", ""))
+    assert "PLANT_BEGINS" not in plant.read_text()
+    policy = CompiledPolicy(exported[1], sizes_of(exported[0]), plant=plant)
+    recorder = Recorder(tmp_path / "drive.npy", n_observations=3, n_actions=1)
+    settings = DriveSettings(rate=500.0, steps=150, step_s=0.1, misses=10_000, silent_s=10.0)
+    found = CompiledLoop(policy, None, settings, recorder=recorder).run()
+    rows = read_recording(recorder.close())
+    assert found.tally.episodes == [9.0, 9.0]
+    assert rows["obs"][rows["dt"] == 1.0, 0] == pytest.approx([0.1, 1.1, 2.1])
+
+
+def test_numbers_of_numpy_and_a_reading_that_lost_one_go_through_the_mailbox(exported: tuple[Agent, Path]) -> None:
+    class Plant(Stubborn):
+        def read(self) -> Reading | None:
+            self.n += 1
+            obs = np.zeros(3 if self.n < 5 else 2, np.float32)
+            return Reading(obs, np.int64(self.n), np.bool_(self.n == 1), np.float32(0.5))  # type: ignore[arg-type]
+
+    policy = CompiledPolicy(exported[1], sizes_of(exported[0]))
+    found = CompiledLoop(policy, Plant(None), DriveSettings(rate=200.0, steps=400, misses=10_000, silent_s=9.0)).run()
+    assert found.ended.startswith("plant: expected readings of 3 numbers, as the policy takes, got (2,)")

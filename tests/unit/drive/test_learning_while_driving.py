@@ -135,3 +135,19 @@ def test_a_learner_that_meets_what_is_not_finite_ends_and_says_why() -> None:
         _caught_up(controller)
     controller.close()
     assert "update" in controller.problem
+
+
+def test_a_drive_that_goes_on_anew_is_no_continuation_of_what_it_learned_before() -> None:
+    """The loop has it begin with a state of zeros, also where the plant's readings begin no episode."""
+    agent = learner(warmup_steps=10_000)
+    controller = LearningController(agent, batch_size=16)
+    reading = Reading(np.array([1.0, 0.0, 0.0], np.float32), 0)
+    controller.start()
+    for _ in range(2):
+        controller.begin()
+        for _ in range(4):
+            controller.act(reading, 1.0)
+    controller.close()
+    rows = agent.experience.buffer.sample(np.zeros((1, 1)), 6, agent.device)
+    assert rows.start[0, 0].tolist() == [True, False, False, True, False, False]
+    assert (rows.hidden[0, 0] == 0.0).all()

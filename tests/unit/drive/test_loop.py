@@ -248,3 +248,39 @@ def test_settings_out_of_range(settings: dict[str, Any], complaint: str) -> None
     with pytest.raises(SettingError) as caught:
         DriveSettings(**settings)
     assert str(caught.value).startswith(complaint)
+
+
+def test_what_comes_after_an_episodes_end_begins_one_whatever_the_plant_says() -> None:
+    clock = VirtualClock()
+
+    class Forgetful(Bench):
+        def read(self) -> Reading | None:
+            reading = super().read()
+            assert reading is not None
+            return reading._replace(begins=False, truncated=self.n_read % 3 == 0)
+
+    thinker = Thinker(clock)
+    found = Loop(thinker, Forgetful(clock), DriveSettings(rate=100.0, steps=7, step_s=0.02), clock=clock).run()
+    assert thinker.told == [1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 1.0]
+    assert found.tally.episodes == [3.0, 3.0]
+
+
+def test_the_safe_action_of_choices_is_the_number_of_one() -> None:
+    sizes = Sizes(2, 1, (0.0,), (2.0,), is_discrete=True)
+    assert sizes.safe([2]).tolist() == [2.0]
+    with pytest.raises(PlantError, match=r"^safe: expected 1 whole number from \[0\.0\] to \[2\.0\], got 0\.5"):
+        sizes.safe(0.5)
+
+
+def test_a_reading_that_lost_a_number_ends_the_drive_in_a_line() -> None:
+    clock = VirtualClock()
+    plant = Bench(clock)
+
+    def shrink() -> int:
+        plant.obs = np.zeros(2 if plant.n_read < 3 else 1, np.float32)
+        return 0
+
+    clock = plant.clock = VirtualClock(shrink)
+    found = Loop(Thinker(clock), plant, DriveSettings(rate=100.0, steps=9), clock=clock).run()
+    assert found.ended.startswith("plant: expected readings of 2 numbers, as the policy takes, got (1,)")
+    assert plant.written[-1][1] == 0.0

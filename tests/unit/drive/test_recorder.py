@@ -12,7 +12,7 @@ import pytest
 
 from velora.core.errors import SettingError
 from velora.drive import Reading, Recorder, read_recording
-from velora.drive.recorder import BEGINS, LATE, MISSING, TRUNCATED
+from velora.drive.recorder import BEGINS, LATE, MISSING, TRUNCATED, check_format
 
 
 def recorded(out: Path) -> Recorder:
@@ -95,3 +95,24 @@ def test_what_can_not_be_written_or_read(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="there is no such recording"):
         read_recording(tmp_path / "none.npy")
     assert [path.name for path in tmp_path.iterdir()] == ["other.journal"]
+
+
+def test_the_journal_of_a_drive_that_was_killed_is_not_written_over(tmp_path: Path) -> None:
+    out = tmp_path / "drive.npy"
+    first = recorded(out)
+    for opens in (lambda: Recorder(out, n_observations=2, n_actions=1), lambda: check_format(out)):
+        with pytest.raises(SettingError, match=r"drive\.npy\.journal is there, of a drive that was killed"):
+            opens()
+    assert read_recording(first.journal)["tick"].tolist() == [0, 1, 3]
+    first.close()
+    recorded(out).close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
+def test_what_is_no_recording_is_told_in_a_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "drive.npy").write_bytes(content)
+    with pytest.raises(SettingError, match=r"drive\.npy: expected a recording of velora drive"):
+        read_recording(tmp_path / "drive.npy")
+    np.save(tmp_path / "other.npy", np.zeros(3))
+    with pytest.raises(SettingError, match=r"other\.npy: expected a recording of velora drive, got an array of float"):
+        read_recording(tmp_path / "other.npy")

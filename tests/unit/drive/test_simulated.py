@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from velora.core.errors import PlantError, SettingError
+from velora.core.errors import PlantError, SettingError, SpaceError
 from velora.drive import SimulatedPlant
 from velora.drive.simulated import fine_enough, refine, simulated
 
@@ -129,3 +129,25 @@ def test_what_can_not_be_simulated() -> None:
         SimulatedPlant(gym.make("MountainCar-v0"), step_s=0.1, physics=2)
     with pytest.raises(SettingError, match="physics: expected at least 1"):
         SimulatedPlant(gym.make("Pendulum-v1"), physics=0)
+
+
+def test_observations_of_any_space_are_made_flat_as_in_training() -> None:
+    plant = SimulatedPlant(gym.make("FrozenLake-v1"), step_s=0.1)
+    reading = plant.read()
+    assert reading is not None
+    assert (plant.n_observations, reading.obs.tolist()) == (16, [1.0, *[0.0] * 15])
+    plant.close()
+
+
+@pytest.mark.parametrize("step_s", [0.0, -1.0, float("nan")])
+def test_a_control_step_has_a_length(step_s: float) -> None:
+    with pytest.raises(SettingError, match="step_s: expected from 1e-06"):
+        SimulatedPlant(gym.make("Pendulum-v1"), step_s=step_s)
+
+
+def test_actions_that_no_agent_chooses_are_refused_in_a_line() -> None:
+    class Panel(gym.Env[Any, Any]):
+        observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.MultiDiscrete([2, 3])
+
+    with pytest.raises(SpaceError, match=r"Panel: expected .*MultiDiscrete"):
+        SimulatedPlant(Panel(), step_s=0.1)

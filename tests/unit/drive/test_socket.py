@@ -180,3 +180,18 @@ def test_nobody_there() -> None:
         SocketPlant("127.0.0.1", port)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PlantError, match=r"says nothing in 0\.1 s"):
         SocketPlant("127.0.0.1", silent.getsockname()[1], timeout_s=0.1)
+
+
+def test_an_episode_that_begins_among_readings_that_are_dropped_begins() -> None:
+    """Between two ticks: the end of an episode, and two readings of the next; then one that begins without an end."""
+    lines = b"r 1 0 1 .1 0\nr 2 2 1 .2 0\nr 3 1 0 .3 0\nr 4 0 5 .4 0\nr 5 1 0 .5 0\nr 6 0 2 .6 0\n"
+    with saying(b"velora-plant 1 2 1 0.002\n", lines) as port:
+        plant, found = SocketPlant("127.0.0.1", port), list[Reading]()
+        until = time.monotonic() + 10.0
+        while len(found) < 3 and time.monotonic() < until:
+            reading = plant.read()
+            found += [] if reading is None else [reading]
+        plant.close()
+    assert [(one.time_ns, one.begins, one.reward, one.terminated) for one in found] == [
+        (2, False, 2.0, True), (4, True, 5.0, False), (6, True, 2.0, False),
+    ]  # fmt: skip

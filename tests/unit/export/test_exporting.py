@@ -197,6 +197,10 @@ class TestMistakes:
             ({"to": "zzz"}, "to=zzz: no such target; expected one of onnx, torch, c"),
             ({"to": "onnx", "dtype": "flaot32"}, "dtype=flaot32: to=onnx has float32; did you mean float32?"),
             ({"to": "onnx", "opset": 18}, "opset: to=onnx has no such option; expected one of to, dtype, out"),
+            (
+                {"to": "c", "judge": 5},
+                "judge: does nothing to dtype=float32; leave it out, or add dtype=int8 or dtype=int16",
+            ),
         ],
     )
     def test_words(self, words: dict[str, str], message: str, agent: Agent, tmp_path: Path) -> None:

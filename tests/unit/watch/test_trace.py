@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -55,6 +56,19 @@ def test_synapses_and_gates_of_a_cfc_give_its_next_state() -> None:
     np.testing.assert_allclose(found.activity[step, : layer.n], expected, atol=2e-6)
 
 
+def test_what_a_memory_keeps_mixes_no_weights() -> None:
+    found = lived("cfc mixed")
+    neurons, seen = found.circuit.neurons, np.concatenate((found.network_input, found.activity), 1)
+    current, n_checked = found.current, 0
+    for number, one in enumerate(found.circuit.synapses):
+        if neurons[one.target].layer == "memory":
+            is_sensed = neurons[one.source].layer == "sensory"
+            expected = one.a * seen[7 if is_sensed else 6, one.source]
+            assert current[7, number] == pytest.approx(expected, rel=1e-5, abs=1e-7)
+            n_checked += 1
+    assert n_checked > 100
+
+
 def test_the_gate_of_a_gru_is_the_share_of_the_old_state_that_stays() -> None:
     found = lived("gru")
     layer = found.policy.layers[0]
@@ -95,3 +109,35 @@ def test_what_cant_be_traced_is_refused() -> None:
         trace(LiquidDDPG(3, 10, 1, seed=0), "Pendulum-v1", max_steps=0)
     with pytest.raises(ExportError, match="2 seeds"):
         trace(LiquidDDPG(3, 10, 1, seeds=[0, 1]), "Pendulum-v1")
+
+
+class Rooms(gym.Env[Any, Any]):
+    """An environment whose observation is no flat box, as long as it is told."""
+
+    def __init__(self, seen: gym.Space[Any], n_steps: int = 4) -> None:
+        self.observation_space, self.action_space = seen, gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.n_steps, self.left = n_steps, n_steps
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        self.left = self.n_steps
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.left -= 1
+        return self.observation_space.sample(), 1.0, self.left == 0, False, {}
+
+
+@pytest.mark.parametrize(
+    ("seen", "size"),
+    [
+        (gym.spaces.Discrete(5), 5),
+        (gym.spaces.Box(-1.0, 1.0, ()), 1),
+        (gym.spaces.Box(-1.0, 1.0, (3, 2)), 6),
+        (gym.spaces.Dict(a=gym.spaces.Box(-1.0, 1.0, (2,)), b=gym.spaces.Discrete(2)), 4),
+    ],
+)
+def test_observations_of_an_environment_are_made_flat_as_in_training(seen: gym.Space[Any], size: int) -> None:
+    found = trace(LiquidDDPG(size, 8, 1, seed=0, device="cpu"), Rooms(seen))
+    assert (found.observation.shape, found.n_steps) == ((4, size), 4)

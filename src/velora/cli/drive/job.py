@@ -15,9 +15,11 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from velora.checkpoint import Checkpoint
+from velora.checkpoint.atomic_save import check_target
 from velora.checkpoint.choice import choose_checkpoint
 from velora.cli.drive.plants import Chosen, choose_plant
 from velora.cli.drive.policies import Policies
+from velora.cli.run.run_directory import started_in
 from velora.cli.run.saved_agent import given_checkpoint, load_agent
 from velora.core.errors import PlantError, SettingError
 from velora.core.terminal import say
@@ -114,7 +116,7 @@ def run_drive(cfg: DictConfig, run_dir: Path) -> float:
 
 
 def _check(cfg: DictConfig) -> None:
-    """Refuse settings that don't go together, before anything is loaded."""
+    """Refuse settings that don't go together, and places that can't be written to, before anything is loaded."""
     if cfg.loop not in ("python", "c"):
         raise SettingError(f"loop: expected python or c, got {cfg.loop!r}")
     if str(cfg.plant).endswith(".c") and cfg.loop != "c":
@@ -125,8 +127,11 @@ def _check(cfg: DictConfig) -> None:
         raise SettingError("save: nothing is learned without learn=true; add that, or leave it out")
     if cfg.spin_us < 0:
         raise SettingError(f"spin_us: expected at least 0, got {cfg.spin_us:g}")
+    here = started_in()
     if cfg.record is not None:
-        check_format(Path(cfg.record))
+        check_format(here / cfg.record)
+    if cfg.save is not None:
+        check_target(here / cfg.save, overwrite=True)
 
 
 def _settings(cfg: DictConfig, chosen: Chosen) -> DriveSettings:

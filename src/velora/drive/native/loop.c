@@ -72,7 +72,7 @@ typedef struct {
     policy_state state;
     policy_action safe[POLICY_ACTIONS];
     int64_t seen_ns, in_a_row;
-    int has_seen, is_safe;
+    int has_seen, is_safe, has_ended;
 } course;
 
 /* The policy's dt in control steps. Only the time between readings counts, however late a tick is. */
@@ -110,6 +110,8 @@ static int64_t tick(drive *d, course *c, int64_t number, int64_t due, int64_t be
         d->missing++, flags |= ROW_MISSING;
     } else {
         if (!is_finite(&r)) return NOT_FINITE;
+        if (c->has_ended) r.flags |= PLANT_BEGINS; /* also where the plant doesn't say so */
+        c->has_ended = (r.flags & (PLANT_TERMINATED | PLANT_TRUNCATED)) != 0;
         d->heard_ns = began;
         flags |= (r.flags & 7u) * ROW_BEGINS;
         if (c->is_safe && c->in_a_row == 0) c->is_safe = 0, c->has_seen = 0;

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from velora.core.errors import ExportError, VeloraError
-from velora.envs import EnvironmentSource, dimensions, values
+from velora.core.errors import ExportError, SpaceError, VeloraError
+from velora.envs import EnvironmentSource, check_spaces, dimensions, values
 from velora.envs.gymnasium_wrappers import GYMNASIUM
 from velora.envs.make import Env, flattened
 from velora.envs.said import unsaid
@@ -40,6 +40,14 @@ def open_environment(agent: Agent, env: str | None = None) -> Env:
             f"{NO_DATA}: expected observations of {agent.settings.state_dim} numbers, as the agent was trained with, "
             f"got {dimensions(made)[0]} from {env or (saved or {}).get('id')}; give another as env="
         )
+    settings = agent.settings
+    try:
+        check_spaces(
+            made, state_dim=settings.state_dim, action_dim=settings.action_dim, discrete=agent.discrete, chooses=""
+        )
+    except SpaceError as error:
+        made.close()
+        raise ExportError(f"{NO_DATA}: {str(error).partition(';')[0]}; give another as env=") from error
     return made
 
 

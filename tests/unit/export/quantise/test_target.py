@@ -122,3 +122,10 @@ def test_the_median_and_chance_decide() -> None:
     assert judged(-1.6, 0.0, 0.0).costs_too_much
     assert not judged(0.0, 0.45, 0.45).costs_too_much  # a chaotic task: any rounding changes its episodes
     assert judged(0.0, 0.4, 0.05).costs_too_much
+
+
+def test_another_environment_has_to_take_the_same_actions(tmp_path: Path) -> None:
+    agent = LiquidTD3(2, 8, 1, seed=0, device="cpu")
+    with pytest.raises(ExportError, match=r"MountainCar-v0: expected continuous actions .*; give another as env="):
+        export(agent, "c", tmp_path / "policy", dtype="int8", env="MountainCar-v0", episodes=1, judge=0)
+    assert list(tmp_path.iterdir()) == []
