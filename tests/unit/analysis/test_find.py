@@ -190,6 +190,28 @@ def test_the_jobs_of_a_sweep_are_there_before_they_begin(tmp_path: Path) -> None
     assert [run.directory.name for run in find_runs(tmp_path)] == ["b"]
 
 
+def test_a_job_that_waits_is_told_by_the_words_in_which_it_differs(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    make_run(sweep / "a", -1.0, settings={"n_neurons": 10, "tau": 0.001})
+    jobs = [
+        {"name": "a", "words": ["agent=liquid_ddpg", "agent.n_neurons=10", "agent.tau=1e-3", "env.id=b:My/Own-v0"]},
+        {"name": "b", "words": ["agent=liquid_td3", "agent.n_neurons=20", "agent.tau=1e-3", "env.id=b:My/Own-v0"]},
+        {"name": "c", "words": ["train.seed=3", "agent.cell=ltc", "env=hopper"]},
+    ]
+    (sweep / "sweep.json").write_text(json.dumps({"jobs": jobs}))
+    for name in "bc":
+        (sweep / name).mkdir()
+    found = find_runs(sweep)
+    assert [(run.status, run.agent, run.environment) for run in found] == [
+        ("finished", "liquid_ddpg", "Pendulum-v1"),
+        ("waiting", "liquid_td3", "My/Own-v0"),
+        ("waiting", "", "hopper"),
+    ]
+    assert [run.settings for run in found[1:]] == [{"agent.n_neurons": 20, "agent.tau": 0.001}, {"agent.cell": "ltc"}]
+    (sweep / "sweep.json").write_text(json.dumps({"jobs": [*jobs[:1], {"name": "b", "words": []}]}))
+    assert [run.agent for run in find_runs(sweep)] == ["liquid_ddpg", ""]
+
+
 def test_a_file_that_a_run_has_just_made_is_no_fault(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "metrics.db").close()
     with FileLock(tmp_path / ".lock"):

@@ -15,13 +15,14 @@ from velora.audit.findings import Audit
 from velora.audit.page import audit_page
 from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.command.arguments import written
+from velora.cli.command.given import given_words
 from velora.cli.run.bar import Bar
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core import disk, small_json
 from velora.core.errors import SettingError
 from velora.core.terminal import say
 from velora.export.wiring import wiring_of
-from velora.training.evaluation import MAX_STEPS, tell_limit
+from velora.training.evaluation import tell_limit
 
 
 def run_audit(cfg: DictConfig, run_dir: Path) -> float:
@@ -59,9 +60,7 @@ def run_audit(cfg: DictConfig, run_dir: Path) -> float:
         finally:
             env.close()
         place = str(cfg.checkpoint.path if len(chosen) == 1 else path)
-        command = ["velora audit", written("checkpoint", place), f"episodes={cfg.episodes}"]
-        command += [] if cfg.seed is None else [f"seed={cfg.seed}"]
-        command += [] if cfg.max_steps >= MAX_STEPS else [f"max_steps={cfg.max_steps}"]
+        command = ["velora audit", written("checkpoint", place), *given_words("checkpoint.path", "out")]
         numbers = _write(own, audit_page(found, wiring_of(agent), command=" ".join(command)), found)
         width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
         say(f"{'checkpoint':<16}{path}\n{report.table(found, width=width)}")

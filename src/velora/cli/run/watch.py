@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from velora import envs
 from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.command.arguments import written
+from velora.cli.command.given import given_words
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core import disk, zoo
 from velora.core.errors import SettingError
@@ -54,7 +55,7 @@ def run_watch(cfg: DictConfig, run_dir: Path) -> float:
         own = out if len(chosen) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
         place = own.relative_to(here) if own.is_relative_to(here) else own
         name = str(cfg.checkpoint.path) if len(chosen) == 1 else str(path)
-        written_page = _live(cfg, name, path, agent, beside) if cfg.live else _recorded(cfg, path, agent)
+        written_page = _live(cfg, name, path, agent, beside) if cfg.live else _recorded(cfg, name, path, agent)
         _write(own, written_page.html)
         say(f"checkpoint  {path}\n{written_page.about}")
         say(f"page        {place} ({own.stat().st_size / 1e6:.2f} MB); open it in a browser\n")
@@ -72,7 +73,7 @@ class _Page:
     numbers: Mapping[str, object]
 
 
-def _recorded(cfg: DictConfig, path: Path, agent: Agent) -> _Page:
+def _recorded(cfg: DictConfig, name: str, path: Path, agent: Agent) -> _Page:
     prepare_drawing()
     env, env_id = open_environment(cfg, path, agent, render=PICTURES if cfg.pictures else None)
     try:
@@ -81,14 +82,14 @@ def _recorded(cfg: DictConfig, path: Path, agent: Agent) -> _Page:
         env.close()
     earned = shown.episode_return
     about = f"episode     {shown.n_steps:,} steps on {env_id}, return {earned:.1f}\n"
-    html = watch_page(shown, command=_command(cfg, str(path)))
+    html = watch_page(shown, command=_command(name))
     return _Page(html, about, {"return": earned, "steps": shown.n_steps})
 
 
 def _live(cfg: DictConfig, name: str, path: Path, agent: Agent, beside: Sequence[Lane]) -> _Page:
     lane = _lane(cfg, name, path, agent)
     words = [shlex.quote(f"beside={','.join(_words(cfg))}")] if beside else []
-    html = live_page(lane, *beside, seed=cfg.seed, command=_command(cfg, name, "live=true", *words))
+    html = live_page(lane, *beside, seed=cfg.seed, command=_command(name, *words))
     names = [one.name for one in (lane, *beside)]
     return _Page(html, f"live        {', '.join(names)}\n", {"live": names})
 
@@ -119,9 +120,10 @@ def _words(cfg: DictConfig) -> list[str]:
     return [given] if isinstance(given, str) else [str(one) for one in given]
 
 
-def _command(cfg: DictConfig, checkpoint: str, *words: str) -> str:
-    seed = [] if cfg.seed is None else [f"seed={cfg.seed}"]
-    return " ".join(["velora watch", written("checkpoint", checkpoint), *seed, *words])
+def _command(checkpoint: str, *words: str) -> str:
+    """Write the command that makes the page of a checkpoint again, wherever it is to be written."""
+    own = given_words("checkpoint.path", "out", "beside")
+    return " ".join(["velora watch", written("checkpoint", checkpoint), *own, *words])
 
 
 def _write(path: Path, text: str) -> None:
