@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_a_run_is_what_its_directory_says(tmp_path: Path) -> None:
     make_run(tmp_path / "a", -900.0, -500.0, evaluations={1: -300.0, 2: -400.0}, seeds=(7, 8))
     run = only(tmp_path)
     assert (run.agent, run.environment, run.seeds, run.status) == ("liquid_ddpg", "Pendulum-v1", (7, 8), "finished")
-    assert (run.n_episodes, run.n_steps, run.budget, run.progress) == (2, 400, (4, None), 0.5)
+    assert (run.n_episodes, run.n_steps, run.budget, run.progress) == (2, 400, (4, None), 1.0)
     assert run.returns() == (-400.0, -400.0)
     assert run.returns(best=True) == (-300.0, -300.0)
     assert run.is_evaluated
@@ -47,8 +48,14 @@ def test_a_run_without_an_episode_has_come_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_budget_that_is_nearer_counts(tmp_path: Path) -> None:
-    make_run(tmp_path, -1.0, n_episodes=4, n_steps=250)
+    make_run(tmp_path, -1.0, n_episodes=4, n_steps=250, status="running")
     assert only(tmp_path).progress == 0.8
+
+
+def test_a_run_whose_last_episode_was_cut_by_the_budget_is_through(tmp_path: Path) -> None:
+    make_run(tmp_path, -1.0, n_steps=250)
+    assert (only(tmp_path).n_steps, only(tmp_path).progress) == (200, 1.0)
+    assert replace(only(tmp_path), reason="good enough").progress == 0.8
 
 
 @pytest.mark.parametrize(
