@@ -105,8 +105,8 @@ class Comparison:
                 "curve": cell.curve,
                 "panel": cell.panel,
                 "seeds": str(cell.n_seeds),
-                "final": number(interquartile_mean(cell.final)),
-                "best so far": number(interquartile_mean(cell.best)),
+                "final": number(float(interquartile_mean(cell.final))),
+                "best so far": number(float(interquartile_mean(cell.best))),
             }
             for cell in self.cells.values()
         )
