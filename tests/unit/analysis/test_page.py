@@ -129,7 +129,7 @@ def test_the_width_of_text_is_measured() -> None:
     assert drawing.text_width(figure, []) == 0.0
 
 
-def test_a_caption_is_broken_where_the_figure_ends() -> None:
+def test_caption_and_title_are_broken_where_the_figure_ends() -> None:
     caption = (
         "Line: interquartile mean of 3 seeds. Band: 95 % bootstrap interval. Thin lines: single seeds. "
         "Circles: evaluations."
