@@ -25,6 +25,8 @@ def test_an_audit_is_a_table_a_page_and_numbers(command: Command) -> None:
     out, page, numbers = audited(command, "pendulum-positions", "episodes=2", "max_steps=12")
     assert "at most 1 by theorem" in out
     assert "0 of" in page.read_text()
+    assert "velora audit checkpoint=zoo:pendulum-positions seed=1 episodes=2 max_steps=12</code>" in page.read_text()
+    assert "synapses between layers, " in out
     assert "default-src 'none'" in page.read_text()
     assert numbers["environment"] == "Pendulum-v1"
     assert [one["name"] for one in numbers["probes"]] == ["angle (rad)", "angular velocity (rad/s)"]  # type: ignore[attr-defined]
@@ -72,7 +74,8 @@ def test_help_teaches(command: Command) -> None:
 def test_a_circuit_is_drawn(command: Command) -> None:
     code, out, err = command("wiring", "zoo:pendulum", "out=pictures/w.svg")
     assert code == 0, err
-    assert "3 sensory, 12 inter, 8 command, 1 motor" in out
+    assert "3 sensory, 12 inter, 8 command, 1 motor: " in out
+    assert " synapses between layers\n" in out
     drawn = ElementTree.fromstring(Path("pictures/w.svg").read_text())
     assert len(drawn.findall(".//{http://www.w3.org/2000/svg}circle")) == 24
 

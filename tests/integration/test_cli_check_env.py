@@ -57,6 +57,14 @@ def test_wrappers_are_part_of_it_and_of_the_command(command: Command) -> None:
     assert "train         velora train env=pendulum env/mask=velocity" in out.splitlines()
 
 
+def test_the_command_names_the_directory_of_files(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my conf" / "env").mkdir(parents=True)
+    (tmp_path / "my conf" / "env" / "mine.yaml").write_text("id: CartPole-v1\n")
+    code, out, _ = command("check-env", "--config-dir", "my conf", "env=mine", "steps=50")
+    assert code == 0
+    assert "train         velora train '--config-dir=my conf' env=mine agent=liquid_ppo" in out.splitlines()
+
+
 def test_mistakes_are_one_line(command: Command) -> None:
     for words, said in (
         (["steps=3"], "expected an environment, as in velora check-env my_module:MyEnv-v0, or env=pendulum"),

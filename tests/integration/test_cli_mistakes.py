@@ -50,6 +50,8 @@ MISTAKES = {
     "evaluate checkpoint=/nowhere episodes=0": "episodes: expected at least 1, got 0",
     "train env.id=Pendulm-v1": "did you mean 'Pendulum-v1'?",
     "train env.id=nowhere_at_all:Mine-v0": "needs a module 'nowhere_at_all'",
+    "plot run metric=critic/loss": "velora plot draws the return of everything; velora compare takes that word",
+    "train env.id=mine/Mine-v0": "if a module of yours registers it, name that first: my_module:mine/Mine-v0",
     "train env.id=CartPole-v1": (
         "LiquidDDPG gives numbers, and CartPole-v1 has discrete actions; choose agent=liquid_ppo or agent=liquid_sac\n"
     ),

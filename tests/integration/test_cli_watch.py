@@ -77,6 +77,12 @@ def test_nothing_is_wider_than_the_window(command: Command, browser: Browser, wi
     assert browser.errors == []
 
 
+def test_its_foot_has_the_command_that_makes_it_again(command: Command) -> None:
+    made = page(command, "pictures=false", "env.id=Pendulum-v1", "+env.kwargs.g=9.0").read_text()
+    words = "max_steps=40 seed=1 pictures=false env.id=Pendulum-v1 +env.kwargs.g=9.0"
+    assert f"velora watch checkpoint=zoo:pendulum {words}</code>" in made
+
+
 def test_a_page_says_what_was_wrong(command: Command) -> None:
     for words, told in (
         (("zoo:nobody",), "nobody"),

@@ -83,22 +83,22 @@ def dress(axes: Any, *, title: str, below: str, across: str, left: float = 0.0) 
     axes.spines[:].set_visible(False)
 
 
-def text_width(figure: Any, texts: Sequence[str], *, size: float = TEXT) -> float:
+def text_width(figure: Any, texts: Sequence[str], *, size: float = TEXT, weight: str = "normal") -> float:
     """Return how many inches the widest of some texts takes."""
     from matplotlib.text import Text
 
     renderer = figure.canvas.get_renderer()
-    written = [Text(text=text, fontsize=size, figure=figure, parse_math=False) for text in texts]
+    written = [Text(text=text, fontsize=size, fontweight=weight, figure=figure, parse_math=False) for text in texts]
     wide = [text.get_window_extent(renderer).width for text in written]
     return float(max(wide, default=0.0) / figure.dpi)
 
 
-def broken(figure: Any, text: str, width: float, *, size: float = TEXT) -> str:
+def broken(figure: Any, text: str, width: float, *, size: float = TEXT, weight: str = "normal") -> str:
     """Break a text between its words into lines of at most so many inches; a longer word has a line of its own."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(figure, [longer], size=size) <= width:
+        if lines and text_width(figure, [longer], size=size, weight=weight) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

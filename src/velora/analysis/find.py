@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from velora.analysis.collection import Runs
 from velora.analysis.outcome import FAILURE, RESULT, SWEEP, Status, is_locked
@@ -78,7 +80,7 @@ def read_runs(directory: Path) -> list[Run]:
         status = (
             "waiting" if found.status is Status.WAITING else status_of("running", found=found.status, is_locked=held)
         )
-        runs = [Run(directory, "unknown" if fault and status == "dead" else status)]
+        runs = [_unbegun(directory, "unknown" if fault and status == "dead" else status)]
     reason = found.failure.line if found.failure is not None else fault
     return runs if reason is None else [*runs[:-1], replace(runs[-1], reason=reason)]
 
@@ -99,6 +101,40 @@ def _read(directory: Path, row: ExperimentRow, found: Status, *, held: bool | No
         row.started_at,
         row.finished_at,
     )
+
+
+def _unbegun(directory: Path, status: str) -> Run:
+    """Describe a run that has written nothing yet: if it is a job of a sweep, by the words in which the jobs differ."""
+    words = dict(word.split("=", 1) for word in _planned(directory.parent).get(directory, ()) if "=" in word)
+    return Run(
+        directory,
+        status,
+        agent=words.get("agent", ""),
+        environment=words.get("env", words.get("env.id", "")).rpartition(":")[2],
+        settings={name: _value(text) for name, text in words.items() if name.startswith("agent.")},
+    )
+
+
+def _value(text: str) -> Any:
+    """Read the value of a setting: numbers, lists and null as such, all else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _planned(sweep: Path) -> Mapping[Path, tuple[str, ...]]:
+    """Read the jobs of a sweep once, however many of them are asked for."""
+    try:
+        found = os.stat(sweep / SWEEP)
+    except (OSError, ValueError):
+        return {}
+    return _planned_then(sweep, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=8)
+def _planned_then(sweep: Path, mtime_ns: int, size: int) -> Mapping[Path, tuple[str, ...]]:
+    return planned_jobs(sweep)
 
 
 def planned_jobs(sweep: Path) -> dict[Path, tuple[str, ...]]:

@@ -19,6 +19,7 @@ WIDTH, HEIGHT = 5.2, 3.3
 _LEFT, _TOP, _BOTTOM, _GAP = 0.62, 0.5, 0.5, 0.12
 _LONGEST_LABEL: Final = 20
 _LINE_HEIGHT: Final = 1.25 * drawing.TEXT
+_TITLE: Final = drawing.TEXT + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def draw_together(
 
     Args:
         note: below all of them, in as many lines as it needs; empty for none.
-        title: above all of them; empty for none.
+        title: above all of them, likewise.
         n_columns: at most.
         margin: inches around everything.
         size: inches of a panel, its text included: width and height.
@@ -93,8 +94,10 @@ def draw_together(
     """
     columns = min(n_columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    wide, above = columns * size[0] + 2 * margin, margin + (0.4 if title else 0.0)
+    wide = columns * size[0] + 2 * margin
     figure = drawing.make_figure(wide, rows * size[1])
+    title = drawing.broken(figure, title, wide - 2 * margin, size=_TITLE, weight="bold")
+    above = margin + (0.4 + 1.25 * _TITLE / 72 * title.count("\n") if title else 0.0)
     note = drawing.broken(figure, note, wide - 2 * margin)
     under = margin + (0.13 + _LINE_HEIGHT / 72 * (note.count("\n") + 1) if note else 0.0)
     high = rows * size[1] + above + under
@@ -109,7 +112,7 @@ def draw_together(
     if note:
         figure.text(margin / wide, margin / high, note, fontsize=drawing.TEXT, linespacing=1.25, color=LIGHT.muted)
     if title:
-        place = {"fontsize": drawing.TEXT + 4, "fontweight": "bold", "color": LIGHT.ink, "va": "top"}
+        place = {"fontsize": _TITLE, "fontweight": "bold", "color": LIGHT.ink, "va": "top", "linespacing": 1.25}
         figure.text(margin / wide, 1 - margin / high, title, **place)
     return figure
 

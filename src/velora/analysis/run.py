@@ -73,9 +73,15 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up, from 0 to 1, averaged over seeds; NaN if the budget isn't known."""
+        """Share of the budget that is used up, from 0 to 1, averaged over seeds; NaN if the budget isn't known.
+
+        Rows come with episodes and evaluations. So of a run that goes on, an episode under way doesn't count; one that
+        has finished, and wasn't stopped before, has used up all.
+        """
         if self.budget == (None, None):
             return math.nan
+        if self.status == "finished" and self.reason is None:
+            return 1.0
         return float(np.mean([_share(own, self.budget) for own in self.standings])) if self.standings else 0.0
 
     def returns(self, *, best: bool = False) -> tuple[float, ...]:

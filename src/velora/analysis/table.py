@@ -71,8 +71,13 @@ def cell(column: str, value: Any) -> str:
     """Write the value of a column for people, in one line; nothing for one that isn't there."""
     if value is None:
         return ""
-    write = _WRITERS.get(column, as_text)
+    write = _WRITERS.get(column, _setting)
     return visible(write(value))
+
+
+def _setting(value: Any) -> str:
+    """Write the value of a setting, a searched one in six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else as_text(value)
 
 
 def headings(columns: Iterable[str]) -> dict[str, str]:

@@ -77,9 +77,9 @@ class Circuit:
         if is_circuit:
             synapses["command", "command"] = inner[command, command]
         found = cls(sizes, synapses, has_signs=is_circuit)
-        between = f"{found.n_synapses} synapses"
-        note = f"{between}; solid: excites, dashed: inhibits" if is_circuit else f"{between} between layers"
-        return replace(found, note=note)
+        return replace(
+            found, note=f"{found.counted}; solid: excites, dashed: inhibits" if is_circuit else found.counted
+        )
 
     @property
     def n_synapses(self) -> int:
@@ -89,7 +89,13 @@ class Circuit:
     def describe(self) -> str:
         """Describe the circuit in one line."""
         layers = ", ".join(f"{n} {name}" for name, n in self.sizes.items())
-        return f"{layers}: {self.n_synapses} synapses"
+        return f"{layers}: {self.counted}"
+
+    @property
+    def counted(self) -> str:
+        """Number of synapses in words, which say so where none inside a layer is drawn."""
+        is_whole = any(source == target for source, target in self.synapses)
+        return f"{self.n_synapses} synapses{'' if is_whole else ' between layers'}"
 
 
 def draw(circuit: Circuit, *, names: Sequence[str] = (), title: str = "Wiring") -> str:

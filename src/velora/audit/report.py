@@ -20,8 +20,8 @@ def findings(found: Audit) -> list[tuple[str, str]]:
     """Return the findings, a name and a text each; the same lines are in the terminal and on the page."""
     policy, n = found.policy, len(found.returns)
     size = (
-        f"{found.n_parameters:,} parameters, {found.size_bytes:,} bytes in float32, {found.n_synapses:,} synapses, "
-        f"{len(found.removals)} neurons; {found.ms_per_action:.3f} ms an action ({found.kernel} kernel)"
+        f"{found.n_parameters:,} parameters, {found.size_bytes:,} bytes in float32; {len(found.removals)} neurons, "
+        f"{found.traces[0].circuit.counted}; {found.ms_per_action:.3f} ms an action ({found.kernel} kernel)"
     )
     states = (
         f"{percent(found.components[0])} of their variance is in one dimension, "
@@ -84,7 +84,7 @@ def _of_removals(found: Audit) -> str:
 def _sources(found: Audit, answer: int) -> str:
     row = found.attribution[answer]
     order = np.argsort(-row)[:4].tolist()
-    return ", ".join(f"{found.sources[k]} {percent(float(row[k]))}" for k in order)
+    return ", ".join(f"{percent(float(row[k]))} {found.sources[k]}" for k in order)
 
 
 def _of_states(found: Audit) -> str:

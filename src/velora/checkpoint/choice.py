@@ -9,7 +9,7 @@ from pathlib import Path
 
 from velora.checkpoint import Checkpoint
 from velora.checkpoint.files import MissingCheckpointError, reason
-from velora.checkpoint.layout import find_home, seed_directories
+from velora.checkpoint.layout import CHECKPOINTS, find_home, seed_directories
 from velora.checkpoint.lineage import holds
 from velora.checkpoint.schema import FILE_NAMES
 from velora.core import zoo
@@ -64,6 +64,10 @@ def _choose(path: Path) -> Path:
     home = find_home(path)
     newest = Checkpoint.latest(home)
     if newest is None:
+        if any(one.is_dir() for below in ("*", "*/*") for one in path.glob(f"{below}/{CHECKPOINTS}")):
+            raise CheckpointError(
+                f"{path}: no run, but runs below it; give one of those: velora runs {path} lists them"
+            )
         raise CheckpointError(f"{path}: expected a checkpoint, or a run with a valid one, found {_names(home)}")
     final, best = (_open_valid(home / name) for name in ("final", "best"))
     if final is not None and final.metadata.place == newest.metadata.place:

@@ -162,7 +162,8 @@ def _try(
             left -= len(episodes[-1].actions)
         _say_episodes(episodes, report)
         boxed = isinstance(layers.base(env).observation_space, gym.spaces.Box)
-        report.cautions += cautions(episodes, shows_numbers=boxed)
+        is_limited = layers.taken_apart(env).time_limit is not None
+        report.cautions += cautions(episodes, shows_numbers=boxed, is_limited=is_limited)
         statistics.give(env, before)
         again = played_again(envs, episodes[0])
         _compare(episodes[0], again, _copies(source, before, episodes[0], obs_dim, report), report)

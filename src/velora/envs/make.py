@@ -236,7 +236,12 @@ def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
     try:
         return gym.spec(registered_id)
     except (gym.error.Error, ImportError, ValueError) as error:
-        hint = did_you_mean(registered_id, gym.registry, "see gymnasium.registry for the known ones", written=repr)
+        unknown = (
+            "see gymnasium.registry for the known ones"
+            if module
+            else f"if a module of yours registers it, name that first: my_module:{registered_id}"
+        )
+        hint = did_you_mean(registered_id, gym.registry, unknown, written=repr)
         raise SpaceError(f"env: {registered_id!r} is no registered Gymnasium environment; {hint}") from error
 
 

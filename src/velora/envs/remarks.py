@@ -13,8 +13,14 @@ _SLOW_S, _LARGE = 1e-3, 100.0
 _SHOWN = 6
 
 
-def cautions(episodes: Sequence[Episode], *, shows_numbers: bool) -> Iterator[str]:
-    """Find what is legal, and often not meant."""
+def cautions(episodes: Sequence[Episode], *, shows_numbers: bool, is_limited: bool) -> Iterator[str]:
+    """Find what is legal, and often not meant.
+
+    Args:
+        episodes: that were played with random actions.
+        shows_numbers: whether an observation is a vector of numbers.
+        is_limited: whether the environment has a time limit.
+    """
     over, rewards = [one for one in episodes if one.is_over], [r for one in episodes for r in one.rewards]
     n_steps = len(rewards)
     seconds = sum(one.seconds for one in episodes) / n_steps
@@ -22,6 +28,11 @@ def cautions(episodes: Sequence[Episode], *, shows_numbers: bool) -> Iterator[st
         yield (
             f"no episode ended within {n_steps:,} steps; register it with max_episode_steps=..., or give "
             "+env.kwargs.max_episode_steps=... (steps=... plays longer)"
+        )
+    elif not is_limited and all(one.terminated for one in over):
+        yield (
+            "no time limit: an agent that learns not to fail may never end an episode; register it with "
+            "max_episode_steps=..., or give +env.kwargs.max_episode_steps=..."
         )
     lengths = {len(one.actions) for one in over}
     if len(over) > 2 and len(lengths) == 1 and lengths != {1} and all(one.terminated for one in over):

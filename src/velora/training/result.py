@@ -31,3 +31,11 @@ class TrainResult:
     stop_reasons: list[str | None] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Say in a line how the run ended and how long it was; returns and evaluations are counted, by seed."""
+        evaluations = [sum(one.seed_index == at for one in self.evaluations) for at in range(len(self.returns))]
+        counts = {"episodes": [*map(len, self.returns)], "steps": self.steps, "evaluations": evaluations}
+        said = {"status": self.status, "stop_reason": self.stop_reason, "lost": self.lost or None}
+        facts = {**said, **counts, "run_dir": self.run_dir and str(self.run_dir)}
+        return f"TrainResult({', '.join(f'{name}={value!r}' for name, value in facts.items() if value is not None)})"

@@ -77,6 +77,13 @@ class Circuit:
             found.setdefault(one.layer, []).append(at)
         return found
 
+    @property
+    def counted(self) -> str:
+        """Number of synapses in words; those inside a layer, which a drawing of the wiring leaves out, apart."""
+        inside = sum(self.neurons[one.source].layer == self.neurons[one.target].layer for one in self.synapses)
+        between = f"{len(self.synapses) - inside:,} synapses between layers"
+        return f"{between}, {inside:,} inside them" if inside else between
+
 
 def circuit_of(policy: Policy, observations: tuple[str, ...] = ()) -> Circuit:
     """Describe the neurons and synapses of a policy.

@@ -59,7 +59,7 @@ def asset(name: str) -> str:
 def said_of(policy: Policy, circuit: Circuit) -> str:
     """Return a line on the cell, its neurons and synapses."""
     counts = [f"{len(members)} {name}" for name, members in circuit.layers.items()]
-    return f"{policy.origin.cell}: {', '.join(counts)}; {len(circuit.synapses):,} synapses"
+    return f"{policy.origin.cell}: {', '.join(counts)}; {circuit.counted}"
 
 
 def circuit_form(policy: Policy, circuit: Circuit) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_a_run_is_what_its_directory_says(tmp_path: Path) -> None:
     make_run(tmp_path / "a", -900.0, -500.0, evaluations={1: -300.0, 2: -400.0}, seeds=(7, 8))
     run = only(tmp_path)
     assert (run.agent, run.environment, run.seeds, run.status) == ("liquid_ddpg", "Pendulum-v1", (7, 8), "finished")
-    assert (run.n_episodes, run.n_steps, run.budget, run.progress) == (2, 400, (4, None), 0.5)
+    assert (run.n_episodes, run.n_steps, run.budget, run.progress) == (2, 400, (4, None), 1.0)
     assert run.returns() == (-400.0, -400.0)
     assert run.returns(best=True) == (-300.0, -300.0)
     assert run.is_evaluated
@@ -47,8 +48,14 @@ def test_a_run_without_an_episode_has_come_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_budget_that_is_nearer_counts(tmp_path: Path) -> None:
-    make_run(tmp_path, -1.0, n_episodes=4, n_steps=250)
+    make_run(tmp_path, -1.0, n_episodes=4, n_steps=250, status="running")
     assert only(tmp_path).progress == 0.8
+
+
+def test_a_run_whose_last_episode_was_cut_by_the_budget_is_through(tmp_path: Path) -> None:
+    make_run(tmp_path, -1.0, n_steps=250)
+    assert (only(tmp_path).n_steps, only(tmp_path).progress) == (200, 1.0)
+    assert replace(only(tmp_path), reason="good enough").progress == 0.8
 
 
 @pytest.mark.parametrize(
@@ -188,6 +195,28 @@ def test_the_jobs_of_a_sweep_are_there_before_they_begin(tmp_path: Path) -> None
     assert found == {"a": "waiting", "b": "finished", "c": "waiting"}
     (sweep / "sweep.json").write_text("[]")
     assert [run.directory.name for run in find_runs(tmp_path)] == ["b"]
+
+
+def test_a_job_that_waits_is_told_by_the_words_in_which_it_differs(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    make_run(sweep / "a", -1.0, settings={"n_neurons": 10, "tau": 0.001})
+    jobs = [
+        {"name": "a", "words": ["agent=liquid_ddpg", "agent.n_neurons=10", "agent.tau=1e-3", "env.id=b:My/Own-v0"]},
+        {"name": "b", "words": ["agent=liquid_td3", "agent.n_neurons=20", "agent.tau=1e-3", "env.id=b:My/Own-v0"]},
+        {"name": "c", "words": ["train.seed=3", "agent.cell=ltc", "env=hopper"]},
+    ]
+    (sweep / "sweep.json").write_text(json.dumps({"jobs": jobs}))
+    for name in "bc":
+        (sweep / name).mkdir()
+    found = find_runs(sweep)
+    assert [(run.status, run.agent, run.environment) for run in found] == [
+        ("finished", "liquid_ddpg", "Pendulum-v1"),
+        ("waiting", "liquid_td3", "My/Own-v0"),
+        ("waiting", "", "hopper"),
+    ]
+    assert [run.settings for run in found[1:]] == [{"agent.n_neurons": 20, "agent.tau": 0.001}, {"agent.cell": "ltc"}]
+    (sweep / "sweep.json").write_text(json.dumps({"jobs": [*jobs[:1], {"name": "b", "words": []}]}))
+    assert [run.agent for run in find_runs(sweep)] == ["liquid_ddpg", ""]
 
 
 def test_a_file_that_a_run_has_just_made_is_no_fault(tmp_path: Path) -> None:

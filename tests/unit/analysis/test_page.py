@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from velora.analysis import drawing, page
+from velora.analysis import drawing, page, panels
+from velora.analysis.bands import RANGE, Band
 from velora.analysis.palette import DARK, LIGHT
 from velora.core.errors import VeloraError
 
@@ -126,6 +127,24 @@ def test_the_width_of_text_is_measured() -> None:
     one, two = (drawing.text_width(figure, texts) for texts in (["mm"], ["i", "mmmm"]))
     assert two == pytest.approx(2 * one, rel=0.1)
     assert drawing.text_width(figure, []) == 0.0
+
+
+def test_caption_and_title_are_broken_where_the_figure_ends() -> None:
+    caption = (
+        "Line: interquartile mean of 3 seeds. Band: 95 % bootstrap interval. Thin lines: single seeds. "
+        "Circles: evaluations."
+    )
+    band = Band(np.arange(2.0), *(np.zeros(2) for _ in range(3)), RANGE)
+    panel = panels.Panel("Pendulum-v1", "return", "steps", (panels.Line("a", 0, band, 3),))
+    figure = panels.draw_together([panel], note=caption, title=f"A title: {caption}", size=(7.3, 4.4))
+    figure.canvas.draw()
+    assert [" ".join(text.get_text().split()) for text in figure.texts] == [caption, f"A title: {caption}"]
+    for text in figure.texts:
+        box = text.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+    lowest = min(axes.get_tightbbox().y0 for axes in figure.axes)
+    assert figure.texts[0].get_window_extent().y1 < lowest
 
 
 @pytest.mark.parametrize("name", ["</script><script>alert(1)</script>", "<!--<script>", "]]>"])

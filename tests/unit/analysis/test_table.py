@@ -124,3 +124,9 @@ def test_a_heading_is_kept_in_its_cell_too() -> None:
     rows = Rows([{"env.kwargs.a|b\nc": 1}])
     assert as_markdown(rows, rows.columns())[0] == r"| a\|b\nc |"
     assert as_lines(rows, rows.columns())[0] == r"a|b\nc"
+
+
+def test_a_searched_setting_is_short_for_people_and_whole_in_a_file() -> None:
+    rows = Rows([{"agent.actor_lr": 0.0013385298778232698, "agent.tau": 0.02, "agent.critic_units": [64, 64]}])
+    assert as_lines(rows, rows.columns())[1].split("  ") == ["0.00133853", "0.02", "[64, 64]"]
+    assert "0.0013385298778232698" in as_csv(rows, rows.columns())

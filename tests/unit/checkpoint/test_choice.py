@@ -46,6 +46,13 @@ def test_of_a_run_it_is_the_final_then_the_best_then_the_newest(run: Path, caplo
     assert choose_checkpoint(checkpoints) == checkpoints / "ep1"
 
 
+@pytest.mark.parametrize("job", ["job", "trial0000/run"])
+def test_a_sweep_and_a_study_are_no_run_but_hold_some(tmp_path: Path, job: str) -> None:
+    (tmp_path / job / "checkpoints").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"no run, but runs below it; give one of those: velora runs \S+ lists"):
+        choose_checkpoint(tmp_path)
+
+
 def test_where_there_is_no_valid_checkpoint_what_is_there_is_named(run: Path) -> None:
     for name in ("best", "ep1", "final"):
         damage(run / "checkpoints" / name)

@@ -1,5 +1,7 @@
 """The list of commands: every row leads somewhere, and the help is made from it."""
 
+from pathlib import Path
+
 import pytest
 
 from velora.cli.commands import COMMANDS, help_text
@@ -10,6 +12,12 @@ def test_the_help_has_a_line_for_every_command() -> None:
     lines = help_text().splitlines()
     for name, command in COMMANDS.items():
         assert [line for line in lines if line.split()[:2] == ["velora", name] and line.endswith(command.summary)]
+
+
+def test_the_page_of_all_commands_has_them_all() -> None:
+    page = (Path(__file__).parents[3] / "docs/getting-started.md").read_text(encoding="utf-8")
+    listed = page.partition("## All commands")[2].partition("\n## ")[0]
+    assert [name for name in COMMANDS if f"velora {name} " not in listed and f"velora {name}\n" not in listed] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -136,6 +136,12 @@ def test_an_episode_without_end_is_said() -> None:
     assert caution.startswith("no episode ended within 200 steps; register it with max_episode_steps")
 
 
+def test_an_end_that_an_agent_may_learn_to_avoid_is_said() -> None:
+    (caution,) = [one for one in checked("ends itself", "EndlessTank-v0").cautions if "time limit:" in one]
+    assert caution.startswith("no time limit: an agent that learns not to fail may never end an episode; register it")
+    assert not any("no time limit" in one for one in checked("ends itself").cautions)
+
+
 def test_irregular_time_is_said() -> None:
     assert dict(checked("irregular").facts)["time"] == "a step takes 1 to 2 control steps"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from velora.callbacks import SaveCheckpoints
 from velora.callbacks.base import Callback
 from velora.core import seeding
 from velora.core.errors import NonFiniteError, SettingError
+from velora.core.types import Evaluation
 from velora.metrics.store import RunStore
 from velora.models import LiquidDDPG, LiquidPPO
-from velora.training import Trainer
+from velora.training import Trainer, TrainResult
 from velora.training.evaluation import evaluate, evaluation_seeds
 
 
@@ -57,6 +59,15 @@ def test_a_budget_of_steps_alone_has_no_limit_of_episodes() -> None:
 def test_a_callback_stops_the_run_and_says_why() -> None:
     result = make().train("InvertedPendulum-v5", 4, n_episodes=9, callbacks=[StopAt(2)], **QUIET)
     assert (result.status, result.stop_reason, len(result.returns[0])) == ("stopped", "enough", 2)
+
+
+def test_a_prompt_shows_a_result_in_one_line() -> None:
+    rounds = [Evaluation(0, 9, 1, (1.0,)), Evaluation(1, 9, 1, (2.0,)), Evaluation(0, 18, 2, (3.0,))]
+    result = TrainResult("finished", None, [[1.0, 2.0], [3.0]], rounds, Path("runs/a"), [None, None], [18, 9])
+    assert repr(result) == (
+        "TrainResult(status='finished', episodes=[2, 1], steps=[18, 9], evaluations=[2, 1], run_dir='runs/a')"
+    )
+    assert "stop_reason='enough', lost=[1], " in repr(replace(result, stop_reason="enough", lost=[1]))
 
 
 def test_a_second_training_goes_on_with_new_episodes_and_no_second_warm_up() -> None:

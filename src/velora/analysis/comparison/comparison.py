@@ -17,8 +17,10 @@ from velora.analysis.comparison.normalisation import TABLE, Scale, read_scales
 from velora.analysis.comparison.series import SCORES, Series, read_series
 from velora.analysis.find import find_runs
 from velora.analysis.palette import MOST_CURVES
+from velora.analysis.rows import Rows
 from velora.analysis.run import EVALUATION, RETURN
 from velora.analysis.statistics import Floats, interquartile_mean
+from velora.analysis.table import as_lines, number
 from velora.core.errors import RunDirectoryError
 
 
@@ -95,6 +97,21 @@ class Comparison:
     window: int
     scales: Mapping[str, Scale]
     ranked: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Write a line for each curve and panel, as a prompt and a notebook show them."""
+        rows = Rows(
+            {
+                "curve": cell.curve,
+                "panel": cell.panel,
+                "seeds": str(cell.n_seeds),
+                "final": number(float(interquartile_mean(cell.final))),
+                "best so far": number(float(interquartile_mean(cell.best))),
+            }
+            for cell in self.cells.values()
+        )
+        lead = f"{self.metric} over {self.x}, {len(self.runs)} runs; interquartile means over seeds"
+        return "\n".join([lead, *as_lines(rows, rows.columns(), numbers=("seeds", "final", "best so far"))])
 
     @property
     def is_scored(self) -> bool:

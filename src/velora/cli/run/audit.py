@@ -14,8 +14,9 @@ from velora.audit.auditing import audit
 from velora.audit.findings import Audit
 from velora.audit.page import audit_page
 from velora.checkpoint.choice import choose_checkpoints
+from velora.cli.command.arguments import written
+from velora.cli.command.given import given_words
 from velora.cli.run.bar import Bar
-from velora.cli.run.made_by import made_by
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core import disk, small_json
 from velora.core.errors import SettingError
@@ -59,7 +60,8 @@ def run_audit(cfg: DictConfig, run_dir: Path) -> float:
         finally:
             env.close()
         place = str(cfg.checkpoint.path if len(chosen) == 1 else path)
-        numbers = _write(own, audit_page(found, wiring_of(agent), command=made_by("audit", place)), found)
+        command = ["velora audit", written("checkpoint", place), *given_words("checkpoint.path", "out")]
+        numbers = _write(own, audit_page(found, wiring_of(agent), command=" ".join(command)), found)
         width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
         say(f"{'checkpoint':<16}{path}\n{report.table(found, width=width)}")
         shown, beside = (one.relative_to(here) if one.is_relative_to(here) else one for one in (own, numbers))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from velora.cli.command.arguments import written
+from velora.cli.command.given import given_words
 from velora.cli.settings.objects import chosen_wrappers, fitting_agents, make_environment, merged
 from velora.core.errors import SettingError, SpaceError
 from velora.core.terminal import say
@@ -59,9 +58,8 @@ def run_check(cfg: DictConfig, run_dir: Path) -> float:
 
 def _command(cfg: DictConfig, fitting: Sequence[str]) -> str:
     """Write the command that trains in this environment: its words here, without those of checking."""
-    given = HydraConfig.get().overrides.task
-    own = [shlex.quote(word) for word in given if not word.startswith(("env.id=", "steps=", "seed="))]
-    if any(word.startswith("env.id=") for word in given):
+    own, is_named = given_words("env.id", "steps", "seed"), len(given_words("env.id")) < len(given_words())
+    if is_named:
         own.insert(0, written("env.id", cfg.env.id))
     agent = [] if "liquid_ddpg" in fitting else [f"agent={fitting[0]}"]
     return " ".join(["velora train", *own, *agent])

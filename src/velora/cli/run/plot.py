@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from velora.cli.run import chosen_runs
+from velora.cli.run import chosen_runs, compare
+from velora.core.errors import SettingError
 from velora.core.terminal import say
 
 HELP = """\
@@ -23,6 +24,7 @@ Settings:
 velora compare chooses which runs are one curve, draws any metric, and writes pages and tables.
 """
 SETTINGS = ("out", "window", "title")
+_ONLY_COMPARE = frozenset(compare.SETTINGS) - {*SETTINGS}
 
 
 def plot(words: Sequence[str]) -> int:
@@ -34,6 +36,9 @@ def plot(words: Sequence[str]) -> int:
     if not words or any(word in ("-h", "--help") for word in words):
         say(HELP)
         return 0
+    for word in words:
+        if word.partition("=")[0] in _ONLY_COMPARE:
+            raise SettingError(f"{word}: velora plot draws the return of everything; velora compare takes that word")
     runs, given = chosen_runs.split(words, SETTINGS, command="plot")
     last = {name: values[-1] for name, values in given.items()}
     window = chosen_runs.whole_number("window", last.get("window", "10"))

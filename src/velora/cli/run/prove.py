@@ -51,8 +51,8 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
     targets = chosen_targets(cfg.target)
     here = run_directory.started_in()
     directory = here / cfg.policy
-    exported = open_exported(cfg, directory)
-    env, _ = open_environment(cfg, directory, exported.agent, render=None)
+    exported, checkpoint = open_exported(cfg, directory)
+    env, _ = open_environment(cfg, checkpoint, exported.agent, render=None)
     try:
         exported.agent.adapt(env)
         tell_limit(env, cfg.max_steps, setting="max_steps")
@@ -86,8 +86,8 @@ def chosen_targets(given: Any) -> list[Target]:
     return targets
 
 
-def open_exported(cfg: DictConfig, directory: Path) -> Exported:
-    """Open a directory that was exported, and load the agent that it came from.
+def open_exported(cfg: DictConfig, directory: Path) -> tuple[Exported, Path]:
+    """Open a directory that was exported, and load the agent that it came from; return the checkpoint's path too.
 
     Raises:
         ExportError: if the directory or its files aren't as they were written, or the checkpoint is another one.
@@ -110,7 +110,7 @@ def open_exported(cfg: DictConfig, directory: Path) -> Exported:
             f"{checkpoint.digest[:12]}; export that one, or give the right one as checkpoint=..."
         )
     agent, _ = load_agent(cfg, checkpoint.path)
-    return Exported(directory, manifest, agent, describe(agent, checkpoint))
+    return Exported(directory, manifest, agent, describe(agent, checkpoint)), checkpoint.path
 
 
 def _check(cfg: DictConfig) -> None:

@@ -14,6 +14,7 @@ from velora.checkpoint.schema import METADATA_FILE
 from velora.cli.command.arguments import Arguments, written
 from velora.cli.run.run_directory import load_settings
 from velora.cli.run.trust import foreign_code, foreign_places
+from velora.cli.settings import budget
 from velora.core.errors import RunDirectoryError, SettingError
 
 CONFIG_NAME = "resumed_run"
@@ -114,6 +115,9 @@ def differences(saved: DictConfig, cfg: DictConfig) -> list[str]:
     the checkpoint itself.
     """
     old, new = dict(leaves(saved)), dict(leaves(cfg))
+    if budget.implied(old) == budget.implied(new) == budget.EPISODES:  # nobody has named them
+        old.pop(budget.EPISODES)
+        new.pop(budget.EPISODES)
     return [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
         for name in sorted(old.keys() | new.keys())

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 
 from velora import envs
 from velora.checkpoint.choice import choose_checkpoints
-from velora.cli.run.made_by import made_by
+from velora.cli.command.arguments import written
+from velora.cli.command.given import given_words
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core import disk, zoo
 from velora.core.errors import SettingError
@@ -81,15 +82,14 @@ def _recorded(cfg: DictConfig, name: str, path: Path, agent: Agent) -> _Page:
         env.close()
     earned = shown.episode_return
     about = f"episode     {shown.n_steps:,} steps on {env_id}, return {earned:.1f}\n"
-    html = watch_page(shown, command=made_by("watch", name))
+    html = watch_page(shown, command=_command(name))
     return _Page(html, about, {"return": earned, "steps": shown.n_steps})
 
 
 def _live(cfg: DictConfig, name: str, path: Path, agent: Agent, beside: Sequence[Lane]) -> _Page:
     lane = _lane(cfg, name, path, agent)
     words = [shlex.quote(f"beside={','.join(_words(cfg))}")] if beside else []
-    command = " ".join([made_by("watch", name, but=("beside",)), *words])
-    html = live_page(lane, *beside, seed=cfg.seed, command=command)
+    html = live_page(lane, *beside, seed=cfg.seed, command=_command(name, *words))
     names = [one.name for one in (lane, *beside)]
     return _Page(html, f"live        {', '.join(names)}\n", {"live": names})
 
@@ -118,6 +118,12 @@ def _beside(cfg: DictConfig, here: Path) -> list[Lane]:
 def _words(cfg: DictConfig) -> list[str]:
     given = cfg.beside or []
     return [given] if isinstance(given, str) else [str(one) for one in given]
+
+
+def _command(checkpoint: str, *words: str) -> str:
+    """Write the command that makes the page of a checkpoint again, wherever it is to be written."""
+    own = given_words("checkpoint.path", "out", "beside")
+    return " ".join(["velora watch", written("checkpoint", checkpoint), *own, *words])
 
 
 def _write(path: Path, text: str) -> None:

@@ -163,7 +163,7 @@ def _columns(rows: Rows) -> tuple[list[str], list[str]]:
     columns += ["progress"] if any(status != "finished" for status in rows.column("status")) else []
     columns += ["episodes", "steps", "return", "best", "seeds", "time"]
     columns += ["reason"] if any(rows.column("reason")) else []
-    return columns, [" on ".join(same)] if len(same) == 2 and len(rows) > 1 else []
+    return columns, [" on ".join(same)] if same and len(rows) > 1 else []
 
 
 def _write(path: Path, text: str) -> None:

@@ -111,8 +111,9 @@ class LiveRuns:
         """Print a line for each run whose status is another now, and now and then one for all."""
         for run in runs:
             key = run.directory, run.run_id
-            before = self._said.get(key, "waiting")
-            if run.status != before:
+            if key not in self._said:  # one that is running may get its id after that was said of its directory
+                self._said[key] = self._said.pop((run.directory, ""), "waiting")
+            if run.status != self._said[key]:
                 self._said[key] = run.status
                 self._say(line_of(run, self._top))
         summary = "  ".join(headline(runs, top=self._top))

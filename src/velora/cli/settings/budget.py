@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -28,6 +30,15 @@ def count_alone(arguments: Arguments) -> Arguments:
 def is_added(override: str) -> bool:
     """Return whether an override, as Hydra writes it, is one that :func:`count_alone` adds."""
     return override.replace("\\", "") in (f"{STEPS}=null", f"{EPISODES}=${{{STEPS}}}")
+
+
+def implied(changed: Mapping[str, Any]) -> str | None:
+    """Return which of two changed budgets :func:`count_alone` sets if the other one is typed alone."""
+    if EPISODES not in changed or STEPS not in changed:
+        return None
+    if changed[STEPS] is None:
+        return STEPS
+    return EPISODES if changed[EPISODES] == changed[STEPS] else None
 
 
 def asked(cfg: DictConfig) -> dict[str, int | None]:

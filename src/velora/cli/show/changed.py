@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from velora.cli.command.arguments import written
 from velora.cli.command.compose import composing, config_dir
 from velora.cli.run.resume import leaves
+from velora.cli.settings import budget
 from velora.models.keywords import AGENTS
 
 
@@ -32,9 +33,9 @@ def changed_settings(settings: DictConfig) -> list[str]:
     except (HydraException, OmegaConfBaseException):  # of another version, which had other groups
         with composing():
             known, choices = dict(leaves(compose("train"))), []
-    plain = dict(leaves(settings))
-    own = [_word(name, value, known) for name, value in plain.items() if name not in known or known[name] != value]
-    return [*choices, *own]
+    changed = {name: value for name, value in leaves(settings) if name not in known or known[name] != value}
+    changed.pop(budget.implied(changed) or "", None)
+    return [*choices, *(_word(name, value, known) for name, value in changed.items())]
 
 
 def _choices(settings: DictConfig) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from velora.core.errors import RunDirectoryError
 
 if TYPE_CHECKING:
     import optuna
+
+_FEWEST: Final = 10
+"""Complete trials from which on it is said what mattered."""
 
 
 @dataclass(frozen=True)
@@ -150,14 +153,16 @@ def _front(complete: Sequence[Trial]) -> list[Trial]:
 
 
 def _importances(study: optuna.Study, complete: Sequence[Trial]) -> dict[str, float]:
-    """Estimate how much each setting matters for the return; nothing from fewer than four trials.
+    """Estimate how much each setting matters for the return, by what sets the best tenth of the trials apart.
+
+    From fewer than ten there is nothing: that tenth would be one trial at most, and its luck.
 
     Source:
         PED-ANOVA, Watanabe et al. 2023, as Optuna has it.
     """
     import optuna
 
-    if len(complete) < 4 or len({trial.values[0] for trial in complete}) < 2:
+    if len(complete) < _FEWEST or len({trial.values[0] for trial in complete}) < 2:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that dimensions are experimental, or that a few trials are few

@@ -9,6 +9,7 @@ from typing import Final
 
 from velora.analysis import page as pages
 from velora.analysis.drawing import embedded, save_figure
+from velora.cli.settings import budget
 from velora.cli.tune import best, figures
 from velora.cli.tune.outcome import Outcome, Trial
 from velora.cli.tune.progress import short
@@ -138,7 +139,8 @@ def write_page(outcome: Outcome, out: Path, *, command: str, pictures: Path | No
     )
     if drawn:
         parts.append(pages.section("In pictures", pages.figures(svgs)))
-    parts.append(pages.section("Search space", pages.table(("setting", "values"), _space(outcome), n_names=2)))
+    searched = pages.table(("setting", "values"), _space(outcome), n_names=2)
+    parts.append(pages.section("Search space", searched, note="A setting with one value has it in all trials."))
     heads = ["trial", "state", *columns(outcome)[1:], "seconds", "why"]
     parts.append(pages.folded(f"All {len(outcome.trials)} trials", pages.table(heads, _all(outcome), n_names=2)))
     lead = f"{counts(outcome)}. Return: {meaning(outcome)}, maximised."
@@ -148,7 +150,8 @@ def write_page(outcome: Outcome, out: Path, *, command: str, pictures: Path | No
 
 def _space(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield from ((name, str(dimension)) for name, dimension in outcome.request.space.items())
-    yield from tuple(word.split("=", 1) for word in outcome.request.words)  # type: ignore[misc]
+    given = (word for word in outcome.request.words if not budget.is_added(word))
+    yield from tuple(word.split("=", 1) for word in given)  # type: ignore[misc]
 
 
 def _all(outcome: Outcome) -> Iterator[list[str]]:

@@ -35,6 +35,17 @@ def test_final_is_the_mean_of_the_last_episodes_and_best_the_largest_such_mean(t
     assert only(tmp_path, window=50).best == only(tmp_path, window=50).final == pytest.approx([21.6])
 
 
+def test_a_prompt_shows_a_line_for_each_curve(tmp_path: Path) -> None:
+    for size, final in ((10, -1500.0), (20, -300.25)):
+        make_run(tmp_path / str(size), -2000.0, final, settings={"n_neurons": size}, seeds=(1, 2))
+    assert repr(compare(tmp_path, window=1)).splitlines() == [
+        "return over steps, 2 runs; interquartile means over seeds",
+        "curve         panel        seeds     final  best so far",
+        "n_neurons=10  Pendulum-v1      2  -1,500.0     -1,500.0",
+        "n_neurons=20  Pendulum-v1      2    -300.2       -300.2",
+    ]
+
+
 def test_what_curves_are_drawn_over(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 1.0, 2.0, 3.0, evaluations={2: 7.0})
     np.testing.assert_array_equal(only(tmp_path).series[0].x, [200, 400, 600])

@@ -104,3 +104,9 @@ def test_differences_name_what_changed() -> None:
         "train.n_episodes: 3 -> 9",
     ]
     assert resume.differences(changed, changed) == []
+
+
+def test_a_budget_that_nobody_has_named_is_no_change() -> None:
+    old, new, own = (OmegaConf.create({"train": {"n_episodes": n, "n_steps": k}}) for n, k in ((7, 7), (9, 9), (9, 20)))
+    assert resume.differences(old, new) == ["train.n_steps: 7 -> 9"]
+    assert resume.differences(old, own) == ["train.n_episodes: 7 -> 9", "train.n_steps: 7 -> 20"]

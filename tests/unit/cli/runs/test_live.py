@@ -111,6 +111,19 @@ def test_without_a_terminal_a_change_is_a_plain_line(tmp_path: Path) -> None:
     assert "\x1b" not in out
 
 
+def test_a_run_that_gets_its_metrics_later_is_said_to_run_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    out = io.StringIO()
+    with (
+        FileLock(tmp_path / "a" / ".lock"),
+        LiveRuns([tmp_path / "a"], top=tmp_path, console=Console(file=out, width=40), every_s=0.0) as live,
+    ):
+        live.tick()
+        make_run(tmp_path / "a", -900.0, status="running")
+        live.tick()
+    assert [line.split()[:2] for line in out.getvalue().splitlines() if line.startswith("a")] == [["a", "running"]]
+
+
 def test_a_terminal_has_a_table_that_is_drawn_in_place(tmp_path: Path) -> None:
     make_run(tmp_path / "a", -900.0, status="crashed")
     out = shown([tmp_path / "a"], tmp_path, force_terminal=True, width=60, height=20, color_system="standard")

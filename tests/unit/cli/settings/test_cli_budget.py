@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from velora.cli.command.arguments import Arguments
-from velora.cli.settings.budget import count_alone, doubled
+from velora.cli.settings.budget import count_alone, doubled, implied
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,14 @@ def test_the_budget_that_ended_the_run_is_doubled(
 ) -> None:
     cfg = OmegaConf.create({"train": {"n_episodes": n_episodes, "n_steps": n_steps}})
     assert doubled(cfg, episode=episode, step=step) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_episodes", "n_steps", "expected"),
+    [(500, 500, "train.n_episodes"), (300, None, "train.n_steps"), (30, 500, None)],
+)
+def test_the_budget_that_the_other_one_brings_needs_no_word(
+    n_episodes: int, n_steps: int | None, expected: str | None
+) -> None:
+    assert implied({"train.n_episodes": n_episodes, "train.n_steps": n_steps, "agent.tau": 0.1}) == expected
+    assert implied({"train.n_episodes": n_episodes}) is None

@@ -13,7 +13,7 @@ from velora.cli.command.arguments import Arguments
 from velora.cli.command.compose import composing
 from velora.cli.tune import best, measure, report, request
 from velora.cli.tune.options import Options
-from velora.cli.tune.outcome import Outcome, Trial, _front
+from velora.cli.tune.outcome import Outcome, Trial, _front, _importances
 from velora.cli.tune.request import Request
 
 optuna: Any = pytest.importorskip("optuna", reason="pip install -e '.[tune]'")
@@ -116,3 +116,24 @@ def test_seeds_are_summarised_at_each_round_of_evaluation() -> None:
     assert measure.at_round(found, 2, Options(statistic="min")) == -20.0
     assert Options(statistic="iqm").summarise([1.0, 2.0, 3.0, 100.0]) == 2.5
     assert Options(statistic="median").summarise([1.0, 2.0, 30.0]) == 2.0
+
+
+def test_what_mattered_is_said_from_ten_trials_on() -> None:
+    study = optuna.create_study(direction="maximize")
+    for n in range(10):
+        made = {
+            "size": optuna.distributions.IntDistribution(0, 9),
+            "rate": optuna.distributions.FloatDistribution(0, 1),
+        }
+        params = {"size": n, "rate": 0.1 * (n % 3)}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=made, value=float(n)))
+    found = [trial(n, float(n)) for n in range(10)]
+    assert _importances(study, found[:9]) == {}
+    assert sum(_importances(study, found).values()) == pytest.approx(1.0)
+
+
+def test_the_page_lists_the_words_that_were_given(tmp_path: Path) -> None:
+    wanted = asked("agent.tau=interval(0.1,0.2)", "train.n_steps=500")
+    rows = dict(report._space(outcome(tmp_path, wanted)))
+    assert rows["train.n_steps"] == "500"
+    assert "train.n_episodes" not in rows
