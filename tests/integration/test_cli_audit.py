@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser import browsing
 from tests.integration.conftest import Command
+from velora.cli.run import audit as job
 from velora.core.zoo import scores
 
 
@@ -54,8 +55,15 @@ def test_every_agent_of_the_zoo_is_audited(command: Command, name: str, tmp_path
         assert browser.ask("document.documentElement.scrollWidth") <= 360
 
 
-def test_what_an_audit_cant_do_is_a_line(command: Command) -> None:
+def test_what_an_audit_cant_do_is_a_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "audit", None)  # all of it is told before the episodes
+    Path("taken").touch()
+    Path("directory.html").mkdir()
+    Path("numbers.json").mkdir()
     for words, said in (
+        (["out=taken/audit.html"], "taken/audit.html can't be written (Not a directory)"),
+        (["out=directory.html"], "directory.html can't be written (Is a directory)"),
+        (["out=numbers.html"], "numbers.json can't be written (Is a directory)"),
         (["out=a.pdf"], "out: expected a page that ends in .html, got a.pdf"),
         (["episodes=0"], "episodes: expected at least 1, got 0"),
     ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Command
+from velora.core import small_json
 from velora.export.exporting import export
 from velora.export.manifest import FILE
 from velora.proof.targets import TARGETS, find_targets, installing
@@ -78,6 +81,7 @@ def test_every_target_computes_the_same_bits(command: Command, name: str, dtype:
         (["policy", "target=cortex-m5"], "target=cortex-m5: no such target; did you mean cortex-m"),
         (["nowhere"], "nowhere/policy.json: can't be read (No such file or directory); expected a directory that"),
         (["policy", "steps=0"], "steps: expected at least 1, got 0"),
+        (["policy", "json=policy"], "policy can't be written (Is a directory)"),
         (["policy", "timeout_s=0"], "timeout_s: expected more than 0, got 0"),
         (["policy", "checkpoint=gone"], "its checkpoint gone is gone; say where it is now with checkpoint="),
     ],
@@ -90,11 +94,18 @@ def test_bad_input_is_one_line(command: Command, pendulum: Path, words: list[str
     assert said in err.splitlines()[-1]
 
 
-def test_the_table_outlives_a_file_that_cannot_be_written(command: Command, pendulum: Path) -> None:
+def test_the_table_outlives_a_disk_that_is_full(
+    command: Command, pendulum: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     need("host")
-    code, out, err = command("prove", str(pendulum), "target=host", "steps=1", "episodes=0", "json=/proc/x.json")
+
+    def refuse(path: Path, document: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(small_json, "write", refuse)
+    code, out, err = command("prove", str(pendulum), "target=host", "steps=1", "episodes=0", "json=x.json")
     assert code == 2
-    assert "json: /proc/x.json can't be written" in err.splitlines()[-1]
+    assert "x.json can't be written (No space left on device)" in err.splitlines()[-1]
     assert "\nhost " in out
 
 

@@ -80,6 +80,21 @@ def write_text(path: Path, text: str) -> None:
             staged.unlink(missing_ok=True)
 
 
+def check_place(path: Path) -> None:
+    """Check that :func:`write_text` can put a file there, as far as it can be known before; nothing is made.
+
+    Raises:
+        OSError: as the system would report it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    there = next(one for one in path.parents if os.path.lexists(one))
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
 def left_over(path: Path) -> list[Path]:
     """List what kills have left of writing a file: no reader looks at them, and no other process may be writing it."""
     digits = "[0-9a-f]" * 2 * _SUFFIX_BYTES

@@ -17,6 +17,7 @@ from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.command.arguments import written
 from velora.cli.command.given import given_words
 from velora.cli.run.bar import Bar
+from velora.cli.run.places import check_place, writing
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core import disk, small_json
 from velora.core.errors import SettingError
@@ -51,6 +52,8 @@ def run_audit(cfg: DictConfig, run_dir: Path) -> float:
     for path in chosen:
         agent, seed = load_agent(cfg, here / path)
         own = out if len(chosen) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
+        for page in (own, own.with_suffix(".json")):
+            check_place("out", page)
         env, _ = open_environment(cfg, path, agent, render=None)
         try:
             tell_limit(env, cfg.max_steps, setting="max_steps")
@@ -74,9 +77,8 @@ def run_audit(cfg: DictConfig, run_dir: Path) -> float:
 
 def _write(page: Path, text: str, found: Audit) -> Path:
     numbers = page.with_suffix(".json")
-    try:
+    with writing("out", page):
         disk.write_text(page, text)
+    with writing("out", numbers):
         small_json.write(numbers, report.document(found))
-    except OSError as error:
-        raise SettingError(f"out: {page} and {numbers.name} can't be written ({error.strerror or error})") from error
     return numbers

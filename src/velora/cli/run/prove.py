@@ -15,6 +15,7 @@ from velora.checkpoint import Checkpoint
 from velora.checkpoint.choice import choose_checkpoint
 from velora.cli.run import run_directory
 from velora.cli.run.bar import Bar
+from velora.cli.run.places import check_place, writing
 from velora.cli.run.saved_agent import load_agent, open_environment
 from velora.core import small_json
 from velora.core.errors import ExportError, SettingError
@@ -24,7 +25,7 @@ from velora.export.manifest import Manifest
 from velora.proof import report
 from velora.proof.firmware import POLICY
 from velora.proof.prove import Exported, Plan, prove
-from velora.proof.results import Proof, TargetResult
+from velora.proof.results import TargetResult
 from velora.proof.targets import Target, find_targets, installing
 from velora.training.evaluation import reset_seeds, tell_limit
 
@@ -51,6 +52,8 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
     targets = chosen_targets(cfg.target)
     here = run_directory.started_in()
     directory = here / cfg.policy
+    if cfg.json is not None:
+        check_place("json", here / cfg.json)
     exported, checkpoint = open_exported(cfg, directory)
     env, _ = open_environment(cfg, checkpoint, exported.agent, render=None)
     try:
@@ -65,8 +68,9 @@ def run_prove(cfg: DictConfig, run_dir: Path) -> float:
         env.close()
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     say(report.table(proof, width=width))
-    if cfg.json is not None:  # after the table, which would be lost with a file that can't be written
-        _write(here / cfg.json, proof)
+    if cfg.json is not None:
+        with writing("json", here / cfg.json) as path:
+            small_json.write(path, json.loads(json.dumps(proof.document(), default=float)))
     if proof.failures:
         raise ExportError(f"not proved: {'; '.join(proof.failures)}")
     steered = [one.returns for one in proof.targets if one.returns] or [list(proof.returns)]
@@ -121,13 +125,6 @@ def _check(cfg: DictConfig) -> None:
             raise SettingError(f"{name}: expected at least {least}, got {cfg[name]}")
     if not cfg.timeout_s > 0:
         raise SettingError(f"timeout_s: expected more than 0, got {cfg.timeout_s}")
-
-
-def _write(path: Path, proof: Proof) -> None:
-    try:
-        small_json.write(path, json.loads(json.dumps(proof.document(), default=float)))
-    except OSError as error:
-        raise SettingError(f"json: {path} can't be written ({error.strerror or error})") from error
 
 
 def _told(result: TargetResult) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from velora.checkpoint.choice import choose_checkpoints
+from velora.cli.run.places import writing
 from velora.cli.run.report import counted
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core.errors import SettingError
@@ -53,9 +54,8 @@ def run_record(cfg: DictConfig, run_dir: Path) -> float:
             agent.adapt(env)
             tell_limit(env, cfg.max_steps, setting="max_steps")
             seeds = reset_seeds(cfg.seed, cfg.episodes)
-            videos.append(film(agent, env, own, seeds, every=cfg.every, max_steps=cfg.max_steps))
-        except OSError as error:
-            raise SettingError(f"out: {own} can't be written ({error.strerror or error})") from error
+            with writing("out", own):
+                videos.append(film(agent, env, own, seeds, every=cfg.every, max_steps=cfg.max_steps))
         finally:
             env.close()
         _print(path, videos[-1], here)

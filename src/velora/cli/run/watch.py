@@ -15,6 +15,7 @@ from velora import envs
 from velora.checkpoint.choice import choose_checkpoints
 from velora.cli.command.arguments import written
 from velora.cli.command.given import given_words
+from velora.cli.run.places import check_place, writing
 from velora.cli.run.saved_agent import given_checkpoint, load_agent, open_environment
 from velora.core import disk, zoo
 from velora.core.errors import SettingError
@@ -53,10 +54,12 @@ def run_watch(cfg: DictConfig, run_dir: Path) -> float:
     for path in chosen:
         agent, seed = load_agent(cfg, here / path)
         own = out if len(chosen) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
+        check_place("out", own)
         place = own.relative_to(here) if own.is_relative_to(here) else own
         name = str(cfg.checkpoint.path) if len(chosen) == 1 else str(path)
         written_page = _live(cfg, name, path, agent, beside) if cfg.live else _recorded(cfg, name, path, agent)
-        _write(own, written_page.html)
+        with writing("out", own):
+            disk.write_text(own, written_page.html)
         say(f"checkpoint  {path}\n{written_page.about}")
         say(f"page        {place} ({own.stat().st_size / 1e6:.2f} MB); open it in a browser\n")
         pages.append({"page": str(own), "checkpoint": str(path), **written_page.numbers})
@@ -124,10 +127,3 @@ def _command(checkpoint: str, *words: str) -> str:
     """Write the command that makes the page of a checkpoint again, wherever it is to be written."""
     own = given_words("checkpoint.path", "out", "beside")
     return " ".join(["velora watch", written("checkpoint", checkpoint), *own, *words])
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        disk.write_text(path, text)
-    except OSError as error:
-        raise SettingError(f"out: {path} can't be written ({error.strerror or error})") from error
