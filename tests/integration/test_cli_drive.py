@@ -65,6 +65,7 @@ def test_what_was_learned_while_driving_is_an_agent(command: Command) -> None:
     words = ("rate=100", "steps=120", "step_s=0.01", "learn=true", "batch_size=16", "save=learned", *PATIENT)
     code, out, err = command("drive", "begun", *words)
     assert (code, err) == (0, "")
+    assert "learning    is saved at the end, in learned\n" in out
     found = report(out)
     assert found["updates"] > 0
     again = LiquidTD3.load("learned")

@@ -18,6 +18,7 @@ from velora.drive.plant import Plant
 from velora.drive.recorder import Recorder
 from velora.drive.settings import DriveSettings
 from velora.drive.tally import N_BUCKETS, Durations, Tally
+from velora.drive.watchdog import StuckLoop
 
 _FINISHED, _STOPPED, _MISSED, _SILENT, _FAILED, _NOT_FINITE = range(6)
 _BEGINS, _TERMINATED, _TRUNCATED = 1, 2, 4
@@ -142,17 +143,28 @@ class CompiledLoop:
             while thread.is_alive() and not self.stop.wait(0.05):
                 pass
             return
+        stuck = StuckLoop(self.plant, self._safe, self.settings)
+        stuck.start()
+        try:
+            self._carry(self.plant, thread, stuck)
+        finally:
+            stuck.stop()
+
+    def _carry(self, plant: Plant, thread: threading.Thread, stuck: StuckLoop) -> None:
         clock, period = SystemClock(spin_us=0), self.settings.period_ns
         library, at = self.policy.library, clock.now()
         library.mailbox_put.argtypes = (ctypes.c_int64, ctypes.c_float, ctypes.c_uint32, _FLOATS)
         is_first, shape = True, (self.policy.sizes.n_observations,)
         while thread.is_alive() and not self.stop.is_set():
+            stuck.beat = clock.now()
             try:
                 self._take()
-                reading = self.plant.read()
+                reading = plant.read()
                 if reading is not None and (is_first or np.shape(reading.obs) != shape):
                     self.policy.sizes.check(reading)
                     is_first = False
+                if stuck.is_stuck:
+                    raise PlantError(stuck.problem)
             except PlantError as error:
                 self._problem = str(error)
                 library.mailbox_fail()

@@ -117,10 +117,7 @@ class Loop:
                 stuck.beat = began
                 if stuck.is_stuck:
                     tally.trips += 1
-                    return (
-                        f"the loop was stuck for more than {settings.silent_s:g} s in one tick; read, write and act "
-                        "must not wait"
-                    )
+                    return stuck.problem
             done = self._tick(tick, due, began, deadline, watchdog)
             tick += 1
             skipped = max(0, (done - deadline - start) // period + 1 - tick)

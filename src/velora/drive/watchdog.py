@@ -70,12 +70,17 @@ class StuckLoop:
     """
 
     def __init__(self, plant: Plant, safe: NDArray[Any], settings: DriveSettings) -> None:
-        self._plant, self._safe = plant, safe
+        self._plant, self._safe, self._silent_s = plant, safe, settings.silent_s
         self._after_ns = int((settings.silent_s + 1.0 / settings.rate) * SECOND)
         self._every_s = settings.silent_s / 4.0
         self._ended = threading.Event()
         self.beat, self.is_stuck = time.monotonic_ns(), False
         self._thread = threading.Thread(target=self._watch, name="velora-watchdog", daemon=True)
+
+    @property
+    def problem(self) -> str:
+        """Why the drive ends then."""
+        return f"the loop was stuck for more than {self._silent_s:g} s in one tick; read, write and act must not wait"
 
     def start(self) -> None:
         """Begin to watch."""

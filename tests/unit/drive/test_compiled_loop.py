@@ -157,6 +157,33 @@ def test_a_plant_in_python_that_fails_or_is_silent(exported: tuple[Agent, Path])
     assert silent.written[-1] == 0.25
 
 
+class Hanging(Stubborn):
+    """A plant in Python whose second ``read`` returns only once the safe action was written."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.is_safe, self.came_back = threading.Event(), False
+
+    def read(self) -> Reading | None:
+        reading = super().read()
+        if reading is None:
+            self.came_back = self.is_safe.wait(10.0)
+        return reading
+
+    def write(self, action: NDArray[Any]) -> None:
+        super().write(action)
+        if self.written[-1] == 0.25:
+            self.is_safe.set()
+
+
+def test_a_plant_in_python_that_does_not_return_gets_the_safe_action(exported: tuple[Agent, Path]) -> None:
+    policy, plant = CompiledPolicy(exported[1], sizes_of(exported[0])), Hanging()
+    settings = DriveSettings(rate=500.0, misses=10_000, silent_s=0.2, recover=True)
+    found = CompiledLoop(policy, plant, settings, safe=[0.25]).run()
+    assert found.ended == "the loop was stuck for more than 0.2 s in one tick; read, write and act must not wait"
+    assert plant.came_back
+
+
 def test_it_stops_when_asked(exported: tuple[Agent, Path], tmp_path: Path) -> None:
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()

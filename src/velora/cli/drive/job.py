@@ -189,8 +189,13 @@ def _introduce(job: _Job) -> None:
         ("schedule", f"{settings.rate:g} ticks a second, {settings.period_ns / 1e6:g} ms each"),
         ("time", f"a control step is {settings.control_step_s * 1e3:g} ms, so a regular tick is dt = {share:.4g}"),
         ("safe action", f"{safe}, after {settings.misses} misses in a row or {settings.silent_s:g} s of silence"),
+        *([("learning", _kept(job.cfg))] if job.cfg.learn else []),
     ):
         say(f"{name:<12}{text}\n")
+
+
+def _kept(cfg: DictConfig) -> str:
+    return "is lost at the end; add save=DIR to keep it" if cfg.save is None else f"is saved at the end, in {cfg.save}"
 
 
 def _learned(cfg: DictConfig, here: Path, agent: Agent, policies: Policies) -> dict[str, Any]:
