@@ -126,6 +126,7 @@ def _audit(
         strongest=_strongest(first, strength),
         largest_state=float(np.abs(states).max()),
         bound_of_state=_bound_of_state(policy, traces),
+        bound_from_dt=_bound_from_dt(policy, traces),
         bounds=tuple(bounds(policy, traces, spread, seed=seed or 0)),
         traces=traces,
         seconds=time.monotonic() - began,
@@ -168,6 +169,11 @@ def _bound_of_state(policy: Policy, traces: Sequence[Trace]) -> float:
         return np.inf
     known = reachable(policy, n_steps=0, shortest=shortest(traces))
     return float(np.abs((known.low, known.high)).max())
+
+
+def _bound_from_dt(policy: Policy, traces: Sequence[Trace]) -> float | None:
+    pure = policy.tells_time and any(layer.kind is Kind.CFC_PURE for layer in policy.layers)
+    return shortest(traces) if pure else None
 
 
 def _probes(traces: Sequence[Trace]) -> tuple[Probed, ...]:

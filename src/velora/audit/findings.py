@@ -82,6 +82,8 @@ class Audit:
         strongest: synapses by mean absolute current, the largest first.
         largest_state: largest absolute number of a state in the episodes.
         bound_of_state: largest that any state can have; infinite where there is no bound.
+        bound_from_dt: the shortest step, in control steps, that the bound holds for: the shortest in the episodes, of a
+            CfC of mode ``pure`` that is told the time; ``None`` where it holds for all.
         bounds: of answers.
         traces: recorded episodes.
     """
@@ -105,6 +107,7 @@ class Audit:
     strongest: tuple[tuple[str, float], ...]
     largest_state: float
     bound_of_state: float
+    bound_from_dt: float | None
     bounds: tuple[Bounded, ...]
     traces: tuple[Trace, ...] = field(repr=False)
     seconds: float = 0.0

@@ -64,9 +64,10 @@ def _bounds(found: Audit) -> Markup:
     columns = ["box", "steps", "width of the bound", "samples span", "looseness", "samples outside"]
     if found.policy.is_discrete:
         columns += ["one choice is certain", "samples agree"]
+    holds = "" if found.bound_from_dt is None else f" where no step is shorter than dt={found.bound_from_dt:g}"
     limit = (
-        f"Every number of a state lies within ±{found.bound_of_state:.3g}, whatever the policy is shown: a theorem "
-        f"about this cell. "
+        f"Every number of a state lies within ±{found.bound_of_state:.3g}{holds}, whatever the policy is shown: a "
+        "theorem about this cell. "
         if math.isfinite(found.bound_of_state)
         else "This cell has no bound of its states. "
     )

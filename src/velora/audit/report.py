@@ -90,7 +90,8 @@ def _sources(found: Audit, answer: int) -> str:
 def _of_states(found: Audit) -> str:
     bound = found.bound_of_state
     limit = f"at most {bound:.3g}" if math.isfinite(bound) else "no bound of its memory"
-    return f"{limit} by theorem, {found.largest_state:.7g} in these episodes"
+    holds = "" if found.bound_from_dt is None else f" for steps of at least dt={found.bound_from_dt:g}"
+    return f"{limit} by theorem{holds}, {found.largest_state:.7g} in these episodes"
 
 
 def _of_bounds(found: Audit) -> list[tuple[str, str]]:
@@ -162,7 +163,7 @@ def document(found: Audit) -> dict[str, Any]:
             for answer, row in zip(found.answers, found.attribution, strict=True)
         },
         "strongest_synapses": [{"name": name, "mean_current": value} for name, value in found.strongest],
-        "state": {"largest": found.largest_state, "bound": found.bound_of_state},
+        "state": {"largest": found.largest_state, "bound": found.bound_of_state, "from_dt": found.bound_from_dt},
         "bounds": [_bounded(one) for one in found.bounds],
         "seconds": found.seconds,
     }

@@ -50,6 +50,13 @@ def test_its_text_and_its_numbers_say_the_same(found: Audit) -> None:
     assert text.count("decides every") == 6
 
 
+def test_a_bound_that_needs_a_shortest_step_says_so() -> None:
+    agent = LiquidPPO(4, 6, 2, discrete=True, cell_mode="pure", seed=0, device="cpu")
+    found = audit(agent, "CartPole-v1", episodes=1, seed=1, max_steps=5)
+    assert "for steps of at least dt=1, " in report.table(found)
+    assert report.document(found)["state"]["from_dt"] == 1.0
+
+
 def test_intervals_are_those_of_students_t() -> None:
     low, high = paired_interval(np.array([1.0, 2.0, 3.0]))
     assert (low, high) == pytest.approx((2.0 - 4.3027 / 3**0.5, 2.0 + 4.3027 / 3**0.5))
