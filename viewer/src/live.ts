@@ -35,8 +35,8 @@ const MARKUP = `
 <div class="lanes"></div>
 <p class="told" aria-live="polite"></p>
 <div class="knobs">
-  <label class="dt">dt, at least <input type="range" min="1" max="8" step="1"><output></output></label>
-  <label class="jitter">jitter of dt, up to <input type="range" min="0" max="7" step="1"><output></output></label>
+  <label class="dt">dt, at least <input type="range" min="1" step="1"><output></output></label>
+  <label class="jitter">jitter of dt, up to <input type="range" min="0" step="1"><output></output></label>
   <label class="noise">noise of every sensor <input type="range" min="0" step="any"><output></output></label>
   <label class="dropout">sensors fail <input type="range" min="0" max="1" step="0.05"><output></output></label>
   <fieldset class="sensors"><legend>sensors</legend></fieldset>
@@ -193,7 +193,9 @@ class Page {
       label.append(box, name === CLOCK ? "clock (dt)" : name);
       this.find(".sensors").append(label);
     }
-    this.find<HTMLInputElement>(".noise input").max = String(this.packed.trained.most_noise);
+    const { dt, jitter, most_noise } = this.packed.trained;
+    for (const [name, most] of [["dt", Math.max(8, dt)], ["jitter", Math.max(7, jitter)], ["noise", most_noise]] as const)
+      this.find<HTMLInputElement>(`.${name} input`).max = String(most);
   }
 
   private listen(): void {
