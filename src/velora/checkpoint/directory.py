@@ -14,6 +14,7 @@ from torch import Tensor
 
 from velora.checkpoint import atomic_save, files, json_text, open_header, staging, tensors
 from velora.checkpoint.found import children
+from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.lineage import Place
 from velora.checkpoint.registry import agents
 from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
@@ -97,6 +98,10 @@ class Checkpoint:
         if not os.path.lexists(path):
             raise files.MissingCheckpointError(f"{path}: no checkpoint here; check the path")
         place = path / METADATA_FILE
+        if not os.path.lexists(place) and (inside := _inside(path)) is not None:
+            raise files.MissingCheckpointError(
+                f"{path}: holds checkpoints, and is none; load one of them, such as {inside}"
+            )
         metadata = Metadata.decode(files.read_small(place, json_text.MAX_BYTES), str(place))
         _check_names(path, metadata)
         if agent is not None and metadata.agent != agent:
@@ -233,3 +238,11 @@ def _check_names(path: Path, metadata: Metadata) -> None:
 def _way_out(agent: str) -> str:
     name = agents.get(agent).__name__ if agent in agents else None
     return f"load it with {name}.load" if name else "load it with that agent's class"
+
+
+def _inside(directory: Path) -> Path | None:
+    """Return a checkpoint of the run in a directory, its ``final`` if it has one; ``None`` if there is none."""
+    home = find_home(directory)
+    homes = list(seed_directories(home).values()) or [home]
+    found = sorted(one.parent for one in homes[0].glob(f"*/{METADATA_FILE}") if not one.parent.name.startswith("."))
+    return next((one for one in found if one.name == "final"), found[-1] if found else None)

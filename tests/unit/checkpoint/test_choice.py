@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from velora.checkpoint import Checkpoint
 from velora.checkpoint.choice import choose_checkpoint
 from velora.core.errors import CheckpointError
 from velora.models import LiquidDDPG
@@ -82,3 +83,12 @@ def test_beside_a_missing_checkpoint_the_others_are_named(run: Path, name: str) 
 def test_where_there_is_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint here; check the path"):
         choose_checkpoint(tmp_path / "nowhere" / "ep1")
+
+
+def test_what_loads_a_run_is_told_which_checkpoint_it_may_load(run: Path, tmp_path: Path) -> None:
+    for path in (run, run / "checkpoints"):
+        with pytest.raises(CheckpointError, match=r"holds checkpoints, and is none; .* such as .*checkpoints/final$"):
+            Checkpoint.open(path)
+    shutil.copytree(run / "checkpoints", tmp_path / "several" / "checkpoints" / "seed3")
+    with pytest.raises(CheckpointError, match=r"such as .*several/checkpoints/seed3/final$"):
+        Checkpoint.open(tmp_path / "several")
