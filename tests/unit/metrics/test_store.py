@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from velora.core.errors import VeloraError
-from velora.metrics import RunStore, queries, writer
+from velora.metrics import RunStore, queries, schema, writer
 
 from .rows_to_add import add, evaluate, start
 
@@ -267,7 +267,6 @@ def test_a_disk_on_which_every_attempt_is_slow_does_not_stop_training(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts: list[float] = []
-    connect = writer.connect
 
     def slow(*arguments: Any, **keywords: Any) -> sqlite3.Connection:  # as SQLite does on a full disk, for ten seconds
         attempts.append(time.monotonic())
@@ -285,7 +284,7 @@ def test_a_disk_on_which_every_attempt_is_slow_does_not_stop_training(
         assert not store.flush()
         time.sleep(0.001)
     assert len(attempts) <= 4 < number  # one each 0.3 s
-    monkeypatch.setattr(writer, "connect", connect)
+    monkeypatch.setattr(writer, "connect", schema.connect)
     store.close()  # doesn't wait
     assert read(path, "SELECT count(*) FROM episode") == [(number,)]
 
