@@ -134,7 +134,7 @@ def test_caption_and_title_are_broken_where_the_figure_ends() -> None:
         "Line: interquartile mean of 3 seeds. Band: 95 % bootstrap interval. Thin lines: single seeds. "
         "Circles: evaluations."
     )
-    band = Band(np.arange(2.0), *(np.zeros(2) for _ in range(3)), RANGE)
+    band = Band(np.arange(2.0), np.zeros(2), np.zeros(2), np.zeros(2), RANGE)
     panel = panels.Panel("Pendulum-v1", "return", "steps", (panels.Line("a", 0, band, 3),))
     figure = panels.draw_together([panel], note=caption, title=f"A title: {caption}", size=(7.3, 4.4))
     figure.canvas.draw()

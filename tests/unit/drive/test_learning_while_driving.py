@@ -148,6 +148,7 @@ def test_a_drive_that_goes_on_anew_is_no_continuation_of_what_it_learned_before(
         for _ in range(4):
             controller.act(reading, 1.0)
     controller.close()
-    rows = agent.experience.buffer.sample(np.zeros((1, 1)), 6, agent.device)
+    buffer: Any = agent.experience.buffer
+    rows = buffer.sample(np.zeros((1, 1)), 6, agent.device)
     assert rows.start[0, 0].tolist() == [True, False, False, True, False, False]
     assert (rows.hidden[0, 0] == 0.0).all()

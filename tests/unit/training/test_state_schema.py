@@ -179,6 +179,14 @@ def test_what_contradicts_the_agent_is_named(saved: Checkpoint, tree: dict[str, 
     assert told in str(error.value)
 
 
+def test_a_run_that_has_counted_too_far_to_count_on_is_refused(
+    saved: Checkpoint, tree: dict[str, Any], agent: Agent
+) -> None:
+    far = saved.metadata.model_copy(update={"progress": saved.metadata.progress.model_copy(update={"begun": 2**53})})
+    with pytest.raises(CheckpointError, match="lane: expected numbers of episodes, steps and updates of at most"):
+        check_fits(RunState.read(tree), agent, far, 0)
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [

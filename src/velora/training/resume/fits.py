@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from velora.training.place import place_states
 from velora.training.protocol import TrainableAgent
 from velora.training.resume.form import as_tensor
 from velora.training.resume.state_schema import RunState
+
+_MOST: Final = 2**52
+"""What a run can go on from: half of what a checkpoint can count to."""
 
 
 def check_fits(state: RunState, agent: TrainableAgent, metadata: Metadata, seed_index: int) -> None:
@@ -53,6 +56,8 @@ def _finished(state: RunState) -> int:
 
 def _about_counters(state: RunState, metadata: Metadata, n_open: int) -> Iterator[str]:
     lane, at = state.lane, metadata.progress
+    if (most := max(at.episode, at.step, at.update, at.begun)) > _MOST:
+        yield f"lane: expected numbers of episodes, steps and updates of at most {_MOST}, found {most}"
     if lane["lived"] != [at.episode, at.step, at.update]:
         progress = [at.episode, at.step, at.update]
         yield f"lane.lived: expected the checkpoint's progress {progress}, found {lane['lived']}"
