@@ -163,10 +163,15 @@ def tell_limit(env: Env, max_steps: int, *, setting: str) -> None:
     Args:
         setting: what ``max_steps`` is called where it is chosen.
     """
-    if env.spec is not None and (env.spec.max_episode_steps or 0) < 1:
+    if (name := without_limit(env)) is not None:
         log.warning(
             "evaluation: %s has no time limit; an episode that does not end is cut after %s steps (%s)",
-            env.spec.id,
+            name,
             f"{max_steps:,}",
             setting,
         )
+
+
+def without_limit(env: Env) -> str | None:
+    """Return the id of an environment that is registered without a time limit; ``None`` for any other one."""
+    return env.spec.id if env.spec is not None and (env.spec.max_episode_steps or 0) < 1 else None

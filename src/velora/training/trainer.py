@@ -22,7 +22,7 @@ from velora.envs.workers import in_workers
 from velora.metrics.store import RunStore
 from velora.training import lightning_callbacks, lightning_trainer
 from velora.training.environments import prepare_environments, stating
-from velora.training.evaluation import MAX_STEPS
+from velora.training.evaluation import MAX_STEPS, without_limit
 from velora.training.hold import held
 from velora.training.hook_table import NO_HOOKS, HookTable, listed
 from velora.training.judging import Judging
@@ -153,6 +153,13 @@ class Trainer(RunView):
         assert agent.environment is not None
         self.environment = agent.environment["id"]
         self._circumstances = circumstances.gather(agent, self._envs.envs[0], batch_size=self.batch_size)
+        if self.n_steps is None and (endless := without_limit(self._envs.envs[0])) is not None:
+            log.warning(
+                "train: %s has no time limit, so where an episode doesn't end, n_episodes=%d is never reached; "
+                "give n_steps too, or register it with max_episode_steps",
+                endless,
+                self.n_episodes,
+            )
 
     def _make_lanes(self, agent: TrainableAgent, saved: run_state.Saved | None) -> None:
         self._lanes = [

@@ -86,6 +86,26 @@ def test_an_environment_with_a_time_limit_says_nothing(caplog: pytest.LogCapture
     assert "evaluation" not in caplog.text
 
 
+class StopAtTen(Callback):
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        trainer.should_stop = trainer.step >= 10
+
+
+@pytest.mark.parametrize("budget", [{"n_episodes": 3}, {"n_steps": 10}, {"n_episodes": 3, "n_steps": 10}])
+def test_a_number_of_episodes_that_may_never_be_reached_is_said(
+    budget: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    env = gym.make("Pendulum-v1", max_episode_steps=-1)
+    agent = LiquidDDPG(3, 5, 1, device="cpu", seed=1, warmup_steps=4, buffer_size=50)
+    agent.train(env, 4, callbacks=[StopAtTen()], **budget, **QUIET)
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("train: ")]
+    line = (
+        "train: Pendulum-v1 has no time limit, so where an episode doesn't end, n_episodes=3 is never reached; "
+        "give n_steps too, or register it with max_episode_steps"
+    )
+    assert told == ([] if "n_steps" in budget else [line])
+
+
 def test_a_limit_below_one_step_is_refused() -> None:
     with pytest.raises(SettingError, match="evaluation_max_steps: expected a whole number of at least 1, got 0"):
         make().train(Endless(5), 4, n_episodes=1, evaluation_max_steps=0, **QUIET)
