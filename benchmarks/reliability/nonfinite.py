@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from benchmarks.reliability.training import PENDULUM, At, Training, can_resume, 
 from velora.checkpoint import Checkpoint
 from velora.core.errors import CheckpointError
 
+FINITE = "1e38 in a weight of the critic"
 NAN, INF, HUGE = float("nan"), float("inf"), 1e39
 
 
@@ -88,7 +90,7 @@ AGENT: dict[str, Callable[[Any], None]] = {
     "NaN in a weight of the actor": lambda agent: _weight(agent, "actor", NAN),
     "NaN in a weight of the critic": lambda agent: _weight(agent, "critic", NAN),
     "infinity in a weight of the critic": lambda agent: _weight(agent, "critic", INF),
-    "1e38 in a weight of the critic": lambda agent: _weight(agent, "critic", 1e38),
+    FINITE: lambda agent: _weight(agent, "critic", 1e38),
     "NaN in a moment of an optimizer": lambda agent: _moment(agent, NAN),
 }
 STEPS = (3, 41)
@@ -145,8 +147,21 @@ def _complaint(training: Training, place: Path, ending: forked.Ending, what: str
                 Checkpoint.open(path.parent).verify()
     except CheckpointError as error:
         return f"a bad checkpoint was left: {error}"
-    if can_resume(place):
+    return _cant_go_on(training, place, what)
+
+
+def _cant_go_on(training: Training, place: Path, what: str) -> str | None:
+    """Go on; a finite weight that overflows only later may have been saved, and ends the run again, by name."""
+    if not can_resume(place):
+        return None
+    while can_resume(place):
         again = forked.run(lambda: finish(training, place))
-        if not again.is_fine:
+        if again.is_fine:
+            return None
+        if what != FINITE or again.code != forked.RAISED or again.answer[0] != "NonFiniteError":
             return f"can't go on from what was saved before: {again}"
-    return None
+        for home in homes(place).values():
+            newest = Checkpoint.latest(home)
+            assert newest is not None
+            shutil.rmtree(newest.path)
+    return "no older checkpoint goes on"

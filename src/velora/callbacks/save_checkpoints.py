@@ -177,8 +177,14 @@ class SaveCheckpoints(Callback):
         is_interrupted = trainer.status == "interrupted"
         self._write_improved(trainer, agent)
         if is_interrupted or self.final:
+            errors = []
             for seed_index in range(len(agent.seeds)):
-                self._save(trainer, seed_index, "interrupted" if is_interrupted else "final")
+                try:
+                    self._save(trainer, seed_index, "interrupted" if is_interrupted else "final")
+                except NonFiniteError as error:  # the other seeds are whole
+                    errors.append(error)
+            if errors:
+                raise errors[0]
 
     def on_exception(self, trainer: TrainerView, agent: AgentView, exception: BaseException) -> None:
         """Write ``crashed/``, or say why not; the error that ended the run goes on in any case.

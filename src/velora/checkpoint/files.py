@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from velora.core.disk import sync
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, NonFiniteError
 
 if sys.platform != "win32":
     import fcntl
@@ -33,6 +33,10 @@ class MissingCheckpointError(CheckpointError, FileNotFoundError):
 
 class UnwritableCheckpointError(CheckpointError, OSError):
     """Report a save that the operating system refused, as a full disk does; the next one may succeed."""
+
+
+class NonFiniteCheckpointError(CheckpointError, NonFiniteError):
+    """Report a save that was refused since a weight, or a number of an optimizer, is NaN or infinity."""
 
 
 def reason(error: OSError) -> str:

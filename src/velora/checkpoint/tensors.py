@@ -175,7 +175,7 @@ def _chunks(
         for piece in _flat_pieces(tensors, batch):
             part = piece.cpu().contiguous().view(-1)
             if complaint := _complain(batch, part, allow_nonfinite):
-                raise CheckpointError(f"{where}: {complaint}; nothing was saved")
+                raise files.NonFiniteCheckpointError(f"{where}: {complaint}; nothing was saved")
             yield _memory(part)
 
 

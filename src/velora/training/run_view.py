@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from velora.callbacks.evaluate import Evaluate
 from velora.checkpoint.contents import Contents
+from velora.checkpoint.files import NonFiniteCheckpointError
 from velora.core.errors import SettingError
 from velora.core.types import Evaluation, Filmed, WindowStats
 from velora.envs import Environments
@@ -221,7 +222,10 @@ class RunView:
             contents = self._contents(lane, buffer=buffer, config=config, copy=not wait)
             if wait:
                 sync_rows()
-                self._saved(contents.write(path))
+                try:
+                    self._saved(contents.write(path))
+                except NonFiniteCheckpointError as error:
+                    raise NonFiniteCheckpointError(f"seed {lane.seed}: after {lane.step} steps: {error}") from error
             else:
                 self._saving.begin(seed_index, path, contents, first=sync_rows, failed=failed)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from velora.checkpoint.contents import Contents
+from velora.checkpoint.files import NonFiniteCheckpointError
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +51,15 @@ class Saving:
 
     Args:
         saved: told where a checkpoint is, once the disk has it.
+        lose: told which seed isn't to go on, and why: what it holds is NaN or infinity.
 
     Attributes:
         is_busy: a save is under way, or nobody was told yet that it is done.
     """
 
-    def __init__(self, saved: Callable[[Path], object]) -> None:
+    def __init__(self, saved: Callable[[Path], object], lose: Callable[[int, str], object]) -> None:
         self.is_busy = False
-        self._saved = saved
+        self._saved, self._lose = saved, lose
         self._jobs: list[_Job] = []
         self._queue: queue.SimpleQueue[_Job | None] | None = None
 
@@ -115,7 +117,7 @@ class Saving:
     def close(self) -> None:
         """Wait for what is left, as :meth:`give_up` does, and let the thread end."""
         self.give_up()
-        self._saved = _nobody  # who was told holds this: a cycle of references, which would keep agent and buffer
+        self._saved = self._lose = _nobody  # who was told holds this: a cycle of references, which would keep the agent
         if self._queue is not None:
             self._queue.put(None)
             self._queue = None
@@ -126,11 +128,13 @@ class Saving:
             self._saved(job.path)
         elif isinstance(job.error, OSError) and job.failed is not None:
             job.failed(job.error)
+        elif isinstance(job.error, NonFiniteCheckpointError):
+            self._lose(job.seed_index, f"save into {job.path.name}/: {job.error}")
         else:
             raise job.error
 
 
-def _nobody(path: Path) -> None:
+def _nobody(*told: object) -> None:
     """Be told of nothing."""
 
 

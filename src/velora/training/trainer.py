@@ -98,7 +98,7 @@ class Trainer(RunView):
         self.save_requests = 0
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
-        self._saving = Saving(self._saved)
+        self._saving = Saving(self._saved, self._lose)
         self.metrics = None
         self._logged_early, self._lanes = [], []
 
@@ -212,7 +212,11 @@ class Trainer(RunView):
             self._record(numbers, seed_index)
         self._logged_early.clear()
 
+    def _lose(self, seed_index: int, fault: str) -> None:
+        self._loop.lose(seed_index, fault)
+
     def _end(self) -> None:
+        self._saving.finish()
         self._loop.check_any_is_left()
         if not self.should_stop:
             self._gather_stop_reasons()
@@ -226,7 +230,6 @@ class Trainer(RunView):
                 self.step,
                 self.batch_size,
             )
-        self._saving.finish()
         self.hooks.fire("on_train_end")
         self.hooks.fire("on_fit_end")
         self._saving.finish()

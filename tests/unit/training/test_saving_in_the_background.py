@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -17,14 +18,14 @@ from tests.shared import QUIET, digests
 from velora.callbacks import Callback, SaveCheckpoints
 from velora.checkpoint import Checkpoint, contents, files
 from velora.core import ram
-from velora.core.errors import CheckpointError
+from velora.core.errors import CheckpointError, NonFiniteError
 from velora.models import LiquidDDPG
 from velora.training import TrainResult
 from velora.utils import set_seed
 
 
 def make(**settings: Any) -> LiquidDDPG:
-    return LiquidDDPG(3, 6, 1, device="cpu", warmup_steps=4, buffer_size=200, **{"seed": 1, **settings})
+    return LiquidDDPG(3, 6, 1, device="cpu", buffer_size=200, **{"seed": 1, "warmup_steps": 4, **settings})
 
 
 def train(*callbacks: Callback, agent: LiquidDDPG | None = None, **more: Any) -> TrainResult:
@@ -174,20 +175,54 @@ def test_a_refusal_is_told_who_asked_or_raised(tmp_path: Path, monkeypatch: pyte
         train(Save(tmp_path, at=60))
 
 
+class Spoil(Callback):
+    """Make a weight of the first seed's critic infinite, behind the back of every guard."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def on_step_end(self, trainer: Any, agent: Any) -> None:
+        if trainer.step == self.at:
+            with torch.no_grad():
+                next(agent.networks["critic"].parameters()).view(agent.n_seeds, -1)[0, 0] = float("inf")
+
+
+BAD = r"after \d+ steps: save into step25/: model_state\S+: critic\.\S+: expected finite values, found NaN or infinity"
+
+
 def test_weights_of_nan_are_never_saved_and_said_at_the_end_of_the_step(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Spoil(Callback):
-        def on_step_end(self, trainer: Any, agent: Any) -> None:
-            if trainer.step == 25:
-                with torch.no_grad():
-                    next(agent.networks["critic"].parameters()).fill_(float("nan"))
-
     home = tmp_path / "c"
-    with pytest.raises(CheckpointError, match=r"expected finite values, found NaN or infinity; nothing was saved"):
-        train(Spoil(), SaveCheckpoints(home, frequency=None, steps=25), n_steps=25)
+    with pytest.raises(NonFiniteError, match=f"seed 1: {BAD}"):
+        train(Spoil(25), SaveCheckpoints(home, frequency=None, steps=25), n_steps=25)
     assert {path.name for path in home.iterdir() if path.is_dir()} == set()
-    assert "seed 1 is not saved as crashed/: " in caplog.text
+    assert "nothing is saved of the end of the run: seed 1: after 25 steps: save into step25/: " in caplog.text
+
+
+def test_a_seed_whose_weights_cannot_be_saved_is_stopped_and_the_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saves, agent = (
+        SaveCheckpoints(tmp_path / "c", frequency=None, steps=25),
+        make(seed=None, seeds=[1, 2], warmup_steps=90),
+    )
+    result = train(Spoil(25), saves, agent=agent, n_steps=60)
+    assert (result.status, result.lost) == ("finished", [0])
+    assert re.search(f"seed 1: {BAD}; nothing was saved; it is stopped, the others go on", caplog.text)
+    assert sorted(path.parent.name for path in (tmp_path / "c/seed2").glob("*/metadata.json")) == [
+        "final",
+        "step25",
+        "step50",
+    ]
+    assert not list((tmp_path / "c").glob("seed1/*/metadata.json"))
+
+
+def test_at_the_end_a_seed_that_cannot_be_saved_leaves_the_others_saved(tmp_path: Path) -> None:
+    agent = make(seed=None, seeds=[1, 2], warmup_steps=90)
+    with pytest.raises(NonFiniteError, match=r"seed 1: after 60 steps: .*expected finite values"):
+        train(Spoil(60), SaveCheckpoints(tmp_path / "c", frequency=None), agent=agent, n_steps=60)
+    assert [path.parent.name for path in (tmp_path / "c").glob("*/final")] == ["seed2"]
 
 
 def test_what_fits_in_memory_only_once_is_written_before_training_goes_on(
