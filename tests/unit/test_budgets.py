@@ -20,7 +20,7 @@ LONG_FILES = {
     "src/velora/kernels/native/unroll.h": (454, "one loop over time, which is written once for all cells"),
     "src/velora/kernels/backend.py": (404, "the table of kernel calls, one signature each"),
     "src/velora/models/agent.py": (291, "the arguments of train, each with its meaning"),
-    "src/velora/callbacks/save_checkpoints.py": (279, "when to save, hook by hook"),
+    "src/velora/callbacks/save_checkpoints.py": (285, "when to save, hook by hook"),
     "src/velora/models/settings.py": (360, "the one source of settings, an entry each"),
     "src/velora/kernels/native/module.c": (
         345,

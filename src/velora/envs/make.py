@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +12,11 @@ import gymnasium as gym
 
 from velora.core.errors import SettingError, SpaceError
 from velora.core.interruption import interruptions_kept
-from velora.core.names import did_you_mean
 from velora.envs import layers
 from velora.envs.again import fresh, maker, mute, unlike
 from velora.envs.drawing import PICTURES, check_draws, prepare_drawing
 from velora.envs.flat import Flattened
+from velora.envs.registered import find_spec
 from velora.envs.spaces import observation_size
 from velora.envs.workers import Workers
 
@@ -220,39 +219,3 @@ def flattened(env: Env) -> Env:
     seen = env.observation_space
     is_flat = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
     return env if is_flat else Flattened(env)
-
-
-def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
-    """Look an id up among Gymnasium's registered environments.
-
-    As in ``gymnasium.make``, ``my_module:MyEnv-v0`` imports the module that registers the environment first.
-
-    Raises:
-        SpaceError: if it isn't there; the message names the nearest one, or the module that is missing.
-    """
-    module, _, registered_id = env_id.rpartition(":")
-    if module:
-        _import_registering(module, env_id)
-    try:
-        return gym.spec(registered_id)
-    except (gym.error.Error, ImportError, ValueError) as error:
-        unknown = (
-            "see gymnasium.registry for the known ones"
-            if module
-            else f"if a module of yours registers it, name that first: my_module:{registered_id}"
-        )
-        hint = did_you_mean(registered_id, gym.registry, unknown, written=repr)
-        raise SpaceError(f"env: {registered_id!r} is no registered Gymnasium environment; {hint}") from error
-
-
-def _import_registering(module: str, env_id: str) -> None:
-    """Import a module for what it registers; an error inside of it is its author's, and keeps its traceback."""
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise SpaceError(
-            f"env: {env_id!r} needs a module {error.name!r}, which Python can't find; "
-            "it is looked for in the directory you are in, beside your script, and among what is installed"
-        ) from error

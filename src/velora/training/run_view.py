@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from velora.callbacks.evaluate import Evaluate
 from velora.checkpoint.contents import Contents
-from velora.checkpoint.files import NonFiniteCheckpointError
 from velora.core.errors import SettingError
 from velora.core.types import Evaluation, Filmed, WindowStats
 from velora.envs import Environments
@@ -222,10 +221,7 @@ class RunView:
             contents = self._contents(lane, buffer=buffer, config=config, copy=not wait)
             if wait:
                 sync_rows()
-                try:
-                    self._saved(contents.write(path))
-                except NonFiniteCheckpointError as error:
-                    raise NonFiniteCheckpointError(f"seed {lane.seed}: after {lane.step} steps: {error}") from error
+                self._saving.now(lane, path, contents)
             else:
                 self._saving.begin(seed_index, path, contents, first=sync_rows, failed=failed)
 

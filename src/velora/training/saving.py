@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from velora.checkpoint.contents import Contents
 from velora.checkpoint.files import NonFiniteCheckpointError
+from velora.training.lane import Lane
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,17 @@ class Saving:
         self._saved, self._lose = saved, lose
         self._jobs: list[_Job] = []
         self._queue: queue.SimpleQueue[_Job | None] | None = None
+
+    def now(self, lane: Lane, path: Path, contents: Contents) -> None:
+        """Write a checkpoint before this returns, and tell of it.
+
+        Raises:
+            CheckpointError: if it can't be written; where a weight is NaN or infinity it names the seed and the step.
+        """
+        try:
+            self._saved(contents.write(path))
+        except NonFiniteCheckpointError as error:
+            raise NonFiniteCheckpointError(f"seed {lane.seed}: after {lane.step} steps: {error}") from error
 
     def begin(
         self, seed_index: int, path: Path, contents: Contents, *, first: Callable[[], object], failed: Failed | None

@@ -98,7 +98,7 @@ class Trainer(RunView):
         self.save_requests = 0
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
-        self._saving = Saving(self._saved, self._lose)
+        self._saving = Saving(self._saved, lambda seed_index, fault: self._loop.lose(seed_index, fault))
         self.metrics = None
         self._logged_early, self._lanes = [], []
 
@@ -211,9 +211,6 @@ class Trainer(RunView):
         for numbers, seed_index in self._logged_early:
             self._record(numbers, seed_index)
         self._logged_early.clear()
-
-    def _lose(self, seed_index: int, fault: str) -> None:
-        self._loop.lose(seed_index, fault)
 
     def _end(self) -> None:
         self._saving.finish()

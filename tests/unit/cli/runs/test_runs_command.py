@@ -34,8 +34,8 @@ def test_without_words_it_lists_what_train_has_made(here: Path, capsys: pytest.C
         "liquid_ddpg on Pendulum-v1",
         "run         n_neurons  status    progress  episodes  steps  return    best  seeds  time",
         "outputs/c   20         failed        25 %         1    200  -900.0  -900.0  7      0:00",
-        "multirun/a  20         finished      50 %         2    400  -152.3  -152.3  7      0:00",
-        "multirun/b  40         finished      50 %         2    400  -250.0  -250.0  0-2    0:00",
+        "multirun/a  20         finished     100 %         2    400  -152.3  -152.3  7      0:00",
+        "multirun/b  40         finished     100 %         2    400  -250.0  -250.0  0-2    0:00",
     ]
 
 
