@@ -133,6 +133,7 @@ def test_a_plant_of_ones_own_that_falls_silent(command: Command, tmp_path: Path)
         ("rat=50", "rat: no such setting"),
     ],
 )
+@pytest.mark.some(7)
 def test_what_can_not_be_driven_is_one_line(command: Command, tmp_path: Path, words: str, complaint: str) -> None:
     code, _, err = command("drive", PENDULUM, "steps=20", *shlex.split(words))
     assert code == 2

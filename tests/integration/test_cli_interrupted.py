@@ -44,6 +44,7 @@ MODULES = [*OFTEN, *(pytest.param(module, marks=pytest.mark.slow) for module in 
 
 
 @pytest.mark.parametrize("module", MODULES)
+@pytest.mark.some(1)
 def test_ctrl_c_before_the_first_step_is_one_line(tmp_path: Path, module: str) -> None:
     done = run(tmp_path, module, "SIGINT", *TRAIN, *QUIET)
     told = "velora train: interrupted before the first step; nothing was saved\n"

@@ -86,6 +86,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("line", "expected"), MISTAKES.items(), ids=list(MISTAKES))
+@pytest.mark.some(16)
 def test_a_mistake_gets_one_line(command: Callable[..., Any], tmp_path: Path, line: str, expected: str) -> None:
     code, out, err = command(*line.split())
     assert code == 2

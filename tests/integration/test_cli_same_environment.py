@@ -57,6 +57,7 @@ STACKS: dict[str, tuple[Any, int]] = {
 
 
 @pytest.mark.parametrize("name", STACKS)
+@pytest.mark.some(2)
 def test_a_checkpoint_is_evaluated_as_it_was_trained(command: Command, tmp_path: Path, name: str) -> None:
     make, state_dim = STACKS[name]
     expected = trained(make(), tmp_path / "ep1", state_dim)

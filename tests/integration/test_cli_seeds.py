@@ -211,6 +211,7 @@ def test_seeds_that_were_interrupted_go_on_by_the_command_that_is_printed(comman
         ("train.seedz=3", "train.seedz: no such setting; did you mean train.seed"),
     ],
 )
+@pytest.mark.some(4)
 def test_seeds_that_make_no_sense_are_one_line(command: Command, tmp_path: Path, words: str, expected: str) -> None:
     code, out, err = command("train", *TINY, *words.split())
     assert (code, out) == (2, "")

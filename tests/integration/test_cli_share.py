@@ -89,6 +89,7 @@ def test_a_card_can_be_looked_at_first(hub: Hub, command: Command) -> None:
         (["pull", "ada/pole", "ada/other"], "expected one user/name, got ada/pole ada/other"),
     ],
 )
+@pytest.mark.some(4)
 def test_a_mistake_is_one_line_and_leaves_nothing(hub: Hub, command: Command, words: list[str], line: str) -> None:
     done = command(*words)
     if line:

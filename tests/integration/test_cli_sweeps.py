@@ -125,6 +125,7 @@ def test_other_words_in_the_directory_of_a_sweep_are_refused(sweep: Command, com
         (["hydra/launcher=ray", "agent.n_neurons=5,6"], "hydra/launcher=ray: its package is missing; install it by"),
     ],
 )
+@pytest.mark.some(4)
 def test_what_can_be_known_is_refused_before_the_first_job(command: Command, words: list[str], told: str) -> None:
     code, _, err = command("train", "-m", "hydra.sweep.dir=s", *words)
     assert code == 2
@@ -217,6 +218,7 @@ class Wrapped(RuntimeError):
         (ChildProcessError(), "(ChildProcessError)"),
     ],
 )
+@pytest.mark.some(1)
 def test_a_launcher_that_breaks_off_is_told_in_one_line(
     sweep: Command, error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,7 @@ def test_several_seeds_have_a_harder_environment_each(tmp_path: Path, command: C
          "give the positions to drop, such as [2]")),
     ],
 )  # fmt: skip
+@pytest.mark.some(4)
 def test_a_mistake_is_one_line(words: list[str], line: str, command: Command) -> None:
     assert refused(command, "train", *words) == f"velora train: {line}"
 

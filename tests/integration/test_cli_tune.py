@@ -185,6 +185,7 @@ def test_a_finished_study_is_shown_and_extended(study: Path, command: Command) -
         (("resume=nowhere",), "nowhere does not exist"),
     ],
 )
+@pytest.mark.some(3)
 def test_what_does_not_fit_a_study_is_one_line(
     study: Path, command: Command, words: tuple[str, ...], expected: str
 ) -> None:
@@ -210,6 +211,7 @@ def test_what_does_not_fit_a_study_is_one_line(
         ([SEARCHED[0], "pruner=wilcoxon", "train.seeds=3"], "pruner: wilcoxon compares seeds one by one and needs 6"),
     ],
 )
+@pytest.mark.some(3)
 def test_a_study_that_cannot_be_searched_begins_nothing(
     command: Command, tmp_path: Path, words: list[str], expected: str
 ) -> None:

@@ -48,6 +48,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
         ("velora plot wi", ["window="]),
     ],
 )
+@pytest.mark.some(8)
 def test_words(line: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert candidates(line) == words

@@ -78,6 +78,7 @@ def settings(*words: str, name: str = "train") -> DictConfig:
 
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in (*GROUPS, *HARDER) for option in options(group)])
+@pytest.mark.some(12)
 def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
     settings(choice)
     first = (CONF / f"{choice.replace('=', '/')}.yaml").read_text().splitlines()[:2]
@@ -92,6 +93,7 @@ def test_every_file_composes_and_says_what_it_is_for(choice: str) -> None:
         for name in (("liquid_ppo", "liquid_sac") if e in DISCRETE else ("liquid_ddpg",))
     ],
 )
+@pytest.mark.some(4)
 def test_every_environment_takes_the_agent_that_it_is_for(env_name: str, name: str) -> None:
     cfg = settings(f"env={env_name}", f"agent={name}")
     env = make_environment(cfg.env.id, {})
@@ -118,6 +120,7 @@ VELOCITIES = {
 
 
 @pytest.mark.parametrize("env_name", options("env"))
+@pytest.mark.some(3)
 def test_every_environment_can_be_made_harder(env_name: str) -> None:
     cfg = settings(f"env={env_name}", *(f"{group}={options(group)[0]}" for group in HARDER))
     env = make_environment(cfg.env.id, {}, wrappers=merged([], chosen_wrappers(cfg.env)))
@@ -174,6 +177,7 @@ def test_the_settings_of_wrappers_have_the_types_of_their_arguments() -> None:
 
 
 @pytest.mark.parametrize("group", HARDER)
+@pytest.mark.some(3)
 def test_a_wrapper_is_there_in_every_file_but_none(group: str) -> None:
     loader = GlobalHydra.instance().config_loader()
     choices = loader.get_group_options(group)
@@ -199,6 +203,7 @@ def test_chosen_wrappers_take_the_place_of_saved_ones() -> None:
 
 
 @pytest.mark.parametrize("name", options("callbacks"))
+@pytest.mark.some(4)
 def test_a_callbacks_file_holds_the_constructors_defaults(name: str) -> None:
     for entry, node in settings(f"callbacks={name}").callbacks.items():
         parameters = inspect.signature(locate_class(f"callbacks.{entry}", node)).parameters.items()
@@ -219,6 +224,7 @@ def test_no_checkpoints_means_no_callback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", options("logger"))
+@pytest.mark.some(3)
 def test_a_loggers_file_names_the_class_of_its_kind_and_settings_that_it_takes(name: str, tmp_path: Path) -> None:
     for entry, node in settings(f"logger={name}").logger.items():
         kind = KINDS[entry]

@@ -152,6 +152,7 @@ OTHERS: dict[str, Callable[[], AbstractContextManager[None]]] = {
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", ["ddpg", "ppo"])
+@pytest.mark.some(14)
 def test_nothing_that_others_set_changes_a_bit(name: str, kernel: str, other: str, tmp_path: Path) -> None:
     expected = _undisturbed(name, kernel)
     assert expected["status"] == "finished"
@@ -162,6 +163,7 @@ def test_nothing_that_others_set_changes_a_bit(name: str, kernel: str, other: st
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.some(7)
 def test_nor_does_all_of_it_together(name: str, kernel: str, tmp_path: Path) -> None:
     kernel = "torch" if name.startswith("seeing") else kernel
     expected = _undisturbed(name, kernel)

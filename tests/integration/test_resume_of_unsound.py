@@ -190,6 +190,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
         pytest.param("Pendulum-v1", 2, 5, marks=pytest.mark.slow),
     ],
 )  # fmt: skip
+@pytest.mark.some(24)
 def test_what_cannot_be_lived_again_is_said_before_the_first_step(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Any, between: bool, task: str, n_envs: int, seed: int
 ) -> None:

@@ -55,6 +55,7 @@ def train(task: str, home: Path, *, n_steps: int, at: int | None = None, resume:
         ("LunarLanderContinuous-v3", (130, 199)),
     ],
 )
+@pytest.mark.some(2)
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, task: str, cuts: tuple[int, ...]
 ) -> None:

@@ -74,6 +74,7 @@ def rows(run: Path) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("seeds", [(1,), (1, 2)])
 @pytest.mark.parametrize(("make", "cut"), [(ppo, 58), (ppo, 101), (td3, 43), (td3, 62)])
+@pytest.mark.some(3)
 def test_every_row_is_that_of_the_run_in_one_piece(tmp_path: Path, make: Any, cut: int, seeds: tuple[int, ...]) -> None:
     train(make(seeds=seeds), tmp_path / "whole")
     with pytest.raises(OSError, match="the disk is full"):
@@ -87,6 +88,7 @@ def test_every_row_is_that_of_the_run_in_one_piece(tmp_path: Path, make: Any, cu
 
 @pytest.mark.parametrize("seeds", [(1,), (1, 2)])
 @pytest.mark.parametrize(("make", "cut"), [(ppo, 58), (td3, 43), (td3, 60)])
+@pytest.mark.some(2)
 def test_what_callbacks_log_is_that_of_the_run_in_one_piece(
     tmp_path: Path, make: Any, cut: int, seeds: tuple[int, ...]
 ) -> None:

@@ -66,6 +66,7 @@ class _Meet(Callback):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.some(1)
 def test_trainings_and_predictions_keep_apart(kernel: str) -> None:
     names = list(AGENTS)
     alone = [_train(name, kernel, 2) for name in names]

@@ -27,6 +27,7 @@ def loaded_after(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("package", "load"), [("from velora.models import LiquidDDPG", "LiquidDDPG.load"), ("import velora", "velora.load")]
 )
+@pytest.mark.some(1)
 def test_an_agent_is_loaded_and_predicts_without_what_training_needs(package: str, load: str, tmp_path: Path) -> None:
     path = LiquidDDPG(3, 4, 1, device="cpu", seed=0).save(tmp_path / "ep1")
     loaded = loaded_after(
@@ -46,6 +47,7 @@ def test_importing_velora_imports_little() -> None:
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]])
+@pytest.mark.some(1)
 def test_the_doctor_needs_no_framework(words: list[str]) -> None:
     loaded = loaded_after(f"from velora.cli.main import main\nassert main({words!r}) == 0")
     assert loaded.isdisjoint(set(TRAINING) - {"rich"})

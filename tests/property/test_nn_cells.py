@@ -121,6 +121,7 @@ def test_a_seed_among_several_equals_that_seed_alone(variant: str, size: tuple[i
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.some(5)
 def test_gradients_are_those_of_the_function(variant: str) -> None:
     cell = build(variant, (0, 1), inputs=1, units=5, outputs=1).double()
     names = [name for name, _ in cell.named_parameters()]

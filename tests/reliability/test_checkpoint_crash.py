@@ -92,6 +92,7 @@ def kill_everywhere(name: str, actions: tuple[str, ...], trial: Trial, run: Path
 
 
 @pytest.mark.parametrize("name", cf.SCENARIOS)
+@pytest.mark.some(3)
 def test_kill_at_every_call(name: str, trial: Trial, run: Path) -> None:
     """Before each call (which is after the one before it), and half-way through each write."""
     kill_everywhere(name, ("before", "half"), trial, run)
@@ -105,6 +106,7 @@ def test_kill_after_every_call(name: str, trial: Trial, run: Path) -> None:
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=lambda code: errno.errorcode[code])
 @pytest.mark.parametrize("name", cf.SCENARIOS)
+@pytest.mark.some(8)
 def test_every_call_fails(name: str, code: int, run: Path) -> None:
     scenario = cf.SCENARIOS[name]
     calls = cf.count_calls(scenario)

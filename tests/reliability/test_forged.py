@@ -25,6 +25,7 @@ KINDS = [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) f
 @pytest.mark.parametrize(
     "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in RUNS]
 )
+@pytest.mark.some(1)
 def test_a_forged_checkpoint_is_refused_or_harmless(kind: str) -> None:
     """In a process of its own, so that a crash is seen. ``python -m tests.reliability.forged 100000`` reads more."""
     words = [sys.executable, "-m", "tests.reliability.forged", "60", "1", kind]

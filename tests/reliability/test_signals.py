@@ -129,6 +129,7 @@ def test_a_run_is_saved_and_ends_by_the_signal(tmp_path: Path, whole: dict[str, 
     assert digests(home / "final") == whole
 
 
+@pytest.mark.slow
 def test_sigusr1_saves_and_the_run_goes_on(tmp_path: Path, whole: dict[str, str]) -> None:
     done = run(tmp_path, 77, "SIGUSR1")
     assert done.returncode == 0, done.stderr
@@ -218,6 +219,7 @@ def test_a_limit_on_processor_time_leaves_a_whole_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "second", ["SIGINT", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGTERM", "SIGQUIT"))]
 )
+@pytest.mark.slow
 def test_a_second_signal_ends_at_once(tmp_path: Path, second: str) -> None:
     done = run(tmp_path, 100, f"SIGUSR2+{second}")
     assert done.returncode == -getattr(signal, second), done.stderr

@@ -66,6 +66,7 @@ def test_what_arms_do_after_training_is_compared_seed_by_seed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.some(7)
 def test_every_arm_of_ours_builds_and_fits_its_environment(name: str) -> None:
     study = STUDIES[name]
     assert len(study.seeds) >= 5
@@ -78,6 +79,7 @@ def test_every_arm_of_ours_builds_and_fits_its_environment(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["CartPole, positions", "CartPole", "InvertedPendulum", "Hopper, positions"])
+@pytest.mark.some(2)
 def test_a_shortened_study_shows_one_arm_of_each_kind_and_ours_learns(name: str) -> None:
     study = shortened(STUDIES[name], 600)
     assert [arm.agent is None for arm in study.arms].count(True) == 1

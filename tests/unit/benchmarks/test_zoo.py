@@ -18,6 +18,7 @@ def test_the_zoo_is_small_and_says_what_it_holds() -> None:
 
 
 @pytest.mark.parametrize("exhibit", EXHIBITS, ids=lambda exhibit: exhibit.name)
+@pytest.mark.some(3)
 def test_an_agent_of_the_zoo_earns_what_the_zoo_says(exhibit: zoo.Exhibit) -> None:
     study, arm = zoo.find(exhibit)
     stated = SCORES[exhibit.name]

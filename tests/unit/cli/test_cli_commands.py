@@ -21,6 +21,7 @@ def test_the_page_of_all_commands_has_them_all() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.some(8)
 def test_every_command_teaches(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     said = capfd.readouterr()

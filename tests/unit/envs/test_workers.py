@@ -108,6 +108,7 @@ def test_workers_change_no_bit_and_a_resume_is_exact(
         ),
     ],
 )
+@pytest.mark.some(1)
 def test_a_worker_that_ends_or_hangs_is_named_and_the_others_are_closed(what: str, said: str, tmp_path: Path) -> None:
     before, begun = children(), time.monotonic()
     mark = tmp_path / "mark"

@@ -42,6 +42,7 @@ def _plans() -> dict[str, tuple[Plan, torch.Tensor | None]]:
 
 
 @pytest.mark.parametrize("name", _plans())
+@pytest.mark.some(6)
 def test_nothing_waits_for_the_device_or_asks_for_its_values(name: str) -> None:
     """On a device that has shapes but no values, whatever looked at a value would fail."""
     plan, mask = _plans()[name]

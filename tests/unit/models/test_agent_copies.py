@@ -59,6 +59,7 @@ def assert_same(a: Agent, b: Agent) -> None:
 
 @pytest.mark.parametrize("kind", COPIES)
 @pytest.mark.parametrize("made", AGENTS)
+@pytest.mark.some(8)
 def test_a_copy_predicts_and_trains_to_the_same_bits_and_shares_nothing(made: str, kind: str) -> None:
     agent = AGENTS[made]()
     fresh = COPIES[kind](agent)

@@ -203,6 +203,7 @@ def _filled(**settings: Any) -> LiquidDDPG:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("settings", [{}, {"sequence_length": 3, "burn_in": 2}, {"critic": "liquid"}, {"cell": "ltc"}])
+@pytest.mark.some(5)
 def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], kernel: str) -> None:
     """On any number of threads, with a seed that has stopped, and after the learning rate was changed."""
     agents = [_filled(kernel=kernel, **settings) for _ in range(3)]

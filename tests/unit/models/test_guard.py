@@ -92,6 +92,7 @@ class BreakGradient(Callback):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 @pytest.mark.parametrize("hook", ["on_after_backward", "on_before_optimizer_step"])
 @pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.some(8)
 def test_a_gradient_that_is_not_finite_is_named_and_not_used(kernel: str, hook: str, optimizer: str) -> None:
     agent, broken = make(4, 9, kernel=kernel, optimizer=optimizer), BreakGradient(hook)
     result = agent.train("Pendulum-v1", 4, n_steps=40, callbacks=[broken], **QUIET)

@@ -117,6 +117,7 @@ class LiquidPPOInSeveralEnvironments(_Images):
 @pytest.mark.parametrize(
     "kind", [RecurrentLiquidTD3, LiquidSACWithLiquidCritics, DiscreteLiquidSAC, LiquidPPOInSeveralEnvironments]
 )
+@pytest.mark.some(2)
 def test_other_agents_learn_and_go_on(kind: type[_Images], tmp_path: Path) -> None:
     contract = kind()
     contract.test_one_seed_learns()

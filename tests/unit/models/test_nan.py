@@ -72,6 +72,7 @@ class _Poison(Callback):
 @pytest.mark.parametrize("clip", [1.0, None], ids=["clipped", "unclipped"])
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.some(50)
 def test_a_nan_ends_the_run_and_is_reported(name: str, kernel: str, clip: float | None, where: str) -> None:
     agent, poison = AGENTS[name](kernel=kernel, grad_clip=clip), _Poison(where)
     env = "CartPole-v1" if agent.discrete else "Pendulum-v1"

@@ -159,6 +159,7 @@ def reference_phase(agent: LiquidPPO, networks: Any, batch_size: int) -> None:
     ],
     ids=str,
 )
+@pytest.mark.some(8)
 def test_a_learning_phase_equals_autograd_and_torch_adam(settings: dict[str, Any], kernel: str) -> None:
     settings = dict(settings)
     batch_size = settings.pop("batch_size", 8)  # 16 steps leave a smaller minibatch over

@@ -137,6 +137,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.some(6)
 def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], kernel: str) -> None:
     """On any number of threads, and with a seed that has stopped."""
     agents = [filled(kernel=kernel, **settings) for _ in range(3)]
@@ -157,6 +158,7 @@ def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], k
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("settings", [*SETTINGS, {"cell": "gru", "optimizer": "adamw"}], ids=str)
+@pytest.mark.some(7)
 def test_every_kernel_learns_what_autograd_does(
     settings: dict[str, Any], kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,6 +227,7 @@ print("clean")
 
 
 @pytest.mark.parametrize("load", ["velora.load", "LiquidDDPG.load"])
+@pytest.mark.some(1)
 def test_loading_runs_nothing_and_needs_neither_lightning_nor_hydra(
     load: str, agent: LiquidDDPG, tmp_path: Path
 ) -> None:

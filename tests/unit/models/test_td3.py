@@ -95,6 +95,7 @@ def test_the_policy_and_the_targets_move_at_every_second_update() -> None:
     [{}, *({**RECURRENT, "cell": cell} for cell in LAYERS)],
     ids=["dense", *LAYERS],
 )
+@pytest.mark.some(7)
 def test_a_replayed_update_is_the_update_bit_for_bit(settings: dict[str, Any], kernel: str) -> None:
     """Also with a seed that has stopped, and one that began to learn later, whose policy is due at other times."""
     agents = [filled(kernel=kernel, **settings) for _ in range(2)]

@@ -133,6 +133,7 @@ def test_a_change_that_is_saved_first_holds_too(change: Callable[[nn.Module], No
 
 
 @pytest.mark.parametrize("change", HOLDING, ids=lambda change: change.__name__)
+@pytest.mark.some(5)
 def test_training_goes_on_from_a_change(change: Callable[[nn.Module], None], tmp_path: Path) -> None:
     """As it goes on from the loaded agent, to the bit; and what PyTorch shows is what was learned."""
     agent = make()
@@ -236,6 +237,7 @@ def test_a_copied_network_is_an_ordinary_module() -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
 @pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.some(4)
 def test_a_frozen_network_stays_and_goes_on_when_it_is_freed(kernel: str, optimizer: str) -> None:
     agent = make(kernel, optimizer=optimizer)
     train(agent)

@@ -94,6 +94,7 @@ REFUSED: dict[Callable[[nn.Module], None], str] = {
 
 @pytest.mark.parametrize("use", ["predict", "act", "save", "train", "copy", "load into"])
 @pytest.mark.parametrize("change", REFUSED, ids=lambda change: change.__name__)
+@pytest.mark.some(30)
 def test_what_cannot_hold_is_refused_in_one_line(change: Callable[[nn.Module], None], use: str, tmp_path: Path) -> None:
     agent = make()
     answer(agent)

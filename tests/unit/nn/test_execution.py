@@ -79,6 +79,7 @@ def _close(ours: Tensor, theirs: Tensor) -> None:
 @pytest.mark.parametrize("shape", [(2, 6, 1), (2, 5, 3), (1, 1, 1)], ids=str)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", [*ACTORS, *CRITICS])
+@pytest.mark.some(100)
 def test_outputs_and_gradients_are_autograds(name: str, kernel: str, shape: tuple[int, int, int]) -> None:
     ours, theirs = _pair(name, kernel, shape[0])
     sources, options = _sources(name, ours, shape)
@@ -126,6 +127,7 @@ def test_masked_weights_get_no_gradient(kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", [*ACTORS, *CRITICS])
+@pytest.mark.some(25)
 def test_a_nan_anywhere_comes_out_and_goes_back(name: str, kernel: str) -> None:
     """In the output, and in the gradients, whichever units are closed."""
     for where in [*dict(_module(name, 1).named_parameters()), "input", "hidden"]:

@@ -42,6 +42,7 @@ def test_the_native_kernel_is_there_where_it_could_be_built() -> None:
 @pytest.mark.parametrize("n_seeds", [1, 3])
 @pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.some(16)
 def test_arrays_equal_autograd_in_double_precision(kind: str, name: str, n_seeds: int) -> None:
     """One sample, one step, more samples than neurons, and more steps than one goes back through at once."""
     cell = build(kind, n_seeds).double()

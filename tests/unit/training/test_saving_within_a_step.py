@@ -80,6 +80,7 @@ def train(make: Callable[[], Agent], *callbacks: Any, **more: Any) -> Agent:
 
 @pytest.mark.parametrize("kind", ["ddpg", "ppo"])
 @pytest.mark.parametrize("hook", [*AROUND, *WITHIN])
+@pytest.mark.some(12)
 def test_a_save_from_any_hook_is_gone_on_from_to_the_same_bits(
     tmp_path: Path, kind: str, hook: str, undisturbed: dict[str, dict[str, str]]
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_save_from_any_hook_is_gone_on_from_to_the_same_bits(
 @pytest.mark.parametrize("kind", ["td3", "ppo in three environments"])
 @pytest.mark.parametrize("hook", ["on_episode_start", "on_env_step", "on_train_batch_end"])
 @pytest.mark.parametrize("at", range(1, 4))
+@pytest.mark.some(6)
 def test_every_moment_will_do(
     tmp_path: Path, kind: str, hook: str, at: int, undisturbed: dict[str, dict[str, str]]
 ) -> None:

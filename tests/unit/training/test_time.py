@@ -180,6 +180,7 @@ def test_predict_has_to_be_told_the_time_that_the_agent_reads(time: str) -> None
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("time", [INPUT, BOTH, NONE])
 @pytest.mark.parametrize("critic", ["dense", "recurrent"])
+@pytest.mark.some(6)
 def test_agents_that_hear_of_time_otherwise_learn_from_what_they_acted_on(time: str, kernel: str, critic: str) -> None:
     size = {"sequence_length": 3, "buffer_size": 40, "critic_units": (8,)}
     agent = make(seeds=(3, 8), time=time, kernel=kernel, actor_lr=1e-9, critic=critic, **size)

@@ -48,6 +48,7 @@ def composed(*words: str, sweep_dir: Path | None = None) -> DictConfig:
         ([], ["callbacks=early_stopping", "callbacks.early_stopping=null"]),
     ],
 )
+@pytest.mark.some(4)
 def test_the_same_run_has_the_same_digest(words: list[str], others: list[str]) -> None:
     assert identity.digest(composed(*words)) == identity.digest(composed(*others))
 
@@ -69,6 +70,7 @@ def test_the_same_run_has_the_same_digest(words: list[str], others: list[str]) -
         "env.recommended.actor_lr=0.5",
     ],
 )
+@pytest.mark.some(4)
 def test_another_run_has_another_digest(word: str) -> None:
     assert identity.digest(composed(word)) != identity.digest(composed())
 

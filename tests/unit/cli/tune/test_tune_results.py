@@ -47,6 +47,7 @@ def test_no_other_trial_is_better_in_everything_than_those_on_the_front() -> Non
         ("env/mask=none,velocity", "train.n_steps=500", "agent.image=null,false", "+callbacks.mine.a=true"),
     ],
 )
+@pytest.mark.some(1)
 def test_the_file_of_the_best_settings_composes_to_them(tmp_path: Path, words: tuple[str, ...]) -> None:
     wanted = asked(*words)
     params = {name: getattr(dimension, "values", (7,))[-1] for name, dimension in wanted.space.items()}

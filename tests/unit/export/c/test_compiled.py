@@ -51,6 +51,7 @@ def live(policy: Policy, out: Path, *, steps: int) -> float:
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in SUBSET else pytest.mark.slow) for n in VARIANTS])
+@pytest.mark.some(3)
 def test_every_cell(name: str, tmp_path: Path) -> None:
     assert live(of_cell(name), tmp_path, steps=60 if name in SUBSET else 1000) < LARGEST
 
