@@ -93,7 +93,7 @@ class StopAtTen(Callback):
 
 @pytest.mark.parametrize("budget", [{"n_episodes": 3}, {"n_steps": 10}, {"n_episodes": 3, "n_steps": 10}])
 def test_a_number_of_episodes_that_may_never_be_reached_is_said(
-    budget: dict[str, int], caplog: pytest.LogCaptureFixture
+    budget: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     env = gym.make("Pendulum-v1", max_episode_steps=-1)
     agent = LiquidDDPG(3, 5, 1, device="cpu", seed=1, warmup_steps=4, buffer_size=50)
