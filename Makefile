@@ -83,7 +83,7 @@ trackio: $(TRACKIO)/.complete  ## Make .venv-trackio: Trackio, for its test; eve
 bench-speed: setup peers  ## Measure speed beside other libraries: the tables in benchmarks/speed
 	$(RUN) -m benchmarks.speed $(ARGS)
 
-reliability: setup peers  ## Strike every fault and count what survives: the table in benchmarks/reliability, in an hour
+reliability: setup peers  ## Strike every fault and count what survives: the table in benchmarks/reliability, in 90 minutes
 	$(RUN) -m benchmarks.reliability $(ARGS)
 
 sweeps: setup  ## Kill sweeps under every launcher and compare: the table in benchmarks/sweeps; Ray where make ray made it

@@ -1,6 +1,6 @@
 """Strike every fault and count: the table of what survives what, in ``benchmarks/reliability/results``.
 
-    make reliability                                      # everything, under an hour on two cores
+    make reliability                                      # everything, an hour and a half on two cores
     python -m benchmarks.reliability --only "power exact" # the rows whose names are among these words
     python -m benchmarks.reliability --quick              # a minute: a small piece of every row, nothing is written
     python -m benchmarks.reliability --report             # the table alone, from the results that are there
