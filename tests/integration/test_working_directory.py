@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,14 @@ def test_the_command_line_names_and_finds_a_run_from_where_it_began(
     played = command("evaluate", "checkpoint=out/one", "env.id=moving:Moving-v0", "episodes=2")
     assert played.code == 0, played.err
     assert "checkpoint    out/one/checkpoints/final\n" in played.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows doesn't remove a directory that is in use")
+def test_a_working_directory_that_is_gone_stops_no_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    agent = LiquidDDPG(3, 5, 1, device="cpu", seed=1, warmup_steps=4, buffer_size=50)
+    saves, env = SaveCheckpoints(tmp_path / "run/checkpoints"), gym.make("Pendulum-v1", max_episode_steps=5)
+    assert agent.train(env, 4, n_episodes=2, callbacks=[saves], run_dir=tmp_path / "run", **QUIET).status == "finished"
+    assert LiquidDDPG.load(tmp_path / "run/checkpoints/final").progress[0].episode == 2
