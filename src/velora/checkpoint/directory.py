@@ -18,6 +18,7 @@ from velora.checkpoint.layout import find_home, seed_directories
 from velora.checkpoint.lineage import Place
 from velora.checkpoint.registry import agents
 from velora.checkpoint.schema import CONFIG_FILE, FILE_NAMES, METADATA_FILE, TENSOR_FILES, Metadata, Part
+from velora.core import disk
 from velora.core.errors import CheckpointError
 
 _log: Final = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Checkpoint:
         if config is not None:
             overview = json_text.render({k: json_text.plain(v, f"config.{k}") for k, v in config.items()}, CONFIG_FILE)
         target, path = _resolve(directory), Path(directory).absolute()
-        if _is_working_directory(target):
+        if disk.is_working_directory(target):
             raise CheckpointError(f"{target}: the working directory can't be replaced; save to a directory inside it")
         complete = atomic_save.save(
             target, checked, tensors, config=overview, overwrite=overwrite, keep_buffer=keep_buffer
@@ -211,13 +212,6 @@ _ABSENT: Final[dict[str, str]] = {
     "buffer_state": "no buffer was saved with this model state; load with buffer=False, or save with buffer=True",
     "train_state": "no train state was saved, so a run can't be resumed from it; load the agent instead",
 }
-
-
-def _is_working_directory(path: Path) -> bool:
-    try:
-        return path == Path.cwd()
-    except FileNotFoundError:  # it was removed, which stops no save elsewhere
-        return False
 
 
 def _resolve(directory: str | os.PathLike[str]) -> Path:

@@ -95,6 +95,14 @@ def check_place(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
 
 
+def is_working_directory(path: Path) -> bool:
+    """Return whether an absolute path is the working directory; one that was removed is none."""
+    try:
+        return path == Path.cwd()
+    except FileNotFoundError:
+        return False
+
+
 def left_over(path: Path) -> list[Path]:
     """List what kills have left of writing a file: no reader looks at them, and no other process may be writing it."""
     digits = "[0-9a-f]" * 2 * _SUFFIX_BYTES
