@@ -33,7 +33,7 @@ class TrainResult:
     lost: list[int] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        """Say in a line how the run ended and how long it was; returns and evaluations are counted, by seed."""
+        """Return one line: status, and the numbers of episodes, steps and evaluations of each seed."""
         evaluations = [sum(one.seed_index == at for one in self.evaluations) for at in range(len(self.returns))]
         counts = {"episodes": [*map(len, self.returns)], "steps": self.steps, "evaluations": evaluations}
         said = {"status": self.status, "stop_reason": self.stop_reason, "lost": self.lost or None}

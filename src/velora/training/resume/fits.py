@@ -16,7 +16,7 @@ from velora.training.resume.form import as_tensor
 from velora.training.resume.state_schema import RunState
 
 _MOST: Final = 2**52
-"""What a run can go on from: half of what a checkpoint can count to."""
+"""Largest counter that a run is resumed from: half of the largest that a checkpoint may hold."""
 
 
 def check_fits(state: RunState, agent: TrainableAgent, metadata: Metadata, seed_index: int) -> None:
