@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 
@@ -184,20 +185,62 @@ class AgentContract:
         )
         assert _digests(tmp_path / "half" / "final") == _digests(tmp_path / "whole" / "final")
 
+    def test_a_step_that_an_environment_fails_is_gone_on_from(self, tmp_path: Path) -> None:
+        """To the bit, although actions of that step were chosen, and its update was made, before it failed."""
+        whole, seen = self.make(seeds=(3, 4)), _Seen()
+        self._train(whole, callbacks=[seen, SaveCheckpoints(tmp_path / "whole")])
+        saving, n_envs = [SaveCheckpoints(tmp_path / "cut")], whole.experience.n_envs
+        after = (seen.newest_at - 1) // n_envs  # an environment's steps before the newest that had an update
+
+        def make() -> gym.Env[Any, Any]:
+            made = _Fails(gym.make(self.env), after if len(envs) == 2 * n_envs - 1 else None)
+            envs.append(made)
+            return made
+
+        envs: list[_Fails] = []
+        try:
+            self._train(self.make(seeds=(3, 4)), env=make, callbacks=saving)
+        except _BrokenError:
+            pass
+        else:
+            raise AssertionError("the error of the environment is lost")
+        self._train(self.make(seeds=(3, 4)), callbacks=saving, resume=tmp_path / "cut")
+        for seed in ("seed3", "seed4"):
+            assert _digests(tmp_path / "cut" / seed / "final") == _digests(tmp_path / "whole" / seed / "final")
+
     def _train(self, agent: Agent, **more: Any) -> TrainResult:
-        arguments = {"n_steps": self.n_steps, "progress_bar": False, "summary": False, **more}
-        return agent.train(self.env, self.batch_size, **arguments)
+        arguments = {"env": self.env, "n_steps": self.n_steps, "progress_bar": False, "summary": False, **more}
+        return agent.train(batch_size=self.batch_size, **arguments)
+
+
+class _BrokenError(Exception):
+    """What an environment raises."""
+
+
+class _Fails(gym.Wrapper[Any, Any, Any, Any]):
+    """Fail after so many steps, if ever."""
+
+    def __init__(self, env: gym.Env[Any, Any], after: int | None) -> None:
+        super().__init__(env)
+        self.left = after
+
+    def step(self, action: Any) -> Any:
+        if self.left is not None:
+            if self.left == 0:
+                raise _BrokenError
+            self.left -= 1
+        return self.env.step(action)
 
 
 class _Seen(Callback):
-    """Count what happens, and keep what the newest update reported."""
+    """Count what happens, and keep what the newest update reported, and in which step that was."""
 
     def __init__(self) -> None:
-        self.updates = self.steps = 0
+        self.updates = self.steps = self.newest_at = 0
         self.metrics: Metrics = {}
 
     def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Metrics, batch: Any, batch_idx: int) -> None:
-        self.updates, self.metrics = self.updates + 1, outputs
+        self.updates, self.metrics, self.newest_at = self.updates + 1, outputs, trainer.step
 
     def on_before_optimizer_step(self, trainer: Any, agent: Any, optimizer: Any) -> None:
         self.steps += 1

@@ -21,6 +21,7 @@ LONG_FILES = {
     "src/velora/kernels/backend.py": (404, "the table of kernel calls, one signature each"),
     "src/velora/models/agent.py": (291, "the arguments of train, each with its meaning"),
     "src/velora/callbacks/save_checkpoints.py": (285, "when to save, hook by hook"),
+    "src/velora/testing.py": (268, "the contract of agents, which whoever writes one reads whole"),
     "src/velora/models/settings.py": (360, "the one source of settings, an entry each"),
     "src/velora/kernels/native/module.c": (
         345,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,14 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from velora.buffers.columns import OBSERVATIONS, columns, critic_columns, widths
+from velora.buffers.columns import OBSERVATIONS, columns, critic_columns, find_fault, widths
 from velora.buffers.copying import RowsCopy
 from velora.core.errors import SettingError, ShapeError
 from velora.core.types import Array
-
-_FLAGS = ("terminated", "truncated", "start")
-_RANGES = dict.fromkeys(_FLAGS, (0.0, 1.0)) | dict.fromkeys(("dt", "next_dt"), (0.0, math.inf))
-"""Least and largest value of the fields that have any."""
 
 
 class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
@@ -127,6 +122,22 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             return partial(kept.__setitem__, ..., flat.numpy())
         return lambda: np.copyto(kept, flat.cpu().numpy())
 
+    def begun(self, seed_index: int) -> Tensor:
+        """Copy the ``incoming`` transitions of one seed as they are now, to be put back by :meth:`begin_again`.
+
+        Shapes:
+            returns: as :meth:`saved_rows` says of E rows.
+        """
+        rows = torch.from_numpy(self._incoming[self._own(seed_index)].copy())
+        return rows.unsqueeze(0).view(self.saved_rows(self.n_envs)[1])
+
+    def begin_again(self, begun: Tensor, seed_index: int) -> None:
+        """Put back what :meth:`begun` returned."""
+        self._incoming[self._own(seed_index)] = begun[0].view(torch.float32).numpy()
+
+    def _own(self, seed_index: int) -> slice:
+        return slice(seed_index * self.n_envs, (seed_index + 1) * self.n_envs)
+
     def append(self, seed_indices: Sequence[int]) -> None:
         """Copy the ``incoming`` transition of these seeds into their rings, over the oldest when a ring is full."""
         if self._copies:
@@ -147,9 +158,8 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """
         if fields.keys() != self.incoming.keys():
             raise SettingError(f"add: expected the fields {', '.join(self.incoming)}, got {', '.join(fields)}")
-        own = slice(seed_index * self.n_envs, (seed_index + 1) * self.n_envs)
         for name, value in fields.items():
-            self.incoming[name][own] = value
+            self.incoming[name][self._own(seed_index)] = value
         self.append((seed_index,))
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
@@ -203,19 +213,9 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         Args:
             n_choices: how many discrete actions there are; ``None`` where actions are numbers.
         """
-        numbers = rows[0].view(torch.float32)
-        for name, where in self._columns.items():
-            if self._n_bytes and name in OBSERVATIONS:
-                continue
-            column = numbers[:, where]
-            if not bool(torch.isfinite(column).all()):
-                return f"{name}: expected finite numbers, found NaN or infinity"
-            low, high = _RANGES.get(name, (-math.inf, math.inf))
-            if name == "action" and n_choices is not None:
-                low, high = 0.0, n_choices - 1.0
-            if bool(((column < low) | (column > high)).any()):
-                return f"{name}: expected numbers from {low:g} to {high:g}, found others"
-        return None
+        bytes_ = OBSERVATIONS if self._n_bytes else ()
+        numbers = {name: where for name, where in self._columns.items() if name not in bytes_}
+        return find_fault(rows[0].view(torch.float32), numbers, n_choices=n_choices)
 
     def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
         """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import accumulate
+
+import torch
+from torch import Tensor
 
 OBSERVATIONS = ("obs", "next_obs")
 """Fields that may be bytes."""
 CRITICS = {"critic_obs": "obs", "next_critic_obs": "next_obs"}
 """Fields of batches and rollouts that critics read, and those that they are where critics see no more than policies."""
+_FLAGS = ("terminated", "truncated", "start")
+_RANGES = dict.fromkeys(_FLAGS, (0.0, 1.0)) | dict.fromkeys(("dt", "next_dt"), (0.0, math.inf))
+"""Least and largest value of the fields that have any."""
 
 
 def widths(
@@ -65,3 +72,25 @@ def share_observations(made: object) -> None:
     for name, obs in CRITICS.items():
         if getattr(made, name) is None:
             object.__setattr__(made, name, getattr(made, obs))
+
+
+def find_fault(rows: Tensor, at: Mapping[str, slice], *, n_choices: int | None = None) -> str | None:
+    """Return why numbers are such as nothing can have filled rows with, or ``None`` if they aren't.
+
+    Shapes:
+        rows: (N, row_width).
+
+    Args:
+        at: the columns to look at.
+        n_choices: how many discrete actions there are; ``None`` where actions are numbers.
+    """
+    for name, where in at.items():
+        column = rows[:, where]
+        if not bool(torch.isfinite(column).all()):
+            return f"{name}: expected finite numbers, found NaN or infinity"
+        low, high = _RANGES.get(name, (-math.inf, math.inf))
+        if name == "action" and n_choices is not None:
+            low, high = 0.0, n_choices - 1.0
+        if bool(((column < low) | (column > high)).any()):
+            return f"{name}: expected numbers from {low:g} to {high:g}, found others"
+    return None

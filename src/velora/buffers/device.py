@@ -61,6 +61,16 @@ class DeviceReplayBuffer(ReplayBuffer):
         """See :class:`Buffer`; the state stays on the device, and ``incoming["hidden"]`` means nothing."""
         return partial(self._hidden.copy_, hidden.squeeze(1))
 
+    def begun(self, seed_index: int) -> Tensor:
+        """See :class:`Buffer`."""
+        self.incoming["hidden"][seed_index] = self._hidden[seed_index].cpu().numpy()
+        return super().begun(seed_index)
+
+    def begin_again(self, begun: Tensor, seed_index: int) -> None:
+        """See :class:`Buffer`."""
+        super().begin_again(begun, seed_index)
+        self._hidden[seed_index].copy_(torch.from_numpy(self.incoming["hidden"][seed_index]))
+
     def add(self, seed_index: int, **fields: Any) -> None:
         """See :class:`Buffer`."""
         if "hidden" in fields:

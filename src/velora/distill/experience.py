@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from velora.distill.lesson import Imitation
 from velora.distill.supervisor import Supervisor
@@ -58,6 +59,16 @@ class Labelled(Replay):
         action[...] = self.supervisor.labels
         super().store(rows)
         action[...] = done  # which hooks are shown
+
+    def begun(self, seed_index: int) -> dict[str, Tensor]:
+        """See :class:`velora.training.experience.Experience`; beside the row there is its label, (1, 1, A)."""
+        label = torch.from_numpy(self.supervisor.labels[seed_index].copy()).view(1, 1, -1)
+        return {**super().begun(seed_index), "label": label}
+
+    def begin_again(self, begun: Mapping[str, Tensor], seed_index: int) -> None:
+        """See :class:`velora.training.experience.Experience`."""
+        super().begin_again(begun, seed_index)
+        self.supervisor.labels[seed_index] = begun["label"].view(-1).numpy()
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the state of exploration, and the teacher with what it remembers."""

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from torch import Tensor
+
 from velora.buffers import Buffer
 from velora.core.types import Metrics
 from velora.training.resume import form
@@ -66,10 +68,10 @@ class Experience(ABC):
         """Choose, of these seeds, those that learn during this step."""
 
     @abstractmethod
-    def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
-        """Begin to learn with these seeds, from what is stored now; :meth:`finish` has to follow.
+    def begin(self, batch_size: int, rows: tuple[int, ...]) -> int:
+        """Begin to learn with these seeds, from what is stored now; return how many updates that will be.
 
-        Until then nothing may be acted, stored or saved.
+        :meth:`finish` has to follow. Until then nothing may be acted, stored or saved.
         """
 
     @abstractmethod
@@ -93,6 +95,20 @@ class Experience(ABC):
     @abstractmethod
     def store(self, rows: tuple[int, ...]) -> None:
         """Keep the buffer's ``incoming`` transition of these seeds."""
+
+    def begun(self, seed_index: int) -> dict[str, Tensor]:
+        """Return the transition that a seed's step has begun with: all that :meth:`store` needs but the answers.
+
+        A step that failed before its environments had answered is gone on with from it; see :meth:`begin_again`.
+
+        Shapes:
+            row: as :meth:`velora.buffers.Buffer.saved_rows` says of E transitions. Further ones: (1, ..., ...).
+        """
+        return {"row": self.buffer.begun(seed_index)}
+
+    def begin_again(self, begun: Mapping[str, Tensor], seed_index: int) -> None:
+        """Take over what :meth:`begun` returned."""
+        self.buffer.begin_again(begun["row"], seed_index)
 
     def carry_on(self, metrics: Metrics) -> None:  # noqa: B027 - nothing to remember
         """Take over what the newest updates before a resume reported; what the next ones don't report stays so.

@@ -64,11 +64,11 @@ class Judging:
                 tell_limit(envs.envs[0], self.max_steps, setting="evaluation_max_steps")
             try:
                 returns = evaluate_sound(
-                    agent, envs, self.reset_seeds, own, max_steps=self.max_steps, on_step=on_step, lose=loop.lose
+                    agent, envs, self.reset_seeds, own, max_steps=self.max_steps, on_step=on_step, lose=loop.lost.add
                 )
             except InterruptedEvaluationError:
                 return []
-        loop.check_any_is_left()
+        loop.lost.check_any_is_left()
         for lane in lanes:
             if lane.seed_index in returns:
                 lane.evaluated_at = lane.episode

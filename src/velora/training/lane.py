@@ -155,7 +155,7 @@ class Lane:
         """
         self.origin = Counters(*state["origin"])
         self.lived.episode, self.lived.step, self.lived.update = state["lived"]
-        self.logged_at = self.update
+        self.logged_at = state.get("logged_at", self.update)
         self.moving.load_state_dict(state["moving"])
         self.stop_reason = state.get("stop_reason")
         for place, own in zip(self.places, place_states(state), strict=True):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from velora.core.errors import NonFiniteError
-from velora.core.finite import first_not_finite, weights_of
 from velora.core.types import Action, Array, Metrics, Transition
 from velora.envs import Environments
 from velora.envs.clock import NOMINAL_DT
@@ -19,10 +17,9 @@ from velora.envs.vector import Step
 from velora.training.action_log import reset_again
 from velora.training.hook_table import HookTable
 from velora.training.lane import Lane
+from velora.training.lost_seeds import LostSeeds
 from velora.training.place import Place
 from velora.training.protocol import TrainableAgent
-
-log = logging.getLogger(__name__)
 
 
 class Loop:
@@ -34,6 +31,9 @@ class Loop:
         hidden: (S, E, H), the recurrent state of every running episode; it stays in one place.
         metrics: what the newest update reported, as tensors (S,); empty before the first.
         has_ended: whether an episode ended with the newest step.
+        begun: of each seed whose step has begun, and failed before its environments had answered, the transition that
+            it began with, as :meth:`Experience.begun` has it. It has acted and learned, which isn't done again.
+        lost: seeds that were stopped at a number that isn't finite.
     """
 
     def __init__(
@@ -48,6 +48,8 @@ class Loop:
         self._keep_hidden = buffer.hidden_keeper(self.hidden)
         self.metrics: Metrics = {}
         self.has_ended = False
+        self.begun: dict[int, Mapping[str, Tensor]] = {}
+        self._is_beginning, self._n_due = False, 0
         self._incoming = buffer.incoming
         self._shown = {"obs": envs.obs, **({"privileged": envs.privileged} if agent.privileged else {})}
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
@@ -56,7 +58,7 @@ class Loop:
         self.experience.meet(envs)
         self._act = agent.acting(envs.obs, self.hidden, self._incoming["dt"])
         self._has_learned = any(lane.lived.update for lane in lanes)
-        self._lost: list[int] = []
+        self.lost = LostSeeds(agent, lanes)
         self._faults = self.experience.faults
 
     def carry_on(self, metrics: Metrics) -> None:
@@ -72,10 +74,35 @@ class Loop:
         learn by its own count, so that it goes the way it would go alone. An episode that ends is left as it is, for
         the caller to close. A hook that fires before the update begins, or after its end, finds weights at rest.
         """
-        experience, incoming, lanes = self.experience, self._incoming, self._begin_episodes()
+        lanes = self._begin_episodes()
         rows = tuple(lane.seed_index for lane in lanes)
         if not rows:
             return
+        action, due = self._go_on(rows) if self.begun else self._begin_step(rows)
+        counted: tuple[int, ...] = ()
+        try:
+            counted = self._take_step(lanes, rows, action)
+            if self.begun:
+                self.begun = {k: begun for k, begun in self.begun.items() if k not in rows}
+        except BaseException:
+            self.begun = {**self.begun, **{k: self.experience.begun(k) for k in rows}}
+            raise
+        finally:
+            self._finish_step(counted, due)
+        if self.hooks.on_env_step:
+            self._report_step()
+
+    @property
+    def is_torn(self) -> bool:
+        """Return whether an error came while actions were chosen or an update was made, so that a part of it is done.
+
+        A step that failed otherwise, or a hook after an update, leaves what a resume goes on from to the same bits.
+        """
+        return self._is_beginning or self._n_due > 0
+
+    def _begin_step(self, rows: tuple[int, ...]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        """Choose actions (S * E, A), and let those seeds begin to learn that are due; return both."""
+        experience, incoming = self.experience, self._incoming
         due = experience.due(rows, self.batch_size)
         if due and not self._has_learned:
             self._has_learned = True
@@ -83,16 +110,22 @@ class Loop:
         for name, values in self._shown.items():
             incoming[name][...] = values
         self._keep_hidden()
+        self._is_beginning = True
         action = self._act(rows, [lane.lived.step for lane in self.lanes], experience.warming_up(rows))
         if due:
-            experience.begin(self.batch_size, due)
-        counted: tuple[int, ...] = ()
-        try:
-            counted = self._take_step(lanes, rows, action)
-        finally:
-            self._finish_step(counted, due)
-        if self.hooks.on_env_step:
-            self._report_step()
+            self._n_due = experience.begin(self.batch_size, due)
+        self._is_beginning = False
+        return action, due
+
+    def _go_on(self, rows: tuple[int, ...]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        """Do as :meth:`_begin_step`, for the seeds whose step hasn't begun before."""
+        fresh = tuple(k for k in rows if k not in self.begun)
+        action, due = self._begin_step(fresh) if fresh else (np.zeros_like(self._incoming["action"]), ())
+        for k, begun in self.begun.items():
+            self.experience.begin_again(begun, k)
+            own = [place.index for place in self.lanes[k].places]
+            action[own] = self._incoming["action"][own]
+        return action, due
 
     def _take_step(self, lanes: Sequence[Lane], rows: tuple[int, ...], action: NDArray[np.float32]) -> tuple[int, ...]:
         """Step every environment and count that; return the seeds of which it counts.
@@ -115,19 +148,19 @@ class Loop:
                     self.has_ended = True
         for name, values in self._shown.items():
             incoming[f"next_{name}"][...] = values
-        return tuple(k for k in rows if not self.lanes[k].is_lost) if self._lost else rows
+        return tuple(k for k in rows if not self.lanes[k].is_lost) if self.lost.places else rows
 
     def _in_units(self, lanes: Sequence[Lane], action: NDArray[np.float32]) -> NDArray[Any]:
         """Turn actions into the environments' units; a seed without a finite one is lost."""
-        if self._lost:
-            action[self._lost] = 0.0
+        if self.lost.places:
+            action[self.lost.places] = 0.0
         try:
             return self.agent.bounds.to_environment(action)
         except NonFiniteError:
             for lane in lanes:
                 own = action[[place.index for place in lane.places]]
                 if not np.isfinite(own).all():
-                    self.lose(lane.seed_index, f"policy: gave the action {own.ravel()}")
+                    self.lost.add(lane.seed_index, f"policy: gave the action {own.ravel()}")
             return self.agent.bounds.to_environment(np.nan_to_num(action))
 
     def _finish_step(self, counted: tuple[int, ...], due: tuple[int, ...]) -> None:
@@ -149,8 +182,8 @@ class Loop:
                         self._begin_episode(lane, place)
                     self._numbers["dt"][place.index] = place.newest.dt
             except NonFiniteError as error:
-                self.lose(lane.seed_index, str(error))
-        return [lane for lane in lanes if not lane.is_lost] if self._lost else lanes
+                self.lost.add(lane.seed_index, str(error))
+        return [lane for lane in lanes if not lane.is_lost] if self.lost.places else lanes
 
     def _begin_episode(self, lane: Lane, place: Place) -> None:
         seed = lane.next_reset_seed
@@ -174,7 +207,7 @@ class Loop:
         try:
             step = self.envs.step(k, action.copy())  # an environment may write into what it is given
         except NonFiniteError as error:
-            self.lose(lane.seed_index, str(error))
+            self.lost.add(lane.seed_index, str(error))
             return None
         numbers["start"][k] = episode.length == 0
         numbers["reward"][k] = step.reward
@@ -201,32 +234,11 @@ class Loop:
     def _finish_learning(self, rows: tuple[int, ...]) -> None:
         self.experience.finish(self.lanes[rows[0]].update, self._count)
         for k, fault in self._faults.items() if self._faults else ():
-            self.lose(k, f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
-
-    def lose(self, seed_index: int, fault: str) -> None:
-        """Stop a seed at a number that isn't finite; what it has learned before stays, and the others go on."""
-        lane = self.lanes[seed_index]
-        if lane.is_lost:
-            return
-        weight = first_not_finite(weights_of(self.agent.networks.items()), seed_index)
-        if weight is not None and weight not in fault:
-            fault += f"; {weight} holds NaN or infinity"
-        lane.is_lost, lane.stop_reason = True, f"after {lane.step} steps: {fault}"
-        self._lost += [place.index for place in lane.places]
-        if not all(other.done or other.is_lost for other in self.lanes):
-            log.warning("seed %d: %s; it is stopped, the others go on", lane.seed, lane.stop_reason)
-
-    def check_any_is_left(self) -> None:
-        """Check that not every seed was lost.
-
-        Raises:
-            NonFiniteError: if so; the message says of each where.
-        """
-        if all(lane.is_lost for lane in self.lanes):
-            raise NonFiniteError("; ".join(f"seed {lane.seed}: {lane.stop_reason}" for lane in self.lanes))
+            self.lost.add(k, f"update {self.lanes[k].update}: {fault}; that step of the optimizer was not made")
 
     def _count(self, rows: tuple[int, ...], metrics: Metrics) -> None:
         """Count an update of these seeds, of which a step may have several."""
         self.metrics = metrics
+        self._n_due -= 1
         for k in rows:
             self.lanes[k].lived.update += 1

@@ -98,7 +98,7 @@ class Trainer(RunView):
         self.save_requests = 0
         self.hooks = NO_HOOKS
         self.waiting = Waiting()
-        self._saving = Saving(self._saved, lambda seed_index, fault: self._loop.lose(seed_index, fault))
+        self._saving = Saving(self._saved, lambda seed_index, fault: self._loop.lost.add(seed_index, fault))
         self.metrics = None
         self._logged_early, self._lanes = [], []
 
@@ -214,7 +214,7 @@ class Trainer(RunView):
 
     def _end(self) -> None:
         self._saving.finish()
-        self._loop.check_any_is_left()
+        self._loop.lost.check_any_is_left()
         if not self.should_stop:
             self._gather_stop_reasons()
         if self.status == "running":

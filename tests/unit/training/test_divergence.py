@@ -96,7 +96,7 @@ def test_an_environment_of_one_seed_stops_that_seed(
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(result.stop_reasons[1])
     assert result.stop_reason == f"seed 9: {result.stop_reasons[1]}"
-    warned = [r.message for r in caplog.records if r.name == "velora.training.loop"]
+    warned = [r.message for r in caplog.records if r.name == "velora.training.lost_seeds"]
     assert warned == [f"seed 9: {result.stop_reasons[1]}; it is stopped, the others go on"]
     if KERNEL == "native":
         assert torch.equal(weights(agent, 2), weights(alone, 0))

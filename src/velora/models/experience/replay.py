@@ -132,13 +132,14 @@ class Replay(AgentPart, Experience):
         """Faults of updates; see :class:`Experience`."""
         return self.agent.learner.guard.faults
 
-    def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
-        """Begin the first update of this step."""
+    def begin(self, batch_size: int, rows: tuple[int, ...]) -> int:
+        """Begin the first update of this step; return how many are due."""
         self._batch_size, self._rounds = batch_size, [rows]
         if self.updates_per_step != 1:
             n_due = {k: self._n_due(k) for k in rows}
             self._rounds = [tuple(k for k in rows if n_due[k] > made) for made in range(max(n_due.values()))]
         self.updates.begin(batch_size, self._rounds[0])
+        return len(self._rounds)
 
     def finish(self, update: int, count: Count) -> Metrics:
         """Finish that, and make the other updates that are due."""

@@ -74,6 +74,17 @@ class Rollouts(AgentPart, Experience):
         self.buffer.incoming["log_prob"][...] = self._sampling.log_prob
         self.buffer.append(rows)
 
+    def begun(self, seed_index: int) -> dict[str, Tensor]:
+        """See :class:`Experience`; the row has the probability of its action."""
+        self.buffer.incoming["log_prob"][...] = self._sampling.log_prob
+        return super().begun(seed_index)
+
+    def begin_again(self, begun: Mapping[str, Tensor], seed_index: int) -> None:
+        """See :class:`Experience`."""
+        super().begin_again(begun, seed_index)
+        own = slice(seed_index * self.n_envs, (seed_index + 1) * self.n_envs)
+        self._sampling.log_prob[own] = self.buffer.incoming["log_prob"][own]
+
     # ------------------------------------------------------------------------------------------------------ learning
 
     def check_batch_size(self, batch_size: int) -> None:
@@ -108,12 +119,13 @@ class Rollouts(AgentPart, Experience):
         """Faults of updates; see :class:`Experience`."""
         return self.agent.learner.guard.faults
 
-    def begin(self, batch_size: int, rows: tuple[int, ...]) -> None:
-        """Keep who learns; all of it is done in :meth:`finish`.
+    def begin(self, batch_size: int, rows: tuple[int, ...]) -> int:
+        """Keep who learns; all of it is done in :meth:`finish`, as one update.
 
         The action of this step was drawn before, and stays in the next rollout with the probability it was drawn with.
         """
         self.batch_size, self._rows = batch_size, rows
+        return 1
 
     def finish(self, update: int, count: Count) -> Metrics:
         """Learn, with the hooks around it, and begin new rollouts. The batch is overwritten by those.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -12,7 +12,7 @@ from velora.checkpoint.schema import Metadata
 from velora.core.errors import CheckpointError
 from velora.training.place import place_states
 from velora.training.protocol import TrainableAgent
-from velora.training.resume.form import as_tensor
+from velora.training.resume import form
 from velora.training.resume.state_schema import RunState
 
 _MOST: Final = 2**52
@@ -46,6 +46,22 @@ def _complaints(state: RunState, agent: TrainableAgent, metadata: Metadata, seed
         yield f"generators: expected {sorted(generators)}, found {sorted(state.generators)}"
     if complaint := agent.find_state_fault(state.agent, seed_index):
         yield f"agent: {complaint}"
+    if state.begun:
+        yield from _about_begun(state, agent, places, seed_index)
+
+
+def _about_begun(
+    state: RunState, agent: TrainableAgent, places: Sequence[Mapping[str, Any]], seed_index: int
+) -> Iterator[str]:
+    """Look at the transition that a step began with whose environments haven't answered."""
+    if any(place["running"] is None or any(place.get("ended") or ()) for place in places):
+        yield "begun: expected none, since an episode isn't going on"
+    if complaint := form.difference(agent.experience.begun(seed_index), state.begun, "begun"):
+        yield complaint
+    elif complaint := agent.experience.buffer.find_fault(
+        state.begun["row"], n_choices=agent.bounds.describe().get("n_actions")
+    ):
+        yield f"begun.row: {complaint}"
 
 
 def _finished(state: RunState) -> int:
@@ -67,6 +83,8 @@ def _about_counters(state: RunState, metadata: Metadata, n_open: int) -> Iterato
         yield f"lane: expected at least {at.episode + n_open} episodes begun, found {at.begun}"
     if state.evaluated_at > _finished(state):
         yield f"evaluated_at: expected at most {_finished(state)} episodes, found {state.evaluated_at}"
+    if lane.get("logged_at", 0) > (made := lane["lived"][2] - lane["origin"][2]):
+        yield f"lane.logged_at: expected at most {made} updates, found {lane['logged_at']}"
     window = lane["moving"]
     if len(window["values"]) > min(window["size"], _finished(state)):
         yield f"lane.moving: expected the returns of at most {min(window['size'], _finished(state))} episodes"
@@ -81,7 +99,7 @@ def _about_place(place: Any, agent: TrainableAgent, name: str, *, finished: int)
         yield f"{name}.digests: expected one more than there are actions, found {len(digests)}"
     if running is not None and running[0] > finished + 1:
         yield f"{name}.running: expected an episode up to number {finished + 1}, found {running[0]}"
-    if actions is not None and not _are_actions(as_tensor(actions), agent.bounds.describe()):
+    if actions is not None and not _are_actions(form.as_tensor(actions), agent.bounds.describe()):
         yield f"{name}.actions: expected actions of the environment, found others"
 
 

@@ -17,6 +17,13 @@ log = logging.getLogger(__name__)
 
 def report_changes(saved: Saved, now: Circumstances, store: RunStore, lanes: Sequence[Lane]) -> None:
     """Log a line for each circumstance that is another now, and one if episodes of before have no rows."""
+    for lane in (lanes[k] for k, state in saved.each() if state.torn):
+        log.warning(
+            "resume: seed %d: the run failed after %d steps while an action was chosen or an update was made, part of "
+            "which its checkpoint holds; it doesn't go on to the same bits, which an older checkpoint does",
+            lane.seed,
+            lane.step,
+        )
     lines = [
         line for _, state in saved.each() for line in differences(state.circumstances, {"velora": __version__, **now})
     ]

@@ -83,6 +83,7 @@ def restore_loop(saved: Saved, loop: Loop) -> None:
         CheckpointError: if a saved state doesn't fit.
     """
     loop.hidden.copy_(restore_lanes(saved, loop.lanes, loop.envs, loop.hidden))
+    loop.begun = {k: state.begun for k, state in saved.each() if state.begun and loop.lanes[k].is_running}
     with _naming(saved, saved.furthest, "metrics", "this run"):
         loop.carry_on(saved.metrics(loop.agent.device))
 

@@ -101,13 +101,13 @@ def pack_run(
     What a callback keeps and can't be saved is left out, reported, and reported again on a resume: a run isn't lost
     for it. :func:`velora.training.resume.callback_state.check` refuses most of it before a run begins.
     """
-    k = lane.seed_index
+    k, is_begun = lane.seed_index, lane.seed_index in loop.begun
     tensors: dict[str, Tensor] = {}
     parts, dropped = callback_state.savable(callbacks, lane.seed, extra)
     tree = {
         "run_id": run_id,
         "evaluated_at": lane.evaluated_at,
-        "lane": lane.state_dict(),
+        "lane": lane.state_dict() | ({"logged_at": lane.logged_at} if is_begun else {}),  # an update may wait for it
         "hidden": loop.hidden[k : k + 1],
         "agent": agent.training_state(k),
         "generators": {name: codec.generator_state(g) for name, g in agent.generators(k).items()},
@@ -117,5 +117,7 @@ def pack_run(
         "metrics": {name: value[k : k + 1] for name, value in loop.metrics.items()} if lane.update else {},
         "circumstances": dict(circumstances),
         **({"dropped": dropped} if dropped else {}),
+        **({"begun": dict(loop.begun[k])} if is_begun else {}),
+        **({"torn": True} if loop.is_torn else {}),
     }
     return codec.pack(tree, tensors), tensors
