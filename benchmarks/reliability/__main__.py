@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 
@@ -37,6 +38,7 @@ def main() -> int:
     rows = _chosen(arguments)
     if not rows:
         parser.error(f"--only {arguments.only!r}: expected names out of {', '.join(row.key for row in ROWS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # which ends the jobs first
     began_s = time.monotonic()
     before = results.seconds()
     todo = [

@@ -161,11 +161,10 @@ class BatchWriter:
         if not self._is_failing:
             logger.warning(
                 "metrics: %s can't be written (%s); training goes on, up to %d rows wait in memory and are tried "
-                "again every %g s",
+                "again until it can",
                 self._path,
                 error,
                 self._max_pending,
-                self._interval_s,
             )
         self._is_failing = True
 
