@@ -105,6 +105,20 @@ def test_a_transition_may_be_given_field_by_field() -> None:
     assert torch.equal(there.state_dict(1)["rows"], torch.full((1, 1, there.row_width), 0.5))
 
 
+def test_a_transition_that_was_begun_is_put_back_as_on_the_host() -> None:
+    host, there = both()
+    for buffer in (host, there):
+        fill(buffer, 3)
+        begun = buffer.begun(2)
+        fill(buffer, 2, first=3)
+        buffer.begin_again(begun, 2)
+        buffer.append((2,))
+    assert torch.equal(host.begun(2), there.begun(2))
+    assert torch.equal(host.state_dict(2)["rows"], there.state_dict(2)["rows"])
+    rows = host.state_dict(2)["rows"][0]
+    assert torch.equal(rows[5], rows[2])
+
+
 def test_rows_that_do_not_fit_the_device_say_what_to_lower() -> None:
     with pytest.raises(SettingError, match=r"^buffer_size: 10{13} .* GiB on cpu, .*lower buffer_size") as caught:
         DeviceReplayBuffer(10**13, **SIZES, device=CPU)

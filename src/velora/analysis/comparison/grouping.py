@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from velora.analysis.collection import Runs, as_text
@@ -61,12 +61,13 @@ def find_places(runs: Runs, by: Sequence[str] | None = None) -> list[Place]:
     }
     named = _names_of_curves(by, varying)
     short = headings(sorted({name for names in named.values() for name in names}))
+    shown = {name: _short({own[name] for own in known if name in own}) for name in short}
     aside = [] if by is None else [n for n in runs.differing() if n.startswith(_ENV_SETTINGS) and n not in by]
     short_aside = headings(aside)
     places = []
     for own in known:
         values = [(name, own[name]) for name in named[own[AGENT]] if name in own]
-        written = [value if name in (AGENT, ENV) else f"{short[name]}={value}" for name, value in values]
+        written = [value if name in (AGENT, ENV) else f"{short[name]}={shown[name][value]}" for name, value in values]
         seen = [f"{short_aside[name]}={own[name]}" for name in aside if name in own]
         curve, panel = ", ".join(written) or own[AGENT], ", ".join([own[ENV], *seen])
         places.append(Place(visible(curve), visible(panel), tuple(_sort_key(value) for _, value in values), own))
@@ -128,6 +129,25 @@ def _names_of_curves(by: Sequence[str] | None, varying: Mapping[str, Sequence[st
         return {agent: list(by) for agent in varying}
     agents = [AGENT] if len(varying) > 1 else []
     return {agent: [*agents, *names] for agent, names in varying.items()}
+
+
+def _short(values: Collection[str]) -> dict[str, str]:
+    """Write numbers with as few digits, three at least, as keep them apart; other text stays as it is."""
+    for digits in range(3, 17):
+        short = {value: _rounded(value, digits) for value in values}
+        if len(set(short.values())) == len(values):
+            return short
+    return {value: value for value in values}
+
+
+def _rounded(text: str, digits: int) -> str:
+    if "." not in text or len(text) <= len("0.0001"):
+        return text
+    try:
+        rounded = f"{float(text):.{digits}g}"
+    except ValueError:
+        return text
+    return rounded if len(rounded) < len(text) else text
 
 
 def _sort_key(text: str) -> tuple[int, float, str]:

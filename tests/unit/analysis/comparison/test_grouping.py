@@ -68,6 +68,16 @@ def test_names_are_shortened_unless_two_would_be_the_same(tmp_path: Path) -> Non
         cells(tmp_path, "size")
 
 
+def test_numbers_have_the_digits_that_keep_them_apart(tmp_path: Path) -> None:
+    """As those that a study has drawn."""
+    rates = (0.00013432117583312345, 0.00013432998877665544, 0.01, 0.020000000000000004)
+    for k, rate in enumerate(rates):
+        run(tmp_path / str(k), settings={"actor_lr": rate, "n_neurons": 1_000_000})
+    assert {name for name, _ in cells(tmp_path)} == {
+        "actor_lr=0.00013432", "actor_lr=0.00013433", "actor_lr=0.01", "actor_lr=0.02",
+    }  # fmt: skip
+
+
 def test_another_environment_has_a_panel_of_its_own(tmp_path: Path) -> None:
     run(tmp_path / "a")
     run(tmp_path / "b", environment="Hopper-v5")
