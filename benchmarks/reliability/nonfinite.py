@@ -93,13 +93,14 @@ AGENT: dict[str, Callable[[Any], None]] = {
     FINITE: lambda agent: _weight(agent, "critic", 1e38),
     "NaN in a moment of an optimizer": lambda agent: _moment(agent, NAN),
 }
-STEPS = (3, 41)
+STEPS, LEARNING = (3, 20, 41, 55), 41
+"""Steps of the poison, and the first of them by which every agent has learned."""
 
 
 def run(job: Job) -> None:
     """Poison one place of one agent on one kernel, in one run."""
     cases = list(itertools.product(AGENTS.items(), KERNELS, (*ENVIRONMENT, *AGENT), STEPS))
-    cases = [case for case in cases if case[3] == STEPS[1] or case[2] in ENVIRONMENT]
+    cases = [case for case in cases if case[3] >= LEARNING or case[2] in ENVIRONMENT]
     for (agent, settings), kernel, what, step in job.each(job.some(cases, quick=12)):
         training = Training(agent, PENDULUM, kernel, n_steps=72, settings=settings, saving={"frequency": 2})
         case = f"{agent}, {kernel}, {what} at step {step}"
