@@ -207,14 +207,14 @@ ROWS: Final = (
         "nonfinite",
         "NaN and infinity in observation, reward, time, weight, optimizer, of every agent and kernel",
         "stopped, named with its step, never saved as good, older checkpoints go on",
-        300,
+        600,
         (JobSpec(OURS, f"{HERE}.nonfinite:run", parts=3, quick=True),),
     ),
     Row(
         "troubles",
         "dead and hung workers, failing loggers, metrics not to be written, two runs in one directory, clocks, paths",
         "training goes on to the same bits, or a second run is refused in one line",
-        600,
+        300,
         (
             *(JobSpec(OURS, f"{HERE}.troubles:run", None, {"kind": k}, quick=k == "metrics") for k in TROUBLES),
             JobSpec(OURS, f"{HERE}.workers:run", parts=2),
