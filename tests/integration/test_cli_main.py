@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from velora import __version__
 
@@ -15,6 +16,12 @@ def test_help_teaches(command: Callable[..., Any], words: tuple[str, ...]) -> No
     evaluation = "velora evaluate checkpoint=<run>/checkpoints/final"
     for line in ("velora train", evaluation, "resume=<run>", "train.seeds=10", "-m agent.", "velora doctor"):
         assert line in out
+
+
+def test_the_next_command_is_no_part_of_the_one_before(command: Callable[..., Any]) -> None:
+    """Where paths are shown from is the directory that a command is typed in, not its first one's."""
+    command("train", "--cfg", "job")
+    assert not HydraConfig.initialized()
 
 
 def test_version(command: Callable[..., Any]) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
@@ -26,14 +24,13 @@ TINY = [
 
 
 @pytest.fixture
-def sweep(command: Command) -> Iterator[Command]:
+def sweep(command: Command) -> Command:
     """Return a function that runs a sweep into ``s``, in this process."""
 
     def run(*words: str) -> Outcome:
         return command("train", "-m", "sweep=basic", "hydra.sweep.dir=s", *words)
 
-    yield run
-    HydraConfig.instance().cfg = None
+    return run
 
 
 def job(name: str) -> Path:

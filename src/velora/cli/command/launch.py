@@ -221,7 +221,7 @@ def _enter(directory: Path, *, stay: bool) -> None:
 
 @contextmanager
 def _hydra_process(command: str, arguments: Arguments) -> Iterator[None]:
-    """Give Hydra the command line it reads, and make it raise errors instead of printing them and exiting."""
+    """Give Hydra the command line it reads, and make it raise errors instead of printing them; nothing of it stays."""
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"velora {command}", *arguments.options, *arguments.overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -229,6 +229,7 @@ def _hydra_process(command: str, arguments: Arguments) -> Iterator[None]:
         yield
     finally:
         sys.argv = argv
+        HydraConfig.instance().cfg = None  # or the next command in this process is taken for a part of this one
         if full_error is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
