@@ -52,16 +52,18 @@ def _summary(found: dict[str, dict[str, dict[str, Any]]]) -> str:
     trials, lost = sum(column["trials"] for column in ours), sum(column["lost"] for column in ours)
     dates = sorted({column["date"] for column in ours})
     commits = sorted({column["commit"] for column in ours})
-    machine = ours[-1]["machine"]
-    versions = ", ".join(
-        f"{name} {version}" for group in machine["versions"].values() for name, version in group.items()
-    )
+    machines = [column["machine"] for column in ours]
+    places = dict.fromkeys(f"{m['cores']} cores of {m['processor'] or 'a processor'}, {m['system']}" for m in machines)
+    others = dict.fromkeys(f"{m['filesystem']}, Python {m['python']}: {_versions(m)}" for m in machines)
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
-        f"{trials:,} trials of Velora, {lost:,} lost, counted {when} at {', '.join(commits)} on {machine['cores']} "
-        f"cores of {machine['processor'] or 'a processor'}, {machine['system']}, {machine['filesystem']}, Python "
-        f"{machine['python']}: {versions}."
+        f"{trials:,} trials of Velora, {lost:,} lost, counted {when} at {', '.join(commits)}, on "
+        f"{'; '.join(places)}; {'; '.join(others)}."
     )
+
+
+def _versions(machine: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in machine["versions"]["ours"].items())
 
 
 def _details(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
