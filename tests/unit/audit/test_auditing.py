@@ -94,6 +94,14 @@ def test_what_cant_be_audited_is_refused() -> None:
         audit(LiquidDDPG(3, 10, 1, seeds=[0, 1]), "Pendulum-v1", episodes=1)
 
 
+def test_a_name_longer_than_an_axis_is_cut() -> None:
+    x = np.arange(4.0)
+    drawn = plane(x, x, x, name="inter 1", across="arm.velocity_of_the_carriage[0]", up="arm.position[1]")
+    assert ">…city_of_the_carriage[0]<" in drawn
+    assert ">arm.position[1]<" in drawn
+    assert "arm.velocity_of_the_carriage[0] from " in drawn
+
+
 def test_pictures_have_names_and_the_page_s_colours(found: Audit) -> None:
     drawn = [
         plane(np.arange(5.0), np.ones(5), np.array([1.0, -1.0, 0.5, 0.0, 1.0]), name="inter 1", across="a", up="b"),
