@@ -34,7 +34,7 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "src/velora/training/trainer.py:__init__": (54, "one line a setting"),
     "src/velora/models/agent.py:train": (46, "one line a setting, twice"),
-    "src/velora/training/evaluation.py:evaluate": (53, "one loop, in order"),
+    "src/velora/training/evaluation.py:evaluate": (55, "one loop, in order"),
     "tests/reliability/checkpoint_forgery.py:header_lies": (110, "a list of lies"),
     "tests/unit/models/test_ppo.py:reference_phase": (78, "an update as in the paper, beside ours"),
 }

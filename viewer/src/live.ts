@@ -9,7 +9,7 @@ import { arrange, nearest, type Layout } from "./layout";
 import { physics } from "./physics";
 import { between } from "./picture";
 import { Policy } from "./policy";
-import { drawStrips, neuronStrips, short, STRIP_HEIGHT, stripsOf, type Strip } from "./strips";
+import { drawStrips, neuronStrips, short, showKeys, STRIP_HEIGHT, stripsOf, type Strip } from "./strips";
 import { Base, wrapped } from "./world";
 
 export interface PackedPage {
@@ -144,7 +144,7 @@ class Page {
     root.setAttribute("aria-label", lane.packed.name);
     this.find(".lanes").append(root);
     const record = document.createElement("div");
-    record.innerHTML = `<canvas class="strips along"></canvas><canvas class="strips own"></canvas>`;
+    record.innerHTML = `<div class="keys"></div><canvas class="strips along"></canvas><canvas class="strips own"></canvas>`;
     this.find(".records").append(record);
     const [task, circuit] = [this.find<HTMLCanvasElement>(".task canvas", root), this.find<HTMLCanvasElement>(".circuit canvas", root)];
     const view: View = {
@@ -152,6 +152,7 @@ class Page {
       own: surface(this.find(".own", record)), strips: stripsOf(lane.lived), ownStrips: [],
       layout: { places: [], columns: [] }, paths: new Set(),
     };
+    showKeys(this.find(".keys", record), view.strips);
     circuit.addEventListener("click", (event) => {
       const found = nearest(view.layout.places, event.offsetX, event.offsetY);
       if (found !== null) this.toggle(lane, found);

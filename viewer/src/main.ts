@@ -6,7 +6,7 @@ import { colours, type Colours } from "./colours";
 import { pathsOf } from "./currents";
 import { activityAt, at, gateAt, read, type Data } from "./data";
 import { arrange, nearest, type Layout } from "./layout";
-import { drawStrips, neuronStrips, short, stepAt, STRIP_HEIGHT, stripsOf, type Strip } from "./strips";
+import { drawStrips, neuronStrips, short, showKeys, stepAt, STRIP_HEIGHT, stripsOf, type Strip } from "./strips";
 
 const MARKUP = `
 <div class="stage">
@@ -27,6 +27,7 @@ const MARKUP = `
   <label>neuron <select class="neuron"><option value="">all</option></select></label>
 </div>
 <p class="told" aria-live="polite"></p>
+<div class="keys"></div>
 <canvas class="strips along"></canvas>
 <div class="of-neuron"><canvas class="strips"></canvas><p class="note"></p></div>
 <p class="note">Space plays and stops; left and right go a step, with Shift ten; Home and End go to the ends; Escape shows all neurons.</p>`;
@@ -54,6 +55,7 @@ class Viewer {
     this.along = surface(this.find(".along"));
     this.own = surface(this.find(".of-neuron canvas"));
     this.strips = stripsOf(data);
+    showKeys(this.find(".keys"), this.strips);
     this.isPlaying = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.find<HTMLInputElement>(".scrub").max = String(data.steps - 1);
     const select = this.find<HTMLSelectElement>(".neuron");

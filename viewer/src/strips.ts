@@ -12,6 +12,9 @@ export interface Strip {
   isLog?: boolean;
 }
 
+const DASHES: readonly number[][] = [[], [6, 3], [1.5, 2.5]]; // of the first eight lines, the second and the third
+const STYLES = ["solid", "dashed", "dotted"];
+const COLOURS = 8;
 const LEFT = 64;
 const RIGHT = 10;
 export const STRIP_HEIGHT = 74;
@@ -95,7 +98,8 @@ function drawStrip(
   context.strokeRect(LEFT, above, width - LEFT - RIGHT, inside);
   strip.columns.forEach((column, k) => {
     context.strokeStyle = look.series[k % look.series.length];
-    context.lineWidth = strip.columns.length > 8 ? 0.7 : 1.3;
+    context.lineWidth = strip.columns.length > COLOURS ? 0.9 : 1.3;
+    context.setLineDash(DASHES[Math.floor(k / COLOURS) % DASHES.length]);
     context.beginPath();
     for (let row = 0; row < steps; row++) {
       const value = shownValue(strip, row, column);
@@ -103,6 +107,40 @@ function drawStrip(
     }
     context.stroke();
   });
+  context.setLineDash([]);
+}
+
+export interface Key {
+  label: string;
+  lines: { name: string; colour: string; style: string }[];
+  more: number;
+}
+
+// Which line is which, of strips with several: as many as differ in colour or dashes, and how many there are besides.
+export function keysOf(strips: Strip[]): Key[] {
+  const most = COLOURS * DASHES.length;
+  return strips.filter((strip) => strip.columns.length > 1).map((strip) => ({
+    label: strip.label,
+    lines: strip.names.slice(0, most).map((name, k) => ({
+      name, colour: `var(--curve-${k % COLOURS})`, style: STYLES[Math.floor(k / COLOURS)],
+    })),
+    more: Math.max(0, strip.names.length - most),
+  }));
+}
+
+export function showKeys(root: Element, strips: Strip[]): void {
+  root.replaceChildren(...keysOf(strips).map(({ label, lines, more }) => {
+    const row = document.createElement("p");
+    row.append(`${label}:`);
+    for (const { name, colour, style } of lines) {
+      const [key, line] = [document.createElement("span"), document.createElement("i")];
+      line.style.borderTop = `2px ${style} ${colour}`;
+      key.append(line, name);
+      row.append(key);
+    }
+    if (more > 0) row.append(`and ${more} more`);
+    return row;
+  }));
 }
 
 export function short(value: number): string {

@@ -4,7 +4,7 @@ import test from "node:test";
 import { currentsAt, pathsOf } from "../src/currents";
 import { activityAt, read, unpack, type ArrayName, type Packed, type PackedData } from "../src/data";
 import { arrange, nearest } from "../src/layout";
-import { rangeOf, short, stepAt } from "../src/strips";
+import { keysOf, rangeOf, short, stepAt, type Strip } from "../src/strips";
 
 const pack = (shape: number[], ...values: number[]): Packed => ({
   shape,
@@ -81,4 +81,17 @@ test("strips know their range, and a pointer its step", () => {
 
 test("numbers are short", () => {
   assert.deepEqual([0, 0.5, -12.34, 1234, 1e-4, NaN].map(short), ["0.00", "0.50", "-12.3", "1234", "1.0e-4", "-"]);
+});
+
+test("strips of several lines say which is which, in colours and then in dashes", () => {
+  const table = { values: new Float32Array(0), rows: 0, columns: 0 };
+  const of = (label: string, n: number): Strip => {
+    const columns = Array.from({ length: n }, (_, k) => k);
+    return { label, table, columns, names: columns.map((k) => `x[${k}]`) };
+  };
+  const [one, ...others] = keysOf([of("observation", 26), of("reward", 1)]);
+  assert.equal(others.length, 0);
+  assert.deepEqual([one.label, one.lines.length, one.more], ["observation", 24, 2]);
+  assert.deepEqual(one.lines[9], { name: "x[9]", colour: "var(--curve-1)", style: "dashed" });
+  assert.equal(new Set(one.lines.map(({ colour, style }) => colour + style)).size, 24);
 });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from velora.core.errors import SettingError
 from velora.envs.make import Env, EnvironmentSource
 from velora.export.describe import describe
 from velora.export.policy import Policy
+from velora.export.progress import Progress, Silent
 from velora.kernels.layers import Kind
 from velora.models.agent import Agent
 from velora.training.evaluation import MAX_STEPS, reset_seeds
@@ -34,28 +35,6 @@ LEAST_RECORDED: Final = 10
 """Episodes that are recorded as they are, however few are played under treatments: probes need them, at little cost."""
 _POINTS: Final = 2000
 _CALLS: Final = 500
-
-
-class Progress(Protocol):
-    """Listener of an audit."""
-
-    def begin(self, what: str, total: int, unit: str = "") -> None:
-        """Take note of a part that begins, how far it goes, and in what unit, in the singular."""
-        ...
-
-    def advance(self, n: int = 1) -> None:
-        """Take note of n more."""
-        ...
-
-
-class Silent:
-    """A listener that tells nobody."""
-
-    def begin(self, what: str, total: int, unit: str = "") -> None:
-        """See :class:`Progress`."""
-
-    def advance(self, n: int = 1) -> None:
-        """See :class:`Progress`."""
 
 
 def audit(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velora.analysis import wiring
 from velora.analysis.page import Markup, figure, figures, folded, notes, page, section, table
@@ -13,7 +15,8 @@ from velora.analysis.table import number
 from velora.audit import pictures, report
 from velora.audit.findings import Audit
 
-_MOST_PLANES = 24
+_MOST_PLANES: Final = 24
+_MANY_VALUES: Final = 12
 
 
 def audit_page(found: Audit, circuit: wiring.Circuit, *, command: str = "") -> str:
@@ -122,14 +125,17 @@ def _states(found: Audit) -> Markup:
         "A quantity that the state predicts and the observation doesn't is one that the network worked out, or one "
         "that goes along with something it did; two observations beside each other are what a memory is to be "
         "compared with."
+        if found.probes
+        else "What the state says of positions and velocities is measured in Gymnasium's classic control and MuJoCo "
+        "tasks, whose physics can be read."
     )
     return section("What its states hold", *parts, note=note)
 
 
 def _attribution(found: Audit, circuit: wiring.Circuit) -> Markup:
     rows = [
-        (answer, *(report.percent(float(share)) for share in row))
-        for answer, row in zip(found.answers, found.attribution, strict=True)
+        (source, *(report.percent(float(share)) for share in shares))
+        for source, shares in zip(found.sources, found.attribution.T, strict=True)
     ]
     strongest = [(name, f"{value:.3g}") for name, value in found.strongest]
     svg = base64.b64encode(wiring.draw(circuit, title="Wiring of the policy").encode()).decode()
@@ -141,11 +147,18 @@ def _attribution(found: Audit, circuit: wiring.Circuit) -> Markup:
     )
     return section(
         "What its answers come from",
-        table(("answer", *found.sources), rows),
+        table(("comes from", *found.answers), rows),
         drawn,
         table(("strongest synapses", "mean current"), strongest),
         note=note,
     )
+
+
+def _axes(seen: NDArray[Any]) -> list[int]:
+    """Choose two observations to draw neurons over: the first that take many values, not switches or choices."""
+    varied = [len(np.unique(one)) for one in seen.T]
+    order = sorted(range(len(varied)), key=lambda k: (varied[k] < _MANY_VALUES, k))
+    return [order[0], order[min(1, len(order) - 1)]]
 
 
 def _pictures(found: Audit) -> Markup:
@@ -156,8 +169,9 @@ def _pictures(found: Audit) -> Markup:
         plotted = np.concatenate([one.physics for one in traces])[:, list(known.plane)]
         names = [known.names[k] for k in known.plane]
     else:
-        plotted = np.concatenate([one.observation for one in traces])[:, [0, min(1, first.observation.shape[1] - 1)]]
-        names = [first.circuit.neurons[k].name for k in (0, min(1, first.observation.shape[1] - 1))]
+        seen = np.concatenate([one.observation for one in traces])
+        axes = _axes(seen)
+        plotted, names = seen[:, axes], [first.circuit.neurons[k].name for k in axes]
     x, y = plotted.astype(np.float64).T
     order = np.argsort([one.change for one in found.removals])[:_MOST_PLANES].tolist()
     planes = [

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 _LEVELS: Final = 6
 _BINS: Final = 24
 _MOST_COLUMNS: Final = 240
+_MOST_LETTERS: Final = 24
 _ABOVE, _BELOW = "var(--curve-0)", "var(--curve-1)"
 
 
@@ -40,12 +41,17 @@ def plane(x: Floats, y: Floats, values: Floats, *, name: str, across: str, up: s
         *_origin(edges, size),
         _text(0, -7, name, anchor="start"),
         _text(size, -7, f"to {most:.2g}", muted=True, anchor="end"),
-        _text(size / 2, size + 14, across, muted=True),
-        f'<g transform="rotate(-90 -5 {size / 2})">{_text(-5, size / 2, up, muted=True)}</g>',
+        _text(size / 2, size + 14, _fitting(across), muted=True),
+        f'<g transform="rotate(-90 -5 {size / 2})">{_text(-5, size / 2, _fitting(up), muted=True)}</g>',
     ]
     ranges = (f"{tick(float(f'{one[0]:.2g}'))} to {tick(float(f'{one[-1]:.2g}'))}" for one in edges)
     told = f"Activity of {name}: {across} from {next(ranges)}, {up} from {next(ranges)}, up to {most:.2g} either side"
     return _svg((-18, -22, size + 22, size + 42), parts, told)
+
+
+def _fitting(name: str) -> str:
+    """Cut a name that is longer than an axis, from the left: ends of names of observations tell more."""
+    return name if len(name) <= _MOST_LETTERS else f"…{name[1 - _MOST_LETTERS :]}"
 
 
 def _edges(values: Floats) -> Floats:

@@ -74,7 +74,8 @@ def _of_probes(found: Audit) -> list[tuple[str, str]]:
 
 def _of_removals(found: Audit) -> str:
     worse = [one for one in found.removals if one.high < 0.0]
-    text = f"{len(worse)} of {len(found.removals)} neurons are missed (an interval below zero)"
+    missed = "is missed" if len(worse) == 1 else "are missed"
+    text = f"{len(worse)} of {len(found.removals)} neurons {missed} (an interval below zero)"
     if worse:
         most = min(worse, key=lambda one: one.change)
         text += f", {most.name} most: {number(most.change)} ({number(most.low)} to {number(most.high)})"

@@ -14,7 +14,7 @@ from velora.core.errors import PlantError, SettingError
 from velora.drive.clock import SECOND, SPIN_US, SystemClock
 from velora.drive.compiled import CompiledPolicy
 from velora.drive.loop import FINISHED, STOPPED, Driven
-from velora.drive.plant import Plant
+from velora.drive.plant import Plant, Reading
 from velora.drive.recorder import Recorder
 from velora.drive.settings import DriveSettings
 from velora.drive.tally import N_BUCKETS, Durations, Tally
@@ -160,7 +160,7 @@ class CompiledLoop:
             try:
                 self._take()
                 reading = plant.read()
-                if reading is not None and (is_first or np.shape(reading.obs) != shape):
+                if reading is not None and (is_first or type(reading) is not Reading or np.shape(reading.obs) != shape):
                     self.policy.sizes.check(reading)
                     is_first = False
                 if stuck.is_stuck:

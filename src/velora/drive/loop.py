@@ -171,6 +171,8 @@ class Loop:
         reading = self.plant.read()
         if reading is None:
             return None
+        if type(reading) is not Reading:
+            self.controller.sizes.check(reading)
         if self._has_ended and not reading.begins:
             reading = reading._replace(begins=True)
         self._has_ended = reading.terminated or reading.truncated

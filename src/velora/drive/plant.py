@@ -97,8 +97,13 @@ class Sizes:
         """Check a plant's first reading, and each of another shape than that.
 
         Raises:
-            PlantError: if it is of another size, or holds what isn't finite.
+            PlantError: if it is no :class:`Reading`, of another size, or holds what isn't finite.
         """
+        if not isinstance(reading, Reading):
+            raise PlantError(
+                f"plant: expected read() to return a velora.drive.Reading or None, got a {type(reading).__name__}; "
+                "return Reading(obs, time.monotonic_ns())"
+            )
         shape = np.shape(reading.obs)
         if shape != (self.n_observations,):
             raise PlantError(

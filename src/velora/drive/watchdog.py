@@ -39,8 +39,8 @@ class Watchdog:
         self._in_a_row = self._in_a_row + misses if misses else 0
         if self._in_a_row >= self._most and not self.reason:
             self.reason = (
-                f"{self._in_a_row} deadlines in a row were missed; lower the rate, or take what computes faster "
-                "(policy=c, loop=c)"
+                f"{self._in_a_row} deadlines in a row were missed; lower the rate, see to it that the plant's "
+                "methods don't wait, or take what computes faster (policy=c, loop=c)"
             )
 
     def look(self, now_ns: int) -> None:

@@ -14,6 +14,7 @@ from velora.export.describe import describe
 from velora.export.manifest import FILE, Manifest, digest_of
 from velora.export.placing import check_free, move_in, refusals, staged
 from velora.export.policy import Policy
+from velora.export.progress import Progress, Silent
 from velora.export.targets import Options, Target, find_target
 from velora.models.agent import Agent
 from velora.models.loading import load
@@ -46,6 +47,7 @@ def export(
     *,
     dtype: str | None = None,
     overwrite: bool = False,
+    progress: Progress | None = None,
     **options: object,
 ) -> Exported:
     """Write a policy to files that run without Velora.
@@ -57,6 +59,7 @@ def export(
             writes one file, a directory that exists takes the file under that name.
         dtype: ``"float32"``, or another that the target has.
         overwrite: replace files that no export wrote, or that were changed since.
+        progress: is told how far it is, where that takes long.
         options: of the target.
 
     Raises:
@@ -73,7 +76,7 @@ def export(
     write = target.load(dtype)
     agent, checkpoint = (agent, None) if isinstance(agent, Agent) else _loaded(Path(agent))
     policy = describe(agent, checkpoint)
-    chosen = Options(dtype, agent, checkpoint, given)
+    chosen = Options(dtype, agent, checkpoint, given, progress or Silent())
     with refusals(place), staged(place) as new:
         notes = dict(write(policy, new, chosen) or {})
         if target.is_directory:

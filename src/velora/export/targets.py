@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from velora.core.errors import ExportError
 from velora.core.extras import how_to_install
 from velora.core.names import did_you_mean
+from velora.export.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from velora.checkpoint import Checkpoint
@@ -31,12 +32,14 @@ class Options:
         agent: that the policy describes, for what has to play episodes with it.
         checkpoint: where the agent was loaded from; ``None`` for one in memory.
         given: the target's own options that were given, by name, as text.
+        progress: is told how far it is, by a target that takes long.
     """
 
     dtype: str
     agent: Agent
     checkpoint: Checkpoint | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Silent)
 
 
 Write: TypeAlias = "Callable[[Policy, Path, Options], Mapping[str, str] | None]"

@@ -16,7 +16,7 @@ COLUMNS: Final = (
 )
 """Columns of the table; :data:`MEANINGS` explains them."""
 NUMBERS: Final = frozenset(COLUMNS) - {"target", "self-test", "bits"}
-SPARE: Final = ("steps/s", "played", "self-test", "state")
+SPARE: Final = ("steps/s", "played", "self-test", "state", "off predict", "to predict", "stack B", "RAM B")
 """Columns that a narrow terminal does without."""
 MEANINGS: Final = """\
 flash, RAM: of the whole firmware, RAM without the stack; stack: the deepest of a step; a step: instructions, of avr

@@ -56,6 +56,7 @@ def evaluate(
     max_steps: int = MAX_STEPS,
     tells_cut: bool = True,
     on_step: Callable[[], None] = lambda: None,
+    on_episode: Callable[[], None] = lambda: None,
 ) -> Array:
     """Run one episode from each reset seed; all seeds of the agent face the same episodes.
 
@@ -72,6 +73,7 @@ def evaluate(
         max_steps: an episode that is so long is cut, and counts as far as it went; a line says so.
         tells_cut: whether it does.
         on_step: called before every step; what it raises ends the evaluation.
+        on_episode: called after every episode.
     """
     n_seeds, lanes = agent.n_seeds, len(envs) // agent.n_seeds
     returns = np.zeros((n_seeds, len(reset_seeds)))
@@ -110,6 +112,7 @@ def evaluate(
                 n_cut += not is_over
                 begin(at)
                 ended.append(at)
+                on_episode()
         if ended:
             hidden = hidden.clone()
             hidden.view(len(envs), -1)[ended] = 0.0

@@ -14,6 +14,7 @@ import gymnasium as gym
 from velora.core.errors import SettingError
 from velora.envs import values
 from velora.envs.said import unsaid
+from velora.envs.sensed import SENSORS, after_previous
 from velora.envs.wrappers import KNOWN
 from velora.envs.wrappers.drop_observation import VELOCITIES
 from velora.export.policy import Policy
@@ -24,23 +25,21 @@ class Task:
     """A task of the page.
 
     Attributes:
-        sensors: names of its observations.
         control_step_s: how long a control step takes in the page, in seconds.
         most_noise: where the slider for noise ends, in the observations' units.
         keywords: that its constructor takes.
     """
 
-    sensors: tuple[str, ...]
     control_step_s: float
     most_noise: float
     keywords: tuple[str, ...]
 
 
 TASKS: Final[Mapping[str, Task]] = {
-    "Pendulum": Task(("cos angle", "sin angle", "speed"), 0.05, 1.0, ("g",)),
-    "CartPole": Task(("place", "speed", "angle", "turning"), 0.02, 0.3, ("sutton_barto_reward",)),
-    "MountainCar": Task(("place", "speed"), 1 / 30, 0.1, ("goal_velocity",)),
-    "MountainCarContinuous": Task(("place", "speed"), 1 / 30, 0.1, ("goal_velocity",)),
+    "Pendulum": Task(0.05, 1.0, ("g",)),
+    "CartPole": Task(0.02, 0.3, ("sutton_barto_reward",)),
+    "MountainCar": Task(1 / 30, 0.1, ("goal_velocity",)),
+    "MountainCarContinuous": Task(1 / 30, 0.1, ("goal_velocity",)),
 }
 """By the name of the environment without its version; a control step is as long as Gymnasium's own, or its picture."""
 WRAPPERS: Final = (
@@ -113,7 +112,7 @@ def world_of(policy: Policy, described: Mapping[str, Any] | None) -> World:
     if unknown:
         raise SettingError(f"live: the page can't compute {unknown[0]}; leave live=true out to record an episode")
     limit = described.get("max_episode_steps", gym.spec(env_id).max_episode_steps)
-    sensors, made = task.sensors, list[dict[str, Any]]()
+    sensors, made = SENSORS[name], list[dict[str, Any]]()
     for one in _with_turned(wrappers):
         kwargs = dict(values.arguments(one.get("kwargs", {})))
         if one["name"] == "DropObservation":
@@ -137,9 +136,7 @@ def _seen(wrapper: str, kwargs: Mapping[str, Any], sensors: tuple[str, ...], pol
     if wrapper == "DropObservation":
         return tuple(one for k, one in enumerate(sensors) if k not in kwargs["drop"])
     if wrapper == "PreviousActionReward":
-        n = policy.readout.n_out
-        actions = [f"last action {k + 1}" if n > 1 else "last action" for k in range(n)]
-        return (*sensors, *actions, "last reward")
+        return after_previous(sensors, policy.readout.n_out)
     return sensors
 
 

@@ -16,6 +16,7 @@ from velora.envs import Environments
 from velora.envs.drawing import prepare_drawing
 from velora.envs.layers import Env
 from velora.envs.make import EnvironmentSource
+from velora.envs.sensed import names_of_observations
 from velora.envs.simulator import Simulator
 from velora.export.describe import describe
 from velora.export.policy import Policy
@@ -184,7 +185,7 @@ def trace(
 
 
 def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures: bool) -> Trace:
-    policy = describe(agent)
+    policy, sensed = describe(agent), names_of_observations(env)
     recorder = Recorder(env, pictures=pictures)
     obs_dim = env.observation_space.shape[0]  # type: ignore[index]
     envs = Environments([recorder], obs_dim=obs_dim, shows_time=agent.sees_time)
@@ -205,7 +206,7 @@ def _record(agent: Agent, env: Env, reset_seed: int, *, max_steps: int, pictures
     activity, gate, time_constant = (_floats([look[k] for look in looks]) for k in range(3))
     return Trace(
         policy=policy,
-        circuit=circuit_of(policy),
+        circuit=circuit_of(policy, sensed if len(sensed) == policy.n_observations else ()),
         observation=_floats([obs[: policy.n_observations] for obs, *_ in seen]),
         network_input=_floats(inputs),
         dt=_floats([dt for _, _, dt, _ in seen]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import gymnasium as gym
 import numpy as np
@@ -12,8 +13,10 @@ from velora.audit import report
 from velora.audit.auditing import audit
 from velora.audit.effects import paired_interval
 from velora.audit.findings import Audit
+from velora.audit.page import _axes, audit_page
 from velora.audit.pictures import effects, plane, strip
 from velora.core.errors import ExportError, SettingError
+from velora.export.wiring import wiring_of
 from velora.models import LiquidDDPG, LiquidPPO
 
 
@@ -39,6 +42,23 @@ def test_an_audit_of_choices_is_whole(found: Audit) -> None:
     assert {one.looseness.violations for one in found.bounds} == {0}
     assert all(one.looseness.certain <= one.looseness.steady for one in found.bounds)
     assert found.slope[0] >= found.slope[1] > 0.0
+
+
+def test_shares_are_a_row_for_each_source_by_name() -> None:
+    agent = LiquidPPO(4, 10, 2, discrete=True, seed=0, device="cpu")
+    text = str(audit_page(audit(agent, "CartPole-v1", episodes=1, seed=1, max_steps=5), wiring_of(agent)))
+    heads = re.search(r"<thead><tr><th[^>]*>comes from</th>(.*?)</tr>", text)
+    assert heads is not None
+    assert re.findall(r">([^<]+)</th>", heads[1]) == ["output 1", "output 2"]
+    first = [row.split("</td>")[0].rpartition(">")[2] for row in text[heads.end() :].split("<tr>")[1:6]]
+    assert first == ["place", "speed", "angle", "turning", "memory"]
+
+
+def test_neurons_are_drawn_over_observations_that_vary() -> None:
+    switch, varied = np.repeat([0.0, 1.0], 20), np.arange(40.0)
+    assert _axes(np.stack([switch, varied, switch, varied], 1)) == [1, 3]
+    assert _axes(np.stack([switch, varied], 1)) == [1, 0]
+    assert _axes(switch[:, None]) == [0, 0]
 
 
 def test_its_text_and_its_numbers_say_the_same(found: Audit) -> None:
@@ -72,6 +92,14 @@ def test_what_cant_be_audited_is_refused() -> None:
         audit(LiquidDDPG(3, 10, 1, seed=0), "Pendulum-v1", episodes=0)
     with pytest.raises(ExportError, match="2 seeds"):
         audit(LiquidDDPG(3, 10, 1, seeds=[0, 1]), "Pendulum-v1", episodes=1)
+
+
+def test_a_name_longer_than_an_axis_is_cut() -> None:
+    x = np.arange(4.0)
+    drawn = plane(x, x, x, name="inter 1", across="arm.velocity_of_the_carriage[0]", up="arm.position[1]")
+    assert ">…city_of_the_carriage[0]<" in drawn
+    assert ">arm.position[1]<" in drawn
+    assert "arm.velocity_of_the_carriage[0] from " in drawn
 
 
 def test_pictures_have_names_and_the_page_s_colours(found: Audit) -> None:

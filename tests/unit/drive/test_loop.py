@@ -131,6 +131,18 @@ def test_the_watchdog_ends_a_drive_that_misses_deadlines_in_a_row() -> None:
     assert found.tally.ticks < 20
 
 
+def test_a_plant_that_returns_no_reading_is_told_what_to_return() -> None:
+    clock = VirtualClock()
+    plant = Bench(clock)
+    plant.read = lambda: [0.0, 1.0]  # type: ignore[assignment,method-assign,return-value]
+    found = Loop(Thinker(clock), plant, DriveSettings(rate=100.0, steps=4), clock=clock).run()
+    assert found.ended == (
+        "plant: expected read() to return a velora.drive.Reading or None, got a list; "
+        "return Reading(obs, time.monotonic_ns())"
+    )
+    assert len(plant.written) == 1  # the safe action
+
+
 def test_misses_that_are_not_in_a_row_trip_nothing() -> None:
     found, _, _ = driven(steps=100, takes_ns=lambda step: 12 * MS if step % 2 else 0, misses=2)
     assert (found.ended, found.tally.late, found.tally.trips) == ("finished", 50, 0)

@@ -44,6 +44,15 @@ def test_the_text_names_what_is_left_out_and_what_failed() -> None:
     assert one.failures == ["avr: other bits than host from step 17 on"]
 
 
+def test_a_narrow_terminal_has_fewer_columns_and_cuts_none() -> None:
+    text = report.table(proof(), width=80)
+    lines = text.split("\n\n")[1].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert [line.split()[0] for line in lines[1:4]] == ["host", "avr", "cortex-m0"]
+    assert "600,000 = 40.0 ms" in text
+
+
 def test_a_failed_selftest_speaks_against_a_policy_and_a_small_chip_does_not() -> None:
     one = proof()
     assert one.failures == []

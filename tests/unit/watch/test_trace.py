@@ -141,3 +141,9 @@ class Rooms(gym.Env[Any, Any]):
 def test_observations_of_an_environment_are_made_flat_as_in_training(seen: gym.Space[Any], size: int) -> None:
     found = trace(LiquidDDPG(size, 8, 1, seed=0, device="cpu"), Rooms(seen))
     assert (found.observation.shape, found.n_steps) == ((4, size), 4)
+
+
+def test_neurons_that_sense_are_called_as_what_they_sense() -> None:
+    seen = gym.spaces.Dict(load=gym.spaces.Discrete(2), position=gym.spaces.Box(-1.0, 1.0, (2,)))
+    found = trace(LiquidDDPG(4, 8, 1, seed=0, device="cpu"), Rooms(seen))
+    assert found.quantities["observation"].columns == ("load=0", "load=1", "position[0]", "position[1]")

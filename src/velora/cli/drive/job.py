@@ -186,12 +186,18 @@ def _introduce(job: _Job) -> None:
     for name, text in (
         ("plant", job.chosen.words),
         ("policy", f"{job.policies.name}; loop in {'C' if job.cfg.loop == 'c' else 'Python'}"),
-        ("schedule", f"{settings.rate:g} ticks a second, {settings.period_ns / 1e6:g} ms each"),
+        ("schedule", f"{settings.rate:g} ticks a second, {settings.period_ns / 1e6:g} ms each; {_length(settings)}"),
         ("time", f"a control step is {settings.control_step_s * 1e3:g} ms, so a regular tick is dt = {share:.4g}"),
         ("safe action", f"{safe}, after {settings.misses} misses in a row or {settings.silent_s:g} s of silence"),
         *([("learning", _kept(job.cfg))] if job.cfg.learn else []),
     ):
         say(f"{name:<12}{text}\n")
+
+
+def _length(settings: DriveSettings) -> str:
+    if settings.steps is None:
+        return "until Ctrl+C"
+    return f"{settings.steps:,} of them, {settings.steps / settings.rate:.4g} s"
 
 
 def _kept(cfg: DictConfig) -> str:

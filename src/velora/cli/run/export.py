@@ -58,6 +58,7 @@ def export(words: Sequence[str]) -> int:
     target.check(given.get("dtype", target.dtypes[0]), own)
     overwrite = _truth("overwrite", given.get("overwrite", "false"))
     from velora.checkpoint.choice import choose_checkpoints  # torch, which takes a second
+    from velora.cli.run.bar import Bar
     from velora.export.exporting import export as write
 
     if "agent" in given:
@@ -65,7 +66,10 @@ def export(words: Sequence[str]) -> int:
     chosen = choose_checkpoints(path)
     for checkpoint in chosen:
         out = _out(target, given.get("out"), checkpoint, several=len(chosen) > 1)
-        done = write(checkpoint, target.name, out, dtype=given.get("dtype"), overwrite=overwrite, **own)
+        with Bar() as bar:
+            done = write(
+                checkpoint, target.name, out, dtype=given.get("dtype"), overwrite=overwrite, progress=bar, **own
+            )
         say("".join(f"{name:<12}{text}\n" for name, text in _told(done, checkpoint)))
     return 0
 

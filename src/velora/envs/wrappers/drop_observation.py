@@ -48,6 +48,9 @@ class DropObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
         env: the environment, with a flat box of observations.
         drop: ``"velocity"``, or the positions to drop, counted from 0.
 
+    Attributes:
+        kept: positions of what is still seen, counted from 0.
+
     Raises:
         SettingError: if a position isn't there, everything would be dropped, or nothing is known about the velocities.
         SpaceError: if the observations are no flat box.
@@ -66,13 +69,13 @@ class DropObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
         recorded = drop if isinstance(drop, str) else dropped
         gym.utils.RecordConstructorArgs.__init__(self, drop=recorded)
         gym.ObservationWrapper.__init__(self, env)
-        self._kept = np.setdiff1d(np.arange(seen.shape[0]), dropped)
-        low, high = seen.low[self._kept], seen.high[self._kept]
+        self.kept = np.setdiff1d(np.arange(seen.shape[0]), dropped)
+        low, high = seen.low[self.kept], seen.high[self.kept]
         self.observation_space = gym.spaces.Box(low, high, dtype=seen.dtype.type)
 
     def observation(self, observation: Array) -> Array:
         """Leave the components out."""
-        kept: Array = observation[self._kept]
+        kept: Array = observation[self.kept]
         return kept
 
 

@@ -144,7 +144,8 @@ def _action(policy: Policy) -> str:
         bounds = f"from {low.min():g} to {high.max():g}"
     else:
         bounds = "from " + ", ".join(f"{a:g} to {b:g}" for a, b in zip(low, high, strict=True))
-    return f"{len(low)} numbers in the environment's units, {bounds}; never outside."
+    numbers = "1 number" if len(low) == 1 else f"{len(low)} numbers"
+    return f"{numbers} in the environment's units, {bounds}; never outside."
 
 
 def _sizes(policy: Policy, table_bytes: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +66,20 @@ def calibration_seeds(seed: int, episodes: int) -> list[int]:
 
 
 def live(
-    policy: Policy, envs: Environments, reset_seeds: Sequence[int], *, noise: float = NOISE, seed: int = 0
+    policy: Policy,
+    envs: Environments,
+    reset_seeds: Sequence[int],
+    *,
+    noise: float = NOISE,
+    seed: int = 0,
+    on_episode: Callable[[], None] = lambda: None,
 ) -> Trace:
     """Let the policy act in float64, in the first of ``envs``, and keep what it read.
 
     Args:
         noise: on the actions of every second episode, so that the ranges are wide; see :data:`NOISE`.
         seed: of the noise.
+        on_episode: called after every episode.
 
     Raises:
         ExportError: if there are no steps.
@@ -89,6 +96,7 @@ def live(
             dt = answer.dt
             if answer.terminated or answer.truncated:
                 break
+        on_episode()
     return keeper.trace()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -72,7 +73,14 @@ class Judgement:
 
 
 def judge(
-    agent: Agent, model: Model, env: Env, *, episodes: int = EPISODES, seed: int | None = None, limit: float | None
+    agent: Agent,
+    model: Model,
+    env: Env,
+    *,
+    episodes: int = EPISODES,
+    seed: int | None = None,
+    limit: float | None,
+    on_episode: Callable[[], None] = lambda: None,
 ) -> Judgement:
     """Play the same episodes with an agent and its quantised policy.
 
@@ -80,6 +88,7 @@ def judge(
         env: environment; as many more as are of use are made beside it.
         seed: of the episodes; by default those of ``velora evaluate``.
         limit: what the median episode may lose; by default :data:`LIMIT`.
+        on_episode: called after every episode, twice as often as there are ``episodes``.
     """
     seeds = reset_seeds(seed, episodes)
     policy = model.quantised.policy
@@ -88,8 +97,8 @@ def judge(
         source, [env], n_seeds=1, obs_dim=policy.n_observations, shows_time=policy.reads_log_dt
     )
     with closing(lanes), lanes.opened(episodes) as envs:
-        ours = evaluate(agent, envs, seeds, act=_Acting(model))[0]
-        theirs = evaluate(agent, envs, seeds)[0]
+        ours = evaluate(agent, envs, seeds, act=_Acting(model), on_episode=on_episode)[0]
+        theirs = evaluate(agent, envs, seeds, on_episode=on_episode)[0]
     usual, differences = float(np.median(theirs)), ours - theirs
     off_by = max(OFF, PART * abs(usual))
     limit = max(LIMIT, LIMIT_PART * abs(usual)) if limit is None else limit

@@ -44,15 +44,20 @@ def write_quantised(policy: Policy, out: Path, options: Options) -> Mapping[str,
     check(policy)
     episodes, seed = _whole(options, "episodes", calibration.EPISODES, 1), _whole(options, "seed", 0, 0)
     n_judged, limit = _whole(options, "judge", judging.EPISODES, 0), _limit(options)
-    env = open_environment(options.agent, options.given.get("env"))
+    env, progress = open_environment(options.agent, options.given.get("env")), options.progress
     try:
+        progress.begin("calibrating", episodes + FRESH, "episode")
         envs = Environments([env], obs_dim=policy.n_observations)
-        trace = live(policy, envs, calibration_seeds(seed, episodes), seed=seed)
-        fresh = live(policy, envs, calibration_seeds(seed + 1, FRESH), noise=0.0)
+        trace = live(policy, envs, calibration_seeds(seed, episodes), seed=seed, on_episode=progress.advance)
+        fresh = live(policy, envs, calibration_seeds(seed + 1, FRESH), noise=0.0, on_episode=progress.advance)
+        progress.begin("rounding", 1)
         quantised = quantise(policy, trace, Choices(BITS[options.dtype]))
         model = Model(quantised)
         along = follow(model, fresh)
-        judged = judge(options.agent, model, env, episodes=n_judged, limit=limit) if n_judged else None
+        judged = None
+        if n_judged:
+            progress.begin("judging", 2 * n_judged, "episode")
+            judged = judge(options.agent, model, env, episodes=n_judged, limit=limit, on_episode=progress.advance)
     finally:
         env.close()
     notes = _notes(quantised, along, judged)
@@ -104,7 +109,8 @@ def _notes(quantised: Quantised, along: OpenLoop, judged: Judgement | None) -> d
         number = max(range(len(along.clipped)), key=along.clipped.__getitem__)
         notes["clipped"] = f"input {number} at {along.clipped[number]:.1%} of the steps; more episodes= widen its range"
     if quantised.policy.reads_dt:
-        notes["dt"] = f"from {quantised.shortest_dt:.3g} to {quantised.longest_dt:.5g} control steps"
+        span = f"from {quantised.shortest_dt:.3g} to {quantised.longest_dt:.5g} control steps"
+        notes["dt"] = f"{span} in whole numbers; what is below or above counts as that"
     return notes
 
 

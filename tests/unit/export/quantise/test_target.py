@@ -37,6 +37,23 @@ def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:
     assert said["actions"]["mean"] < 0.1
 
 
+def test_it_says_how_far_it_is(tmp_path: Path) -> None:
+    told = list[tuple[str, int]]()
+
+    class Listener:
+        def begin(self, what: str, total: int, unit: str = "") -> None:
+            told.append((f"{what} {total} {unit}".strip(), 0))
+
+        def advance(self, n: int = 1) -> None:
+            told.append((told[-1][0], told[-1][1] + n))
+
+    done = export(ZOO / "pendulum", "c", tmp_path / "c", dtype="int8", episodes=1, judge=2, progress=Listener())
+    assert dict(told) == {"calibrating 4 episode": 4, "rounding 1": 0, "judging 4 episode": 4}
+    assert done.notes["dt"] == (
+        "from 0.000244 to 16 control steps in whole numbers; what is below or above counts as that"
+    )
+
+
 STEPS, RESETS = 20, [0]
 
 

@@ -15,7 +15,7 @@
  *   From 1e-06 to 1e+06; what is below or above counts as that. Give 1 at an episode's first step.
  * A late step: call policy_step once, with the newest observation and the dt that has passed, not once for each
  *   missed one.
- * Action: 1 numbers in the environment's units, from -2 to 2; never outside.
+ * Action: 1 number in the environment's units, from -2 to 2; never outside.
  * A bad observation: where a number of the observation is no number (NaN), infinite or beyond 1e+09, or dt is
  *   NaN, the step changes nothing: the state stays, and the action is the one that follows from it, which is
  *   the last step's. Add the time that passed to the next dt.
