@@ -19,9 +19,9 @@ from velora.envs.wrappers.previous_action_reward import PreviousActionReward
 
 SENSORS: Final[Mapping[str, tuple[str, ...]]] = {
     "Pendulum": ("cos angle", "sin angle", "speed"),
-    "CartPole": ("place", "speed", "angle", "turning"),
-    "MountainCar": ("place", "speed"),
-    "MountainCarContinuous": ("place", "speed"),
+    "CartPole": ("cart position", "cart velocity", "pole angle", "pole velocity"),
+    "MountainCar": ("position", "velocity"),
+    "MountainCarContinuous": ("position", "velocity"),
 }
 """What Gymnasium's classic control observes, by the name of the environment without its version."""
 _KEEPING: Final = (

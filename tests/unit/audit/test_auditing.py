@@ -51,7 +51,7 @@ def test_shares_are_a_row_for_each_source_by_name() -> None:
     assert heads is not None
     assert re.findall(r">([^<]+)</th>", heads[1]) == ["output 1", "output 2"]
     first = [row.split("</td>")[0].rpartition(">")[2] for row in text[heads.end() :].split("<tr>")[1:6]]
-    assert first == ["place", "speed", "angle", "turning", "memory"]
+    assert first == ["cart position", "cart velocity", "pole angle", "pole velocity", "memory"]
 
 
 def test_neurons_are_drawn_over_observations_that_vary() -> None:
