@@ -27,7 +27,7 @@ class HookTable:
     """Hold, for every hook, the overriding methods of all callbacks, in order, bound to trainer and agent.
 
     Every hook's name is an attribute: a tuple of functions that take what comes after ``(trainer, agent)``.
-    ``failed`` is the hook that ended the run, from :meth:`note_end`; what should have followed it wasn't done.
+    ``failed_in`` is the hook in which an error ended the run, or ``"evaluation"``: what was to follow wasn't done.
     ``look_into_updates`` tells whether any of them is called between the parts of an update, ``reach_steps`` whether a
     callback that isn't Velora's is called at every step or update, and may change the networks there.
     """
@@ -50,7 +50,7 @@ class HookTable:
             ours: what our callbacks get first, ``(trainer, agent)``.
             stock: binds a hook of a stock Lightning callback, given that and the hook's name; without it there is none.
         """
-        self.failed: str | None = None
+        self.failed_in: str | None = None
         self._newest: tuple[BaseException, str] | None = None
         for name in HOOKS:
             users = [c for c in callbacks if overrides(c, name)]
@@ -71,16 +71,20 @@ class HookTable:
             try:
                 hook(*args)
             except BaseException as error:
-                if self._newest is None or self._newest[0] is not error:  # else it came out of a hook in this one
-                    self._newest = error, name
+                self.note_error(error, name)
                 raise
 
         return noted
 
+    def note_error(self, error: BaseException, place: str) -> None:
+        """Note that a hook, or what else was to be followed by some, is left by an error."""
+        if self._newest is None or self._newest[0] is not error:  # else it came from a hook within this one
+            self._newest = error, place
+
     def note_end(self, error: BaseException) -> None:
-        """Note whether a hook raised the error that ends the run."""
+        """Note whether that error ends the run."""
         if self._newest is not None and self._newest[0] is error:
-            self.failed = self._newest[1]
+            self.failed_in = self._newest[1]
         self._newest = None
 
     def fire(self, name: str, *args: Any) -> None:

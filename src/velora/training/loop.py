@@ -94,7 +94,7 @@ class Loop:
 
     @property
     def is_torn(self) -> bool:
-        """Return whether an error came while actions were chosen, steps counted or an update made: it is half done."""
+        """Return whether an error came while actions were chosen, a step kept or an update made: it is half done."""
         return self._is_changing or self._n_due > 0
 
     def _begin_step(self, rows: tuple[int, ...]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
@@ -143,7 +143,6 @@ class Loop:
                 lane.count(place, own, step)
                 if step.terminated or step.truncated:
                     self.has_ended = True
-        self._is_changing = False
         for name, values in self._shown.items():
             incoming[f"next_{name}"][...] = values
         return tuple(k for k in rows if not self.lanes[k].is_lost) if self.lost.places else rows
@@ -176,6 +175,7 @@ class Loop:
                 lane.lived.step -= len(lane.places)
             if counted:
                 self.experience.store(counted)
+                self._is_changing = False
 
     def _begin_episodes(self) -> list[Lane]:
         """Begin the episodes that the next step needs; return the seeds that take it."""
@@ -198,9 +198,9 @@ class Loop:
         if place.index == 0 and place.log.reset_seed is None:
             first = reset_again(self.envs, place.index, seed=seed, first=first)
         place.parameters = lane.parameters
-        episode = lane.begin(place, seed, first)
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
+        episode = lane.begin(place, seed, first)  # after what may fail, since a resume doesn't do it again
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 

@@ -12,9 +12,10 @@ import pytest
 from gymnasium.wrappers import NormalizeObservation
 
 from tests.shared import QUIET, digests
-from tests.unit.training.test_failed_steps import AT, N_STEPS, SEEDS, Broken, sound, td3
+from tests.unit.training.test_failed_steps import AT, N_STEPS, SEEDS, Breaks, Broken, sound, td3
 from velora.callbacks import Callback, Curriculum, GradientMonitor, LearningRateMonitor, SaveCheckpoints
 from velora.core.errors import SettingError
+from velora.models import LiquidTD3
 from velora.training.hook_table import HookTable
 
 Make = Callable[[], gym.Env[Any, Any]]
@@ -47,17 +48,18 @@ class Fails(Callback):
             raise RuntimeError("broken")
 
 
-def run(home: Path, env: Make, *callbacks: Callback, n_steps: int = N_STEPS, resume: bool = False) -> Path:
+def run(home: Path, env: Make, *callbacks: Callback, resume: bool = False, **options: Any) -> Path:
     saving = SaveCheckpoints(home / "checkpoints")
-    options: dict[str, Any] = {"resume": home / "checkpoints"} if resume else {}
-    td3().train(env, 8, n_steps=n_steps, callbacks=[*callbacks, saving], run_dir=home, **options, **QUIET)
+    if resume:
+        options["resume"] = home / "checkpoints"
+    td3().train(env, 8, n_steps=N_STEPS, callbacks=[*callbacks, saving], run_dir=home, **options, **QUIET)
     return home
 
 
-def cut_and_gone_on(home: Path, broken: Make, whole: Make, *callbacks: Callback) -> Path:
+def cut_and_gone_on(home: Path, broken: Make, whole: Make, *callbacks: Callback, **options: Any) -> Path:
     with pytest.raises(RuntimeError, match="broken"):
-        run(home, broken, *callbacks)
-    return run(home, whole, *callbacks, resume=True)
+        run(home, broken, *callbacks, **options)
+    return run(home, whole, *callbacks, resume=True, **options)
 
 
 def results(home: Path) -> list[dict[str, str]]:
@@ -120,7 +122,20 @@ def test_a_callback_that_ends_the_run_is_said(tmp_path: Path, caplog: pytest.Log
     """Others after it weren't told, such as a curriculum whose stage was over."""
     stages = Curriculum([{"g": 5.0}, {"g": 10.0}], steps=20)
     cut_and_gone_on(tmp_path, sound, sound, Fails(), stages)
-    said = [line for line in caplog.messages if "a callback ended the run after 25 steps, in on_episode_end" in line]
+    said = [line for line in caplog.messages if "an error in on_episode_end ended the run after 25 steps" in line]
+    assert len(said) == len(SEEDS)
+
+
+def test_an_evaluation_that_ends_the_run_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Callbacks weren't told of the episode's end, nor of the step's."""
+    made = list[gym.Env[Any, Any]]()
+
+    def make() -> gym.Env[Any, Any]:
+        made.append(Breaks(sound(), 1 if len(made) == len(SEEDS) else N_STEPS))
+        return made[-1]
+
+    cut_and_gone_on(tmp_path, make, sound, evaluate_every=1, evaluation_episodes=1)
+    said = [line for line in caplog.messages if "an error in evaluation ended the run after 25 steps" in line]
     assert len(said) == len(SEEDS)
 
 
@@ -146,4 +161,28 @@ def test_the_hook_that_ended_a_run_is_known_by_its_error() -> None:
         with pytest.raises(RuntimeError, match="own"):
             hooks.fire(name)
         hooks.note_end(end)
-        assert hooks.failed == expected
+        assert hooks.failed_in == expected
+
+
+class Own(LiquidTD3):
+    """Agent that fails once, when its second episode is to begin."""
+
+    is_broken = False
+
+    def begin_episode(self, seed_index: int) -> None:
+        if self.is_broken and self.progress[seed_index].episode == 1:
+            raise RuntimeError("broken")
+        super().begin_episode(seed_index)
+
+
+def test_an_episode_that_the_agent_can_not_begin_has_not_begun(tmp_path: Path) -> None:
+    def train(home: Path, *, is_broken: bool = False, **options: Any) -> None:
+        agent = Own(3, 6, 1, warmup_steps=10, buffer_size=100, device="cpu", seed=3)
+        agent.is_broken = is_broken
+        agent.train(sound, 8, n_steps=N_STEPS, callbacks=[SaveCheckpoints(home)], **options, **QUIET)
+
+    train(tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="broken"):
+        train(tmp_path / "cut", is_broken=True)
+    train(tmp_path / "cut", resume=tmp_path / "cut")
+    assert digests(tmp_path / "cut" / "final") == digests(tmp_path / "whole" / "final")

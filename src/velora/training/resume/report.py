@@ -34,10 +34,10 @@ def about_end(state: RunState, seed: int, step: int) -> str | None:
             f"seed {seed}: the run failed after {step} steps while an action was chosen or an update was made, part of "
             "which its checkpoint holds; it doesn't go on to the same bits, which an older checkpoint does"
         )
-    if state.failed_hook is not None:
+    if state.failed_in is not None:
         return (
-            f"seed {seed}: a callback ended the run after {step} steps, in {state.failed_hook}; what was to follow in "
-            "that step, of other callbacks and of rows, is left out, so it may not go on to the same bits, which an "
+            f"seed {seed}: an error in {state.failed_in} ended the run after {step} steps; what was to follow in that "
+            "step, of other callbacks and of rows, is left out, so it may not go on to the same bits, which an "
             "older checkpoint does"
         )
     return None
