@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 Hook: TypeAlias = Callable[..., Any]
 
+LAST = "a step that was to be the last"
+"""Place of an error after a callback had asked the run to stop, which a resume doesn't know of."""
 _LEAVE_NOTHING_OUT = (
     *("setup", "on_load_checkpoint", "on_fit_start", "on_train_start", "on_warmup_end"),
     *("on_train_end", "on_fit_end", "teardown", "on_exception"),
@@ -27,7 +29,7 @@ class HookTable:
     """Hold, for every hook, the overriding methods of all callbacks, in order, bound to trainer and agent.
 
     Every hook's name is an attribute: a tuple of functions that take what comes after ``(trainer, agent)``.
-    ``failed_in`` is the hook in which an error ended the run, or ``"evaluation"``: what was to follow wasn't done.
+    ``failed_in`` is the hook in which an error ended the run, ``"evaluation"`` or ``LAST``: the rest was not done.
     ``look_into_updates`` tells whether any of them is called between the parts of an update, ``reach_steps`` whether a
     callback that isn't Velora's is called at every step or update, and may change the networks there.
     """
@@ -81,10 +83,12 @@ class HookTable:
         if self._newest is None or self._newest[0] is not error:  # else it came from a hook within this one
             self._newest = error, place
 
-    def note_end(self, error: BaseException) -> None:
-        """Note whether that error ends the run."""
+    def note_end(self, error: BaseException, *, is_last: bool = False) -> None:
+        """Note the error that ends the run; ``is_last`` if a callback had asked for the end of its step to be that."""
         if self._newest is not None and self._newest[0] is error:
             self.failed_in = self._newest[1]
+        elif is_last:
+            self.failed_in = LAST
         self._newest = None
 
     def fire(self, name: str, *args: Any) -> None:

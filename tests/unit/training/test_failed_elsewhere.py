@@ -16,7 +16,7 @@ from tests.unit.training.test_failed_steps import AT, N_STEPS, SEEDS, Breaks, Br
 from velora.callbacks import Callback, Curriculum, GradientMonitor, LearningRateMonitor, SaveCheckpoints
 from velora.core.errors import SettingError
 from velora.models import LiquidTD3
-from velora.training.hook_table import HookTable
+from velora.training.hook_table import LAST, HookTable
 
 Make = Callable[[], gym.Env[Any, Any]]
 
@@ -136,6 +136,20 @@ def test_an_evaluation_that_ends_the_run_is_said(tmp_path: Path, caplog: pytest.
 
     cut_and_gone_on(tmp_path, make, sound, evaluate_every=1, evaluation_episodes=1)
     said = [line for line in caplog.messages if "an error in evaluation ended the run after 25 steps" in line]
+    assert len(said) == len(SEEDS)
+
+
+class Stops(Callback):
+    def on_train_batch_end(self, trainer: Any, agent: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.step == AT + 1:
+            trainer.stop("enough")
+
+
+def test_a_stop_that_was_asked_for_in_a_step_that_failed_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut_and_gone_on(tmp_path, Broken(), sound, Stops())
+    said = [line for line in caplog.messages if f"an error in {LAST} ended the run after {AT} steps" in line]
     assert len(said) == len(SEEDS)
 
 
