@@ -117,7 +117,8 @@ class CheckpointHome:
                 "gone on with this run meanwhile, so resume again, or name the older checkpoint to begin a branch there"
             )
         left = max(found, key=lambda one: one.metadata.place).metadata.lineage
-        seed.lineage, seed.parted_at = branched(way, here, newest=left[-1][0]), parted(way, left)
+        until = parted(way, left)
+        seed.lineage, seed.parted_at = branched(way, here, newest=left[-1][0]), here if until is None else until
         start = [one for one in found if (one.metadata.lineage, one.metadata.progress.step) == (way, here)]
         for one in start[:1]:
             begin_branch(one, seed.lineage)

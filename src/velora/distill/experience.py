@@ -16,7 +16,7 @@ from velora.distill.supervisor import Supervisor
 from velora.distill.teacher import Teacher
 from velora.envs import Environments
 from velora.models.agent import Agent
-from velora.models.experience.replay import TAUGHT, Replay
+from velora.models.experience.replay import LABEL, TAUGHT, Replay
 from velora.models.experience.updates import Updates
 from velora.training.resume import form
 
@@ -63,12 +63,12 @@ class Labelled(Replay):
     def begun(self, seed_index: int) -> dict[str, Tensor]:
         """See :class:`velora.training.experience.Experience`; beside the row there is its label, (1, 1, A)."""
         label = torch.from_numpy(self.supervisor.labels[seed_index].copy()).view(1, 1, -1)
-        return {**super().begun(seed_index), "label": label}
+        return {**super().begun(seed_index), LABEL: label}
 
     def begin_again(self, begun: Mapping[str, Tensor], seed_index: int) -> None:
         """See :class:`velora.training.experience.Experience`."""
         super().begin_again(begun, seed_index)
-        self.supervisor.labels[seed_index] = begun["label"].view(-1).numpy()
+        self.supervisor.labels[seed_index] = begun[LABEL].view(-1).numpy()
 
     def state_dict(self, seed_index: int) -> dict[str, Any]:
         """Return the state of exploration, and the teacher with what it remembers."""

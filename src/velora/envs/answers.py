@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ _UNPACKING = re.compile(r"values to unpack \(expected \d|cannot unpack non-itera
 _NO_KEYWORD = re.compile(r"unexpected keyword argument '(seed|options)'")
 STEP = "(observation, reward, terminated, truncated, info)"
 RESET = "(observation, info)"
+_FEW = 32
+"""Numbers that Python sums up faster than NumPy."""
 
 
 def shown(value: Any) -> str:
@@ -147,3 +150,16 @@ def _flag(given: Any, name: str, who: str) -> bool:
     if values.size == 1 and values.dtype.kind in "biuf" and values.ravel()[0] in (0, 1):
         return bool(values.ravel()[0])
     raise SpaceError(f"{who}: expected True or False as {name} of step, got {shown(given)}")
+
+
+def is_finite(numbers: Array) -> bool:
+    """Return whether all of (n,) are finite."""
+    if numbers.size <= _FEW:
+        return math.isfinite(sum(numbers.tolist()))  # float32 numbers can't overflow a sum of doubles
+    return _are_finite(numbers)
+
+
+@np.errstate(all="ignore")
+def _are_finite(numbers: Array) -> bool:
+    """Do the same for many: their squares sum to a finite number in all but the oddest cases."""
+    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())

@@ -51,6 +51,17 @@ def give(env: Env, statistics: Kept) -> None:
         vars(layer).update(copy.deepcopy(dict(one)))
 
 
+@contextmanager
+def back_at_an_error(env: Env) -> Iterator[Kept]:
+    """Give a copy of the statistics of an environment, and put them back if what is done with it raises."""
+    before = kept(env)
+    try:
+        yield before
+    except BaseException:
+        give(env, before)
+        raise
+
+
 def freeze(env: Env) -> None:
     """Let the wrappers of an environment use their statistics from now on without changing them."""
     for layer in keepers(env):

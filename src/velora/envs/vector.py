@@ -13,6 +13,7 @@ import numpy as np
 from velora.core.errors import NonFiniteError, SpaceError
 from velora.core.types import Action, Array
 from velora.envs import answers, statistics
+from velora.envs.answers import is_finite
 from velora.envs.clock import NOMINAL_DT, Clock
 from velora.envs.parameters import ParameterSetting
 from velora.envs.privileged import read_state
@@ -26,8 +27,6 @@ _ARRAY, _SINGLE, _DOUBLE = np.ndarray, np.dtype(np.float32), np.dtype(np.float64
 _NUMBERS = frozenset({float, int, np.float64, np.float32})
 _TRUTHS = frozenset({bool, np.bool_})
 """Types of a reward, and of an end, that are read without a further look."""
-_FEW = 32
-"""Numbers that Python sums up faster than NumPy."""
 
 
 class Step(NamedTuple):
@@ -106,13 +105,19 @@ class Environments:
     def reset(self, index: int, *, seed: int) -> Step:
         """Begin an episode that ``seed`` decides entirely; the answer earns nothing.
 
+        What its wrappers keep is as before where it fails.
+
         Raises:
             NonFiniteError: if the observation, or what is privileged, isn't finite in float32.
             SpaceError: if the answer isn't what the interface says, or the environment tells time and doesn't say in
                 what steps.
         """
-        if index in self._keeping:
-            self.at_start[index] = statistics.kept(self.envs[index])
+        if index not in self._keeping:
+            return self._reset(index, seed)
+        with statistics.back_at_an_error(self.envs[index]) as self.at_start[index]:
+            return self._reset(index, seed)
+
+    def _reset(self, index: int, seed: int) -> Step:
         renew = self._renewals[index]
         if renew is not None:
             renew()
@@ -120,7 +125,7 @@ class Environments:
         self._clocks[index].start(info)
         newest: Array = self._seen[index]
         answers.write(obs, newest, f"environment {index}", "reset")
-        if not _is_finite(newest):
+        if not is_finite(newest):
             raise NonFiniteError(
                 f"environment {index}: reset(seed={seed}) gave the observation {obs}; expected numbers that are "
                 "finite in float32",
@@ -135,7 +140,7 @@ class Environments:
         """Begin the steps of environments in workers, so that they take them at once; :meth:`step` has to follow."""
         for index, action in actions if self.are_remote else ():
             env = self.envs[index]
-            if isinstance(env, RemoteEnv) and (isinstance(action, np.integer) or _is_finite(action)):
+            if isinstance(env, RemoteEnv) and (isinstance(action, np.integer) or is_finite(action)):
                 env.begin(action)
 
     def step(self, index: int, action: Action) -> Step:
@@ -149,7 +154,7 @@ class Environments:
             SpaceError: if the answer isn't what the interface says, the time that the step took isn't a number above
                 0, or nothing is said about it and it is needed.
         """
-        if (type(action) is _ARRAY or not isinstance(action, np.integer)) and not _is_finite(action):
+        if (type(action) is _ARRAY or not isinstance(action, np.integer)) and not is_finite(action):
             raise NonFiniteError(
                 f"policy: gave the action {action}; its weights or its input have diverged", environment=index
             )
@@ -174,7 +179,7 @@ class Environments:
         reward = float(given) if type(given) in _NUMBERS else answers.reward(given, f"environment {index}")
         if type(terminated) not in _TRUTHS or type(truncated) not in _TRUTHS:
             terminated, truncated = answers.flags(terminated, truncated, f"environment {index}")
-        if not (-_LARGEST < reward < _LARGEST and _is_finite(newest)):
+        if not (-_LARGEST < reward < _LARGEST and is_finite(newest)):
             raise NonFiniteError(
                 f"environment {index}: step gave the observation {obs} and the reward {given}; expected numbers "
                 "that are finite in float32",
@@ -235,16 +240,3 @@ def _bytes(given: Any, newest: Array) -> bytes:
 def _convert(numbers: Array, into: Array) -> None:
     """Round numbers to float32, with no word about those that become zero or infinite."""
     into[...] = numbers
-
-
-def _is_finite(numbers: Array) -> bool:
-    """Return whether all of (n,) are finite."""
-    if numbers.size <= _FEW:
-        return math.isfinite(sum(numbers.tolist()))  # float32 numbers can't overflow a sum of doubles
-    return _are_finite(numbers)
-
-
-@np.errstate(all="ignore")
-def _are_finite(numbers: Array) -> bool:
-    """Do the same for many: their squares sum to a finite number in all but the oddest cases."""
-    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())

@@ -15,6 +15,7 @@ from velora.models.loading import find_class
 from velora.nn.cells.registry import find_row, is_foreign
 from velora.training.resume import circumstances
 from velora.training.resume.read_state import read_state
+from velora.training.resume.report import about_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,11 @@ def _read(checkpoint: Checkpoint) -> list[str]:
     agent = find_class(checkpoint).load(checkpoint.path, buffer=metadata.buffer is not None, device="cpu")
     if metadata.train_state is None:
         return []
-    before = read_state(checkpoint, agent, 0).circumstances
-    return circumstances.differences(before, {**before, "velora": __version__, **circumstances.of_machine(agent)})
+    state = read_state(checkpoint, agent, 0)
+    before, lived = state.circumstances, state.lane
+    end = about_end(state, agent.seeds[0], lived["lived"][1] - lived["origin"][1])
+    now = {**before, "velora": __version__, **circumstances.of_machine(agent)}
+    return [*([end] if end else []), *circumstances.differences(before, now)]
 
 
 def _rank(verdict: Verdict) -> tuple[bool, object]:

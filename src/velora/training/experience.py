@@ -110,6 +110,18 @@ class Experience(ABC):
         """Take over what :meth:`begun` returned."""
         self.buffer.begin_again(begun["row"], seed_index)
 
+    def find_begun_fault(
+        self, begun: Mapping[str, Tensor], state: Mapping[str, Any], seed_index: int = 0
+    ) -> str | None:
+        """Return why the transition of :meth:`begun` can't be taken over, in one line, or ``None`` if it can.
+
+        Args:
+            begun: as it was saved.
+            state: as :meth:`find_state_fault` has found it to be one.
+            seed_index: whose they are.
+        """
+        return form.difference(self.begun(seed_index), begun, "begun")
+
     def carry_on(self, metrics: Metrics) -> None:  # noqa: B027 - nothing to remember
         """Take over what the newest updates before a resume reported; what the next ones don't report stays so.
 

@@ -16,11 +16,20 @@ log = logging.getLogger(__name__)
 
 Hook: TypeAlias = Callable[..., Any]
 
+LAST = "a step that was to be the last"
+"""Place of an error after a callback had asked the run to stop, which a resume doesn't know of."""
+_LEAVE_NOTHING_OUT = (
+    *("setup", "on_load_checkpoint", "on_fit_start", "on_train_start", "on_warmup_end"),
+    *("on_train_end", "on_fit_end", "teardown", "on_exception"),
+)
+"""Hooks that a resume fires again, with all that follows them, where one of them failed."""
+
 
 class HookTable:
     """Hold, for every hook, the overriding methods of all callbacks, in order, bound to trainer and agent.
 
     Every hook's name is an attribute: a tuple of functions that take what comes after ``(trainer, agent)``.
+    ``failed_in`` is the hook in which an error ended the run, ``"evaluation"`` or ``LAST``: the rest was not done.
     ``look_into_updates`` tells whether any of them is called between the parts of an update, ``reach_steps`` whether a
     callback that isn't Velora's is called at every step or update, and may change the networks there.
     """
@@ -43,17 +52,44 @@ class HookTable:
             ours: what our callbacks get first, ``(trainer, agent)``.
             stock: binds a hook of a stock Lightning callback, given that and the hook's name; without it there is none.
         """
+        self.failed_in: str | None = None
+        self._newest: tuple[BaseException, str] | None = None
         for name in HOOKS:
             users = [c for c in callbacks if overrides(c, name)]
             bound = (
                 stock(c, name) if stock is not None and is_stock(c) else partial(getattr(c, name), *ours) for c in users
             )
-            setattr(self, name, tuple(bound))
+            setattr(
+                self, name, tuple(bound if name in _LEAVE_NOTHING_OUT else (self._noting(name, hook) for hook in bound))
+            )
         inside = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward")
         self.look_into_updates = any(getattr(self, name) for name in (*inside, "on_before_optimizer_step"))
         often = (*inside, "on_before_optimizer_step", "on_train_batch_end", "on_env_step")
         others = [c for c in callbacks if not type(c).__module__.startswith("velora.")]
         self.reach_steps = any(overrides(c, name) for c in others for name in often)
+
+    def _noting(self, name: str, hook: Hook) -> Hook:
+        def noted(*args: Any) -> None:
+            try:
+                hook(*args)
+            except BaseException as error:
+                self.note_error(error, name)
+                raise
+
+        return noted
+
+    def note_error(self, error: BaseException, place: str) -> None:
+        """Note that a hook, or what else was to be followed by some, is left by an error."""
+        if self._newest is None or self._newest[0] is not error:  # else it came from a hook within this one
+            self._newest = error, place
+
+    def note_end(self, error: BaseException, *, is_last: bool = False) -> None:
+        """Note the error that ends the run; ``is_last`` if a callback had asked for the end of its step to be that."""
+        if self._newest is not None and self._newest[0] is error:
+            self.failed_in = self._newest[1]
+        elif is_last:
+            self.failed_in = LAST
+        self._newest = None
 
     def fire(self, name: str, *args: Any) -> None:
         """Call one hook of every callback that has it."""

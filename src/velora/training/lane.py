@@ -35,6 +35,7 @@ class Lane:
         logged_at: updates at the newest row that went to the loggers.
         lineage: branches of the run that led here.
         parted_at: step of its life up to which the metrics' rows are of its branch; ``None`` if all are.
+        n_begun: steps after :attr:`step` whose update was made, and has its rows: those of a step that failed.
         parameters: numbers that are set in its environments from the next episode on.
         newest_of: directory whose newest checkpoint it goes on from; ``None`` if it began anew, or one was named.
     """
@@ -57,6 +58,7 @@ class Lane:
         self.lineage: Lineage = TRUNK
         self.parted_at: int | None = None
         self.newest_of: Path | None = None
+        self.n_begun = 0
         self.parameters: Parameters = {}
 
     @property
@@ -77,7 +79,8 @@ class Lane:
     @property
     def has_rows_until(self) -> int:
         """Environment step of this run after which there are no rows of its own yet."""
-        return self.step if self.parted_at is None else min(self.step, self.parted_at - self.origin.step)
+        until = self.step + self.n_begun
+        return until if self.parted_at is None else min(until, self.parted_at - self.origin.step)
 
     @property
     def last_return(self) -> float | None:

@@ -49,7 +49,7 @@ class Loop:
         self.metrics: Metrics = {}
         self.has_ended = False
         self.begun: dict[int, Mapping[str, Tensor]] = {}
-        self._is_beginning, self._n_due = False, 0
+        self._is_changing, self._n_due = False, 0
         self._incoming = buffer.incoming
         self._shown = {"obs": envs.obs, **({"privileged": envs.privileged} if agent.privileged else {})}
         numbers = ("reward", "terminated", "truncated", "dt", "next_dt", "start")
@@ -79,26 +79,23 @@ class Loop:
         if not rows:
             return
         action, due = self._go_on(rows) if self.begun else self._begin_step(rows)
-        counted: tuple[int, ...] = ()
+        counted, failed = tuple[int, ...](), lanes
         try:
-            counted = self._take_step(lanes, rows, action)
+            counted, failed = self._take_step(lanes, rows, action), []
             if self.begun:
                 self.begun = {k: begun for k, begun in self.begun.items() if k not in rows}
         except BaseException:
             self.begun = {**self.begun, **{k: self.experience.begun(k) for k in rows}}
             raise
         finally:
-            self._finish_step(counted, due)
+            self._finish_step(counted, due, failed)
         if self.hooks.on_env_step:
             self._report_step()
 
     @property
     def is_torn(self) -> bool:
-        """Return whether an error came while actions were chosen or an update was made, so that a part of it is done.
-
-        A step that failed otherwise, or a hook after an update, leaves what a resume goes on from to the same bits.
-        """
-        return self._is_beginning or self._n_due > 0
+        """Return whether an error came while actions were chosen, a step kept or an update made: it is half done."""
+        return self._is_changing or self._n_due > 0
 
     def _begin_step(self, rows: tuple[int, ...]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
         """Choose actions (S * E, A), and let those seeds begin to learn that are due; return both."""
@@ -110,11 +107,11 @@ class Loop:
         for name, values in self._shown.items():
             incoming[name][...] = values
         self._keep_hidden()
-        self._is_beginning = True
+        self._is_changing = True
         action = self._act(rows, [lane.lived.step for lane in self.lanes], experience.warming_up(rows))
         if due:
             self._n_due = experience.begin(self.batch_size, due)
-        self._is_beginning = False
+        self._is_changing = False
         return action, due
 
     def _go_on(self, rows: tuple[int, ...]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
@@ -140,7 +137,7 @@ class Loop:
         if self.envs.are_remote:
             self.envs.begin((place.index, own) for lane, place, own in done if not lane.is_lost)
         steps = [self._step_place(lane, place, own) for lane, place, own in done]
-        self.has_ended = False
+        self.has_ended, self._is_changing = False, True
         for (lane, place, own), step in zip(done, steps, strict=True):
             if step is not None and not lane.is_lost:
                 lane.count(place, own, step)
@@ -163,14 +160,22 @@ class Loop:
                     self.lost.add(lane.seed_index, f"policy: gave the action {own.ravel()}")
             return self.agent.bounds.to_environment(np.nan_to_num(action))
 
-    def _finish_step(self, counted: tuple[int, ...], due: tuple[int, ...]) -> None:
-        """End the update and store the transitions; a step that was counted is stored even if a hook fails."""
+    def _finish_step(self, counted: tuple[int, ...], due: tuple[int, ...], failed: Sequence[Lane]) -> None:
+        """End the update and store the transitions; a step that was counted is stored even if a hook fails.
+
+        Where it failed, the update's hooks are told the step that it would have been: they don't fire again for it.
+        """
+        for lane in failed:
+            lane.lived.step += len(lane.places)
         try:
             if due:
                 self._finish_learning(due)
         finally:
+            for lane in failed:
+                lane.lived.step -= len(lane.places)
             if counted:
                 self.experience.store(counted)
+                self._is_changing = False
 
     def _begin_episodes(self) -> list[Lane]:
         """Begin the episodes that the next step needs; return the seeds that take it."""
@@ -189,13 +194,13 @@ class Loop:
         seed = lane.next_reset_seed
         if lane.parameters != place.parameters:
             self.envs.parameters.put(place.index, lane.parameters)
-            place.parameters = lane.parameters
         first = self.envs.reset(place.index, seed=seed)  # before all else: it may fail, and nothing has begun then
         if place.index == 0 and place.log.reset_seed is None:
             first = reset_again(self.envs, place.index, seed=seed, first=first)
-        episode = lane.begin(place, seed, first)
+        place.parameters = lane.parameters
         self._hidden[place.index] = 0.0
         self.agent.begin_episode(lane.seed_index)
+        episode = lane.begin(place, seed, first)  # after what may fail, since a resume doesn't do it again
         self.hooks.fire("on_episode_start", episode)
         self.hooks.fire("on_train_epoch_start")
 

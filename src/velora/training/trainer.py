@@ -235,6 +235,7 @@ class Trainer(RunView):
 
     def _crash(self, error: BaseException) -> None:
         """Fire ``on_exception``; a callback that fails in it is reported and doesn't hide the first error."""
+        self.hooks.note_end(error, is_last=self.should_stop and self.status == "running")
         self.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
         self.waiting.give_up()
         self._saving.give_up()  # before callbacks let the directory go

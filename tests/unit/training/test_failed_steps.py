@@ -11,6 +11,7 @@ import gymnasium as gym
 import pytest
 import torch
 
+import velora
 from tests.shared import QUIET, digests
 from tests.unit.distill.test_distill import Rule, student_of, swing
 from tests.unit.training.test_state_schema import put
@@ -160,6 +161,10 @@ def test_a_student_with_its_teacher(per_step: float, after: int, tmp_path: Path)
     taught(tmp_path / "whole")
     with pytest.raises(RuntimeError, match="broken"):
         taught(tmp_path / "cut", Broken(after=after))
+    crashed = tmp_path / "cut" / "seed3" / "crashed"
+    assert velora.verify(crashed).is_whole
+    with pytest.raises(CheckpointError, match="the run learns from a teacher"):
+        student_of(seed=3).train(sound, 4, n_steps=N_STEPS, resume=crashed, **QUIET)
     taught(tmp_path / "cut", resume=tmp_path / "cut")
     assert finals(tmp_path / "cut") == finals(tmp_path / "whole")
 

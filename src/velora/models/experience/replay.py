@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from velora.buffers import DeviceReplayBuffer, ReplayBuffer
 from velora.buffers.budget import check_memory
 from velora.core import devices
@@ -20,6 +23,8 @@ from velora.training.resume import form
 TAUGHT = "teacher"
 """Member of the state of a run whose actions are a teacher's, as :mod:`velora.distill` keeps them."""
 _TEACHER = {"digest": "", "memory": None}
+LABEL = "label"
+"""Member of a transition that such a run's step has begun with: what the teacher would do."""
 
 
 def make_buffer(agent: Agent, capacity: int) -> ReplayBuffer:
@@ -165,6 +170,17 @@ class Replay(AgentPart, Experience):
         if TAUGHT in state and (fault := form.difference(_TEACHER, state[TAUGHT], f"experience.{TAUGHT}")):
             return fault
         return super().find_state_fault(own, seed_index)
+
+    def find_begun_fault(
+        self, begun: Mapping[str, Tensor], state: Mapping[str, Any], seed_index: int = 0
+    ) -> str | None:
+        """See :class:`Experience`; a run that has a teacher keeps its label beside the row."""
+        own = self.begun(seed_index)
+        if TAUGHT in state:
+            own[LABEL] = torch.zeros(1, 1, self.buffer.incoming["action"].shape[1])
+        else:
+            own.pop(LABEL, None)
+        return form.difference(own, begun, "begun")
 
     def find_resume_fault(self, state: Mapping[str, Any]) -> str | None:
         """Return why the rows can't be learned from, if their actions are a teacher's."""

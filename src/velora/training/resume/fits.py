@@ -56,7 +56,7 @@ def _about_begun(
     """Look at the transition that a step began with whose environments haven't answered."""
     if any(place["running"] is None or any(place.get("ended") or ()) for place in places):
         yield "begun: expected none, since an episode isn't going on"
-    if complaint := form.difference(agent.experience.begun(seed_index), state.begun, "begun"):
+    if complaint := agent.experience.find_begun_fault(state.begun, state.agent, seed_index):
         yield complaint
     elif complaint := agent.experience.buffer.find_fault(
         state.begun["row"], n_choices=agent.bounds.describe().get("n_actions")

@@ -10,27 +10,37 @@ from velora.core.version import __version__
 from velora.metrics.store import RunStore
 from velora.training.lane import Lane
 from velora.training.resume.circumstances import Circumstances, differences
-from velora.training.resume.run_state import Saved
+from velora.training.resume.run_state import RunState, Saved
 
 log = logging.getLogger(__name__)
 
 
 def report_changes(saved: Saved, now: Circumstances, store: RunStore, lanes: Sequence[Lane]) -> None:
-    """Log a line for each circumstance that is another now, and one if episodes of before have no rows."""
-    for lane in (lanes[k] for k, state in saved.each() if state.torn):
-        log.warning(
-            "resume: seed %d: the run failed after %d steps while an action was chosen or an update was made, part of "
-            "which its checkpoint holds; it doesn't go on to the same bits, which an older checkpoint does",
-            lane.seed,
-            lane.step,
-        )
-    lines = [
-        line for _, state in saved.each() for line in differences(state.circumstances, {"velora": __version__, **now})
-    ]
+    """Log a line for each end within a step, each circumstance that is another now, and for rows that are missing."""
+    ends = (about_end(state, lanes[k].seed, lanes[k].step) for k, state in saved.each())
+    lines = [line for line in ends if line is not None]
+    for _, state in saved.each():
+        lines += differences(state.circumstances, {"velora": __version__, **now})
     for line in dict.fromkeys(lines):
         log.warning("resume: %s", line)
     if store.path is not None:
         _report_missing_rows(store, lanes)
+
+
+def about_end(state: RunState, seed: int, step: int) -> str | None:
+    """Return in a line why a run that ended so may not go on to the same bits; ``None`` if it does."""
+    if state.torn:
+        return (
+            f"seed {seed}: the run failed after {step} steps while an action was chosen or an update was made, part of "
+            "which its checkpoint holds; it doesn't go on to the same bits, which an older checkpoint does"
+        )
+    if state.failed_in is not None:
+        return (
+            f"seed {seed}: an error in {state.failed_in} ended the run after {step} steps; what was to follow in that "
+            "step, of other callbacks and of rows, is left out, so it may not go on to the same bits, which an "
+            "older checkpoint does"
+        )
+    return None
 
 
 def _report_missing_rows(store: RunStore, lanes: Sequence[Lane]) -> None:

@@ -84,6 +84,8 @@ def restore_loop(saved: Saved, loop: Loop) -> None:
     """
     loop.hidden.copy_(restore_lanes(saved, loop.lanes, loop.envs, loop.hidden))
     loop.begun = {k: state.begun for k, state in saved.each() if state.begun and loop.lanes[k].is_running}
+    for k in loop.begun:
+        loop.lanes[k].n_begun = len(loop.lanes[k].places)
     with _naming(saved, saved.furthest, "metrics", "this run"):
         loop.carry_on(saved.metrics(loop.agent.device))
 

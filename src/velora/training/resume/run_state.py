@@ -119,5 +119,6 @@ def pack_run(
         **({"dropped": dropped} if dropped else {}),
         **({"begun": dict(loop.begun[k])} if is_begun else {}),
         **({"torn": True} if loop.is_torn else {}),
+        **({"failed_in": loop.hooks.failed_in} if loop.hooks.failed_in else {}),
     }
     return codec.pack(tree, tensors), tensors

@@ -147,6 +147,7 @@ class RunState(_Strict):
     circumstances: dict[Key, Text | int | None] = {}
     begun: Begun = {}
     torn: bool = False
+    failed_in: Key | None = None
 
     @classmethod
     def read(cls, tree: Any) -> Self:
