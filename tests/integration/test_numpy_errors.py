@@ -15,7 +15,7 @@ from gymnasium.spaces import Box
 from tests.shared import QUIET
 from velora.core.errors import NonFiniteError
 from velora.core.types import Evaluation
-from velora.envs.vector import _is_finite
+from velora.envs.answers import is_finite
 from velora.envs.wrappers import NoisyObservation, PreviousActionReward
 from velora.models import Agent, LiquidDDPG, LiquidPPO, LiquidSAC, LiquidTD3
 from velora.ops.policies import draw_categorical, draw_gaussian
@@ -116,8 +116,8 @@ def test_what_is_computed_raises_nothing(compute: Callable[[], Any]) -> None:
 def test_few_numbers_and_many_are_seen_to_be_finite(n: int, odd: float) -> None:
     numbers = np.full(n, 3e38, np.float32)
     with np.errstate(all="raise"):
-        assert _is_finite(numbers)
+        assert is_finite(numbers)
         numbers[-1] = odd
-        assert not _is_finite(numbers)
+        assert not is_finite(numbers)
         numbers[0] = -odd
-        assert not _is_finite(numbers)
+        assert not is_finite(numbers)

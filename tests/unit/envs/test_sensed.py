@@ -68,4 +68,9 @@ def test_what_nothing_is_known_about_is_numbered() -> None:
 
 
 def test_sensors_of_classic_control_have_their_names() -> None:
-    assert names_of_observations(gym.make("CartPole-v1")) == ("cart position", "cart velocity", "pole angle", "pole velocity")
+    assert names_of_observations(gym.make("CartPole-v1")) == (
+        "cart position",
+        "cart velocity",
+        "pole angle",
+        "pole velocity",
+    )
