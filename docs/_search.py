@@ -6,7 +6,12 @@ from typing import Any
 
 FOLDERS = {"guide": 2.0, "tutorial": 2.0, "reference": 0.5, "adr": 0.2}
 """How much the pages of a folder weigh; others weigh 1."""
-PAGES = {"guide/your-own-environment.md": 8.0, "guide/onnx.md": 5.0, "guide/liquid-cells.md": 5.0}
+PAGES = {
+    "guide/your-own-environment.md": 8.0,
+    "guide/onnx.md": 5.0,
+    "guide/liquid-cells.md": 5.0,
+    "guide/tuning.md": 8.0,
+}
 """Pages whose subject has other names than their title, or stands in many titles."""
 
 

@@ -44,6 +44,8 @@ class Browser:
         while True:
             message = json.loads(self._connection.recv(timeout=_START_S))
             if message.get("id") == number:
+                if "navigated" in message.get("error", {}).get("message", ""):  # a page that has just gone was asked
+                    return self.call(method, **parameters)
                 assert "error" not in message, (method, message["error"])
                 result: dict[str, Any] = message["result"]
                 return result

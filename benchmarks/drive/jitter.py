@@ -21,7 +21,7 @@ from velora.cli.settings.objects import make_environment
 from velora.drive import AgentController, Controller, DriveSettings, Loop, Plant, Reading, SimulatedPlant, VirtualClock
 from velora.models import Agent, LiquidTD3
 
-SEEDS, EPISODES, N_STEPS = 5, 10, 10_000
+SEEDS, EPISODES, N_STEPS = 5, 10, 30_000
 STEP_S, PHYSICS = 0.05, 5
 ARMS = {
     "CfC, dt in the gate": ("cfc", "gate"),
