@@ -101,6 +101,8 @@ TOLD: dict[str, list[Told]] = {
         ("Pendulum, positions", "LiquidTD3, cfc, mixed memory", "LiquidTD3, cfc", ""),
         ("Hopper, positions", "LiquidTD3, cfc, mixed memory", "LiquidTD3, cfc", ""),
         ("CartPole, positions", "LiquidPPO, cfc, mixed memory", "LiquidPPO, cfc", ""),
+        ("Hopper, positions", "LiquidTD3, cfc, privileged critic", "", ""),
+        ("Hopper, positions", "LiquidTD3, cfc", "", ""),
         ("Hopper, positions", "LiquidTD3, cfc, mixed memory, privileged critic", "", ""),
         ("Hopper, positions", "LiquidTD3, cfc, mixed memory", "", ""),
         ("Hopper, positions", "LiquidTD3, gru, privileged critic", "", ""),
