@@ -270,7 +270,9 @@ def test_an_episode_that_was_over_keeps_its_row(tmp_path: Path, caplog: pytest.L
         train(agent_for("Pendulum-v1", 0, 1), env, tmp_path, FailAt(STEPS), n_episodes=2)
     with caplog.at_level(logging.WARNING):
         train(agent_for("Pendulum-v1", 0, 1), env, tmp_path, n_episodes=2, resume=tmp_path / "checkpoints")
-    assert len(said(caplog)) == 1
+    replay, end = said(caplog)
+    assert "isn't the same when it is lived again" in replay
+    assert "an error in on_env_step ended the run" in end
     assert [(row.episode, row.step, row.length) for row in queries.episodes(tmp_path)] == [(1, 12, 12), (2, 24, 12)]
 
 

@@ -177,7 +177,7 @@ class Replay(AgentPart, Experience):
         """See :class:`Experience`; a run that has a teacher keeps its label beside the row."""
         own = self.begun(seed_index)
         if TAUGHT in state:
-            own[LABEL] = torch.zeros(1, 1, self.buffer.incoming["action"].shape[1])
+            own[LABEL] = torch.from_numpy(self.buffer.incoming["action"][:1, None])
         else:
             own.pop(LABEL, None)
         return form.difference(own, begun, "begun")
