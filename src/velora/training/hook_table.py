@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -69,17 +70,25 @@ class HookTable:
         self.reach_steps = any(overrides(c, name) for c in others for name in often)
 
     def _noting(self, name: str, hook: Hook) -> Hook:
-        def noted(*args: Any) -> None:
+        def noted(*args: Any) -> None:  # not by :meth:`noting`, which costs as much as a small hook
             try:
                 hook(*args)
             except BaseException as error:
-                self.note_error(error, name)
+                self._note(error, name)
                 raise
 
         return noted
 
-    def note_error(self, error: BaseException, place: str) -> None:
-        """Note that a hook, or what else was to be followed by some, is left by an error."""
+    @contextmanager
+    def noting(self, place: str) -> Iterator[None]:
+        """Note an error that leaves something which other hooks were to follow."""
+        try:
+            yield
+        except BaseException as error:
+            self._note(error, place)
+            raise
+
+    def _note(self, error: BaseException, place: str) -> None:
         if self._newest is None or self._newest[0] is not error:  # else it came from a hook within this one
             self._newest = error, place
 

@@ -56,24 +56,8 @@ class Judging:
         on_step: Callable[[], None],
     ) -> list[Evaluation]:
         """Evaluate these seeds, and note it in their lanes; none if ``on_step`` interrupts."""
-        try:
-            return self._evaluate(agent, environments, lanes, loop=loop, hooks=hooks, on_step=on_step)
-        except Exception as error:
-            hooks.note_error(error, "evaluation")
-            raise
-
-    def _evaluate(
-        self,
-        agent: TrainableAgent,
-        environments: EvaluationEnvironments,
-        lanes: Sequence[Lane],
-        *,
-        loop: Loop,
-        hooks: HookTable,
-        on_step: Callable[[], None],
-    ) -> list[Evaluation]:
         own, resting = [lane.seed_index for lane in lanes], {lane.seed_index: lane.resting for lane in lanes}
-        with environments.opened(len(self.reset_seeds), resting) as envs:
+        with hooks.noting("evaluation"), environments.opened(len(self.reset_seeds), resting) as envs:
             hooks.fire("on_evaluation_start")
             hooks.fire("on_validation_start")
             if not self.made:
