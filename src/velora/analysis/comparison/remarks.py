@@ -17,8 +17,29 @@ _SHORTER = 0.9
 
 def remarks(of: Comparison) -> list[str]:
     """List them, the gravest first."""
-    found = [*_few_seeds(of), *_pooled(of), *_unfinished(of), *_shortened(of), *_lost(of), *_left_out(of), *_scale(of)]
+    of_seeds = [*_repeated(of), *_few_seeds(of), *_pooled(of)]
+    found = [*of_seeds, *_unfinished(of), *_shortened(of), *_lost(of), *_left_out(of), *_scale(of)]
     return list(dict.fromkeys(found))
+
+
+def _repeated(of: Comparison) -> Iterator[str]:
+    """Say which seeds stand in a curve more than once, as those of a run and its copy: luck counts once for each."""
+    places: dict[tuple[str, str, int, frozenset[tuple[str, str]]], list[str]] = {}
+    for run, place in zip(of.runs, of.places, strict=True):
+        cell = of.cells[place.curve, place.panel]
+        for seed in (one.seed for one in cell.series if one.run is run):
+            alike = places.setdefault((place.curve, place.panel, seed, frozenset(place.known.items())), [])
+            alike.append(str(run.directory))
+    repeated = {key: alike for key, alike in places.items() if len(alike) > 1}
+    if repeated:
+        cells = [of.cells[name] for name in dict.fromkeys((curve, panel) for curve, panel, _, _ in repeated)]
+        verb = "counts" if len(cells) in (1, len(of.cells)) else "count"
+        seeds = sorted({seed for _, _, seed, _ in repeated})
+        runs = _listed(next(iter(repeated.values())), 3)
+        yield (
+            f"{_named(cells, of)} {verb} {_seeds(seeds)} more than once, from runs that differ in nothing ({runs}), so "
+            "that intervals are too narrow; name one of the runs alone."
+        )
 
 
 def _few_seeds(of: Comparison) -> Iterator[str]:
@@ -114,3 +135,7 @@ def _has(cells: Sequence[Cell], of: Comparison) -> str:
 
 def _counts(cells: Sequence[Cell]) -> str:
     return " or ".join(map(str, sorted({cell.n_seeds for cell in cells})))
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {_listed(map(str, seeds), 5)}"

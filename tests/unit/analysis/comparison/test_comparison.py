@@ -219,6 +219,22 @@ def test_pooled_settings_are_named(sweep: Comparison) -> None:
     )
 
 
+def test_a_run_and_its_copy_are_no_seeds_of_their_own(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, 2.0, seeds=(0, 1, 2))
+    make_run(tmp_path / "b", 1.0, 2.0, seeds=(2, 3, 4))
+    first, *_ = remarks(compare(tmp_path))
+    assert first == (
+        "liquid_ddpg counts seed 2 more than once, from runs that differ in nothing "
+        f"({tmp_path / 'a'}, {tmp_path / 'b'}), so that intervals are too narrow; name one of the runs alone."
+    )
+
+
+def test_the_same_seed_under_other_settings_is_no_repetition(tmp_path: Path) -> None:
+    for size in (10, 20):
+        make_run(tmp_path / str(size), 1.0, 2.0, settings={"n_neurons": size}, seeds=(0, 1, 2))
+    assert not any("more than once" in line for line in remarks(compare(tmp_path, by="agent")))
+
+
 def test_runs_that_have_not_finished_are_counted(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 1.0, 2.0, seeds=tuple(range(5)))
     make_run(tmp_path / "b", 1.0, seeds=(7,), status="crashed")
