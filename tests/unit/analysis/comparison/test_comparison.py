@@ -244,6 +244,24 @@ def test_runs_that_have_not_finished_are_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_runs_that_cannot_be_read_and_jobs_that_wait_are_missed(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, seeds=range(5))
+    make_run(tmp_path / "b", 1.0, seeds=range(5, 10))
+    (tmp_path / "b" / "metrics.db").write_text("nonsense")
+    (tmp_path / "sweep.json").write_text('{"words": [], "options": [], "jobs": [{"name": "c", "words": []}]}')
+    assert remarks(compare(tmp_path)) == [
+        f"1 runs have no metrics that can be read, and are left out: {tmp_path / 'b'}; velora runs says why.",
+        "1 runs have not begun, and are left out.",
+    ]
+
+
+def test_curves_of_other_budgets_are_said_to_be(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, 2.0, seeds=range(5), n_episodes=2)
+    make_run(tmp_path / "b", 1.0, seeds=range(5), settings={"n_neurons": 10}, n_episodes=200, n_steps=200)
+    (line,) = remarks(compare(tmp_path))
+    assert line.startswith("Runs had different budgets (2 episodes, 200 steps), so that what was reached in the end")
+
+
 def test_environments_without_known_scores_are_not_averaged(tmp_path: Path) -> None:
     make_sweep(tmp_path, environments=("Mine-v0", "Pendulum-v1"))
     found = compare(tmp_path, by="agent")
