@@ -26,11 +26,13 @@ def conclude(plan: Plan, going_on: str) -> int:
         going_on: the command that goes on with it.
     """
     jobs = [(job, _read(plan, job)) for job in plan.jobs]
-    rows = sweep_table({plan.directory / job.name: job.words for job in plan.jobs})
+    ended = [(job, found) for job, found in jobs if found.status is Status.FINISHED]
+    shorter = {plan.directory / job.name for job, found in ended if not fit.is_done(found, job.settings)}
+    rows = sweep_table({plan.directory / job.name: job.words for job in plan.jobs}, shorter=shorter)
     if rows:
         saved = save_table(plan.directory, rows)
         say("\n".join([*table_lines(rows), *([] if saved is None else [f"table  {saved}"])]) + "\n")
-    if any(found.status is Status.FINISHED for _, found in jobs):
+    if ended:
         say(f"compare  velora compare {shlex.quote(str(plan.directory))} out=report.html\n")
     return _complain(plan, jobs, going_on)
 
@@ -66,5 +68,5 @@ def _why(found: Outcome) -> str:
         return f"failed: {found.failure.line}{where}"
     if found.result is not None:
         had = ", ".join(f"train.{name}={most}" for name, most in found.result.budget.items() if most is not None)
-        return f"finished with a smaller budget ({had}), which is what the table has of it"
+        return f"finished with a smaller budget ({had})"
     return f"{found.status}: {STATUSES[found.status]}"
