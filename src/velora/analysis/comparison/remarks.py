@@ -80,10 +80,10 @@ def _unread(of: Comparison) -> Iterator[str]:
     """Say which runs are out of sight altogether."""
     begun = [run for run in of.unread if run.status not in ("waiting", "running")]
     if begun:
-        known = _listed([f"{run.directory}" for run in begun], 3)
-        yield f"{len(begun)} runs have no metrics that can be read, and are left out: {known}; velora runs says why."
-    if len(of.unread) > len(begun):
-        yield f"{len(of.unread) - len(begun)} runs have not begun, and are left out."
+        known = _listed([str(run.directory) for run in begun], 3)
+        yield f"Left out, since no metrics of theirs can be read: {known}; velora runs says why."
+    if n := len(of.unread) - len(begun):
+        yield f"{n} {'run has' if n == 1 else 'runs have'} not begun."
 
 
 def _budgets(of: Comparison) -> Iterator[str]:

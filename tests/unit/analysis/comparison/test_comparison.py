@@ -250,8 +250,8 @@ def test_runs_that_cannot_be_read_and_jobs_that_wait_are_missed(tmp_path: Path) 
     (tmp_path / "b" / "metrics.db").write_text("nonsense")
     (tmp_path / "sweep.json").write_text('{"words": [], "options": [], "jobs": [{"name": "c", "words": []}]}')
     assert remarks(compare(tmp_path)) == [
-        f"1 runs have no metrics that can be read, and are left out: {tmp_path / 'b'}; velora runs says why.",
-        "1 runs have not begun, and are left out.",
+        f"Left out, since no metrics of theirs can be read: {tmp_path / 'b'}; velora runs says why.",
+        "1 run has not begun.",
     ]
 
 
