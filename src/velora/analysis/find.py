@@ -43,7 +43,7 @@ def find_runs(*paths: str | Path) -> Runs:
 
 
 def find_directories(paths: Sequence[str | Path] = ()) -> list[Path]:
-    """List the run directories in and below some paths, each once; see :func:`find_runs`.
+    """List the run directories in and below some paths, each once, however it is named; see :func:`find_runs`.
 
     Raises:
         RunDirectoryError: as :func:`find_runs`.
@@ -53,13 +53,15 @@ def find_directories(paths: Sequence[str | Path] = ()) -> list[Path]:
         if not path.exists():
             raise RunDirectoryError(f"{path}: no such directory; expected one of a run, or of runs")
     tops = [path.parent if path.name == DATABASE_NAME else path for path in wanted]
-    found = list(dict.fromkeys(directory for top in tops for directory in _below(top)))
+    found: dict[str, Path] = {}
+    for directory in (directory for top in tops for directory in _below(top)):
+        found.setdefault(os.path.realpath(directory), directory)
     if not found:
         where = " or ".join(map(str, wanted or DEFAULT_DIRECTORIES))
         raise RunDirectoryError(
             f"{where}: expected runs in or below it, found none; train one by velora train, or name another directory"
         )
-    return found
+    return list(found.values())
 
 
 def read_runs(directory: Path) -> list[Run]:

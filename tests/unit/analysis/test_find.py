@@ -134,6 +134,13 @@ def test_directories_are_walked_by_name_and_each_is_read_once(tmp_path: Path) ->
     assert [run.directory.relative_to(tmp_path).as_posix() for run in found] == ["a", "b/10", "b/2"]
 
 
+def test_a_run_that_is_named_by_two_paths_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path / "sweep" / "a", 1.0)
+    (tmp_path / "link").symlink_to(tmp_path / "sweep")
+    monkeypatch.chdir(tmp_path)
+    assert [run.directory for run in find_runs("sweep", tmp_path / "sweep", "link")] == [Path("sweep/a")]
+
+
 def test_where_there_is_no_run_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         RunDirectoryError,

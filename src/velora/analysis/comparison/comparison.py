@@ -84,6 +84,7 @@ class Comparison:
         window: values in a moving mean.
         scales: of every environment, if all are known; else empty.
         ranked: the curves again, those that end best first, by their rank averaged over the panels that they are in.
+        unread: runs that have no metrics, since they have not begun, or none that can be read.
     """
 
     runs: Runs
@@ -97,6 +98,7 @@ class Comparison:
     window: int
     scales: Mapping[str, Scale]
     ranked: tuple[str, ...]
+    unread: Runs
 
     def __repr__(self) -> str:
         """Write a line for each curve and panel, as a prompt and a notebook show them."""
@@ -181,8 +183,11 @@ def compare(
     curves = tuple(dict.fromkeys(ordered))
     panels = tuple(sorted({place.panel for place in places}))
     ranked = _ranked(cells, curves, panels) if metric in SCORES else curves
-    n_without = sum(bool(run.run_id) for run in runs) - len(with_data)
-    return Comparison(with_data, n_without, tuple(places), curves, panels, cells, metric, x, window, scales, ranked)
+    unread = Runs(run for run in runs if not run.run_id)
+    others = len(runs) - len(unread) - len(with_data)
+    return Comparison(
+        with_data, others, tuple(places), curves, panels, cells, metric, x, window, scales, ranked, unread
+    )
 
 
 def _cells(runs: Runs, places: Sequence[Place], series: Sequence[Series], window: int) -> dict[tuple[str, str], Cell]:

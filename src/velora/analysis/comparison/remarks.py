@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from velora.analysis.comparison.comparison import Cell, Comparison
 from velora.analysis.comparison.grouping import pooled
 from velora.analysis.comparison.normalisation import unknown
+from velora.analysis.run import Run
 
 FEW_SEEDS = 5
 """Below this many seeds a 95 % interval is too narrow to be taken at its word."""
@@ -17,8 +18,30 @@ _SHORTER = 0.9
 
 def remarks(of: Comparison) -> list[str]:
     """List them, the gravest first."""
-    found = [*_few_seeds(of), *_pooled(of), *_unfinished(of), *_shortened(of), *_lost(of), *_left_out(of), *_scale(of)]
+    of_seeds = [*_repeated(of), *_few_seeds(of), *_pooled(of)]
+    of_lengths = [*_unread(of), *_unfinished(of), *_budgets(of), *_shortened(of)]
+    found = [*of_seeds, *of_lengths, *_lost(of), *_left_out(of), *_scale(of)]
     return list(dict.fromkeys(found))
+
+
+def _repeated(of: Comparison) -> Iterator[str]:
+    """Say which seeds stand in a curve more than once, as those of a run and its copy: luck counts once for each."""
+    places: dict[tuple[str, str, int, frozenset[tuple[str, str]]], list[str]] = {}
+    for run, place in zip(of.runs, of.places, strict=True):
+        cell = of.cells[place.curve, place.panel]
+        for seed in (one.seed for one in cell.series if one.run is run):
+            alike = places.setdefault((place.curve, place.panel, seed, frozenset(place.known.items())), [])
+            alike.append(str(run.directory))
+    repeated = {key: alike for key, alike in places.items() if len(alike) > 1}
+    if repeated:
+        cells = [of.cells[name] for name in dict.fromkeys((curve, panel) for curve, panel, _, _ in repeated)]
+        verb = "counts" if len(cells) in (1, len(of.cells)) else "count"
+        seeds = sorted({seed for _, _, seed, _ in repeated})
+        runs = _listed(next(iter(repeated.values())), 3)
+        yield (
+            f"{_named(cells, of)} {verb} {_seeds(seeds)} more than once, from runs that differ in nothing ({runs}), so "
+            "that intervals are too narrow; name one of the runs alone."
+        )
 
 
 def _few_seeds(of: Comparison) -> Iterator[str]:
@@ -51,6 +74,31 @@ def _pooled(of: Comparison) -> Iterator[str]:
             f"{_named(cells, of)} {verb} runs with different settings as if they were seeds ({said}), so that "
             "intervals are of both; add them to by= to tell them apart."
         )
+
+
+def _unread(of: Comparison) -> Iterator[str]:
+    """Say which runs are out of sight altogether."""
+    begun = [run for run in of.unread if run.status not in ("waiting", "running")]
+    if begun:
+        known = _listed([str(run.directory) for run in begun], 3)
+        yield f"Left out, since no metrics of theirs can be read: {known}; velora runs says why."
+    if n := len(of.unread) - len(begun):
+        yield f"{n} {'run has' if n == 1 else 'runs have'} not begun."
+
+
+def _budgets(of: Comparison) -> Iterator[str]:
+    """Say where a curve was given more training than another one beside it."""
+    for panel in of.panels:
+        given: dict[str, set[str]] = {}
+        for run, place in zip(of.runs, of.places, strict=True):
+            if place.panel == panel:
+                given.setdefault(_budget(run), set()).add(place.curve)
+        if len(given) > 1 and len(set().union(*given.values())) > 1:
+            on = f" on {panel}" if len(of.panels) > 1 else ""
+            yield (
+                f"Runs{on} had different budgets ({_listed(given, 4)}), so that what was reached in the end, and which "
+                "is better, sets shorter training beside longer."
+            )
 
 
 def _unfinished(of: Comparison) -> Iterator[str]:
@@ -114,3 +162,16 @@ def _has(cells: Sequence[Cell], of: Comparison) -> str:
 
 def _counts(cells: Sequence[Cell]) -> str:
     return " or ".join(map(str, sorted({cell.n_seeds for cell in cells})))
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {_listed(map(str, seeds), 5)}"
+
+
+def _budget(run: Run) -> str:
+    """Write the budget of a run; as many episodes as steps are no limit of their own."""
+    n_episodes, n_steps = run.budget
+    if n_steps is not None and (n_episodes is None or n_episodes >= n_steps):
+        return f"{n_steps:,} steps"
+    parts = [f"{n:,} {what}" for n, what in ((n_episodes, "episodes"), (n_steps, "steps")) if n is not None]
+    return " or ".join(parts) or "not known"

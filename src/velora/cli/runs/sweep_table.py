@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +24,15 @@ NAME: Final = "table.csv"
 _SPARE: Final = ("time", "best", "low", "high")
 
 
-def sweep_table(jobs: Mapping[Path, Sequence[str]]) -> Rows:
+def sweep_table(jobs: Mapping[Path, Sequence[str]], *, shorter: Collection[Path] = ()) -> Rows:
     """Summarise the jobs of a sweep over their seeds; see :func:`velora.analysis.summary.summarise`.
 
     Args:
         jobs: the directory of each, and the words ``name=value`` in which it differs from the others.
+        shorter: directories whose runs ended with a smaller budget than they are to have: they count as unfinished.
     """
-    runs = Runs(run for directory in jobs for run in read_runs(directory))
+    found = (run for directory in jobs for run in read_runs(directory))
+    runs = Runs(replace(run, status="interrupted") if run.directory in shorter else run for run in found)
     return summarise(runs, {directory: dict(map(_parted, words)) for directory, words in jobs.items()})
 
 

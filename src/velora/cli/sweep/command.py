@@ -10,7 +10,6 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from velora.analysis import outcome
-from velora.analysis.outcome import Status
 from velora.cli.command import compose, launch
 from velora.cli.command.arguments import Arguments
 from velora.cli.run import trust
@@ -97,6 +96,6 @@ def _refuse_foreign(directory: Path, foreign: dict[str, str], given: Arguments) 
 
 
 def _counted(planned: plan.Plan) -> str:
-    jobs = [outcome.read(planned.directory / one.name).status for one in planned.jobs]
-    done = jobs.count(Status.FINISHED)
+    jobs = planned.jobs
+    done = sum(fit.is_done(outcome.read(planned.directory / one.name), one.settings) for one in jobs)
     return f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}" + (f", {done} done already" if done else "")

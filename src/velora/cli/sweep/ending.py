@@ -9,6 +9,7 @@ from velora.analysis import outcome
 from velora.analysis.outcome import Outcome, Status
 from velora.analysis.status import STATUSES
 from velora.cli.runs.sweep_table import save_table, sweep_table, table_lines
+from velora.cli.sweep import fit
 from velora.cli.sweep.plan import Job, Plan
 from velora.core.errors import RunDirectoryError
 from velora.core.terminal import complain, say
@@ -25,11 +26,13 @@ def conclude(plan: Plan, going_on: str) -> int:
         going_on: the command that goes on with it.
     """
     jobs = [(job, _read(plan, job)) for job in plan.jobs]
-    rows = sweep_table({plan.directory / job.name: job.words for job in plan.jobs})
+    ended = [(job, found) for job, found in jobs if found.status is Status.FINISHED]
+    shorter = {plan.directory / job.name for job, found in ended if not fit.is_done(found, job.settings)}
+    rows = sweep_table({plan.directory / job.name: job.words for job in plan.jobs}, shorter=shorter)
     if rows:
         saved = save_table(plan.directory, rows)
         say("\n".join([*table_lines(rows), *([] if saved is None else [f"table  {saved}"])]) + "\n")
-    if any(found.status is Status.FINISHED for _, found in jobs):
+    if ended:
         say(f"compare  velora compare {shlex.quote(str(plan.directory))} out=report.html\n")
     return _complain(plan, jobs, going_on)
 
@@ -43,7 +46,7 @@ def _read(plan: Plan, job: Job) -> Outcome:
 
 def _complain(plan: Plan, jobs: list[tuple[Job, Outcome]], going_on: str) -> int:
     """Say which jobs aren't done, and why, in the last lines; return the exit code."""
-    left = [(job, found) for job, found in jobs if found.status is not Status.FINISHED]
+    left = [(job, found) for job, found in jobs if not fit.is_done(found, job.settings)]
     if not left:
         return OK
     for job, found in left[:_MOST_LISTED]:
@@ -63,4 +66,7 @@ def _why(found: Outcome) -> str:
     if found.failure is not None:
         where = "" if found.failure.is_mistake else " (the traceback is in its train.log)"
         return f"failed: {found.failure.line}{where}"
+    if found.result is not None:
+        had = ", ".join(f"train.{name}={most}" for name, most in found.result.budget.items() if most is not None)
+        return f"finished with a smaller budget ({had})"
     return f"{found.status}: {STATUSES[found.status]}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from velora.analysis.outcome import Outcome
 from velora.cli.run.run_directory import CONFIG, load_settings
 from velora.cli.settings import budget
 from velora.cli.sweep import identity
@@ -31,6 +32,14 @@ def fitted(cfg: DictConfig, run_dir: Path) -> DictConfig | None:
     _refuse_others(saved, cfg, run_dir)
     _refuse_shorter(saved, cfg, run_dir)
     return saved
+
+
+def is_done(found: Outcome, cfg: DictConfig) -> bool:
+    """Return whether a run has come to its end, with as large a budget as a job asks for."""
+    if found.result is None:
+        return False
+    had, wanted = found.result.budget, budget.asked(cfg)
+    return all((had.get(name) or math.inf) >= (most or math.inf) for name, most in wanted.items())
 
 
 def _refuse_shorter(saved: DictConfig, cfg: DictConfig, run_dir: Path) -> None:

@@ -116,7 +116,7 @@ class _Jobs:
     def ended(self, work: processes.Work, code: int) -> None:
         """Say how a job's process ended."""
         name, position = work.log.parent.name, int(work.name)
-        if self._returned(position).exists():
+        if self._returned(position).exists() or processes.was_told(code):
             self._say(f"ended   {name}\n")
         else:
             complain(f"velora train: {name}: {processes.said(code)}; see {run_directory.shown(work.log)}\n")

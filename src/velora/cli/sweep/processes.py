@@ -142,6 +142,11 @@ def run_all(
     return codes
 
 
+def was_told(code: int) -> bool:
+    """Return whether a process ended by the signal that asks it to save and end."""
+    return _PASSED_ON is not None and code == -_PASSED_ON
+
+
 def said(code: int) -> str:
     """Say how a process ended.
 

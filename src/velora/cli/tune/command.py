@@ -187,6 +187,8 @@ def _show(home: Path, asked: Request, given: Given) -> int:
     """Show what a study has found so far."""
     if idle := [*asked.words, *asked.space, *sorted(given.named - {"show", "out"})]:
         raise SettingError(f"{idle[0].partition('=')[0]}: goes not with show=; expected out= alone")
+    if given.places.out is not None and Path(given.places.out).suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"out: expected a page that ends in .html, got {given.places.out}")
     study = storage.load(home)
     outcome, shown = look(home, study), run_directory.shown(home.absolute())
     say(

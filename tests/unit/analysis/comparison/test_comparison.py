@@ -219,6 +219,22 @@ def test_pooled_settings_are_named(sweep: Comparison) -> None:
     )
 
 
+def test_a_run_and_its_copy_are_no_seeds_of_their_own(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, 2.0, seeds=(0, 1, 2))
+    make_run(tmp_path / "b", 1.0, 2.0, seeds=(2, 3, 4))
+    first, *_ = remarks(compare(tmp_path))
+    assert first == (
+        "liquid_ddpg counts seed 2 more than once, from runs that differ in nothing "
+        f"({tmp_path / 'a'}, {tmp_path / 'b'}), so that intervals are too narrow; name one of the runs alone."
+    )
+
+
+def test_the_same_seed_under_other_settings_is_no_repetition(tmp_path: Path) -> None:
+    for size in (10, 20):
+        make_run(tmp_path / str(size), 1.0, 2.0, settings={"n_neurons": size}, seeds=(0, 1, 2))
+    assert not any("more than once" in line for line in remarks(compare(tmp_path, by="agent")))
+
+
 def test_runs_that_have_not_finished_are_counted(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 1.0, 2.0, seeds=tuple(range(5)))
     make_run(tmp_path / "b", 1.0, seeds=(7,), status="crashed")
@@ -226,6 +242,24 @@ def test_runs_that_have_not_finished_are_counted(tmp_path: Path) -> None:
         "1 of 2 runs has not finished: 1 failed.",
         "liquid_ddpg: seeds end at different steps; a curve ends where the first of its seeds does.",
     ]
+
+
+def test_runs_that_cannot_be_read_and_jobs_that_wait_are_missed(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, seeds=range(5))
+    make_run(tmp_path / "b", 1.0, seeds=range(5, 10))
+    (tmp_path / "b" / "metrics.db").write_text("nonsense")
+    (tmp_path / "sweep.json").write_text('{"words": [], "options": [], "jobs": [{"name": "c", "words": []}]}')
+    assert remarks(compare(tmp_path)) == [
+        f"Left out, since no metrics of theirs can be read: {tmp_path / 'b'}; velora runs says why.",
+        "1 run has not begun.",
+    ]
+
+
+def test_curves_of_other_budgets_are_said_to_be(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", 1.0, 2.0, seeds=range(5), n_episodes=2)
+    make_run(tmp_path / "b", 1.0, seeds=range(5), settings={"n_neurons": 10}, n_episodes=200, n_steps=200)
+    (line,) = remarks(compare(tmp_path))
+    assert line.startswith("Runs had different budgets (2 episodes, 200 steps), so that what was reached in the end")
 
 
 def test_environments_without_known_scores_are_not_averaged(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from velora.cli.sweep import processes
 from velora.cli.sweep.processes import Stopped, Work, run_all, said
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends processes by signals")
@@ -145,3 +146,8 @@ def _lives(pid: int) -> bool:
 )
 def test_how_a_process_ended_in_words(code: int, expected: str) -> None:
     assert said(code) == expected
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="no such signal")
+def test_a_job_that_saved_because_it_was_told_to_was_not_killed() -> None:
+    assert [processes.was_told(-number) for number in (signal.SIGUSR2, signal.SIGKILL, 0)] == [True, False, False]

@@ -4,6 +4,7 @@ import pytest
 
 from velora.cli.command.arguments import Arguments
 from velora.cli.tune import request
+from velora.cli.tune.command import tune
 from velora.cli.tune.options import Given
 from velora.cli.tune.request import Request
 from velora.core.errors import SettingError
@@ -114,3 +115,10 @@ def test_a_request_survives_its_study() -> None:
 def test_a_change_is_named(words: list[str], is_whole: bool, expected: str | None) -> None:
     before = understood(SEARCHED, "env=pendulum")[0]
     assert request.difference(before, *understood(*words), is_whole=is_whole) == expected
+
+
+@pytest.mark.parametrize("out", ["study/journal.log", "table.csv", "page"])
+def test_a_study_is_shown_on_a_page_and_over_no_other_file(out: str) -> None:
+    pytest.importorskip("optuna")
+    with pytest.raises(SettingError, match=rf"out: expected a page that ends in .html, got {out}"):
+        tune(["show=study", f"out={out}"])
