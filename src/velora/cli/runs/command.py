@@ -13,7 +13,7 @@ from typing import Final
 
 from velora.analysis.collection import Runs
 from velora.analysis.columns import COLUMNS
-from velora.analysis.find import find_directories, find_runs
+from velora.analysis.find import find_directories, read_runs
 from velora.analysis.rows import Rows
 from velora.analysis.table import as_csv, as_json, as_lines, as_markdown
 from velora.core.errors import RunDirectoryError, SettingError
@@ -45,6 +45,8 @@ FORMATS = ("table", "markdown", "csv", "json")
 SETTINGS = ("where", "sort", "limit", "csv", "format", "watch")
 _SPARE: Final = ("started", "best", "episodes", "progress", "time", "steps")
 _POLL_S: Final = 0.05
+_MANY: Final = 200
+"""Runs that take seconds to read."""
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def runs(words: Sequence[str]) -> int:
     if wanted.watch:
         _watch(wanted)
         return 0
-    found = find_runs(*wanted.paths)
+    found = _found(wanted)
     chosen = _chosen(found, wanted)
     rows = chosen.rows()
     if wanted.csv:
@@ -174,6 +176,19 @@ def _write(path: Path, text: str) -> None:
         raise RunDirectoryError(f"{path} can't be written ({error.strerror}); choose another csv=") from error
 
 
+def _found(wanted: _Wanted) -> Runs:
+    """Read the runs; on a terminal a bar shows how far that is, where there are many."""
+    directories = find_directories(wanted.paths)
+    if len(directories) < _MANY or not sys.stderr.isatty():
+        return Runs(run for directory in directories for run in read_runs(directory))
+    from rich.progress import track
+
+    from velora.callbacks.console import EdgeConsole
+
+    shown = track(directories, "reading runs", console=EdgeConsole(), transient=True)
+    return Runs(run for directory in shown for run in read_runs(directory))
+
+
 def _watch(wanted: _Wanted) -> None:
     """Show the runs live until Ctrl+C, or until nobody reads it any more."""
     from velora.callbacks.console import EdgeConsole
@@ -182,7 +197,7 @@ def _watch(wanted: _Wanted) -> None:
     def choose(found: Runs) -> Runs:
         return _chosen(found, wanted)
 
-    choose(find_runs(*wanted.paths))  # a slip is said before anything is shown
+    choose(_found(wanted))  # a slip is said before anything is shown
     console = EdgeConsole(stderr=False)
     with (
         contextlib.suppress(KeyboardInterrupt),

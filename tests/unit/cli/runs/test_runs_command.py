@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.analysis.run_directories import make_run
 from velora.cli.main import main
+from velora.cli.runs import command
 
 
 @pytest.fixture
@@ -37,6 +38,18 @@ def test_without_words_it_lists_what_train_has_made(here: Path, capsys: pytest.C
         "multirun/a  20         finished     100 %         2    400  -152.3  -152.3  7      0:00",
         "multirun/b  40         finished     100 %         2    400  -250.0  -250.0  0-2    0:00",
     ]
+
+
+def test_a_terminal_is_told_how_far_the_reading_of_many_is(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_MANY", 3)
+    listed = run(capsys)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == listed
+    assert "reading runs" in err
 
 
 def test_runs_are_chosen_ordered_and_counted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
