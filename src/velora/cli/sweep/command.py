@@ -41,6 +41,7 @@ def sweep(arguments: Arguments, *, resumed: Path | None = None) -> int:
     given = arguments
     if resumed is not None:
         arguments = description.going_on(resumed, arguments)
+    arguments = launchers.named(arguments)
     planned = _planned(arguments)
     if planned is None:
         return launch.launch("train", SINGLE_RUN, arguments)

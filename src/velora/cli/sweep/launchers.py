@@ -29,11 +29,23 @@ PACKAGES: Final = {
 """Launchers that come from elsewhere, by the names that ``hydra/launcher=`` and ``sweep=`` have for them."""
 
 
+def named(arguments: Arguments) -> Arguments:
+    """Return the command line with the default launcher named, if it has settings of a launcher and names none."""
+    names = [override.key_or_group for override in arguments.parsed()]
+    if {"sweep", "hydra/launcher"}.isdisjoint(names) and any(name.startswith("hydra.launcher.") for name in names):
+        return _with_processes(arguments)
+    return arguments
+
+
 def chosen(arguments: Arguments, plan: Plan) -> Arguments:
     """Return the command line with a launcher: where none was chosen, a process each for several jobs and cores."""
     is_chosen = plan.choices.get("sweep") is not None or plan.launcher != "basic"
     if is_chosen or len(plan.jobs) < 2 or n_cores() < 2:
         return arguments
+    return _with_processes(arguments)
+
+
+def _with_processes(arguments: Arguments) -> Arguments:
     return replace(arguments, overrides=(*arguments.overrides, "hydra/launcher=processes"))
 
 
