@@ -133,7 +133,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
 
     def begin_again(self, begun: Tensor, seed_index: int) -> None:
         """Put back what :meth:`begun` returned."""
-        self._incoming[self._own(seed_index)] = begun[0].view(torch.float32).numpy()
+        self._incoming[self._own(seed_index)] = self._numbers(begun).numpy()
 
     def _own(self, seed_index: int) -> slice:
         return slice(seed_index * self.n_envs, (seed_index + 1) * self.n_envs)
@@ -201,6 +201,10 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             return (1, size, 4 * self.row_width), torch.uint8
         return (1, size, self.row_width), torch.float32
 
+    def _numbers(self, rows: Tensor) -> Tensor:
+        """See saved rows as (N, row_width) of float32; of no rows at all NumPy gives strides that no view takes."""
+        return rows[0].reshape(-1).view(torch.float32).view(-1, self.row_width)
+
     def _filled(self, seed_index: int, size: int) -> Tensor:
         return torch.from_numpy(self._rows[seed_index : seed_index + 1, :size])
 
@@ -215,7 +219,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
         """
         bytes_ = OBSERVATIONS if self._n_bytes else ()
         numbers = {name: where for name, where in self._columns.items() if name not in bytes_}
-        return find_fault(rows[0].view(torch.float32), numbers, n_choices=n_choices)
+        return find_fault(self._numbers(rows), numbers, n_choices=n_choices)
 
     def load_state_dict(self, rows: Tensor, *, position: int, size: int, seed_index: int = 0) -> None:
         """Take over the saved rows of one seed; a smaller buffer keeps the newest of them.
@@ -227,7 +231,7 @@ class Buffer(ABC):  # noqa: B024 - abstract since it can be filled and not read
             raise ShapeError(f"buffer: expected rows of {expected[0]}, got {tuple(rows.shape)}")
         if not 0 <= position <= size:
             raise ShapeError(f"buffer: position {position} doesn't fit {size} rows")
-        kept = rows[0].view(torch.float32).cpu().numpy()
+        kept = self._numbers(rows).cpu().numpy()
         if size != self.capacity and position != size:  # a ring of another capacity that had wrapped: oldest first
             kept = np.roll(kept, -position, axis=0)
             position = size

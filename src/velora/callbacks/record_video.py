@@ -8,6 +8,7 @@ from pathlib import Path
 from velora.callbacks.base import Callback
 from velora.callbacks.cadence import Cadence, check_whole
 from velora.core.errors import SettingError
+from velora.core.paths import checked_path
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode
 from velora.envs.film import FORMATS, default_format
@@ -64,7 +65,7 @@ class RecordVideo(Callback):
         check_whole("record_video.seed", seed, least=0, or_none=True)
         if suffix is not None and suffix not in FORMATS:
             raise SettingError(f"record_video.suffix: expected one of {', '.join(FORMATS)}, got {suffix!r}")
-        self.directory = None if directory is None else Path(directory).absolute()
+        self.directory = None if directory is None else checked_path("record_video.directory", directory).absolute()
         self.every, self.steps, self.final, self.suffix = every, steps, final, suffix
         self.episodes, self.seed, self.frame_every, self.max_steps = episodes, seed, frame_every, max_steps
         self._by_episodes, self._by_steps = Cadence(every), Cadence(steps)

@@ -17,6 +17,7 @@ from velora.callbacks.on_the_way import OnTheWay, Save
 from velora.callbacks.save_clock import SaveClock
 from velora.callbacks.top import Top
 from velora.core.errors import NonFiniteError, SettingError, VeloraError
+from velora.core.paths import checked_path
 from velora.core.protocols import AgentView, TrainerView
 from velora.core.types import Episode, Evaluation
 
@@ -72,12 +73,12 @@ class SaveCheckpoints(Callback):
             final: write ``final/`` when the run ends by its budget or by a callback.
 
         Raises:
-            SettingError: if a number is out of its domain.
+            SettingError: if a number is out of its domain, or the directory is no path.
         """
         for name, value in (("frequency", frequency), ("steps", steps), ("keep_last", keep_last)):
             check_whole(f"save_checkpoints.{name}", value, or_none=True)
         check_whole("save_checkpoints.keep_best", keep_best)
-        self.directory = Path(directory).absolute()
+        self.directory = checked_path("save_checkpoints.directory", directory).absolute()
         self.frequency, self.steps, self.minutes = frequency, steps, minutes
         self.buffer, self.keep_last, self.keep_best, self.final = buffer, keep_last, keep_best, final
         self._on_the_way = OnTheWay(SaveClock(minutes))
@@ -88,8 +89,7 @@ class SaveCheckpoints(Callback):
         self._top, self._new_top = Top(keep_best), dict[int, int]()
         self._improved: dict[int, float | None] = {}
         self._closing: set[int] = set()
-        self._seen_step: dict[int, int] = {}
-        self._seen_requests = 0
+        self._seen_step, self._seen_requests = dict[int, int](), 0
 
     @property
     def state_key(self) -> str:

@@ -72,11 +72,13 @@ def check_seeds(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...
     """
     if seeds is None:
         return (default_seed() if seed is None else check_seed(seed),)
-    if not isinstance(seeds, Iterable):
-        raise SettingError(f"seeds: expected several whole numbers, such as range(5), got {seeds!r}")
+    try:
+        several = iter(seeds)
+    except TypeError as error:  # of a NumPy array of no axis too, which says that it is iterable
+        raise SettingError(f"seeds: expected several whole numbers, such as range(5), got {seeds!r}") from error
     if seed is not None:
         raise SettingError("seeds: give seed= for one agent or seeds= for several, not both")
-    checked = tuple(check_seed(s) for s in seeds)
+    checked = tuple(check_seed(s) for s in several)
     if not checked:
         raise SettingError("seeds: expected at least one, got none")
     if len(set(checked)) < len(checked):

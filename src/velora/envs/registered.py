@@ -27,7 +27,7 @@ def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
         unknown = (
             "see gymnasium.registry for the known ones"
             if module
-            else f"if a module of yours registers it, name that first: my_module:{registered_id}"
+            else f"if a module of yours registers it, name that first: my_module:{' '.join(registered_id.split())}"
         )
         hint = did_you_mean(registered_id, gym.registry, unknown, written=repr)
         raise SpaceError(f"env: {registered_id!r} is no registered Gymnasium environment; {hint}") from error

@@ -15,6 +15,7 @@ from velora.checkpoint.contents import Contents
 from velora.core import allowance
 from velora.core.autograd import as_by_default
 from velora.core.errors import CheckpointError, SettingError
+from velora.core.paths import checked_path
 from velora.models import checkpoint_contents, copying, idle
 from velora.models.parts import AgentParts
 from velora.models.pretrained import downloaded
@@ -109,12 +110,13 @@ class SavedAgent(AgentParts):
 
         Raises:
             CheckpointError: if the directory holds anything else, or can't be written.
-            SettingError: if the agent holds several seeds; save one with ``agent.seed(k).save(...)``.
+            SettingError: if ``dirpath`` is no path, or the agent holds several seeds; save one with
+                ``agent.seed(k).save(...)``.
         """
         if self.n_seeds > 1:
             raise SettingError(f"save: this agent holds {self.n_seeds} seeds; save one with agent.seed(k).save(...)")
         contents = checkpoint_contents.gather(self, buffer=buffer, config=config)
-        return contents.write(Path(dirpath), overwrite=overwrite)
+        return contents.write(checked_path("dirpath", dirpath), overwrite=overwrite)
 
     @classmethod
     @as_by_default()
@@ -141,7 +143,7 @@ class SavedAgent(AgentParts):
             FileNotFoundError: if there is no such checkpoint.
             CheckpointError: if it is damaged, of another agent, or has no buffer where one was asked for.
         """
-        checkpoint = Checkpoint.open(Path(dirpath), agent=cls.key)
+        checkpoint = Checkpoint.open(checked_path("dirpath", dirpath), agent=cls.key)
         try:
             settings: dict[str, Any] = dict(checkpoint.metadata.settings)
             make: Any = cls

@@ -16,6 +16,7 @@ from velora.callbacks.progress_bar import ProgressBar
 from velora.callbacks.progress_view import is_steps_alone
 from velora.core.cores import n_cores
 from velora.core.errors import SettingError
+from velora.core.paths import checked_path
 from velora.core.threads import computing_on
 from velora.envs.make import EnvLike
 from velora.envs.workers import in_workers
@@ -84,7 +85,7 @@ class Trainer(RunView):
         self.threads = None if threads is None else _at_least_one("threads", threads)
         self._make_workers = in_workers(workers, worker_timeout_s)
         self._loggers = Loggers(logger)
-        self.run_dir = None if run_dir is None else Path(run_dir).absolute()
+        self.run_dir = None if run_dir is None else checked_path("run_dir", run_dir).absolute()
         self.callbacks = listed(callbacks)
         progress_bar = progress_bar and not lightning_trainer.bars(self.callbacks)
         for wanted, kind in ((summary, PrintSummary), (progress_bar, ProgressBar)):
@@ -108,7 +109,7 @@ class Trainer(RunView):
         """Train; see :meth:`velora.models.Agent.train`."""
         if self.status != "running" or self._lanes:
             raise SettingError("fit: a Trainer runs once; make another one")
-        resumed = None if resume is None else Path(resume).absolute()  # an environment may change the directory
+        resumed = None if resume is None else checked_path("resume", resume).absolute()  # environments may chdir
         with ExitStack() as stack:
             stack.enter_context(computing_on(self.threads or 1))
             stack.enter_context(as_only_process())
@@ -131,16 +132,15 @@ class Trainer(RunView):
                 except BaseException as error:
                     self._crash(error)
                     raise
-        lanes = self._lanes
         return TrainResult(
             self.status,
             self.stop_reason,
-            [lane.returns for lane in lanes],
+            [lane.returns for lane in self._lanes],
             self._judging.made,
             self.run_dir,
-            [lane.stop_reason for lane in lanes],
-            [lane.step - step for lane, step in zip(lanes, before, strict=True)],
-            [lane.seed_index for lane in lanes if lane.is_lost],
+            [lane.stop_reason for lane in self._lanes],
+            [lane.step - step for lane, step in zip(self._lanes, before, strict=True)],
+            [lane.seed_index for lane in self._lanes if lane.is_lost],
         )
 
     def _prepare(self, agent: TrainableAgent, env: EnvLike, stack: ExitStack, *, is_resumed: bool) -> None:

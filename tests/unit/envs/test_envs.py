@@ -69,6 +69,8 @@ def test_a_space_that_does_not_fit_is_one_line(
 def test_an_unknown_id_names_the_nearest() -> None:
     with pytest.raises(SpaceError, match=r"did you mean 'InvertedPendulum-v5'\?"):
         EnvironmentSource("InvertedPendulm-v5")
+    with pytest.raises(SpaceError, match=r"^env: 'Mine\\n-v0' is no [^\n]*: my_module:Mine -v0$"):
+        EnvironmentSource("Mine\n-v0")
     with pytest.raises(SpaceError, match="expected a gymnasium environment"):
         EnvironmentSource(3)  # type: ignore[arg-type]
     with pytest.raises(

@@ -58,6 +58,13 @@ def assert_same(a: Agent, b: Agent) -> None:
 
 
 @pytest.mark.parametrize("kind", COPIES)
+def test_a_buffer_of_images_that_is_still_empty_is_copied(kind: str) -> None:
+    agent = LiquidDDPG(48, 6, 1, image=(4, 4, 3), device="cpu", seed=3, buffer_size=50)
+    agent.buffer.append(())
+    assert_same(COPIES[kind](agent), agent)
+
+
+@pytest.mark.parametrize("kind", COPIES)
 @pytest.mark.parametrize("made", AGENTS)
 @pytest.mark.some(8)
 def test_a_copy_predicts_and_trains_to_the_same_bits_and_shares_nothing(made: str, kind: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
@@ -91,8 +92,9 @@ def test_one_environment_for_two_seeds_is_refused() -> None:
     env = gym.make(ENV)
     with pytest.raises(SettingError, match="each seed needs one of its own"):
         make(1, 2).train(lambda: env, 4, n_episodes=1, **QUIET)
-    with pytest.raises(SettingError, match="expected several whole numbers"):
-        LiquidDDPG(4, 6, 1, seeds=3)  # type: ignore[arg-type]
+    for one in (3, np.array(3)):
+        with pytest.raises(SettingError, match="expected several whole numbers"):
+            LiquidDDPG(4, 6, 1, seeds=one)  # type: ignore[arg-type]
 
 
 class Halve(gym.Wrapper[Any, Any, Any, Any]):

@@ -234,6 +234,21 @@ def test_what_is_not_a_number_stops_the_run_where_it_appears() -> None:
         make().train(Nan(gym.make("InvertedPendulum-v5")), 4, n_episodes=4, **QUIET)
 
 
+@pytest.mark.parametrize("given", [0, 1.5, b"run", ["run"]])
+def test_a_path_that_is_none_is_refused_in_a_line(given: Any) -> None:
+    agent = make()
+    for name, action in {
+        "run_dir": lambda: agent.train("InvertedPendulum-v5", 4, run_dir=given, **QUIET),
+        "resume": lambda: agent.train("InvertedPendulum-v5", 4, resume=given, **QUIET),
+        "dirpath": lambda: agent.save(given),
+        "save_checkpoints.directory": lambda: SaveCheckpoints(given),
+    }.items():
+        with pytest.raises(SettingError, match=f"^{name}: expected a path, got [^\\n]*$"):
+            action()
+    with pytest.raises(SettingError, match="dirpath: expected a path"):
+        LiquidDDPG.load(given)
+
+
 def test_a_trainer_runs_once() -> None:
     trainer, agent = Trainer(batch_size=4, n_episodes=1, **QUIET), make()
     trainer.fit(agent, "InvertedPendulum-v5")
