@@ -86,6 +86,23 @@ def test_draws_follow_the_distribution_and_know_their_log_probability() -> None:
     np.testing.assert_allclose(np.exp(log_prob[:3, 0]), np.array([0.1, 0.6, 0.3])[index[:3, 0].astype(int)], rtol=1e-9)
 
 
+def test_what_a_seed_draws_does_not_depend_on_others_beside_it() -> None:
+    """To the bit, and by the functions that agents act by."""
+    rng = np.random.default_rng(0)
+    for size in range(1, 20):
+        own = rng.standard_normal((3, 9, size), dtype=np.float32)
+        uniform = rng.random((9, 1), dtype=np.float32)
+        together = *draw_gaussian(*own), *draw_categorical(own[0], uniform)
+        rows = [slice(k, k + 1) for k in range(9)]
+        alone = [
+            (*draw_gaussian(*own[:, row].copy()), *draw_categorical(own[0, row].copy(), uniform[row])) for row in rows
+        ]
+        for name, many, one in zip(
+            ("action", "density", "index", "odds"), together, zip(*alone, strict=True), strict=True
+        ):
+            assert np.array_equal(many, np.concatenate(one)), (size, name)
+
+
 def test_the_edges_of_a_draw_are_actions_that_exist() -> None:
     logits = np.array([[0.0, 0.0, -200.0]], np.float32)
     assert draw_categorical(logits, np.array([[0.0]], np.float32))[0].item() == 0.0
