@@ -15,6 +15,7 @@ from velora.analysis.drawing import save_figure
 from velora.analysis.palette import DARK, LIGHT, Palette
 from velora.analysis.wiring_figure import figure
 from velora.analysis.wiring_places import WIDTH, Places, bulge, laid_out, opacity, radius
+from velora.core import disk
 from velora.core.errors import ShapeError, VeloraError
 from velora.nn.wiring import NCPWiring
 
@@ -148,8 +149,7 @@ def save(circuit: Circuit, path: str | Path, *, names: Sequence[str] = (), title
     if target.suffix.lower() == ".png":
         return save_figure(_drawn(circuit, names), target, dpi=200)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(draw(circuit, names=names, title=title), encoding="utf-8")
+        disk.write_text(target, draw(circuit, names=names, title=title))
     except OSError as error:
         raise VeloraError(f"{target}: can't be written ({error.strerror or error}); choose another path") from error
     return target

@@ -61,11 +61,15 @@ def write_text(path: Path, text: str) -> None:
     """Write a file in one step, and wait until the device has it; its directory is made where it is missing.
 
     A reader finds the old file whole or the new one. A link of that name is replaced, not followed. Names that aren't
-    UTF-8 are written with backslashes.
+    UTF-8 are written with backslashes. What the system has below ``/dev``, such as ``/dev/stdout``, is written to.
 
     Raises:
         OSError: as the system reports it; an older file stays then.
     """
+    if path.is_absolute() and path.parts[1:2] == ("dev",):
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            stream.write(text)
+        return
     make_directory(path.parent)
     staged = path.with_name(f".{path.name}.{secrets.token_hex(_SUFFIX_BYTES)}")
     try:

@@ -14,6 +14,7 @@ from velora.analysis.comparison.remarks import remarks
 from velora.analysis.comparison.table import Table, averages_table, pairs_table, results, results_table
 from velora.analysis.comparison.words import heading, lead
 from velora.analysis.table import as_csv
+from velora.core import disk
 from velora.core.errors import SettingError, VeloraError
 
 _PICTURES: Final = (".png", ".svg", ".pdf")
@@ -56,9 +57,7 @@ def save(of: Comparison, out: str | Path, *, command: str = "", title: str = "")
         ".md": lambda: markdown(of, command=command, title=title),
     }
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text = writers[suffix]()
-        target.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        disk.write_text(target, writers[suffix]())
     except OSError as error:
         raise VeloraError(f"{target}: can't be written ({error.strerror or error}); choose another path") from error
     return target

@@ -14,6 +14,7 @@ from omegaconf import MISSING
 
 from velora.cli.settings.instantiate import import_class
 from velora.cli.settings.schema import TrainConfig
+from velora.core import disk
 from velora.core.errors import RunDirectoryError, SettingError
 from velora.models.keywords import AGENTS
 
@@ -68,7 +69,7 @@ def write(schema: dict[str, Any], path: Path) -> None:
         RunDirectoryError: if that can't be written.
     """
     try:
-        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        disk.write_text(path, json.dumps(schema, indent=2) + "\n")
     except OSError as error:
         raise RunDirectoryError(f"{path} can't be written ({error.strerror}); choose another schema=") from error
 

@@ -16,6 +16,7 @@ from velora.analysis.columns import COLUMNS
 from velora.analysis.find import find_directories, read_runs
 from velora.analysis.rows import Rows
 from velora.analysis.table import as_csv, as_json, as_lines, as_markdown
+from velora.core import disk
 from velora.core.errors import RunDirectoryError, SettingError
 from velora.core.names import did_you_mean
 from velora.core.terminal import say
@@ -170,8 +171,7 @@ def _columns(rows: Rows) -> tuple[list[str], list[str]]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        disk.write_text(path, text)
     except OSError as error:
         raise RunDirectoryError(f"{path} can't be written ({error.strerror}); choose another csv=") from error
 
