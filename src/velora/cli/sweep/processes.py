@@ -163,16 +163,19 @@ def said(code: int) -> str:
 
 
 def tie_to_parent(parent: int) -> None:
-    """Have the system send SIGTERM to this process when its parent dies, so that it saves and ends; on Linux only.
+    """Have the system send SIGUSR2 to this process when its parent dies, so that it saves and ends; on Linux only.
+
+    It is sent for each thread of the parent, one after the other: of a signal that ends a run at once when it comes
+    again, the second would come before the run is saved.
 
     Args:
         parent: the parent's process number; if that is gone already, this process ends at once.
     """
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGUSR2))
     if os.getppid() != parent:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGUSR2)
 
 
 def _begin(work: Work, variables: Mapping[str, str]) -> _Running:

@@ -15,6 +15,7 @@ import pytest
 
 from velora.cli.sweep import processes
 from velora.cli.sweep.processes import Stopped, Work, run_all, said
+from velora.training.signals import AT_ONCE, ENDING
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends processes by signals")
 
@@ -128,6 +129,17 @@ def test_a_process_learns_that_its_parent_is_gone(tmp_path: Path) -> None:
     while _lives(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _lives(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_it_learns_it_by_a_signal_that_a_run_which_is_ending_ignores() -> None:
+    """It comes once for each thread of the parent, and the second must not end a run before it is saved."""
+    child = (
+        "import ctypes, os; from velora.cli.sweep.processes import tie_to_parent; tie_to_parent(os.getppid()); "
+        "found = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(found)); print(found.value)"
+    )
+    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) in set(ENDING) - set(AT_ONCE)
 
 
 def _lives(pid: int) -> bool:
