@@ -47,7 +47,8 @@ def test_a_sweep_in_a_pipe_shows_a_plain_line_for_each_change_and_its_table(tmp_
 @pytest.mark.slow
 def test_a_sweep_on_a_terminal_has_one_table_in_place(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "velora", *WORDS, "agent.tau=0.01,0.02"]
+    longer = [word.replace("n_episodes=2", "n_episodes=40") for word in WORDS]  # than the time between two looks
+    command = [sys.executable, "-m", "velora", *longer, "agent.tau=0.01,0.02"]
     environment = {**ENVIRONMENT, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "60", "LINES": "20"}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
