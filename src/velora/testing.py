@@ -214,7 +214,7 @@ class AgentContract:
 
 
 class _BrokenError(Exception):
-    """What an environment raises."""
+    """Error of a broken environment."""
 
 
 class _Fails(gym.Wrapper[Any, Any, Any, Any]):

@@ -15,6 +15,8 @@ if sys.platform != "win32":
     import fcntl
 
 _SUFFIX_BYTES: Final = 4
+_DEVICES: Final = (Path("/dev"), Path("/dev/fd"))
+"""Directories of what is no file; those below, such as ``/dev/shm``, are directories as any other."""
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
@@ -61,12 +63,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a file in one step, and wait until the device has it; its directory is made where it is missing.
 
     A reader finds the old file whole or the new one. A link of that name is replaced, not followed. Names that aren't
-    UTF-8 are written with backslashes. What the system has below ``/dev``, such as ``/dev/stdout``, is written to.
+    UTF-8 are written with backslashes. Streams of this process and devices, such as ``/dev/stdout``, are written to.
 
     Raises:
         OSError: as the system reports it; an older file stays then.
     """
-    if path.is_absolute() and path.parts[1:2] == ("dev",):
+    if path.parent in _DEVICES:
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             stream.write(text)
         return

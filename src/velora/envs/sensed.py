@@ -23,7 +23,7 @@ SENSORS: Final[Mapping[str, tuple[str, ...]]] = {
     "MountainCar": ("position", "velocity"),
     "MountainCarContinuous": ("position", "velocity"),
 }
-"""What Gymnasium's classic control observes, by the name of the environment without its version."""
+"""Observations of Gymnasium's classic control, by the name of the environment without its version."""
 _KEEPING: Final = (
     gym.wrappers.NormalizeObservation,
     gym.wrappers.RescaleObservation,

@@ -1,4 +1,4 @@
-"""What an export tells while it goes on."""
+"""Progress of an export, or of an audit, as listeners are told it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,14 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
     os.close(writing)
     with os.fdopen(reading) as pipe:
         assert pipe.read() == "rows\n"
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs /dev/shm")
+def test_a_file_system_in_memory_holds_files_as_any_other() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        target = Path(place) / "run" / "result.json"
+        disk.write_text(target, "first")
+        before = target.stat().st_ino
+        disk.write_text(target, "second")
+        assert target.read_text() == "second"
+        assert target.stat().st_ino != before  # it was replaced, not written over

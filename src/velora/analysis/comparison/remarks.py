@@ -25,7 +25,7 @@ def remarks(of: Comparison) -> list[str]:
 
 
 def _repeated(of: Comparison) -> Iterator[str]:
-    """Say which seeds stand in a curve more than once, as those of a run and its copy: luck counts once for each."""
+    """Name the seeds that a curve counts more than once, such as those of a run and of its copy."""
     places: dict[tuple[str, str, int, frozenset[tuple[str, str]]], list[str]] = {}
     for run, place in zip(of.runs, of.places, strict=True):
         cell = of.cells[place.curve, place.panel]
@@ -77,7 +77,7 @@ def _pooled(of: Comparison) -> Iterator[str]:
 
 
 def _unread(of: Comparison) -> Iterator[str]:
-    """Say which runs are out of sight altogether."""
+    """Name the runs whose metrics can't be read, and count those that have not begun."""
     begun = [run for run in of.unread if run.status not in ("waiting", "running")]
     if begun:
         known = _listed([str(run.directory) for run in begun], 3)
@@ -87,7 +87,7 @@ def _unread(of: Comparison) -> Iterator[str]:
 
 
 def _budgets(of: Comparison) -> Iterator[str]:
-    """Say where a curve was given more training than another one beside it."""
+    """Name the different budgets of curves in one panel."""
     for panel in of.panels:
         given: dict[str, set[str]] = {}
         for run, place in zip(of.runs, of.places, strict=True):

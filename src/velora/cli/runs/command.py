@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -179,14 +179,14 @@ def _write(path: Path, text: str) -> None:
 def _found(wanted: _Wanted) -> Runs:
     """Read the runs; on a terminal a bar shows how far that is, where there are many."""
     directories = find_directories(wanted.paths)
-    if len(directories) < _MANY or not sys.stderr.isatty():
-        return Runs(run for directory in directories for run in read_runs(directory))
-    from rich.progress import track
+    followed: Iterable[Path] = directories
+    if len(directories) >= _MANY and sys.stderr.isatty():
+        from rich.progress import track
 
-    from velora.callbacks.console import EdgeConsole
+        from velora.callbacks.console import EdgeConsole
 
-    shown = track(directories, "reading runs", console=EdgeConsole(), transient=True)
-    return Runs(run for directory in shown for run in read_runs(directory))
+        followed = track(directories, "reading runs", console=EdgeConsole(), transient=True)
+    return Runs(run for directory in followed for run in read_runs(directory))
 
 
 def _watch(wanted: _Wanted) -> None:

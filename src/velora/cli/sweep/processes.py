@@ -173,9 +173,9 @@ def tie_to_parent(parent: int) -> None:
     """
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGUSR2))
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(_PASSED_ON))
     if os.getppid() != parent:
-        signal.raise_signal(signal.SIGUSR2)
+        signal.raise_signal(_PASSED_ON)
 
 
 def _begin(work: Work, variables: Mapping[str, str]) -> _Running:

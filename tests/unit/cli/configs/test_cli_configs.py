@@ -76,7 +76,7 @@ def test_files_of_ones_own_are_among_them(capsys: pytest.CaptureFixture[str], tm
         (["--config-dir"], "--config-dir: expected a value after it"),
         (["--config-dir", "nowhere"], "--config-dir: nowhere is no directory"),
         (["--all"], "--all: no such option"),
-        (["schema=/dev/null/s.json"], "/dev/null/s.json can't be written (Not a directory)"),
+        (["schema=/dev/null/s.json"], "/dev/null/s.json can't be written (File exists)"),
         (["experiment", "schema=s.json"], "experiment: its files set what they like"),
     ],
 )
