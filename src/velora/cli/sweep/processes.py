@@ -171,7 +171,7 @@ def tie_to_parent(parent: int) -> None:
     Args:
         parent: the parent's process number; if that is gone already, this process ends at once.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or _PASSED_ON is None:
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(_PASSED_ON))
     if os.getppid() != parent:
